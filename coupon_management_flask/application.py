@@ -1,0 +1,71 @@
+"""The application: what it is made of, in the order in which it is put together."""
+
+from typing import Any
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from . import cli, database
+from .auth import credit_routes as auth_credit_routes
+from .config import ROOT, Settings, load_settings
+from .core import passwords
+from .credit_coupons import coupon_routes, user_routes
+from .credit_coupons import errors as credit_coupon_errors
+from .database import db
+from .discount_coupons import errors as discount_coupon_errors
+from .email_coupons import errors as email_coupon_errors
+from .health import routes as health_routes
+from .promos import business_routes
+from .promos import errors as promo_errors
+from .vouchers import errors as voucher_errors
+from .web import contract, guard, limits, observability, openapi, security
+from .web.contract import Contract
+from .web.json import OrjsonProvider
+
+CREDIT_COUPONS = Contract(
+    "credit_coupons",
+    ("/v1",),
+    (auth_credit_routes.routes, coupon_routes.routes, user_routes.routes),
+    credit_coupon_errors.render_error,
+    credit_coupon_errors.MESSAGES,
+)
+PROMOS = Contract("promos", ("/api/ping", "/api/business", "/api/user"), (business_routes.routes,), promo_errors.render_error)
+DISCOUNT_COUPONS = Contract("discount_coupons", ("/api/v1",), (), discount_coupon_errors.render_error)
+EMAIL_COUPONS = Contract("email_coupons", ("/api/coupons",), (), email_coupon_errors.render_error)
+VOUCHERS = Contract(
+    "vouchers",
+    ("/api/auth", "/api/users", "/api/vouchers", "/api/payments", "/api/analytics", "/api/health", "/api/test"),
+    (health_routes.routes,),
+    voucher_errors.render_error,
+)
+CONTRACTS = (CREDIT_COUPONS, PROMOS, DISCOUNT_COUPONS, EMAIL_COUPONS, VOUCHERS)
+
+
+def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
+    """The application for these settings, or for those of application.yml and the environment with `overrides` on top.
+
+    Raises ConfigurationError, a sentence for the operator, where they are not valid.
+    """
+    settings = settings or load_settings(**overrides)
+    app = Flask(__name__, static_folder=None, instance_path=str(ROOT / "instance"))
+    app.extensions["settings"] = settings
+    app.config["SECRET_KEY"] = settings.secret_key
+    app.json = OrjsonProvider(app)
+
+    observability.init_app(app, settings)
+    security.init_app(app, settings)
+    limits.init_app(app, settings)
+    guard.init_app(app, settings)
+    passwords.configure(settings.password_hash_memory_kib, settings.password_hash_rounds)
+
+    database.init_app(app, settings.database_url)
+    Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+
+    contract.init_app(app, CONTRACTS, elsewhere=PROMOS)
+    api = openapi.init_app(app)
+    for one in CONTRACTS:
+        for blueprint in one.blueprints:
+            api.register_blueprint(blueprint)
+
+    cli.init_app(app)
+    return app

@@ -1,0 +1,180 @@
+"""`flask --app coupon_management_flask ...`: what operators run."""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from signal import SIGINT, SIGTERM, signal
+from tempfile import TemporaryDirectory
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from . import config
+from .core import accounts, audit, background, errors, outbox, passwords, purge
+from .credit_coupons import demo
+from .database import SERVER_THREADS
+
+
+def _told(error: errors.DomainError) -> click.ClickException:
+    """A refusal, for a terminal."""
+    if isinstance(error, errors.Invalid):
+        return click.ClickException(" ".join(f"{name}: {' '.join(words)}" for name, words in error.fields.items()))
+    return click.ClickException(error.name.replace("_", " "))
+
+
+class _Command(click.Command):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except errors.DomainError as error:
+            raise _told(error) from error
+
+
+_password = click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for where it is not given.")
+
+
+def _new_password(password: str) -> str:
+    if not passwords.SHORTEST <= len(password) <= passwords.LONGEST:
+        raise click.BadParameter(f"{passwords.SHORTEST} to {passwords.LONGEST} characters.", param_hint="--password")
+    return password
+
+
+@click.command(cls=_Command)
+@click.option("--email", required=True)
+@_password
+@click.option("--username", help="The e-mail address, unless given.")
+@click.option("--name", default="Administrator", show_default=True)
+def create_admin(email: str, password: str, username: str | None, name: str) -> None:
+    """Create an administrator."""
+    accounts.create_user(email=email, username=username, password=_new_password(password), name=name, role="administrator")
+    click.echo(f"Administrator {username or email} created.")
+
+
+@click.command(cls=_Command)
+@click.option("--username", required=True)
+@_password
+@click.option("--email")
+@click.option("--name", help="The username, unless given.")
+@click.option("--credit", type=click.IntRange(min=0), default=0, show_default=True)
+def create_user(username: str, password: str, email: str | None, name: str | None, credit: int) -> None:
+    """Create a user with some credit."""
+    accounts.create_user(username=username, email=email, password=_new_password(password), name=name or username, credit=credit)
+    click.echo(f"User {username} created.")
+
+
+@click.command(cls=_Command)
+@click.argument("login")
+@_password
+@click.option("--company", is_flag=True, help="LOGIN is a company's e-mail address.")
+def change_password(login: str, password: str, company: bool) -> None:
+    """Give the account of that username or e-mail a new password. All its sessions end."""
+    accounts.replace_password(login, _new_password(password), kind="company" if company else "user")
+    click.echo(f"Password of {login} changed; all its sessions have ended.")
+
+
+@click.command(cls=_Command)
+def seed_demo() -> None:
+    """Load the example users and coupons, once. Not for production."""
+    if config.current().is_production:
+        raise click.ClickException("Example data, with passwords that everybody knows, is not loaded in production.")
+    click.echo("Example data loaded." if demo.load() else "Example data is there already.")
+
+
+@click.command("audit")
+def audit_books() -> None:
+    """Prove that the books add up: print what does not, and exit 1 if there is anything."""
+    adds_up = True
+    for sentence in audit.discrepancies():
+        adds_up = False
+        click.echo(sentence)
+    if not adds_up:
+        raise click.exceptions.Exit(1)
+    click.echo("The books add up.")
+
+
+api_keys = AppGroup("api-keys", help="Keys with which servers sign in.")
+
+
+@api_keys.command("create", cls=_Command)
+@click.option("--service", required=True, help="Whose key it is; keys of one service act as one account.")
+@click.option("--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(accounts.ALL_PERMISSIONS)))
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it is valid.")
+def create_api_key(service: str, permissions: tuple[str, ...], days: int) -> None:
+    """Create a key and show it, this once."""
+    click.echo(accounts.create_api_key(service, list(permissions), timedelta(days=days)))
+
+
+@api_keys.command("revoke", cls=_Command)
+@click.option("--service", required=True)
+def revoke_api_keys(service: str) -> None:
+    """End all keys of a service."""
+    click.echo(f"{accounts.revoke_api_keys(service)} keys of {service} have ended.")
+
+
+outbox_group = AppGroup("outbox", help="What is to be done after commits.")
+
+
+@outbox_group.command("deliver")
+def deliver_outbox() -> None:
+    """Deliver what is due now, and stop."""
+    click.echo(f"{outbox.deliver_due(background.HANDLERS)} delivered.")
+
+
+@click.command("purge")
+def purge_spent() -> None:
+    """Delete what nobody can need any more: spent keys, sessions, guesses, delivered messages."""
+    for table, count in purge.spent().items():
+        click.echo(f"{table}: {count} deleted")
+
+
+@click.command()
+def worker() -> None:
+    """Deliver the outbox and purge, until stopped."""
+    stop = threading.Event()
+    _on_stop(stop.set)
+    background.run(stop)
+
+
+def _on_stop(do: Callable[[], None]) -> None:
+    for number in (SIGINT, SIGTERM):
+        signal(number, lambda *_: do())
+
+
+@click.command()
+@click.option("--host", envvar="HOST", default="127.0.0.1", show_default=True)
+@click.option("--port", envvar="PORT", type=int, default=8000, show_default=True)
+@click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=1, show_default=True)
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve with granian. HOST, PORT and WORKERS may also come from the environment."""
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    with _metrics_directory() as directory:
+        # Workers are new processes: what they are to know goes through the environment.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        click.echo(f"Serving on http://{host}:{port} (API description: /docs)", err=True)
+        Server(
+            "coupon_management_flask.wsgi:app",
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            blocking_threads=SERVER_THREADS,
+            respawn_failed_workers=True,
+            respawn_interval=0.5,
+            websockets=False,
+            log_enabled=config.current().log_level == "DEBUG",
+        ).serve()
+
+
+def _metrics_directory() -> AbstractContextManager[str]:
+    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return nullcontext(given) if given else TemporaryDirectory(prefix="coupon-metrics-")
+
+
+def init_app(app: Flask) -> None:
+    for command in (create_admin, create_user, change_password, seed_demo, audit_books, api_keys, outbox_group, purge_spent, worker, serve):
+        app.cli.add_command(command)

@@ -1,0 +1,1 @@
+"""The rules that every contract shares. Knows no HTTP and no contract."""

@@ -1,0 +1,49 @@
+"""Background work: one loop, whoever runs it. It delivers the outbox, and now and then purges; of many loops one purges at a time."""
+
+import threading
+from datetime import timedelta
+
+import structlog
+
+from ..database import db, is_unavailable, transaction, upsert
+from ..models import Lease
+from . import clock, outbox, purge
+
+PAUSE_SECONDS = 1.0
+PURGE_EVERY = timedelta(hours=1)
+
+# What each topic of the outbox asks for. A feature that writes messages registers how they are delivered.
+HANDLERS: dict[str, outbox.Handler] = {}
+
+log = structlog.get_logger(__name__)
+
+
+def run(stop: threading.Event) -> None:
+    """Works until `stop` is set. A database that is away is waited for."""
+    log.info("worker.started")
+    while not stop.is_set():
+        try:
+            delivered = outbox.deliver_due(HANDLERS)
+            if take_turn("purge", PURGE_EVERY):
+                log.info("worker.purged", **purge.spent())
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("worker.database_unavailable")
+            delivered = 0
+        finally:
+            db.session.remove()
+        if not delivered:
+            stop.wait(PAUSE_SECONDS)
+    log.info("worker.stopped")
+
+
+def take_turn(name: str, every: timedelta) -> bool:
+    """Whether it is this caller's turn to do a periodic job: True for one caller in each period, whoever asks."""
+    now = clock.now()
+    insert = upsert(Lease).values(name=name, leased_until=now + every)
+    statement = insert.on_conflict_do_update(index_elements=[Lease.name], set_={"leased_until": now + every}, where=Lease.leased_until <= now).returning(
+        Lease.name
+    )
+    with transaction():
+        return db.session.scalar(statement) is not None

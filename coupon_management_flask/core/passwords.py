@@ -1,0 +1,38 @@
+"""Passwords: Argon2id through passlib."""
+
+import warnings
+from typing import cast
+
+with warnings.catch_warnings():
+    # passlib 1.7.4 looks for `crypt` and for argon2's version in ways that newer Pythons warn about.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from passlib.context import CryptContext
+
+# Of new passwords, where a contract sets no rules of its own.
+SHORTEST, LONGEST = 8, 128
+# passlib refuses to look at longer ones; nothing as long was ever set.
+_LONGEST_LOOKED_AT = 4096
+
+_context = CryptContext(schemes=["argon2"], argon2__type="ID")
+
+
+def configure(memory_kib: int, rounds: int) -> None:
+    """The work that one hash costs; what is hashed with other figures still verifies."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _context.update(argon2__memory_cost=memory_kib, argon2__rounds=rounds, argon2__parallelism=1)
+        _context.dummy_verify()
+
+
+def hash_password(password: str) -> str:
+    return cast(str, _context.hash(password))
+
+
+def verify(password: str, hashed: str | None) -> bool:
+    """Whether the password is the hash's. Where there is no hash to compare with, it works as long as if there were."""
+    if len(password) > _LONGEST_LOOKED_AT:
+        password, hashed = "", None
+    if hashed is None:
+        _context.dummy_verify()
+        return False
+    return cast(bool, _context.verify(password, hashed))

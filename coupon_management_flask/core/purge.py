@@ -1,0 +1,30 @@
+"""Deleting what nobody can need any more."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from ..database import db, transaction
+from ..models import GuessLog, IdempotencyKey, LoginSession, OutboxMessage
+from . import clock, guesses
+
+# Kept for a while after its end, for whoever looks into what happened.
+KEEP_SESSIONS = timedelta(days=7)
+KEEP_DELIVERED = timedelta(days=7)
+KEEP_KEYS = timedelta(hours=24)
+
+
+def spent() -> dict[str, int]:
+    """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, guesses that no longer count; says how many of each."""
+    now = clock.now()
+    return {
+        "idempotency_keys": _delete(IdempotencyKey, IdempotencyKey.created_at < now - KEEP_KEYS),
+        "sessions": _delete(LoginSession, LoginSession.expires_at < now - KEEP_SESSIONS),
+        "guess_logs": _delete(GuessLog, GuessLog.updated_at < now - guesses.WINDOW),
+        "outbox_messages": _delete(OutboxMessage, OutboxMessage.delivered_at < now - KEEP_DELIVERED),
+    }
+
+
+def _delete(model: type[object], condition: sa.ColumnElement[bool]) -> int:
+    with transaction():
+        return int(db.session.execute(sa.delete(model).where(condition)).rowcount)

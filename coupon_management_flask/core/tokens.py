@@ -1,0 +1,107 @@
+"""Sessions and the refresh families in them. A token names its session; whether that still stands is asked with every request."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ..database import db, transaction
+from ..models import Account, LoginSession, new_id
+from . import clock
+
+_sessions: Any = LoginSession.__table__
+_accounts: Any = Account.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the tokens of a session say: whose, which session, and which refresh token is the live one."""
+
+    account_id: UUID
+    session_id: UUID
+    refresh_id: UUID | None
+
+
+def open_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, refreshable: bool = True) -> Grant:
+    """A new session; without `refreshable` it ends when its access token does."""
+    grant = Grant(account_id, new_id(), new_id() if refreshable else None)
+    now = clock.now()
+    with transaction():
+        db.session.execute(
+            sa.insert(_sessions).values(
+                id=grant.session_id,
+                account_id=account_id,
+                issued_by=issued_by,
+                refresh_id=grant.refresh_id,
+                created_at=now,
+                expires_at=now + lifetime,
+            )
+        )
+    return grant
+
+
+def rotate(session_id: UUID, refresh_id: UUID, *, lifetime: timedelta) -> Grant | None:
+    """Exchanges a refresh token for the next one. None where it was not the live one: somebody used it before, and the whole family ends.
+
+    Of two that come at once one wins, and the other ends what it won: nobody can tell which of them is the thief.
+    """
+    now = clock.now()
+    new_refresh_id = new_id()
+    with transaction():
+        account_id = db.session.scalar(
+            sa.update(_sessions)
+            .where(
+                _sessions.c.id == session_id,
+                _sessions.c.refresh_id == refresh_id,
+                _sessions.c.revoked_at.is_(None),
+                _sessions.c.expires_at > now,
+            )
+            .values(refresh_id=new_refresh_id, expires_at=now + lifetime)
+            .returning(_sessions.c.account_id)
+        )
+        if account_id is None:
+            revoke(session_id)
+            return None
+    return Grant(account_id, session_id, new_refresh_id)
+
+
+def revoke(session_id: UUID) -> None:
+    """Ends a session: its access and refresh tokens are dead with the next request."""
+    _revoke_where(_sessions.c.id == session_id)
+
+
+def revoke_all(account_id: UUID, *, keep: UUID | None = None, issued_by: str | None = None) -> None:
+    """Ends an account's sessions, but `keep`; with `issued_by` only those that this contract opened."""
+    _revoke_where(
+        _sessions.c.account_id == account_id,
+        *([] if keep is None else [_sessions.c.id != keep]),
+        *([] if issued_by is None else [_sessions.c.issued_by == issued_by]),
+    )
+
+
+def _revoke_where(*conditions: sa.ColumnElement[bool]) -> None:
+    with transaction():
+        db.session.execute(sa.update(_sessions).where(*conditions, _sessions.c.revoked_at.is_(None)).values(revoked_at=clock.now()))
+
+
+_STANDING = (
+    sa.select(_accounts.c.id, _accounts.c.kind, _accounts.c.username, _accounts.c.name, _accounts.c.role, _sessions.c.refresh_id)
+    .select_from(_sessions.join(_accounts, _sessions.c.account_id == _accounts.c.id))
+    .where(
+        _sessions.c.id == sa.bindparam("session_id"),
+        _sessions.c.revoked_at.is_(None),
+        _sessions.c.expires_at > sa.bindparam("now"),
+        _accounts.c.id == sa.bindparam("account_id"),
+        _accounts.c.is_active,
+    )
+)
+
+
+def standing(session_id: UUID, account_id: UUID) -> sa.Row[Any] | None:
+    """The account (id, kind, username, name, role) and its session's live refresh_id, if both still stand.
+
+    The one SELECT that every request with a token costs.
+    """
+    return db.session.execute(_STANDING, {"session_id": session_id, "account_id": account_id, "now": clock.now()}).one_or_none()

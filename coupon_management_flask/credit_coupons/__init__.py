@@ -1,0 +1,1 @@
+"""`/v1`: users spend credit on coupons that carry a hidden code."""

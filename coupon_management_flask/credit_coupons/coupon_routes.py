@@ -1,0 +1,89 @@
+"""`/v1/coupons`."""
+
+from typing import Any
+from uuid import UUID
+
+from ..web.envelope import credit_routes
+from ..web.guard import actor, guard
+from ..web.limits import code_guesses
+from . import schemas, service
+
+routes = credit_routes("credit-coupons", __name__, url_prefix="/v1/coupons", description="Coupons that cost credit")
+
+
+@routes.route("", methods=["GET"])
+@guard()
+@routes.arguments(schemas.CouponsQuery(), location="query")
+@routes.response(200, schemas.COUPONS)
+@routes.refuses(403)
+def list_coupons(query: dict[str, Any]) -> dict[str, Any]:
+    """Coupons that can be used, by creation; administrators see hidden codes and, with `all=true`, the others"""
+    page = service.list_coupons(**query, reader_is_administrator=actor().is_administrator)
+    return {"coupons": page.items, "meta": page}
+
+
+@routes.route("", methods=["POST"])
+@guard(role="administrator")
+@routes.arguments(schemas.NewCoupon())
+@routes.response(201, schemas.COUPON_CREATED)
+@routes.refuses(409)
+def create_coupon(body: dict[str, Any]) -> dict[str, Any]:
+    """Create a coupon"""
+    return {"coupons": service.create_coupon(**body)}
+
+
+@routes.route("/mine", methods=["GET"])
+@guard()
+@routes.arguments(schemas.PageQuery(), location="query")
+@routes.response(200, schemas.USES)
+def list_uses(query: dict[str, Any]) -> dict[str, Any]:
+    """What the signed-in user bought, newest first"""
+    page = service.list_uses(actor().id, **query)
+    return {"redemptions": page.items, "meta": page}
+
+
+@routes.route("/<hidden_code>", methods=["GET"])
+@guard()
+@routes.response(200, schemas.COUPON)
+@routes.refuses(400, 404, 429)
+def look_up_coupon(hidden_code: str) -> dict[str, Any]:
+    """What a hidden code buys"""
+    return {"coupons": service.look_up(hidden_code, code_guesses(actor().id))}
+
+
+@routes.route("/use/<hidden_code>", methods=["POST"])
+@guard()
+@routes.response(200, schemas.USE)
+@routes.refuses(400, 404, 429)
+def use_coupon_by_code(hidden_code: str) -> service.CouponUse:
+    """Buy and use the coupon with this hidden code"""
+    return service.use_by_code(actor().id, hidden_code, code_guesses(actor().id))
+
+
+@routes.route("/<coupon_id>/use", methods=["POST"])
+@guard()
+@routes.arguments(schemas.HiddenCode())
+@routes.response(200, schemas.USE)
+@routes.refuses(404, 429)
+def use_chosen_coupon(body: dict[str, str], coupon_id: UUID) -> service.CouponUse:
+    """Buy and use this coupon, by its hidden code"""
+    return service.use_chosen(actor().id, coupon_id, body["hidden_code"], code_guesses(actor().id))
+
+
+@routes.route("/<coupon_id>", methods=["PATCH"])
+@guard(role="administrator")
+@routes.arguments(schemas.CouponChanges())
+@routes.response(200, schemas.COUPON)
+@routes.refuses(404, 409)
+def change_coupon(body: dict[str, Any], coupon_id: UUID) -> dict[str, Any]:
+    """Change a coupon"""
+    return {"coupons": service.change_coupon(coupon_id, body)}
+
+
+@routes.route("/<coupon_id>", methods=["DELETE"])
+@guard(role="administrator")
+@routes.response(200, schemas.COUPON)
+@routes.refuses(404)
+def deactivate_coupon(coupon_id: UUID) -> dict[str, Any]:
+    """Deactivate a coupon; its history stays"""
+    return {"coupons": service.deactivate_coupon(coupon_id)}

@@ -1,0 +1,1 @@
+"""`/api/v1`: a shop's checkout validates, applies and redeems discounts."""

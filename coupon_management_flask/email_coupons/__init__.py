@@ -1,0 +1,1 @@
+"""`/api/coupons`: a popup on any website mails a visitor a code."""

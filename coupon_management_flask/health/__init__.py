@@ -1,0 +1,1 @@
+"""`/api/health` and `/api/test`: is the service well?"""

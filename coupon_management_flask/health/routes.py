@@ -1,0 +1,58 @@
+"""`/api/health`, `/api/health/live`, `/api/test`."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from .. import __version__
+from ..web.body import Routes
+from . import service
+
+
+class HealthSchema(ma.Schema):
+    status = ma.fields.String(metadata={"enum": ["healthy", "unhealthy"]})
+    flask = ma.fields.String()
+    database = ma.fields.String(metadata={"enum": ["ok", "failing"]})
+    redis = ma.fields.String(metadata={"enum": ["ok", "not configured", "failing"]})
+    mail = ma.fields.String(metadata={"enum": ["ok", "not configured", "failing"]})
+    version = ma.fields.String()
+
+
+class HealthErrorSchema(ma.Schema):
+    error = ma.fields.String(required=True)
+    error_code = ma.fields.String(required=True)
+
+
+class LiveSchema(ma.Schema):
+    status = ma.fields.String()
+
+
+class TestSchema(ma.Schema):
+    message = ma.fields.String()
+    version = ma.fields.String()
+
+
+routes = Routes("health", __name__, error_schema=HealthErrorSchema(), url_prefix="/api", description="Is the service well?")
+
+
+@routes.route("/health", methods=["GET"])
+@routes.response(200, HealthSchema())
+@routes.alt_response(503, schema=HealthSchema(), description="The database can't be reached")
+def health() -> tuple[dict[str, Any], int]:
+    """What the service needs, and whether it is there"""
+    found = service.look()
+    return found, 200 if found["status"] == "healthy" else 503
+
+
+@routes.route("/health/live", methods=["GET"])
+@routes.response(200, LiveSchema())
+def live() -> dict[str, str]:
+    """Answers without looking at anything"""
+    return {"status": "healthy"}
+
+
+@routes.route("/test", methods=["GET"])
+@routes.response(200, TestSchema())
+def test() -> dict[str, str]:
+    """A greeting, to see that requests arrive"""
+    return {"message": "API is working!", "version": __version__}

@@ -1,0 +1,85 @@
+"""Who may sign in, and with what."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..database import Model
+from .columns import AccountId, CreatedAt, Id
+
+
+class Account(Model):
+    """A person (`user`), a company, or a server (`service`) that acts through API keys.
+
+    `*_key` columns hold what is compared: without case. A user has a username and, mostly, an e-mail;
+    a company has an e-mail; a service has a username alone. Services never sign in with a password.
+    """
+
+    __tablename__ = "accounts"
+
+    id: Mapped[Id]
+    kind: Mapped[str]
+    username: Mapped[str | None]
+    username_key: Mapped[str | None]
+    email: Mapped[str | None]
+    email_key: Mapped[str | None]
+    password_hash: Mapped[str | None]
+    name: Mapped[str]
+    surname: Mapped[str] = mapped_column(default="")
+    role: Mapped[str] = mapped_column(default="user")
+    is_active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (
+        sa.UniqueConstraint("kind", "username_key"),
+        sa.UniqueConstraint("kind", "email_key"),
+        sa.CheckConstraint("kind IN ('user', 'company', 'service')", name="kind"),
+        sa.CheckConstraint("role IN ('user', 'administrator')", name="role"),
+        sa.CheckConstraint("kind = 'company' OR username_key IS NOT NULL", name="username"),
+        sa.CheckConstraint("kind <> 'company' OR email_key IS NOT NULL", name="company_email"),
+        sa.CheckConstraint("kind = 'service' OR password_hash IS NOT NULL", name="password"),
+    )
+
+
+class LoginSession(Model):
+    """One sign-in and all the tokens that descend from it: a refresh family.
+
+    `refresh_id` is the one refresh token that is alive; `issued_by` is the contract that opened it.
+    """
+
+    __tablename__ = "sessions"
+
+    id: Mapped[Id]
+    account_id: Mapped[AccountId] = mapped_column(index=True)
+    issued_by: Mapped[str]
+    refresh_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    revoked_at: Mapped[datetime | None]
+
+
+class ApiKey(Model):
+    """A server's way to sign in. The key itself is shown once and never stored."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[Id]
+    account_id: Mapped[AccountId] = mapped_column(index=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    permissions: Mapped[list[Any]] = mapped_column(sa.JSON)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class GuessLog(Model):
+    """When somebody guessed wrong lately: the last moments (seconds since 1970), oldest first, of one kind of guess by one subject."""
+
+    __tablename__ = "guess_logs"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    moments: Mapped[list[Any]] = mapped_column(sa.JSON)
+    updated_at: Mapped[datetime] = mapped_column(index=True)

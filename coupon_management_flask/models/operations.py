@@ -1,0 +1,64 @@
+"""What the service keeps for its own safe running."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..database import Model
+from .columns import AccountId, CreatedAt, Id
+
+
+class IdempotencyKey(Model):
+    """A request that must happen once. Leased while it runs; `status` and `body` are its answer, stored by the transaction that did the work."""
+
+    __tablename__ = "idempotency_keys"
+
+    id: Mapped[Id]
+    account_id: Mapped[AccountId]
+    key: Mapped[str]
+    fingerprint: Mapped[str]
+    lease_id: Mapped[UUID] = mapped_column(sa.Uuid)
+    leased_until: Mapped[datetime]
+    status: Mapped[int | None]
+    body: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    created_at: Mapped[CreatedAt] = mapped_column(index=True)
+
+    __table_args__ = (sa.UniqueConstraint("account_id", "key"),)
+
+
+class OutboxMessage(Model):
+    """Something that must be done after a commit, written down in that commit. Due at `due_at`; leased while somebody does it."""
+
+    __tablename__ = "outbox_messages"
+
+    id: Mapped[Id]
+    topic: Mapped[str]
+    payload: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    created_at: Mapped[CreatedAt]
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    delivered_at: Mapped[datetime | None]
+    given_up_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+
+    __table_args__ = (
+        sa.Index(
+            "ix_outbox_messages_due",
+            "due_at",
+            postgresql_where=sa.text("delivered_at IS NULL AND given_up_at IS NULL"),
+            sqlite_where=sa.text("delivered_at IS NULL AND given_up_at IS NULL"),
+        ),
+    )
+
+
+class Lease(Model):
+    """Who does a periodic job until when, so that of many workers one does it."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    leased_until: Mapped[datetime]

@@ -1,0 +1,55 @@
+"""Limited things, and the proof of each unit that was taken."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..database import Model
+from .columns import AccountId, CreatedAt, Id
+
+
+class Stock(Model):
+    """How much there is of a limited thing (`capacity`, null = no limit) and how much of it is taken. Changed by core/stock.py alone."""
+
+    __tablename__ = "stocks"
+
+    id: Mapped[Id]
+    capacity: Mapped[int | None] = mapped_column(sa.BigInteger)
+    claimed: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+
+    __table_args__ = (
+        sa.CheckConstraint("claimed >= 0", name="claimed_not_negative"),
+        sa.CheckConstraint("capacity IS NULL OR claimed <= capacity", name="claimed_within_capacity"),
+    )
+
+
+class Redemption(Model):
+    """The proof of a claim. Live while `rolled_back_at` is null.
+
+    `claim_key` carries the policy, and its uniqueness within a stock is what enforces it: `user:<id>` is once for each user,
+    `order:<id>` once for each order, a fresh key as often as there are units. `amount` is in minor units of `currency`, in credits where that is null.
+    There is no foreign key onto the hot stock row: its share lock would cost a quarter of the claims. `flask audit` watches it instead.
+    """
+
+    __tablename__ = "redemptions"
+
+    id: Mapped[Id]
+    stock_id: Mapped[UUID] = mapped_column(sa.Uuid)
+    claim_key: Mapped[str | None]
+    units: Mapped[int] = mapped_column(sa.BigInteger, default=1)
+    kind: Mapped[str]
+    account_id: Mapped[AccountId]
+    code: Mapped[str | None]
+    amount: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    created_at: Mapped[CreatedAt]
+    rolled_back_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        sa.UniqueConstraint("stock_id", "claim_key"),
+        sa.Index(None, "account_id", "kind", "created_at"),
+        sa.CheckConstraint("units > 0", name="units_positive"),
+        sa.CheckConstraint("(claim_key IS NULL) = (rolled_back_at IS NOT NULL)", name="live_or_rolled_back"),
+    )

@@ -1,0 +1,1 @@
+"""`/api/business` and `/api/user`: companies publish promo codes, users find and activate them."""

@@ -1,0 +1,202 @@
+"""Bodies, queries and answers: marshmallow in, marshmallow out, and OpenAPI from the same schemas.
+
+Types are strict: a string is no number, a boolean neither. Schemas are passed as instances; a class would be built anew for each request.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, NoReturn, TypeVar
+
+import email_validator
+import flask_smorest
+import marshmallow as ma
+import orjson
+from flask import Request
+from marshmallow import validate
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest
+
+from ..core import errors
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+# Larger whole numbers would overflow a sum somewhere, and nobody means them.
+LARGEST = 1_000_000_000
+
+
+class Text(ma.fields.String):
+    """Text of `shortest` to `longest` characters. Never with a NUL, which PostgreSQL can't store."""
+
+    def __init__(self, shortest: int = 1, longest: int | None = None, **kwargs: Any) -> None:
+        rules = [validate.Length(min=shortest, max=longest), *kwargs.pop("rules", [])]
+        super().__init__(validate=rules, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if "\x00" in text:
+            raise ma.ValidationError("Null characters are not allowed.")
+        return text
+
+
+class EmailAddress(Text):
+    """An address that could exist, as far as its form tells; whether it receives mail is for the mail to find out."""
+
+    def __init__(self, shortest: int = 3, longest: int = 254, **kwargs: Any) -> None:
+        super().__init__(shortest, longest, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        address = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            email_validator.validate_email(address, check_deliverability=False, test_environment=True)
+        except email_validator.EmailNotValidError as error:
+            raise ma.ValidationError("Not a valid e-mail address.") from error
+        return address
+
+
+class Whole(ma.fields.Integer):
+    """A JSON integer: no string, no boolean, no 5.0."""
+
+    def __init__(self, smallest: int | None = None, largest: int | None = LARGEST, **kwargs: Any) -> None:
+        rules = [validate.Range(smallest, largest), *kwargs.pop("rules", [])]
+        super().__init__(strict=True, validate=rules, **kwargs)
+
+    def _validated(self, value: Any) -> int:
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Truth(ma.fields.Boolean):
+    """A JSON boolean, and nothing that merely looks like one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class QueryWhole(Whole):
+    """The same as text, in a query: ASCII digits alone."""
+
+    def _validated(self, value: Any) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class QueryTruth(ma.fields.Boolean):
+    """`true` or `false`, in a query."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise self.make_error("invalid", input=value)
+        return bool(value == "true")
+
+
+class Moment(ma.fields.Field[datetime]):
+    """A point in time as RFC 3339 has it: with a zone when it comes in, in UTC with `Z` when it goes out."""
+
+    default_error_messages = {"invalid": "Not a valid RFC 3339 time."}
+    _FORMAT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else rfc3339(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        if not isinstance(value, str) or not self._FORMAT.fullmatch(value):
+            raise self.make_error("invalid")
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise self.make_error("invalid") from error
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+class _Parser(FlaskParser):
+    DEFAULT_VALIDATION_STATUS = 400
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        # Whatever the Content-Type says, a body is JSON.
+        try:
+            body = orjson.loads(req.get_data(cache=True))
+        except orjson.JSONDecodeError as error:
+            raise BadRequest from error
+        if not isinstance(body, dict):
+            raise errors.Invalid({"body": ["It must be a JSON object."]})
+        return body
+
+    def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
+        # webargs nests the messages under where the input came from; a client knows that.
+        raise errors.Invalid({name: words for where in error.normalized_messages().values() for name, words in _flat(where)})
+
+
+def _flat(messages: Any, above: str = "") -> list[tuple[str, list[str]]]:
+    if isinstance(messages, dict):
+        return [pair for name, inner in messages.items() for pair in _flat(inner, f"{above}.{name}" if above else str(name))]
+    return [(above, messages if isinstance(messages, list) else [str(messages)])]
+
+
+class Routes(flask_smorest.Blueprint):
+    """A contract's routes, which know how the contract's errors look and document them.
+
+    `arguments` and `response` are flask-smorest's; `refuses` names the statuses a route may answer beyond those that follow from
+    its guard, its arguments and its being a route at all.
+    """
+
+    ARGUMENTS_PARSER = _Parser()
+
+    def __init__(self, *args: Any, error_schema: ma.Schema, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.error_schema = error_schema
+        self._prepare_doc_cbks.append(self._prepare_errors_doc)
+
+    def refuses(self, *statuses: int) -> Callable[[View], View]:
+        def decorate(view: View) -> View:
+            return document(view, "refuses", lambda known: [*(known or []), *statuses])
+
+        return decorate
+
+    def _prepare_errors_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method: str, **_: Any) -> dict[str, Any]:
+        statuses = {500, 503, *doc_info.get("refuses", [])}
+        guard = doc_info.get("guard")
+        if "arguments" in doc_info:
+            statuses.add(400)
+        if guard is not None:
+            doc["security"] = guard["security"]
+            statuses |= guard["statuses"]
+            if guard["idempotent"] and method not in ("get", "head"):
+                statuses |= {400, 409, 422}
+                doc.setdefault("parameters", []).append(
+                    {
+                        "in": "header",
+                        "name": "Idempotency-Key",
+                        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                        "description": "The same key with the same request gives the first answer again.",
+                    }
+                )
+        responses = doc.setdefault("responses", {})
+        for status in sorted(statuses):
+            # flask-smorest has put a reference to an error of its own where a route takes arguments.
+            if not isinstance(responses.get(status), dict):
+                responses[status] = {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": self.error_schema}}}
+        return doc
+
+
+def document(view: View, topic: str, change: Callable[[Any], Any]) -> View:
+    """A view that does the same and whose documentation (flask-smorest's `_apidoc`) knows something more."""
+
+    @wraps(view)
+    def same(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    notes = deepcopy(getattr(view, "_apidoc", {}))
+    notes[topic] = change(notes.get(topic))
+    same._apidoc = notes  # type: ignore[attr-defined]
+    return same  # type: ignore[return-value]

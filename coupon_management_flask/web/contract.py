@@ -1,0 +1,153 @@
+"""A contract: some path prefixes, the routes below them, and how their clients are told that something is wrong.
+
+One error handler serves the whole application. It turns whatever was raised into a Problem, finds the contract by the request's path
+(so that the router's own 404 and 405 are told in the contract's words too) and lets it render the body.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, current_app, jsonify, request
+from flask_limiter import RateLimitExceeded
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
+
+from ..core import errors
+from ..database import is_unavailable
+from .body import Routes
+
+log = structlog.get_logger(__name__)
+
+# The nearest ancestor that stands here gives an error its status; a contract may say otherwise for some.
+STATUSES: dict[type[errors.DomainError], int] = {
+    errors.DomainError: 400,
+    errors.NotAuthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.KeyReused: 422,
+    errors.RateLimited: 429,
+    errors.Unavailable: 503,
+}
+
+MESSAGES = {
+    "validation_error": "The request is not valid.",
+    "malformed_request": "The request can't be understood.",
+    "authentication_required": "Sign in first.",
+    "invalid_token": "The token is not valid (any more).",
+    "wrong_credentials": "Name and password do not match.",
+    "permission_denied": "You may not do this.",
+    "account_disabled": "This account is disabled.",
+    "not_found": "There is nothing here.",
+    "method_not_allowed": "This method is not allowed here.",
+    "conflict": "This collides with what is there already.",
+    "idempotency_key_in_use": "A request with this Idempotency-Key is still running.",
+    "idempotency_key_reused": "This Idempotency-Key belongs to another request.",
+    "body_too_large": "The body is too large.",
+    "rate_limited": "Too many tries; come back later.",
+    "service_unavailable": "The service can't answer right now; come back later.",
+    "internal_error": "Something went wrong on our side.",
+}
+
+_HTTP_NAMES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a client must be told: contract-neutral, ready to be written as the contract's body."""
+
+    status: int
+    error_code: str
+    message: str
+    fields: errors.FieldMessages = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def sentence(self) -> str:
+        """The message, or what is wrong with which field, for bodies that have room for one sentence."""
+        return " ".join(f"{name}: {' '.join(words)}" for name, words in self.fields.items()) or self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    name: str
+    prefixes: tuple[str, ...]
+    blueprints: tuple[Routes, ...]
+    render_error: Callable[[Problem], Mapping[str, Any]]
+    messages: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
+
+    def problem(self, error: Exception) -> Problem:
+        if isinstance(error, errors.DomainError):
+            return self._domain_problem(error)
+        if isinstance(error, RateLimitExceeded):
+            return self._domain_problem(errors.RateLimited(_seconds_to_reset()))
+        if isinstance(error, HTTPException):
+            return self._http_problem(error)
+        if is_unavailable(error):
+            log.error("database.unavailable", error=type(error).__name__)
+            return self._domain_problem(errors.Unavailable())
+        log.error("request.failed", exc_info=error)
+        return Problem(500, "internal_error", self._words("internal_error"))
+
+    def _domain_problem(self, error: errors.DomainError) -> Problem:
+        status = next(status for kind in type(error).__mro__ for table in (self.statuses, STATUSES) if (status := table.get(kind)))
+        headers = {"Retry-After": str(error.facts["retry_after"])} if "retry_after" in error.facts else {}
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return Problem(status, error.name, self._words(error.name, error.facts), getattr(error, "fields", {}), headers)
+
+    def _http_problem(self, error: HTTPException) -> Problem:
+        status = error.code or 500
+        name = "internal_error" if status >= 500 else _HTTP_NAMES.get(status, "malformed_request")
+        headers = {"Allow": ", ".join(sorted(error.valid_methods or ()))} if isinstance(error, MethodNotAllowed) else {}
+        if isinstance(error, SecurityError):
+            name = "host_not_allowed"
+        return Problem(status, name, self._words(name), headers=headers)
+
+    def _words(self, name: str, facts: Mapping[str, Any] | None = None) -> str:
+        template = self.messages.get(name) or MESSAGES.get(name) or name.replace("_", " ").capitalize() + "."
+        return template.format(**(facts or {}))
+
+
+def error_response(error: Exception) -> Response:
+    """The answer that the current request's contract gives to an error."""
+    contract = _contract_of(request.path)
+    problem = contract.problem(error)
+    response = jsonify(contract.render_error(problem))
+    response.status_code = problem.status
+    response.headers.update(problem.headers)
+    return response
+
+
+def http_status_name(status: int) -> str:
+    return HTTPStatus(status).name
+
+
+def init_app(app: Flask, contracts: Sequence[Contract], *, elsewhere: Contract) -> None:
+    """Answers the contracts' errors in their own bodies; a path under none of them speaks like `elsewhere`."""
+    by_prefix = [(prefix, contract) for contract in contracts for prefix in contract.prefixes]
+    # Longest first: the more specific prefix wins.
+    by_prefix.sort(key=lambda pair: -len(pair[0]))
+    app.extensions["contracts"] = (by_prefix, elsewhere)
+    app.register_error_handler(Exception, error_response)
+
+
+def _contract_of(path: str) -> Contract:
+    by_prefix, elsewhere = current_app.extensions["contracts"]
+    for prefix, contract in by_prefix:
+        # Whole segments: /api/users is not under /api/user.
+        if path == prefix or path.startswith(prefix + "/"):
+            return contract  # type: ignore[no-any-return]
+    return elsewhere  # type: ignore[no-any-return]
+
+
+def _seconds_to_reset() -> int:
+    from math import ceil
+    from time import time
+
+    from .limits import limiter
+
+    limit = limiter.current_limit
+    return ceil(limit.reset_at - time()) if limit is not None else 60

@@ -1,0 +1,59 @@
+"""The envelope around every answer of `/v1`, on success and on error."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from ..core import clock
+from .body import Moment, Routes
+from .contract import Problem, http_status_name
+
+# Clients of this contract know these words; the others are the standard's.
+_STATUS_NAMES = {400: "INVALID_REQUEST"}
+
+
+def envelope(status: int, data: Any, error: Any) -> dict[str, Any]:
+    now = clock.now().replace(microsecond=0)
+    name = _STATUS_NAMES.get(status) or http_status_name(status)
+    return {"http_status_code": status, "http_status": name, "data": data, "error": error, "timestamp": now}
+
+
+def _fields(data: ma.fields.Field[Any], error: ma.fields.Field[Any]) -> dict[str, ma.fields.Field[Any]]:
+    return {
+        "http_status_code": ma.fields.Integer(),
+        "http_status": ma.fields.String(),
+        "data": data,
+        "error": error,
+        "timestamp": Moment(metadata={"format": "date-time"}),
+    }
+
+
+def enveloped(name: str, status: int = 200, **data: ma.fields.Field[Any]) -> ma.Schema:
+    """A schema that puts what a view returns (a mapping with these fields) into the envelope; `name` is its name in OpenAPI."""
+
+    class Enveloped(ma.Schema):
+        @ma.pre_dump
+        def wrap(self, returned: Any, **_: Any) -> dict[str, Any]:
+            return envelope(status, returned, {})
+
+    inside = ma.Schema.from_dict(dict(data), name=f"{name}Data")()
+    return type(name, (Enveloped,), _fields(ma.fields.Nested(inside), ma.fields.Dict()))()
+
+
+class ErrorDetailSchema(ma.Schema):
+    message = ma.fields.String(required=True)
+    error_code = ma.fields.String(required=True)
+
+
+CreditErrorSchema = ma.Schema.from_dict(_fields(ma.fields.Dict(), ma.fields.Nested(ErrorDetailSchema())), name="CreditErrorSchema")
+
+_error = CreditErrorSchema()
+
+
+def render_error(problem: Problem) -> dict[str, Any]:
+    return _error.dump(envelope(problem.status, {}, {"message": problem.sentence(), "error_code": problem.error_code}))  # type: ignore[no-any-return]
+
+
+def credit_routes(name: str, import_name: str, **options: Any) -> Routes:
+    """Routes of `/v1`, whose errors come in the envelope too."""
+    return Routes(name, import_name, error_schema=_error, **options)

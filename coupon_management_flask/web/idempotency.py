@@ -1,0 +1,123 @@
+"""Idempotency-Key: the same request, however often it is sent, happens once and is answered the same.
+
+The key's row is committed first, with a lease. The answer is stored by the last statement of the transaction that did the work,
+so the two are in the database together or not at all; a lease that lapsed without an answer proves that nothing was done.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import Response, current_app, request
+from sqlalchemy.orm import Session
+
+from ..core import clock, errors
+from ..database import db, held_commit, transaction, upsert
+from ..models import IdempotencyKey, new_id
+
+LEASE = timedelta(seconds=30)
+KEPT = timedelta(hours=24)
+LONGEST = 255
+
+_keys: Any = IdempotencyKey.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    key_id: UUID
+    lease_id: UUID
+
+
+def once(account_id: UUID, work: Callable[[], Any]) -> Response:
+    """Does the work, or gives the answer that it had. Without the header it just does the work.
+
+    Raises KeyReused where the key belongs to another request, RequestInProgress while the first still runs.
+    Answers of 2xx and refusals by business rules are kept; after anything else the key is free again.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return current_app.make_response(work())
+    if not 1 <= len(key) <= LONGEST:
+        raise errors.Invalid({"Idempotency-Key": [f"It must have 1 to {LONGEST} characters."]})
+    lease = _take_lease(account_id, key, _fingerprint())
+    if isinstance(lease, Response):
+        return lease
+    try:
+        with held_commit() as held:
+            try:
+                answer = current_app.make_response(work())
+            except (errors.Refused, errors.Conflict) as refusal:
+                answer = _refusal(refusal)
+            except errors.DomainError:
+                # Not to be kept; but what the use case committed before it raised (a wrong guess, say) was meant to stay.
+                held.settle()
+                raise
+            held.finish(lambda session: _keep(session, lease, answer))
+            return answer
+    except BaseException:
+        _give_up(lease)
+        raise
+
+
+def _refusal(refusal: errors.DomainError) -> Response:
+    from .contract import error_response
+
+    return error_response(refusal)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for part in (request.method.encode(), request.path.rstrip("/").encode(), request.query_string, request.get_data(cache=True)):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _take_lease(account_id: UUID, key: str, fingerprint: str) -> _Lease | Response:
+    while True:
+        lease = _insert_or_take_over(account_id, key, fingerprint)
+        if lease is not None:
+            return lease
+        row = db.session.execute(sa.select(_keys).where(_keys.c.account_id == account_id, _keys.c.key == key)).one_or_none()
+        if row is None:
+            # The first one has failed and given its key back just now.
+            continue
+        if row.fingerprint != fingerprint:
+            raise errors.KeyReused
+        if row.status is not None:
+            return Response(row.body, row.status, {"Idempotent-Replayed": "true"}, mimetype="application/json")
+        raise errors.RequestInProgress(retry_after=1)
+
+
+def _insert_or_take_over(account_id: UUID, key: str, fingerprint: str) -> _Lease | None:
+    now = clock.now()
+    lease_id = new_id()
+    insert = upsert(_keys).values(
+        id=new_id(), account_id=account_id, key=key, fingerprint=fingerprint, lease_id=lease_id, leased_until=now + LEASE, created_at=now
+    )
+    lapsed = sa.and_(_keys.c.status.is_(None), _keys.c.leased_until <= now, _keys.c.fingerprint == fingerprint)
+    statement = insert.on_conflict_do_update(
+        index_elements=[_keys.c.account_id, _keys.c.key],
+        set_={name: insert.excluded[name] for name in ("fingerprint", "lease_id", "leased_until", "created_at")} | {"status": None, "body": None},
+        where=sa.or_(_keys.c.created_at <= now - KEPT, lapsed),
+    ).returning(_keys.c.id)
+    with transaction():
+        key_id = db.session.scalar(statement)
+    return None if key_id is None else _Lease(key_id, lease_id)
+
+
+def _keep(session: Session, lease: _Lease, answer: Response) -> None:
+    kept = session.execute(
+        sa.update(_keys).where(_keys.c.id == lease.key_id, _keys.c.lease_id == lease.lease_id).values(status=answer.status_code, body=answer.get_data())
+    )
+    if kept.rowcount != 1:  # type: ignore[attr-defined]
+        # We took longer than our lease and somebody took over: what they do counts, ours is rolled back.
+        raise errors.RequestInProgress(retry_after=1)
+
+
+def _give_up(lease: _Lease) -> None:
+    with transaction():
+        db.session.execute(sa.delete(_keys).where(_keys.c.id == lease.key_id, _keys.c.lease_id == lease.lease_id))

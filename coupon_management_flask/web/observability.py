@@ -1,0 +1,118 @@
+"""What operators see: a request id on everything, one log line for each request, and metrics for Prometheus.
+
+Lines name the route, never the path, which may hold a code.
+"""
+
+import logging
+import os
+import re
+import sys
+from ipaddress import ip_address
+from secrets import compare_digest
+from time import perf_counter
+from typing import Any
+
+import orjson
+import structlog
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from uuid_utils.compat import uuid7
+
+from .. import config
+from ..core import errors
+
+log = structlog.get_logger("access")
+
+# Several workers write to files in the directory that PROMETHEUS_MULTIPROC_DIR names (`flask serve` makes one) and each answers for all.
+# Only counters and histograms: what a worker counted stays counted when it has died.
+_REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
+_SECONDS = Histogram(
+    "http_request_duration_seconds", "Time to answer.", ["method", "route"], buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
+metrics = Blueprint("metrics", __name__)
+
+
+@metrics.get("/metrics")
+def read_metrics() -> Response:
+    _check_metrics_reader(config.current().metrics_token)
+    registry: CollectorRegistry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _check_metrics_reader(token: str) -> None:
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not compare_digest(given.encode(), token.encode()):
+            raise errors.InvalidToken if given else errors.NotAuthenticated
+        return
+    # A proxy on this machine that nobody told us of makes strangers look like loopback; its header gives it away.
+    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+    if forwarded or not request.remote_addr or not ip_address(request.remote_addr).is_loopback:
+        raise errors.Forbidden
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex
+    g.began = perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    seconds = perf_counter() - g.began
+    route = request.url_rule.rule if request.url_rule is not None else "(none)"
+    # Anybody can invent a method; a label for each would grow without end.
+    method = request.method if request.method in _METHODS else "(other)"
+    response.headers["X-Request-ID"] = g.request_id
+    _REQUESTS.labels(method, route, response.status_code).inc()
+    _SECONDS.labels(method, route).observe(seconds)
+    log.info("request", method=method, route=route, status=response.status_code, milliseconds=round(seconds * 1000, 1))
+    return response
+
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+def configure_logging(settings: config.Settings) -> None:
+    """JSON lines in production, readable ones in development; the standard library's loggers join in."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[Any]
+    if settings.is_production:
+        renderer = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode()),
+        ]
+    else:
+        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer])
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+
+
+def init_app(app: Flask, settings: config.Settings) -> None:
+    configure_logging(settings)
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.register_blueprint(metrics)

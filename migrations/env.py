@@ -1,0 +1,54 @@
+"""Runs migrations (`flask db upgrade`, `migrate`, `downgrade`): all or nothing, and one at a time however many servers start at once."""
+
+import sqlalchemy as sa
+from alembic import context
+from flask import current_app
+
+from coupon_management_flask import models  # noqa: F401 - all tables must be known
+from coupon_management_flask.database import Moment, db
+
+# Any number that nothing else on the database uses.
+MIGRATION_LOCK = 7305_1977
+
+
+def _forget_empty(_context, _revision, directives):
+    """`flask db migrate` makes no file where nothing has changed."""
+    if context.config.cmd_opts and getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
+        directives[:] = []
+
+
+def _render_type(kind, item, _autogen_context):
+    # History stands by itself: it names what the database has, not this application's types, which may move.
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
+
+
+def _migrate() -> None:
+    _, engine = current_app.extensions["engines"]
+    with engine.connect() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        # SQLite alters a table by writing it anew; that must not count as deleting what refers to it. Only possible outside a transaction.
+        if is_sqlite:
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
+        context.configure(
+            connection=connection,
+            target_metadata=db.metadata,
+            render_as_batch=is_sqlite,
+            transactional_ddl=True,
+            compare_type=True,
+            render_item=_render_type,
+            process_revision_directives=_forget_empty,
+        )
+        try:
+            with context.begin_transaction():
+                if not is_sqlite:
+                    connection.execute(sa.text("SET LOCAL lock_timeout = '5min'"))
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK})
+                context.run_migrations()
+        finally:
+            if is_sqlite:
+                connection.connection.driver_connection.execute("PRAGMA foreign_keys = ON")
+
+
+if context.is_offline_mode():
+    raise SystemExit("Migrations run against a database; there is no offline mode.")
+_migrate()
