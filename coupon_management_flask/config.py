@@ -122,7 +122,7 @@ def load_settings(
     try:
         known = _schema.load(values)
     except ma.ValidationError as error:
-        name, problems = next(iter(error.normalized_messages().items()))
+        name, problems = next(iter(error.messages_dict.items()))
         if name not in _schema.fields:
             raise ConfigurationError(f"Configuration: there is no setting {name!r} (in {file.name}).") from error
         raise ConfigurationError(f"Configuration: {name.upper()} is not valid: {' '.join(problems)}") from error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from flask import Flask, current_app
+from flask.globals import app_ctx
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +26,9 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+AnyRow = sa.Row[*tuple[Any, ...]]
+AnySelect = sa.Select[*tuple[Any, ...]]
 
 # A constraint's name tells which rule was broken; `broken_constraint` gives it back.
 NAMING_CONVENTION = {
@@ -82,9 +86,7 @@ _held: ContextVar["HeldCommit | None"] = ContextVar("held_commit", default=None)
 
 
 def _session_scope() -> int:
-    from flask.globals import app_ctx
-
-    return id(_open.get() or app_ctx._get_current_object())
+    return id(_open.get() or app_ctx._get_current_object())  # type: ignore[attr-defined]
 
 
 db = SQLAlchemy(
@@ -226,6 +228,11 @@ def upsert(table: Any) -> Any:
     return (sqlite if db.engine.dialect.name == "sqlite" else postgresql).insert(table)
 
 
+def rows_changed(result: Any) -> int:
+    """How many rows an UPDATE or DELETE has met."""
+    return int(result.rowcount)
+
+
 def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
 
@@ -236,6 +243,8 @@ def init_app(app: Flask, url: str) -> None:
     db.init_app(app)
     with app.app_context():
         engine = db.engine
+    reading: sa.Engine
+    writing: sa.Engine
     if engine.dialect.name == "sqlite":
         Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
         sa.event.listen(engine, "connect", _prepare_sqlite)

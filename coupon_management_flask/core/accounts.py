@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..database import broken_constraint, db, transaction
+from ..database import AnyRow, broken_constraint, db, rows_changed, transaction
 from ..models import Account, ApiKey, new_id
 from . import clock, errors, guesses, passwords, tokens, wallet
 
@@ -120,7 +120,7 @@ def _insert(*, kind: str, username: str | None, email: str | None, password_hash
     return account_id
 
 
-def find(login: str, kind: str = "user") -> sa.Row[Any] | None:
+def find(login: str, kind: str = "user") -> AnyRow | None:
     """The account of that username or e-mail."""
     key = comparable(login)
     return db.session.execute(
@@ -192,7 +192,7 @@ def revoke_api_keys(service: str) -> int:
         if account is None:
             raise errors.NotFound
         revoked = db.session.execute(sa.update(ApiKey).where(ApiKey.account_id == account.id, ApiKey.revoked_at.is_(None)).values(revoked_at=clock.now()))
-        return int(revoked.rowcount)
+        return rows_changed(revoked)
 
 
 def api_key_owner(api_key: str) -> tuple[Identity, frozenset[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..database import db
+from ..database import AnySelect, db
 from ..models import LedgerEntry, Redemption, Stock, Wallet
 
 
@@ -68,5 +68,5 @@ def _payments_have_their_redemption() -> Iterator[str]:
         yield f"ledger entry {row.id}: it paid for a redemption that does not exist"
 
 
-def _rows(statement: sa.Select[Any]) -> sa.Result[Any]:
+def _rows(statement: AnySelect) -> sa.Result[Any]:
     return db.session.execute(statement.execution_options(yield_per=1000))

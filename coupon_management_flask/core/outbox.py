@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from ..database import db, is_postgresql, transaction
+from ..database import AnyRow, db, is_postgresql, transaction
 from ..models import OutboxMessage, new_id
 from . import clock
 
@@ -48,7 +48,7 @@ def deliver_due(handlers: Mapping[str, Handler], most: int = 100) -> int:
     return delivered
 
 
-def _lease_one(topics: list[str]) -> sa.Row[Any] | None:
+def _lease_one(topics: list[str]) -> AnyRow | None:
     now = clock.now()
     due = sa.select(_messages.c.id).where(_WAITING, _messages.c.due_at <= now, _messages.c.topic.in_(topics)).order_by(_messages.c.due_at).limit(1)
     if is_postgresql():
@@ -63,7 +63,7 @@ def _lease_one(topics: list[str]) -> sa.Row[Any] | None:
         ).one_or_none()
 
 
-def _deliver(message: sa.Row[Any], handler: Handler) -> bool:
+def _deliver(message: AnyRow, handler: Handler) -> bool:
     try:
         handler(message.id, message.payload)
     except Exception as error:
@@ -75,7 +75,7 @@ def _deliver(message: sa.Row[Any], handler: Handler) -> bool:
     return True
 
 
-def _after_failure(message: sa.Row[Any], error: Exception) -> dict[str, Any]:
+def _after_failure(message: AnyRow, error: Exception) -> dict[str, Any]:
     now = clock.now()
     noted = {"attempts": message.attempts + 1, "last_error": type(error).__name__}
     if now - message.created_at >= GIVE_UP_AFTER:
@@ -85,7 +85,7 @@ def _after_failure(message: sa.Row[Any], error: Exception) -> dict[str, Any]:
     return {**noted, "due_at": now + wait}
 
 
-def _note(message: sa.Row[Any], values: dict[str, Any]) -> None:
+def _note(message: AnyRow, values: dict[str, Any]) -> None:
     # Only who still holds the lease may say how it went.
     with transaction():
         db.session.execute(sa.update(_messages).where(_messages.c.id == message.id, _messages.c.lease_id == message.lease_id).values(lease_id=None, **values))

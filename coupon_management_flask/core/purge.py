@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from ..database import db, transaction
+from ..database import db, rows_changed, transaction
 from ..models import GuessLog, IdempotencyKey, LoginSession, OutboxMessage
 from . import clock, guesses
 
@@ -27,4 +27,4 @@ def spent() -> dict[str, int]:
 
 def _delete(model: type[object], condition: sa.ColumnElement[bool]) -> int:
     with transaction():
-        return int(db.session.execute(sa.delete(model).where(condition)).rowcount)
+        return rows_changed(db.session.execute(sa.delete(model).where(condition)))

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..database import broken_constraint, db, is_postgresql
+from ..database import AnyRow, broken_constraint, db, is_postgresql
 from ..models import Redemption, Stock, new_id
 from . import clock, errors
 
@@ -71,8 +71,9 @@ def claim(
     AlreadyClaimed where `claim_key` was used on this stock before. The transaction must then be rolled back.
     """
     now = clock.now()
-    redemption = {
-        "id": redemption_id or new_id(),
+    redemption_id = redemption_id or new_id()
+    redemption: dict[str, Any] = {
+        "id": redemption_id,
         "stock_id": stock_id,
         "claim_key": claim_key,
         "units": units,
@@ -101,10 +102,10 @@ def claim(
         raise
     if row is None:
         raise errors.Exhausted
-    return Claimed(redemption["id"], now, row.claimed, row.capacity)
+    return Claimed(redemption_id, now, row.claimed, row.capacity)
 
 
-def _claim_in_one(take: Any, redemption: dict[str, Any]) -> sa.Row[Any] | None:
+def _claim_in_one(take: Any, redemption: dict[str, Any]) -> AnyRow | None:
     taken = take.cte("taken")
     columns = [_redemptions.c[name] for name in redemption]
     values = [sa.literal(value, column.type) for value, column in zip(redemption.values(), columns, strict=True)]
@@ -114,7 +115,7 @@ def _claim_in_one(take: Any, redemption: dict[str, Any]) -> sa.Row[Any] | None:
     return db.session.execute(sa.select(taken.c.claimed, taken.c.capacity).select_from(taken.join(written, sa.true()))).one_or_none()
 
 
-def _claim_in_two(take: Any, redemption: dict[str, Any]) -> sa.Row[Any] | None:
+def _claim_in_two(take: Any, redemption: dict[str, Any]) -> AnyRow | None:
     row = db.session.execute(take).one_or_none()
     if row is not None:
         db.session.execute(sa.insert(_redemptions).values(**redemption))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..database import db, transaction
+from ..database import AnyRow, db, transaction
 from ..models import Account, LoginSession, new_id
 from . import clock
 
@@ -99,7 +99,7 @@ _STANDING = (
 )
 
 
-def standing(session_id: UUID, account_id: UUID) -> sa.Row[Any] | None:
+def standing(session_id: UUID, account_id: UUID) -> AnyRow | None:
     """The account (id, kind, username, name, role) and its session's live refresh_id, if both still stand.
 
     The one SELECT that every request with a token costs.

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..database import db
+from ..database import AnyRow, db
 from ..models import LedgerEntry, Wallet, new_id
 from . import clock, errors
 
@@ -20,7 +20,7 @@ def open_wallet(account_id: UUID, credit: int = 0, reason: str = "opening balanc
         change(account_id, credit, reason=reason)
 
 
-def change(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> sa.Row[Any]:
+def change(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> AnyRow:
     """Adds `amount` credits (takes them where it is negative) and returns the ledger entry written with it.
 
     Raises InsufficientCredit where the balance would go below zero, NotFound for an account without a wallet.
@@ -50,12 +50,12 @@ def change(account_id: UUID, amount: int, *, reason: str, reference: UUID | None
     ).one()
 
 
-def debit(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> sa.Row[Any]:
+def debit(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> AnyRow:
     """Takes `amount` >= 0 credits; raises what `change` raises."""
     return change(account_id, -amount, reason=reason, reference=reference)
 
 
-def credit(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> sa.Row[Any]:
+def credit(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> AnyRow:
     """Gives `amount` >= 0 credits; raises what `change` raises."""
     return change(account_id, amount, reason=reason, reference=reference)
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ..core import accounts, clock, codes, errors, guesses, stock, wallet
-from ..database import broken_constraint, db, retried, transaction
+from ..database import AnyRow, AnySelect, broken_constraint, db, retried, transaction
 from ..models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet, new_id
 from ..web.guard import Actor
 from ..web.pagination import Page, paginate
@@ -32,7 +32,7 @@ _PUBLIC_COLUMNS = (
 _WITH_CODE = (*_PUBLIC_COLUMNS, CreditCoupon.hidden_code, CreditCoupon.stock_id)
 
 
-def _select_coupons(*columns: Any) -> sa.Select[Any]:
+def _select_coupons(*columns: Any) -> AnySelect:
     return sa.select(*columns).join(Stock, Stock.id == CreditCoupon.stock_id)
 
 
@@ -46,7 +46,7 @@ def list_coupons(*, page: int, per_page: int, all: bool, reader_is_administrator
     return paginate(statement, page, per_page)
 
 
-def look_up(hidden_code: str, guess_limits: guesses.Limits) -> sa.Row[Any]:
+def look_up(hidden_code: str, guess_limits: guesses.Limits) -> AnyRow:
     """The coupon with that hidden code. Raises CouponNotFound (a wrong guess, which counts) and RateLimited."""
     guesses.check(guess_limits)
     coupon = _by_code(hidden_code)
@@ -56,11 +56,11 @@ def look_up(hidden_code: str, guess_limits: guesses.Limits) -> sa.Row[Any]:
     return coupon
 
 
-def _by_code(hidden_code: str) -> sa.Row[Any] | None:
+def _by_code(hidden_code: str) -> AnyRow | None:
     return db.session.execute(_select_coupons(*_WITH_CODE).where(CreditCoupon.hidden_code_key == codes.comparable(hidden_code))).one_or_none()
 
 
-def _by_id(coupon_id: UUID) -> sa.Row[Any]:
+def _by_id(coupon_id: UUID) -> AnyRow:
     coupon = db.session.execute(_select_coupons(*_WITH_CODE).where(CreditCoupon.id == coupon_id)).one_or_none()
     if coupon is None:
         raise CouponNotFound
@@ -91,7 +91,7 @@ def use_chosen(account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits
 
 
 @retried
-def use(account_id: UUID, coupon: sa.Row[Any]) -> CouponUse:
+def use(account_id: UUID, coupon: AnyRow) -> CouponUse:
     """Takes one use of the coupon and pays for it with credit, in one transaction.
 
     Raises CouponInactive, CouponExpired, CouponExhausted, CouponAlreadyUsed or InsufficientCredit: the first that applies, in this order.
@@ -108,7 +108,7 @@ def use(account_id: UUID, coupon: sa.Row[Any]) -> CouponUse:
         raise errors.Unavailable from error
 
 
-def _claim(account_id: UUID, coupon: sa.Row[Any]) -> CouponUse:
+def _claim(account_id: UUID, coupon: AnyRow) -> CouponUse:
     redemption_id = new_id()
     usable = sa.exists().where(
         CreditCoupon.id == coupon.id,
@@ -170,7 +170,7 @@ def list_uses(account_id: UUID, *, page: int, per_page: int) -> Page:
     return Page(uses, found.total, found.number, found.size)
 
 
-def create_coupon(*, name: str, value: int, number_left: int, expiration_date: datetime, active: bool, hidden_code: str | None = None) -> sa.Row[Any]:
+def create_coupon(*, name: str, value: int, number_left: int, expiration_date: datetime, active: bool, hidden_code: str | None = None) -> AnyRow:
     """A new coupon; without a hidden code it gets one that can't be guessed. Raises HiddenCodeTaken."""
     code = hidden_code if hidden_code is not None else codes.generate(GENERATED_CODE_LENGTH)
     coupon_id = new_id()
@@ -191,9 +191,9 @@ def create_coupon(*, name: str, value: int, number_left: int, expiration_date: d
         return _by_id(coupon_id)
 
 
-def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> sa.Row[Any]:
+def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> AnyRow:
     """Changes what is named and nothing else; `number_left` sets what is left, whatever is used meanwhile. Raises CouponNotFound, HiddenCodeTaken."""
-    columns = {name: changes[name] for name in ("name", "value", "expiration_date") if name in changes}
+    columns: dict[str, Any] = {name: changes[name] for name in ("name", "value", "expiration_date") if name in changes}
     if "active" in changes:
         columns["is_active"] = changes["active"]
     if "hidden_code" in changes:
@@ -207,7 +207,7 @@ def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> sa.Row[Any]:
         return _by_id(coupon_id)
 
 
-def deactivate_coupon(coupon_id: UUID) -> sa.Row[Any]:
+def deactivate_coupon(coupon_id: UUID) -> AnyRow:
     """Nobody can use it from now on; who used it still has it in the history. Raises CouponNotFound."""
     return change_coupon(coupon_id, {"active": False})
 
@@ -226,7 +226,7 @@ class _unique_code:
 _USER_COLUMNS = (Account.id, Account.username, Account.name, Wallet.balance.label("credit"))
 
 
-def _select_users() -> sa.Select[Any]:
+def _select_users() -> AnySelect:
     return sa.select(*_USER_COLUMNS).join(Wallet, Wallet.account_id == Account.id).where(Account.kind == "user")
 
 
@@ -235,7 +235,7 @@ def list_users(*, page: int, per_page: int) -> Page:
     return paginate(_select_users().order_by(Account.id), page, per_page)
 
 
-def read_user(user_id: UUID, *, reader: Actor) -> sa.Row[Any]:
+def read_user(user_id: UUID, *, reader: Actor) -> AnyRow:
     """A user, for itself or an administrator. Raises UserNotFound, Forbidden."""
     user = db.session.execute(_select_users().where(Account.id == user_id)).one_or_none()
     if user is None:
@@ -245,7 +245,7 @@ def read_user(user_id: UUID, *, reader: Actor) -> sa.Row[Any]:
     return user
 
 
-def create_user(*, username: str, password: str, name: str, credit: int, email: str | None = None) -> sa.Row[Any]:
+def create_user(*, username: str, password: str, name: str, credit: int, email: str | None = None) -> AnyRow:
     """A new user with a wallet. Raises UsernameTaken, EmailTaken, Invalid for a username that would pass for somebody's e-mail."""
     with transaction():
         user_id = accounts.create_user(username=username, password=password, name=name, email=email, credit=credit)
@@ -264,8 +264,8 @@ def read_ledger(user_id: UUID, *, reader: Actor, page: int, per_page: int) -> Pa
 
 @dataclass(frozen=True, slots=True)
 class CreditChanged:
-    user: sa.Row[Any]
-    entry: sa.Row[Any]
+    user: AnyRow
+    entry: AnyRow
 
 
 @retried

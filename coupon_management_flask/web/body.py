@@ -134,7 +134,7 @@ class _Parser(FlaskParser):
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         # webargs nests the messages under where the input came from; a client knows that.
-        raise errors.Invalid({name: words for where in error.normalized_messages().values() for name, words in _flat(where)})
+        raise errors.Invalid({name: words for where in error.messages_dict.values() for name, words in _flat(where)})
 
 
 def _flat(messages: Any, above: str = "") -> list[tuple[str, list[str]]]:

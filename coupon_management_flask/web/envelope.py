@@ -37,7 +37,8 @@ def enveloped(name: str, status: int = 200, **data: ma.fields.Field[Any]) -> ma.
             return envelope(status, returned, {})
 
     inside = ma.Schema.from_dict(dict(data), name=f"{name}Data")()
-    return type(name, (Enveloped,), _fields(ma.fields.Nested(inside), ma.fields.Dict()))()
+    schema: ma.Schema = type(name, (Enveloped,), _fields(ma.fields.Nested(inside), ma.fields.Dict()))()
+    return schema
 
 
 class ErrorDetailSchema(ma.Schema):

@@ -75,7 +75,7 @@ def guard(
                 return view(*args, **_checked(path))  # type: ignore[no-any-return]
             return idempotency.once(current.id, lambda: view(*args, **_checked(path)))
 
-        security = [{"bearer": []}, *([{"apiKey": []}] if api_key else [])]
+        security: list[Any] = [{"bearer": []}, *([{"apiKey": []}] if api_key else [])]
         statuses = {401, *([403] if role or permission else [])}
         return document(guarded, "guard", lambda _: {"security": security, "statuses": statuses, "idempotent": idempotent})
 
@@ -171,13 +171,14 @@ def _verify(token: str) -> _Claims:
 
 def access_token(grant: tokens.Grant, lifetime: timedelta) -> str:
     """A JWT of at most 300 characters: ids in base64url, and its `jti` is the session's id."""
-    return create_access_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims={"jti": _as_text(grant.session_id)})
+    claims = {"jti": _as_text(grant.session_id)}
+    return str(create_access_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims))
 
 
 def refresh_token(grant: tokens.Grant, lifetime: timedelta) -> str:
     assert grant.refresh_id is not None
     claims = {"jti": _as_text(grant.refresh_id), "sid": _as_text(grant.session_id)}
-    return create_refresh_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims)
+    return str(create_refresh_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims))
 
 
 def _as_text(value: UUID) -> str:

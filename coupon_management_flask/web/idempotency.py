@@ -16,7 +16,7 @@ from flask import Response, current_app, request
 from sqlalchemy.orm import Session
 
 from ..core import clock, errors
-from ..database import db, held_commit, transaction, upsert
+from ..database import db, held_commit, rows_changed, transaction, upsert
 from ..models import IdempotencyKey, new_id
 
 LEASE = timedelta(seconds=30)
@@ -113,7 +113,7 @@ def _keep(session: Session, lease: _Lease, answer: Response) -> None:
     kept = session.execute(
         sa.update(_keys).where(_keys.c.id == lease.key_id, _keys.c.lease_id == lease.lease_id).values(status=answer.status_code, body=answer.get_data())
     )
-    if kept.rowcount != 1:  # type: ignore[attr-defined]
+    if rows_changed(kept) != 1:
         # We took longer than our lease and somebody took over: what they do counts, ours is rolled back.
         raise errors.RequestInProgress(retry_after=1)
 

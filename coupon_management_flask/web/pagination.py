@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 import sqlalchemy as sa
 
-from ..database import db
+from ..database import AnySelect, db
 from .body import QueryWhole
 
 
@@ -44,7 +44,7 @@ class Page:
         return self.number + 1 if self.has_next else None
 
 
-def paginate(statement: sa.Select[Any], number: int, size: int) -> Page:
+def paginate(statement: AnySelect, number: int, size: int) -> Page:
     """One page of a statement's rows, and how many rows there are in all. `number` counts from 1."""
     total = db.session.scalar(sa.select(sa.func.count()).select_from(statement.order_by(None).subquery())) or 0
     rows = db.session.execute(statement.limit(size).offset((number - 1) * size)).all()

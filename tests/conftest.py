@@ -1,0 +1,193 @@
+"""What tests stand on: real servers, one application for each database, and a cast of people.
+
+Tests that use `app` (or anyone of the cast) run on PostgreSQL and on SQLite, and start with empty tables.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy.engine import URL
+
+from coupon_management_flask import create_app
+from coupon_management_flask.config import load_settings
+from coupon_management_flask.database import db, transaction
+
+from .support import people
+from .support.books import Books, read_books
+from .support.postgres import create_database, drop_database, running_postgres
+from .support.redis import RedisServer, running_redis
+from .support.server import TEST_ENVIRONMENT
+
+DATABASES = ["postgresql", "sqlite"]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[URL]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+def settings_for(database_url: str, **overrides: Any) -> Any:
+    """Settings of a test: the defaults of application.yml and what tests want otherwise, nothing from the environment."""
+    return load_settings(environment={**TEST_ENVIRONMENT, "DATABASE_URL": database_url}, dotenv=None, **overrides)
+
+
+def migrate(database_url: str) -> None:
+    app = create_app(settings_for(database_url))
+    with app.app_context():
+        upgrade()
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: URL, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """For each kind of database, the URL of one that is migrated and empty, to be copied and never written to."""
+    file = tmp_path_factory.mktemp("migrated") / "coupons.db"
+    name = f"coupons_template_{os.getpid()}"
+    urls = {
+        "postgresql": create_database(postgres, name).render_as_string(hide_password=False),
+        "sqlite": f"sqlite:///{file}",
+    }
+    for url in urls.values():
+        migrate(url)
+    return urls
+
+
+@pytest.fixture(scope="session")
+def new_database(migrated: dict[str, str], postgres: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Makes a migrated, empty database of that kind and says its URL."""
+    made: list[str] = []
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            file = tmp_path_factory.mktemp("database") / "coupons.db"
+            shutil.copy(Path(str(sa.make_url(migrated[kind]).database)), file)
+            return f"sqlite:///{file}"
+        name = f"coupons_{os.getpid()}_{len(made)}"
+        made.append(name)
+        template = str(sa.make_url(migrated[kind]).database)
+        return create_database(postgres, name, template).render_as_string(hide_password=False)
+
+    yield make
+    for name in made:
+        drop_database(postgres, name)
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
+    """A database of its own for the application of the tests; of each kind in turn."""
+    return new_database(request.param)
+
+
+@pytest.fixture(params=DATABASES)
+def fresh_database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
+    """A database for one test with a server of its own; of each kind in turn."""
+    return new_database(request.param)
+
+
+@pytest.fixture(scope="session")
+def shared_app(database_url: str) -> Iterator[Flask]:
+    app = create_app(settings_for(database_url))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Iterator[Flask]:
+    """The application, its context pushed, its tables empty."""
+    with shared_app.app_context():
+        empty_tables()
+        yield shared_app
+        db.session.remove()
+
+
+@pytest.fixture
+def configured_app(database_url: str) -> Iterator[Callable[..., Flask]]:
+    """Makes an application on the tests' database with some settings changed, in a context of its own."""
+    contexts = []
+
+    def make(**overrides: Any) -> Flask:
+        app = create_app(settings_for(database_url, **overrides))
+        contexts.append(app.app_context())
+        contexts[-1].push()
+        empty_tables()
+        return app
+
+    yield make
+    for context in reversed(contexts):
+        db.engine.dispose()
+        context.pop()
+
+
+def empty_tables() -> None:
+    with transaction():
+        for table in reversed(db.metadata.sorted_tables):
+            db.session.execute(sa.delete(table))
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def person(client: FlaskClient) -> Callable[..., people.Person]:
+    """Makes somebody and signs them in: `person(credit=100)`, `person(role="administrator")`."""
+
+    def make(**given: Any) -> people.Person:
+        return people.sign_in(client, *people.make_user(**given))
+
+    return make
+
+
+@pytest.fixture
+def alice(person: Callable[..., people.Person]) -> people.Person:
+    """A user with 100 credits."""
+    return person(username="alice", name="Alice", credit=100)
+
+
+@pytest.fixture
+def bob(person: Callable[..., people.Person]) -> people.Person:
+    """Another user with 100 credits: whoever must not see or touch what is Alice's."""
+    return person(username="bob", name="Bob", credit=100)
+
+
+@pytest.fixture
+def admin(person: Callable[..., people.Person]) -> people.Person:
+    return person(username="admin", name="Admin", role="administrator")
+
+
+@pytest.fixture
+def books(app: Flask) -> Callable[[], Books]:
+    """What is in the books now: take it before and after a refusal, and they must be equal."""
+    return read_books
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    """The statements that the application sends, as it sends them (transaction control of SQLite aside)."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(sa.Engine, "before_cursor_execute", note)

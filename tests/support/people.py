@@ -1,0 +1,71 @@
+"""People and things of the tests, made through the same core functions that the service uses."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from coupon_management_flask.core import accounts, clock
+from coupon_management_flask.credit_coupons import service
+
+PASSWORD = "correct horse 1"
+_numbers = count(1)
+
+
+@dataclass
+class Person:
+    """Somebody who is signed in and speaks HTTP."""
+
+    id: UUID
+    username: str
+    client: FlaskClient
+    access_token: str
+    refresh_token: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.access_token}", **options.pop("headers", {})}
+        return self.client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.request("POST", path, **options)
+
+    def patch(self, path: str, **options: Any) -> TestResponse:
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        return self.request("DELETE", path, **options)
+
+
+def make_user(*, credit: int = 0, role: str = "user", **given: Any) -> tuple[UUID, str]:
+    """A user's id and name, in an application context."""
+    username = given.pop("username", f"user-{next(_numbers)}")
+    return accounts.create_user(username=username, password=PASSWORD, name=given.pop("name", "Some One"), credit=credit, role=role, **given), username
+
+
+def sign_in(client: FlaskClient, account_id: UUID, username: str) -> Person:
+    answer = client.post("/v1/auth/login", json={"username": username, "password": PASSWORD})
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return Person(account_id, username, client, answer.json["access_token"], answer.json["refresh_token"])
+
+
+def make_coupon(**given: Any) -> Any:
+    """A coupon row (with `id`, `hidden_code`, `stock_id`, ...), in an application context. Usable unless told otherwise."""
+    number = next(_numbers)
+    values = {
+        "name": f"coupon {number}",
+        "value": 30,
+        "hidden_code": f"CODE-{number}",
+        "number_left": 5,
+        "expiration_date": clock.now() + timedelta(days=1),
+        "active": True,
+        **given,
+    }
+    return service.create_coupon(**values)

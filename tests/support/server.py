@@ -1,0 +1,103 @@
+"""The real server, as an operator starts it, on a free loopback port."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import requests
+
+from .ports import free_port
+from .waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FLASK = [sys.executable, "-m", "flask", "--app", "coupon_management_flask"]
+
+# What tests and benchmarks want otherwise than people do.
+TEST_ENVIRONMENT = {
+    "PASSWORD_HASH_MEMORY_KIB": "8",
+    "PASSWORD_HASH_ROUNDS": "1",
+    "RATE_LIMITS_ENABLED": "false",
+    "LOG_LEVEL": "WARNING",
+}
+
+
+def environment(database_url: str, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
+    return {**kept, "PYTHONPATH": str(ROOT), **TEST_ENVIRONMENT, "DATABASE_URL": database_url, **more}
+
+
+def run_flask(*arguments: str, database_url: str, check: bool = True, **more: str) -> "subprocess.CompletedProcess[str]":
+    """`flask ...` with that database, as an operator runs it."""
+    return subprocess.run([*FLASK, *arguments], env=environment(database_url, **more), cwd=ROOT, capture_output=True, text=True, check=check, timeout=120)
+
+
+def assert_books_add_up(database_url: str) -> None:
+    audit = run_flask("audit", database_url=database_url, check=False)
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+@dataclass
+class Server:
+    url: str
+    process: "subprocess.Popen[bytes]"
+    output: Any
+
+    def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> requests.Response:
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return requests.request(method, self.url + path, headers=headers, timeout=60, **options)
+
+    def log(self) -> str:
+        self.output.seek(0)
+        return str(self.output.read().decode(errors="replace"))
+
+    def worker_pids(self) -> list[int]:
+        """The processes that answer requests."""
+        import psutil
+
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+
+    def kill(self) -> None:
+        """Ends it as a power cut would: all of it at once, with no chance to finish anything."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def running_server(database_url: str, *, workers: int = 2, command: list[str] | None = None, **more: str) -> Iterator[Server]:
+    """A started server that answers; it is gone at the end, with all its workers."""
+    port = free_port()
+    with TemporaryFile() as output:
+        process = subprocess.Popen(
+            command or [*FLASK, "serve"],
+            env=environment(database_url, HOST="127.0.0.1", PORT=str(port), WORKERS=str(workers), **more),
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        server = Server(f"http://127.0.0.1:{port}", process, output)
+        try:
+            wait_until(lambda: _answers(server), "the server answers")
+            yield server
+        finally:
+            if process.poll() is None:
+                server.kill()
+
+
+def _answers(server: Server) -> bool:
+    if server.process.poll() is not None:
+        raise AssertionError(f"the server has stopped:\n{server.log()}")
+    try:
+        return bool(server.request("GET", "/api/health/live").ok)
+    except requests.ConnectionError:
+        return False

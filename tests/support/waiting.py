@@ -1,0 +1,11 @@
+import time
+from collections.abc import Callable
+
+
+def wait_until(happened: Callable[[], object], what: str, seconds: float = 20) -> None:
+    """Returns as soon as it has happened; fails when it has not in time."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} seconds in vain: {what}")
+        time.sleep(0.02)
