@@ -37,4 +37,10 @@ def init_app(app: Flask, settings: config.Settings) -> None:
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=bool(settings.redis_url),
         RATELIMIT_SWALLOW_ERRORS=True,
     )
+    hooks = (app.before_request_funcs[None], app.after_request_funcs[None], app.teardown_request_funcs[None])
+    before = [len(functions) for functions in hooks]
     limiter.init_app(app)
+    # A limited route checks for itself. What the extension asks around every request serves limits for all routes and headers about them:
+    # we have neither, and it would cost as much as routing does.
+    for functions, count in zip(hooks, before, strict=True):
+        del functions[count:]

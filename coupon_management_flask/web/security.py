@@ -1,6 +1,6 @@
 """What surrounds every request: proxies that are believed, hosts that are answered, headers that browsers obey, and who may call from a page."""
 
-from flask import Flask
+from flask import Flask, Response, request
 from flask_cors import CORS
 from flask_talisman import Talisman
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
@@ -30,18 +30,37 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     app.url_map.merge_slashes = False
     if settings.trusted_proxies:
         app.wsgi_app = wrap_wsgi_with_proxy_headers(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
+    headers = {scheme: _browser_headers(settings, scheme) for scheme in ("http", "https")}
+
+    @app.after_request
+    def add_browser_headers(response: Response) -> Response:
+        for name, value in headers["https" if request.is_secure else "http"]:
+            response.headers[name] = value
+        return response
+
+    if settings.cors_allowed_origins:
+        CORS(
+            app,
+            origins=list(settings.cors_allowed_origins),
+            expose_headers=["X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
+            max_age=600,
+        )
+
+
+def _browser_headers(settings: config.Settings, scheme: str) -> list[tuple[str, str]]:
+    """What Flask-Talisman would add to an answer over http or https.
+
+    It is the same for all answers and costs as much to work out as a small request, so it is asked once.
+    """
+    scratch = Flask("headers")
     Talisman(
-        app,
+        scratch,
         force_https=False,
         strict_transport_security=settings.is_production,
         content_security_policy=_CONTENT_SECURITY_POLICY,
-        session_cookie_secure=settings.is_production,
+        frame_options="DENY",
         referrer_policy="no-referrer",
     )
-    CORS(
-        app,
-        origins=list(settings.cors_allowed_origins),
-        expose_headers=["X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
-        max_age=600,
-    )
+    answer = scratch.test_client().get("/", base_url=f"{scheme}://localhost")
+    return [(name, value) for name, value in answer.headers if name not in ("Content-Type", "Content-Length")]

@@ -1,0 +1,70 @@
+# `make run` and `make test` are all that a newcomer needs; both make what they need themselves.
+# Needs: GNU make, Python 3.11 to 3.14.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The first of these that is a Python we run on.
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+FLASK := $(BIN)/flask --app coupon_management_flask
+
+# A stamp is newer than its list once all of the list is installed.
+RUNTIME := .venv/.runtime
+TOOLS := .venv/.tools
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: run
+run: $(RUNTIME) ## Develop: migrate, load the example data once, serve on http://127.0.0.1:8000 (HOST, PORT, WORKERS)
+	@$(FLASK) db upgrade
+	@$(FLASK) seed-demo
+	@exec $(FLASK) serve
+
+.PHONY: serve
+serve: export APP_ENV ?= production
+serve: $(RUNTIME) ## Production: migrate, serve (HOST, PORT, WORKERS; needs SECRET_KEY)
+	@$(FLASK) db upgrade
+	@exec $(FLASK) serve
+
+.PHONY: test
+test: $(TOOLS) ## Make what the tests need and run them all (one part: make test PYTEST="tests/core -x")
+	@bash tests/tools/install
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(PYTEST)
+
+.PHONY: check
+check: $(TOOLS) ## Lint, format check, types
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: make format mends it"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+
+.PHONY: format
+format: $(TOOLS) ## Format the code and mend what a tool can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: $(TOOLS) ## Compile requirements*.txt from requirements*.in
+	@$(BIN)/pip install --quiet 'uv~=0.13'
+	@for list in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url $$list.in --output-file $$list.txt; \
+	done
+
+$(RUNTIME): requirements.txt
+	@$(call install,requirements.txt)
+	@touch $@
+
+$(TOOLS): requirements.txt requirements-dev.txt
+	@$(call install,requirements-dev.txt)
+	@touch $(RUNTIME) $@
+
+define install
+if [ -z "$(PYTHON)" ]; then echo "Python 3.11 to 3.14 is needed."; exit 1; fi; \
+echo "Installing $(1) into .venv ..."; \
+[ -x $(BIN)/pip ] || $(PYTHON) -m venv --clear .venv; \
+$(BIN)/pip install --quiet --disable-pip-version-check --requirement $(1)
+endef

@@ -1,0 +1,49 @@
+"""The README: its session is run as printed, and what it prints is what comes out."""
+
+import re
+import subprocess
+
+import pytest
+
+from .support.server import ROOT, run_flask, running_server
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def _without_what_differs(text: str) -> str:
+    """Ids, tokens and times are others in every run."""
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
+    text = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>", text)
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text).strip()
+
+
+def test_the_session_of_the_readme_gives_the_output_of_the_readme(fresh_database_url):
+    run_flask("seed-demo", database_url=fresh_database_url)
+    with running_server(fresh_database_url) as server:
+        session = _block("sh").replace("http://127.0.0.1:8000", server.url)
+        ran = subprocess.run(["bash", "-euo", "pipefail", "-c", session], capture_output=True, text=True, timeout=60, check=True)
+
+    assert ran.stderr == ""
+    assert _without_what_differs(ran.stdout) == _without_what_differs(_block("json"))
+
+
+@pytest.mark.parametrize("command", re.findall(r"\.venv/bin/(flask --app coupon_management_flask .*)", README))
+def test_a_command_of_the_readme_runs(command, new_database):
+    arguments = command.removeprefix("flask --app coupon_management_flask ").split()
+    assert run_flask(*arguments, database_url=new_database("sqlite")).returncode == 0
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:`|    )make ([a-z]+)", README))))
+def test_a_make_target_of_the_readme_exists(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([\w./-]+)\)|`((?:postman|docs|tests)/[\w/-]*)`", README))
+def test_a_file_of_the_readme_exists(path):
+    assert (ROOT / "".join(path)).exists()
