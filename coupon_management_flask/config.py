@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
+import click
 import marshmallow as ma
 import yaml
 from dotenv import dotenv_values
@@ -23,8 +24,8 @@ DEVELOPMENT_SECRET_KEY = "development-only-secret-key-change-me-in-production"  
 SHORTEST_SECRET_KEY = 32
 
 
-class ConfigurationError(Exception):
-    """A sentence for the operator."""
+class ConfigurationError(click.ClickException):
+    """A sentence for the operator; `flask` commands print it and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

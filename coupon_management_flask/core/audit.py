@@ -69,4 +69,4 @@ def _payments_have_their_redemption() -> Iterator[str]:
 
 
 def _rows(statement: AnySelect) -> sa.Result[Any]:
-    return db.session.execute(statement.execution_options(yield_per=1000))
+    return db.session.execute(statement)

@@ -58,6 +58,8 @@ def _browser_headers(settings: config.Settings, scheme: str) -> list[tuple[str, 
         scratch,
         force_https=False,
         strict_transport_security=settings.is_production,
+        # What else is served below this host is not ours to decide.
+        strict_transport_security_include_subdomains=False,
         content_security_policy=_CONTENT_SECURITY_POLICY,
         frame_options="DENY",
         referrer_policy="no-referrer",

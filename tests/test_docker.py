@@ -1,0 +1,307 @@
+"""The image, docker-compose.yml and .env.example, with no engine: what Compose makes of its file, and what the image holds and runs, in a folder."""
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+from sqlalchemy.engine import make_url
+
+from coupon_management_flask import config
+
+from .support.ports import free_port
+from .support.server import ROOT, running_server
+
+TOOLS = Path(sys.executable).parent
+COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
+SECRETS = {"SECRET_KEY": "k" * config.SHORTEST_SECRET_KEY, "POSTGRES_PASSWORD": "p@ss"}
+SETTINGS = {name.upper() for name in config._schema.fields}
+SERVER_VARIABLES = {"HOST", "PORT", "WORKERS"}
+
+# Each variable that the compose file reads, with what stands after its name: ":-default" or ":?sentence".
+INTERPOLATED = re.findall(r"\$\{(\w+)([^}]*)\}", COMPOSE_TEXT)
+
+
+def _instructions():
+    """The Dockerfile's instructions in their order, as pairs of a word and its arguments on one line."""
+    lines = [line for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return [tuple(line.split(None, 1)) for line in "\n".join(lines).replace("\\\n", "").splitlines()]
+
+
+def _last(word):
+    return [arguments for found, arguments in _instructions() if found == word][-1]
+
+
+def _copied_from_checkout():
+    return [source for word, arguments in _instructions() if word == "COPY" and "--from" not in arguments for source in shlex.split(arguments)[:-1]]
+
+
+def _environment_of_image():
+    return dict(pair.split("=", 1) for word, arguments in _instructions() if word == "ENV" for pair in shlex.split(arguments))
+
+
+HEALTH_CHECK = json.loads(_last("HEALTHCHECK").partition(" CMD ")[2])
+COMMAND = json.loads(_last("CMD"))
+
+
+def _compose(folder, text):
+    """`docker compose config`, with that text as .env and nothing from this environment."""
+    file = folder / "env"
+    file.write_text(text, encoding="utf-8")
+    command = [TOOLS / "docker-compose", "--file", ROOT / "docker-compose.yml", "--env-file", file, "config", "--format", "json"]
+    return subprocess.run(command, env={"PATH": os.environ["PATH"], "HOME": str(folder)}, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _resolved(folder, text):
+    ran = _compose(folder, text)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return json.loads(ran.stdout)
+
+
+def _lines(**variables):
+    return "".join(f"{name}={value}\n" for name, value in variables.items())
+
+
+def _settings(service):
+    return config.load_settings(environment=service["environment"], dotenv=None)
+
+
+@pytest.fixture(scope="module")
+def resolved(tmp_path_factory):
+    """What Compose makes of its file with .env.example and the two secrets."""
+    return _resolved(tmp_path_factory.mktemp("compose"), ENV_EXAMPLE + _lines(**SECRETS))
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A folder with what the image has in /app."""
+    folder = tmp_path / "app"
+    (folder / "instance").mkdir(parents=True)
+    for source in _copied_from_checkout():
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / source, folder)
+    return folder
+
+
+def _is_healthy(port, **environment):
+    """Whether the image's health check says so."""
+    ran = subprocess.run([sys.executable, *HEALTH_CHECK[1:]], env={"PORT": str(port), **environment}, capture_output=True, timeout=30, check=False)
+    return ran.returncode == 0
+
+
+def test_the_linter_finds_nothing_in_the_dockerfile():
+    ran = subprocess.run([TOOLS / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+def test_what_the_image_copies_is_let_into_the_build_and_nothing_else_is():
+    rules = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    copied = _copied_from_checkout()
+
+    assert [source for source in copied if not (ROOT / source.strip("/")).exists()] == []
+    assert rules[0] == "*"
+    assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == {source.strip("/") for source in copied}
+
+
+def test_the_image_runs_as_a_numbered_user_who_owns_only_its_data():
+    user, group = _last("USER").split(":")
+    (made,) = [arguments for word, arguments in _instructions() if word == "RUN" and "useradd" in arguments]
+
+    assert int(user) > 0
+    assert f"--uid {user} " in made
+    assert f"--gid {group} " in made
+    assert json.loads(_last("VOLUME")) == ["/app/instance"]
+    assert re.findall(r"--owner=\S+ .*?(/\S+)", made) == ["/app/instance"]
+    assert not any("--chown" in arguments for word, arguments in _instructions() if word == "COPY")
+
+
+def test_the_image_does_what_make_serve_does():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    ran = subprocess.run(["make", "--dry-run", "serve"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    # What else make would do first is to install.
+    recipe = [line.replace(".venv/bin/", "") for line in ran.stdout.splitlines() if "--app coupon_management_flask" in line]
+
+    assert recipe == ["flask --app coupon_management_flask db upgrade", "exec flask --app coupon_management_flask serve"]
+    assert ["sh", "-c", " && ".join(recipe)] == COMMAND
+
+
+def test_what_the_image_has_is_enough_to_migrate_serve_and_be_healthy(image):
+    in_image = {name: value for name, value in _environment_of_image().items() if name not in ("PATH", "HOST", "PORT", "WORKERS")}
+    path = f"{TOOLS}:{os.environ['PATH']}"
+    started = ["sh", "-c", 'cd "$0" && exec "$@"', str(image), *COMMAND]
+    hosts = "127.0.0.1, .example.com"
+    with running_server("", command=started, **in_image, SECRET_KEY=SECRETS["SECRET_KEY"], ALLOWED_HOSTS=hosts, PATH=path, PYTHONPATH="") as server:
+        port = server.url.rpartition(":")[2]
+        assert server.request("GET", "/api/health").json()["status"] == "healthy"
+        assert (image / "instance" / "coupons.db").exists()
+
+        assert _is_healthy(port)
+        assert _is_healthy(port, ALLOWED_HOSTS=hosts)
+        assert _is_healthy(port, ALLOWED_HOSTS=".example.com")
+        assert not _is_healthy(port, ALLOWED_HOSTS="other.example.net")
+
+
+def test_a_container_in_which_nobody_listens_is_not_healthy():
+    assert not _is_healthy(free_port())
+
+
+def test_the_image_listens_where_compose_and_the_health_check_look(resolved):
+    assert _environment_of_image()["HOST"] == "0.0.0.0"
+    assert _environment_of_image()["PORT"] == _last("EXPOSE") == str(resolved["services"]["web"]["ports"][0]["target"])
+    assert not {"HOST", "PORT"} & set(resolved["services"]["web"]["environment"])
+
+
+@pytest.mark.parametrize("secret", sorted(SECRETS))
+def test_compose_does_not_start_without_a_secret_and_names_it(secret, tmp_path):
+    given = {name: value for name, value in SECRETS.items() if name != secret}
+
+    ran = _compose(tmp_path, ENV_EXAMPLE + _lines(**given))
+
+    assert ran.returncode != 0
+    assert set(re.findall(r"required variable (\w+) is missing a value", ran.stderr)) == {secret}
+    assert f"{secret} " in ran.stderr
+    assert ".env.example explains" in ran.stderr
+
+
+def test_no_secret_has_a_default():
+    secrets = {(name, rest) for name, rest in INTERPOLATED if re.search(r"(SECRET|PASSWORD|TOKEN|KEY)$", name)}
+
+    assert {name for name, _ in secrets} >= {*SECRETS, "METRICS_TOKEN"}
+    assert [(name, rest) for name, rest in secrets if not rest.startswith(":?" if name in SECRETS else ":-")] == []
+    assert [(name, rest) for name, rest in secrets if rest.startswith(":-") and rest != ":-"] == []
+
+
+def test_every_setting_reaches_the_web_service_and_nothing_that_it_does_not_read(resolved):
+    # The two URLs are said by host and port.
+    assert set(resolved["services"]["web"]["environment"]) == SETTINGS - {"DATABASE_URL", "REDIS_URL"} | {"WORKERS"}
+
+
+def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
+    given = {
+        **SECRETS,
+        "PUBLIC_URL": "https://coupons.example.com",
+        "ALLOWED_HOSTS": "coupons.example.com",
+        "TRUSTED_PROXIES": "172.18.0.1",
+        "CORS_ALLOWED_ORIGINS": "https://shop.example.com",
+        "POSTGRES_USERNAME": "shop",
+        "POSTGRES_DATABASE": "shop-coupons",
+        "ACCESS_TOKEN_MINUTES": "5",
+        "REFRESH_TOKEN_DAYS": "6",
+        "RATE_LIMITS_ENABLED": "false",
+        "RATE_LIMIT_LOGINS": "7 per minute",
+        "METRICS_TOKEN": "metrics",
+        "LOG_LEVEL": "WARNING",
+        "PASSWORD_HASH_MEMORY_KIB": "8192",
+        "PASSWORD_HASH_ROUNDS": "9",
+        "WORKERS": "3",
+    }
+    chosen_by_compose = {"APP_ENV": "production", "POSTGRES_HOST": "postgres", "POSTGRES_PORT": "5432", "REDIS_HOST": "redis", "REDIS_PORT": "6379"}
+    otherwise = {"APP_ENV": "development", "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}
+
+    services = _resolved(tmp_path, _lines(**given, **otherwise))["services"]
+
+    assert services["web"]["environment"] == {**given, **chosen_by_compose}
+
+
+def test_the_worker_has_the_environment_of_the_web_service_and_its_image(resolved):
+    web, worker = resolved["services"]["web"], resolved["services"]["worker"]
+    assert worker["environment"] == web["environment"]
+    assert worker["image"] == web["image"]
+    assert worker["command"] == ["flask", "--app", "coupon_management_flask", "worker"]
+
+
+def test_the_web_service_finds_the_database_and_redis_that_compose_starts(resolved):
+    settings = _settings(resolved["services"]["web"])
+    database = resolved["services"]["postgres"]["environment"]
+    url = make_url(settings.database_url)
+
+    assert settings.is_production
+    assert (url.host, url.port) == ("postgres", 5432)
+    assert database == {"POSTGRES_USER": url.username, "POSTGRES_PASSWORD": url.password, "POSTGRES_DB": url.database}
+    assert settings.redis_url == "redis://redis:6379/0"
+
+
+def test_the_defaults_of_the_compose_file_are_those_of_env_example(resolved, tmp_path):
+    bare = _resolved(tmp_path, _lines(**SECRETS))
+
+    assert _settings(bare["services"]["web"]) == _settings(resolved["services"]["web"])
+    for file in (bare, resolved):
+        del file["x-application"]["environment"]
+        for name in ("web", "worker"):
+            file["services"][name]["environment"] = {"WORKERS": file["services"][name]["environment"]["WORKERS"]}
+    assert bare == resolved
+
+
+def test_names_port_and_volumes_come_from_env(tmp_path):
+    chosen = {"COMPOSE_PROJECT_NAME": "shop", "HOST": "127.0.0.9", "PORT": "8080", "POSTGRES_VOLUME": "shop-books", "REDIS_VOLUME": "shop-counts"}
+
+    file = _resolved(tmp_path, _lines(**SECRETS, **chosen))
+
+    assert file["name"] == "shop"
+    assert {name: service["container_name"] for name, service in file["services"].items()} == {
+        "web": "shop-web",
+        "worker": "shop-worker",
+        "postgres": "shop-postgres",
+        "redis": "shop-redis",
+    }
+    assert [(port["host_ip"], port["published"], port["target"]) for port in file["services"]["web"]["ports"]] == [("127.0.0.9", "8080", 8000)]
+    assert {name: volume["name"] for name, volume in file["volumes"].items()} == {"postgres": "shop-books", "redis": "shop-counts"}
+
+
+def test_nothing_but_the_web_service_is_published_and_by_default_on_this_machine_alone(resolved):
+    published = {name: [port["host_ip"] for port in service.get("ports", [])] for name, service in resolved["services"].items()}
+    assert published == {"web": ["127.0.0.1"], "worker": [], "postgres": [], "redis": []}
+
+
+def test_every_service_starts_again_and_is_watched_or_says_why_not(resolved):
+    for name, service in resolved["services"].items():
+        assert service["restart"] == "unless-stopped"
+        # An image of ours brings its health check along.
+        check = service.get("healthcheck") or ({"test": HEALTH_CHECK} if "build" in service else {})
+        assert check.get("test") or re.search(rf"^  {name}:\n(?:    .*\n)*?      disable: true # \w", COMPOSE_TEXT, re.MULTILINE), name
+
+
+def test_the_web_service_migrates_once_the_database_answers_and_the_worker_waits_for_it(resolved):
+    waits = {name: {other: wait["condition"] for other, wait in service.get("depends_on", {}).items()} for name, service in resolved["services"].items()}
+    assert waits == {
+        "web": {"postgres": "service_healthy", "redis": "service_started"},
+        "worker": {"web": "service_healthy", "postgres": "service_healthy"},
+        "postgres": {},
+        "redis": {},
+    }
+    # The image's own command, and so its migration, is the web service's alone.
+    assert [name for name, service in resolved["services"].items() if not service.get("command") and "build" in service] == ["web"]
+
+
+def test_what_the_databases_keep_is_on_volumes(resolved):
+    kept = {name: [(v["type"], v["source"], v["target"]) for v in service.get("volumes", [])] for name, service in resolved["services"].items()}
+    assert kept == {"web": [], "worker": [], "postgres": [("volume", "postgres", "/var/lib/postgresql")], "redis": [("volume", "redis", "/data")]}
+    assert resolved["services"]["redis"]["command"] == ["redis-server", "--appendonly", "yes"]
+
+
+def test_env_example_names_every_variable_that_is_read_once_and_no_other():
+    named = re.findall(r"^(\w+)=", ENV_EXAMPLE, re.MULTILINE)
+    assert sorted(named) == sorted(SETTINGS | SERVER_VARIABLES | {name for name, _ in INTERPOLATED})
+    assert {name.upper() for name in yaml.safe_load((ROOT / "application.yml").read_text(encoding="utf-8"))} == SETTINGS
+
+
+def test_env_example_as_it_stands_changes_nothing():
+    defaults = config.load_settings(environment={}, dotenv=None)
+    assert config.load_settings(environment={}, dotenv=ROOT / ".env.example") == defaults
+    # Secrets stay empty, so that nobody's are those of this file.
+    assert {name: value for name, value in dotenv_values(stream=io.StringIO(ENV_EXAMPLE)).items() if name in {*SECRETS, "METRICS_TOKEN"}} == {
+        "SECRET_KEY": "",
+        "POSTGRES_PASSWORD": "",
+        "METRICS_TOKEN": "",
+    }
