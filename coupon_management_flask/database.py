@@ -258,6 +258,8 @@ def init_app(app: Flask, url: str) -> None:
 def _engine_options(url: str) -> dict[str, Any]:
     # As many connections as a server has threads: a request holds one at a time, and none while it waits for another service.
     options: dict[str, Any] = {"pool_size": SERVER_THREADS, "max_overflow": 4, "pool_timeout": 5}
+    # An error's text goes to the log, and a statement's parameters may be codes.
+    options["hide_parameters"] = True
     if url.startswith("postgresql"):
         # Whoever died in the middle of a transaction must not hold its locks for long.
         limits = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
