@@ -1,0 +1,102 @@
+"""GET /docs in a real browser: Swagger UI shows the API and can call it, and nothing is loaded from another host."""
+
+import shutil
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from ..support.server import Server, running_server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# As root Chromium has no sandbox; what it does of its own accord would count as a request of the page.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine: tests/tools/install installs one")
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what happened on it so far."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"{request.url}: {request.failure}"))
+        self.page.on("response", lambda response: response.ok or self.complaints.append(f"{response.url}: {response.status}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._listen)
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def server(new_database):
+    with running_server(new_database("sqlite"), workers=1) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+        yield browser
+
+
+@pytest.fixture
+def docs(server: Server, browser: Browser):
+    """/docs, as soon as Swagger UI has drawn it."""
+    with browser.new_page(viewport={"width": 1280, "height": 1600}) as page:
+        visit = Visit(page)
+        page.goto(f"{server.url}/docs")
+        expect(page.locator(".opblock").first).to_be_visible()
+        yield visit
+
+
+def test_the_docs_show_every_operation_of_the_api(server, docs):
+    described = {
+        (method.upper(), path)
+        for path, operations in server.request("GET", "/openapi.json").json()["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+
+    shown = [
+        (operation.locator(".opblock-summary-method").inner_text(), operation.locator(".opblock-summary-path").get_attribute("data-path"))
+        for operation in docs.page.locator(".opblock").all()
+    ]
+
+    assert set(shown) == described
+    assert len(shown) == len(described)
+
+
+def test_the_docs_load_nothing_from_another_host_and_nothing_goes_wrong(server, docs):
+    docs.page.wait_for_load_state("networkidle")
+
+    assert f"{server.url}/openapi.json" in docs.requests
+    assert [url for url in docs.requests if not url.startswith((f"{server.url}/", "data:"))] == []
+    assert docs.complaints == []
+
+
+def test_an_operation_can_be_tried_from_the_docs(docs):
+    ping = docs.page.locator(".opblock", has=docs.page.locator("[data-path='/api/ping']"))
+    ping.locator(".opblock-summary-control").click()
+    ping.get_by_role("button", name="Try it out").click()
+    ping.get_by_role("button", name="Execute").click()
+
+    answer = ping.locator(".live-responses-table .response")
+    expect(answer.locator(".response-col_status")).to_have_text("200")
+    expect(answer.locator(".response-col_description .highlight-code").first).to_contain_text('"status": "ok"')
+    assert docs.complaints == []
