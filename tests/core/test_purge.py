@@ -1,0 +1,135 @@
+"""core/purge.py: what nobody can need any more is deleted, and nothing else."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from coupon_management_flask.core import guesses, outbox, purge, tokens
+from coupon_management_flask.database import db, transaction
+from coupon_management_flask.models import IdempotencyKey, OutboxMessage, new_id
+
+from ..support.people import make_coupon, make_user
+from ..support.waiting import wait_until
+
+NOTHING = {"idempotency_keys": 0, "sessions": 0, "guess_logs": 0, "outbox_messages": 0}
+
+
+def rows(table):
+    return db.session.scalar(sa.select(sa.func.count()).select_from(db.metadata.tables[table]))
+
+
+def write_message():
+    with transaction():
+        return outbox.write("test", {})
+
+
+def make_key(time):
+    with transaction():
+        db.session.add(
+            IdempotencyKey(
+                account_id=make_user()[0], key="key", fingerprint="", lease_id=new_id(), leased_until=time.moment, created_at=time.moment, status=200
+            )
+        )
+
+
+def make_session(time):
+    tokens.open_session(make_user()[0], issued_by="credit", lifetime=timedelta(days=1))
+
+
+def make_guess(time):
+    guesses.count_wrong({"code:alice": 3})
+
+
+def deliver_message(time):
+    write_message()
+    assert outbox.deliver_due({"test": lambda *_: None}) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "make", "kept"),
+    [
+        ("idempotency_keys", make_key, timedelta(days=1)),
+        ("sessions", make_session, timedelta(days=1 + 7)),
+        ("guess_logs", make_guess, timedelta(minutes=10)),
+        ("outbox_messages", deliver_message, timedelta(days=7)),
+    ],
+)
+def test_what_is_spent_is_kept_for_its_time_and_then_deleted(app, time, table, make, kept):
+    make(time)
+
+    time.passes(seconds=kept.total_seconds())
+    assert purge.spent() == NOTHING
+    assert rows(table) == 1
+    time.passes(microseconds=1)
+    assert purge.spent() == {**NOTHING, table: 1}
+    assert rows(table) == 0
+    assert purge.spent() == NOTHING
+
+
+def test_a_message_that_was_not_delivered_is_kept_for_ever(app, time):
+    write_message()
+    time.passes(days=365)
+
+    assert purge.spent() == NOTHING
+    assert rows("outbox_messages") == 1
+
+
+def test_a_message_that_was_given_up_is_kept_for_whoever_looks_into_it(app, time):
+    message_id = write_message()
+    with transaction():
+        db.session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(given_up_at=time.moment))
+    time.passes(days=365)
+
+    assert purge.spent() == NOTHING
+    assert rows("outbox_messages") == 1
+
+
+def test_a_guess_that_still_counts_keeps_its_subjects_row(app, time):
+    make_guess(time)
+    time.passes(minutes=9)
+    make_guess(time)
+    time.passes(minutes=9)
+
+    assert purge.spent() == NOTHING
+    assert rows("guess_logs") == 1
+
+
+def test_the_books_are_never_purged(alice, books, time):
+    alice.post(f"/v1/coupons/use/{make_coupon().hidden_code}")
+
+    before = books()
+    time.passes(days=3650)
+    purge.spent()
+    assert books() == before
+    assert len(before["redemptions"]) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_purge_and_a_wrong_guess_that_wait_for_each_other_in_a_circle_both_succeed(app, time, elsewhere):
+    # A purge meets the rows as they lie, a wrong guess in the order of their names.
+    for subject in ("code:b", "code:a"):
+        guesses.count_wrong({subject: 3})
+    time.passes(hours=1)
+    guesser, subjects, purges = threading.get_ident(), [], []
+
+    def somebody_waits():
+        with db.engine.connect() as connection:
+            return connection.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    def purge_between_the_two(_connection, _cursor, statement, *_):
+        if threading.get_ident() == guesser and statement.startswith("INSERT INTO guess_logs"):
+            subjects.append(statement)
+            if len(subjects) == 2:
+                purges.append(elsewhere(purge.spent))
+                wait_until(somebody_waits, "the purge waits for the row of the first subject")
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", purge_between_the_two)
+    try:
+        guesses.count_wrong({"code:a": 3, "code:b": 3})
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", purge_between_the_two)
+
+    assert purges[0].result(timeout=20)["sessions"] == 0
+    assert rows("guess_logs") == 2
