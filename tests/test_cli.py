@@ -1,0 +1,341 @@
+"""`flask ...`: what operators run, and what they are told."""
+
+import re
+import signal
+import subprocess
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from coupon_management_flask.core import accounts, background, clock, outbox
+from coupon_management_flask.database import db, transaction
+from coupon_management_flask.models import ApiKey, GuessLog, IdempotencyKey, LedgerEntry, LoginSession, OutboxMessage, Redemption, Stock, Wallet, new_id
+
+from .support.people import PASSWORD, make_coupon, make_user, sign_in
+from .support.server import FLASK, ROOT, environment
+from .support.waiting import wait_until
+
+NEW_PASSWORD = "another horse 2"
+
+
+@pytest.fixture
+def flask(app):
+    """Runs a command in this process; it must not fail in any other way than it says."""
+
+    def run(*arguments, **options):
+        result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments], **options)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert "Traceback" not in result.output
+        return result
+
+    return run
+
+
+def log_in(client, login, password):
+    return client.post("/v1/auth/login", json={"username": login, "password": password})
+
+
+def told(result):
+    """What was said by a command that refused."""
+    assert result.exit_code != 0
+    (sentence,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    return sentence.removeprefix("Error: ")
+
+
+def test_create_admin_makes_an_administrator_who_signs_in_by_e_mail(flask, client):
+    result = flask("create-admin", "--email", "admin@example.com", "--password", PASSWORD)
+
+    assert (result.exit_code, result.output) == (0, "Administrator admin@example.com created.\n")
+    answer = log_in(client, "admin@example.com", PASSWORD)
+    assert answer.json["user"] == {"id": answer.json["user"]["id"], "username": "admin@example.com", "name": "Administrator", "credit": 0}
+    headers = {"Authorization": f"Bearer {answer.json['access_token']}"}
+    assert client.get("/v1/user", headers=headers).status_code == 200
+
+
+def test_create_admin_may_give_a_username_and_a_name(flask, client):
+    flask("create-admin", "--email", "admin@example.com", "--password", PASSWORD, "--username", "admin", "--name", "Admin")
+
+    for login in ("admin", "admin@example.com"):
+        user = log_in(client, login, PASSWORD).json["user"]
+        assert (user["username"], user["name"]) == ("admin", "Admin")
+
+
+def test_a_password_that_is_not_given_is_asked_for_twice_and_not_shown(flask, client):
+    result = flask("create-admin", "--email", "admin@example.com", input=f"{PASSWORD}\n{PASSWORD}\n")
+
+    assert result.exit_code == 0
+    assert PASSWORD not in result.output
+    assert log_in(client, "admin@example.com", PASSWORD).status_code == 200
+
+
+def test_create_user_makes_a_user_with_credit(flask, client, books):
+    result = flask("create-user", "--username", "alice", "--password", PASSWORD, "--email", "alice@example.com", "--name", "Alice", "--credit", 100)
+
+    assert (result.exit_code, result.output) == (0, "User alice created.\n")
+    answer = log_in(client, "alice@example.com", PASSWORD)
+    assert (answer.json["user"]["username"], answer.json["user"]["name"], answer.json["user"]["credit"]) == ("alice", "Alice", 100)
+    assert client.get("/v1/user", headers={"Authorization": f"Bearer {answer.json['access_token']}"}).status_code == 403
+    assert flask("audit").exit_code == 0
+
+
+def test_create_user_takes_the_username_for_a_name_and_starts_with_nothing(flask, client):
+    flask("create-user", "--username", "alice", "--password", PASSWORD)
+
+    user = log_in(client, "alice", PASSWORD).json["user"]
+    assert (user["name"], user["credit"]) == ("alice", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["create-user", "--username", "ALICE", "--password", PASSWORD], "username taken"),
+        (["create-user", "--username", "carol", "--email", "Alice@Example.com", "--password", PASSWORD], "email taken"),
+        (["create-user", "--username", "carol@example.com", "--password", PASSWORD], "username: A username holds no @"),
+        (["create-user", "--username", "carol", "--password", "short"], "8 to 128 characters"),
+        (["create-user", "--username", "carol", "--password", "x" * 129], "8 to 128 characters"),
+        (["create-user", "--username", "carol", "--password", PASSWORD, "--credit", "-1"], "--credit"),
+        (["create-user", "--username", "carol", "--password", PASSWORD, "--credit", str(10**20)], "--credit"),
+        (["create-user", "--username", "", "--password", PASSWORD], "username"),
+        (["create-user", "--username", "carol", "--email", "no address", "--password", PASSWORD], "email"),
+        (["create-user", "--password", PASSWORD], "--username"),
+        (["create-admin", "--email", "alice@example.com", "--password", PASSWORD], "email taken"),
+        (["create-admin", "--email", "carol@example.com", "--username", "alice", "--password", PASSWORD], "username taken"),
+        (["create-admin", "--email", "no address", "--password", PASSWORD], "email"),
+        (["create-admin", "--email", "carol@example.com", "--password", "short"], "8 to 128 characters"),
+        (["create-admin", "--password", PASSWORD], "--email"),
+        (["change-password", "nobody", "--password", NEW_PASSWORD], "not found"),
+        (["change-password", "alice", "--password", "short"], "8 to 128 characters"),
+        (["change-password", "alice@example.com", "--company", "--password", NEW_PASSWORD], "not found"),
+        (["api-keys", "create", "--service", "shop"], "--permission"),
+        (["api-keys", "create", "--service", "shop", "--permission", "everything"], "everything"),
+        (["api-keys", "create", "--service", "shop", "--permission", "getCoupons", "--days", "0"], "--days"),
+        (["api-keys", "revoke", "--service", "nobody"], "not found"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
+)
+def test_a_refusal_is_told_in_words_and_changes_nothing(flask, books, arguments, says):
+    make_user(username="alice", email="alice@example.com")
+    before = books()
+
+    assert says in told(flask(*arguments))
+
+    assert books() == before
+
+
+def test_change_password_ends_all_sessions_and_the_old_password(flask, client):
+    alice = sign_in(client, *make_user(username="alice"))
+    other = log_in(client, "alice", PASSWORD).json
+    bob = sign_in(client, *make_user(username="bob"))
+
+    result = flask("change-password", "alice", "--password", NEW_PASSWORD)
+
+    assert (result.exit_code, result.output) == (0, "Password of alice changed; all its sessions have ended.\n")
+    for token in (alice.access_token, other["access_token"]):
+        assert client.get("/v1/coupons", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert client.post("/v1/auth/token/refresh", headers={"Authorization": f"Bearer {other['refresh_token']}"}).status_code == 401
+    assert bob.get("/v1/coupons").status_code == 200
+    assert log_in(client, "alice", PASSWORD).status_code == 401
+    assert log_in(client, "alice", NEW_PASSWORD).status_code == 200
+
+
+def test_change_password_tells_a_company_from_a_user_with_the_same_e_mail(flask, client):
+    make_user(username="alice", email="shared@example.com")
+    accounts.create_company(name="Company", email="shared@example.com", password=PASSWORD)
+
+    assert flask("change-password", "shared@example.com", "--company", "--password", NEW_PASSWORD).exit_code == 0
+
+    assert log_in(client, "shared@example.com", PASSWORD).status_code == 200
+    assert accounts.authenticate("shared@example.com", NEW_PASSWORD, kind="company", address=None).name == "Company"
+
+
+DEMO_USERS = [
+    ("a.faghihi", "password", 100),
+    ("user2", "user2pass", 500),
+    ("user3", "user3pass", 50),
+    ("user4", "user4pass", 1500),
+    ("user5", "user5pass", 20),
+    ("user6", "user6pass", 175),
+]
+DEMO_COUPONS = [
+    ("one", 50, "ABC", 5, timedelta(days=10)),
+    ("two", 450, "BCD", 3, timedelta(days=1)),
+    ("three", 350, "CDE", 12, timedelta(hours=5)),
+    ("four", 250, "DEF", 1, timedelta(hours=1)),
+    ("five", 150, "EFG", 4, timedelta(minutes=10)),
+]
+
+
+def test_seed_demo_loads_exactly_the_example_data_of_the_contract(flask, client, monkeypatch):
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+
+    result = flask("seed-demo")
+
+    assert (result.exit_code, result.output) == (0, "Example data loaded.\n")
+    for username, password, credit in DEMO_USERS:
+        user = log_in(client, username, password).json["user"]
+        assert (user["username"], user["credit"]) == (username, credit)
+    admin = sign_in(client, *make_user(username="admin", role="administrator"))
+    assert admin.get("/v1/user").json["data"]["meta"]["total_count"] == len(DEMO_USERS) + 1
+    found = admin.get("/v1/coupons?all=true").json["data"]["coupons"]
+    assert [(coupon["name"], coupon["value"], coupon["hidden_code"], coupon["number_left"], coupon["expiration_date"]) for coupon in found] == [
+        (name, value, code, left, (now + life).isoformat().replace("+00:00", "Z")) for name, value, code, left, life in DEMO_COUPONS
+    ]
+    assert all(coupon["active"] for coupon in found)
+    assert flask("audit").exit_code == 0
+
+
+def test_seed_demo_loads_once(flask, books):
+    flask("seed-demo")
+    before = books()
+
+    result = flask("seed-demo")
+
+    assert (result.exit_code, result.output) == (0, "Example data is there already.\n")
+    assert books() == before
+
+
+def test_seed_demo_refuses_production(configured_app, capsys):
+    app = configured_app(app_env="production", secret_key="s" * 32)
+
+    result = app.test_cli_runner().invoke(args=["seed-demo"])
+
+    assert "production" in told(result)
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Wallet)) == 0
+
+
+def test_audit_says_that_the_books_add_up(flask, client):
+    alice = sign_in(client, *make_user(credit=100))
+    assert alice.post(f"/v1/coupons/use/{make_coupon().hidden_code}").status_code == 200
+
+    result = flask("audit")
+
+    assert (result.exit_code, result.output) == (0, "The books add up.\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda use: sa.update(Stock).values(claimed=Stock.claimed + 1), r"stock {stock}: claimed says 2, its live redemptions say 1"),
+        (lambda use: sa.update(Redemption).values(units=2), r"stock {stock}: claimed says 1, its live redemptions say 2"),
+        (lambda use: sa.update(Wallet).values(balance=71), r"wallet of {account}: balance says 71, its ledger says 70"),
+        (lambda use: sa.update(LedgerEntry).where(LedgerEntry.amount < 0).values(reference=new_id()), r"redemption {redemption}: no ledger entry paid for it"),
+        (
+            lambda use: sa.update(LedgerEntry).where(LedgerEntry.amount < 0).values(reference=new_id()),
+            r"ledger entry \S+: it paid for a redemption that does not",
+        ),
+        (lambda use: sa.update(Redemption).values(stock_id=new_id()), r"redemption {redemption}: its stock \S+ does not exist"),
+    ],
+)
+def test_audit_exits_1_and_names_what_does_not_add_up(flask, client, spoil, says):
+    alice = sign_in(client, *make_user(credit=100))
+    coupon = make_coupon(value=30)
+    use = alice.post(f"/v1/coupons/use/{coupon.hidden_code}").json["data"]["redemption"]
+    with transaction():
+        db.session.execute(spoil(use))
+
+    result = flask("audit")
+
+    assert result.exit_code == 1
+    assert re.search(says.format(stock=coupon.stock_id, account=alice.id, redemption=use["id"]), result.output)
+    assert "add up" not in result.output
+
+
+def test_an_api_key_is_shown_once_and_only_its_digest_is_kept(flask):
+    result = flask("api-keys", "create", "--service", "shop", "--permission", "getCoupons", "--permission", "manageCoupons", "--days", "30")
+
+    key = result.output.strip()
+    assert re.fullmatch(r"ck_[\w-]{43}", key)
+    owner, permissions = accounts.api_key_owner(key)
+    assert (owner.kind, owner.username, permissions) == ("service", "shop", {"getCoupons", "manageCoupons"})
+    kept = db.session.execute(sa.select(ApiKey.__table__)).one()
+    assert key not in str(kept)
+    assert timedelta(days=29, hours=23) < kept.expires_at - clock.now() <= timedelta(days=30)
+
+
+def test_revoking_ends_all_keys_of_a_service_and_of_no_other(flask):
+    shop = [flask("api-keys", "create", "--service", "shop", "--permission", "getCoupons").output.strip() for _ in range(2)]
+    till = flask("api-keys", "create", "--service", "till", "--permission", "getCoupons").output.strip()
+
+    result = flask("api-keys", "revoke", "--service", "shop")
+
+    assert (result.exit_code, result.output) == (0, "2 keys of shop have ended.\n")
+    for key in shop:
+        with pytest.raises(accounts.errors.InvalidToken):
+            accounts.api_key_owner(key)
+    assert accounts.api_key_owner(till)[0].username == "till"
+    assert flask("api-keys", "revoke", "--service", "shop").output == "0 keys of shop have ended.\n"
+
+
+def test_outbox_deliver_delivers_what_is_due_and_stops(flask, monkeypatch):
+    delivered = []
+    monkeypatch.setitem(background.HANDLERS, "greeting", lambda _, payload: delivered.append(payload))
+    with transaction():
+        outbox.write("greeting", {"to": "alice"})
+        outbox.write("greeting", {"to": "bob"})
+
+    assert flask("outbox", "deliver").output == "2 delivered.\n"
+    assert delivered == [{"to": "alice"}, {"to": "bob"}]
+    assert flask("outbox", "deliver").output == "0 delivered.\n"
+
+
+def test_purge_deletes_what_nobody_can_need_and_nothing_else(flask, client, monkeypatch):
+    now = clock.now()
+    alice_id, username = make_user(username="alice", credit=100)
+    for age in (timedelta(days=15), timedelta(days=13)):
+        monkeypatch.setattr(clock, "now", lambda age=age: now - age)
+        sign_in(client, alice_id, username)
+    with transaction():
+        for model, old, young in (
+            (IdempotencyKey, timedelta(hours=25), timedelta(hours=23)),
+            (GuessLog, timedelta(minutes=11), timedelta(minutes=9)),
+            (OutboxMessage, timedelta(days=8), timedelta(days=6)),
+        ):
+            for age in (old, young):
+                db.session.add(aged(model, alice_id, now - age))
+        # Never delivered: it is still to be done, however old.
+        db.session.add(aged(OutboxMessage, alice_id, now - timedelta(days=8), delivered=False))
+    monkeypatch.setattr(clock, "now", lambda: now)
+
+    result = flask("purge")
+
+    assert result.exit_code == 0
+    assert sorted(result.output.splitlines()) == ["guess_logs: 1 deleted", "idempotency_keys: 1 deleted", "outbox_messages: 1 deleted", "sessions: 1 deleted"]
+    assert [db.session.scalar(sa.select(sa.func.count()).select_from(model)) for model in (IdempotencyKey, GuessLog, LoginSession, OutboxMessage)] == [
+        1,
+        1,
+        1,
+        2,
+    ]
+
+
+def aged(model, account_id, moment, delivered=True):
+    if model is IdempotencyKey:
+        return IdempotencyKey(account_id=account_id, key=str(moment), fingerprint="x", lease_id=uuid4(), leased_until=moment, created_at=moment)
+    if model is GuessLog:
+        return GuessLog(subject=str(moment), moments=[], updated_at=moment)
+    return OutboxMessage(topic="x", payload={}, created_at=moment, due_at=moment, delivered_at=moment if delivered else None)
+
+
+def test_every_command_says_what_it_does(app):
+    for name, command in app.cli.commands.items():
+        assert command.get_short_help_str(), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_the_worker_starts_works_and_stops_when_it_is_told_to(fresh_database_url, tmp_path, number):
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        worker = subprocess.Popen([*FLASK, "worker"], env=environment(fresh_database_url, LOG_LEVEL="INFO"), cwd=ROOT, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: "worker.purged" in log.read_text() or worker.poll() is not None, "the worker works")
+        worker.send_signal(number)
+        assert worker.wait(timeout=20) == 0
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+    assert log.read_text().index("worker.started") < log.read_text().index("worker.stopped")
+    assert "Traceback" not in log.read_text()

@@ -1,0 +1,322 @@
+"""Configuration: application.yml, over it .env, over that the environment; and one sentence for the operator where something is wrong."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from coupon_management_flask.config import DEVELOPMENT_SECRET_KEY, ConfigurationError, Settings, _schema, load_settings
+
+from .support.server import FLASK, ROOT, environment
+
+SECRET = "s" * 32
+DEFAULTS = ROOT / "application.yml"
+
+
+def load(environ=None, file=DEFAULTS, dotenv=None, **overrides):
+    return load_settings(file, environment=environ or {}, dotenv=dotenv, **overrides)
+
+
+def written(folder, **changes):
+    """An application.yml of our own, with the defaults and these changes."""
+    values = {**yaml.safe_load(DEFAULTS.read_text()), **changes}
+    file = folder / "application.yml"
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def refused(environ=None, **given):
+    """The sentence with which this configuration is refused."""
+    with pytest.raises(ConfigurationError) as refusal:
+        load(environ, **given)
+    sentence = str(refusal.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_the_defaults_are_valid_and_for_development():
+    settings = load()
+
+    assert settings.app_env == "development"
+    assert not settings.is_production
+    assert settings.database_url == f"sqlite:///{ROOT}/instance/coupons.db"
+    assert settings.redis_url == ""
+    assert (settings.access_token_minutes, settings.refresh_token_days) == (60, 7)
+    assert settings.rate_limits_enabled is True
+    assert (settings.allowed_hosts, settings.trusted_proxies, settings.cors_allowed_origins) == ((), (), ())
+
+
+def test_the_file_is_overridden_by_dotenv_and_that_by_the_environment_and_that_by_arguments(tmp_path):
+    file = written(tmp_path, access_token_minutes=1, refresh_token_days=1, metrics_token="file", log_level="ERROR")
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("REFRESH_TOKEN_DAYS=2\nMETRICS_TOKEN=dotenv\nLOG_LEVEL=WARNING\n")
+
+    settings = load({"METRICS_TOKEN": "environment", "LOG_LEVEL": "INFO"}, file=file, dotenv=dotenv, log_level="DEBUG")
+
+    assert settings.access_token_minutes == 1
+    assert settings.refresh_token_days == 2
+    assert settings.metrics_token == "environment"
+    assert settings.log_level == "DEBUG"
+
+
+def test_a_dotenv_that_is_not_there_is_none(tmp_path):
+    assert load(dotenv=tmp_path / ".env") == load()
+
+
+def test_an_empty_variable_is_one_that_is_not_set(tmp_path):
+    file = written(tmp_path, access_token_minutes=5, metrics_token="file")
+
+    settings = load({"ACCESS_TOKEN_MINUTES": "", "METRICS_TOKEN": ""}, file=file)
+
+    assert (settings.access_token_minutes, settings.metrics_token) == (5, "file")
+
+
+def test_a_variable_that_is_no_setting_is_somebody_elses():
+    assert load({"PATH": "/bin", "SOMETHING_ELSE": "1"}) == load()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("ALLOWED_HOSTS", "shop.example, .example.org,", ("shop.example", ".example.org")),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1,fd00::/8", ("10.0.0.0/8", "127.0.0.1", "fd00::/8")),
+        ("CORS_ALLOWED_ORIGINS", "https://shop.example", ("https://shop.example",)),
+        ("RATE_LIMITS_ENABLED", "false", False),
+        ("RATE_LIMITS_ENABLED", "true", True),
+        ("ACCESS_TOKEN_MINUTES", "15", 15),
+        ("RATE_LIMIT_LOGINS", "5 per second; 100 per hour", "5 per second; 100 per hour"),
+        ("PUBLIC_URL", "https://coupons.example/shop", "https://coupons.example/shop"),
+        ("REDIS_URL", "redis://10.0.0.1:6379/2", "redis://10.0.0.1:6379/2"),
+    ],
+)
+def test_text_of_the_environment_becomes_what_the_setting_is(name, text, value):
+    assert getattr(load({name: text}), name.lower()) == value
+
+
+@pytest.mark.parametrize("key", ["acess_token_minutes", "APP_ENV", "whatever"])
+def test_a_key_that_does_not_exist_is_named(tmp_path, key):
+    assert refused(file=written(tmp_path, **{key: 1})) == f"Configuration: there is no setting {key!r} (in application.yml)."
+
+
+def test_a_key_that_is_missing_is_named(tmp_path):
+    values = yaml.safe_load(DEFAULTS.read_text())
+    del values["log_level"]
+    (tmp_path / "application.yml").write_text(yaml.safe_dump(values))
+
+    assert "'log_level'" in refused(file=tmp_path / "application.yml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("APP_ENV", "staging"),
+        ("APP_ENV", "Production"),
+        ("PUBLIC_URL", "coupons.example"),
+        ("PUBLIC_URL", "ftp://coupons.example"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "*"),
+        ("DATABASE_URL", "mysql://localhost/coupons"),
+        ("DATABASE_URL", "postgres://localhost/coupons"),
+        ("DATABASE_URL", "coupons.db"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("POSTGRES_PORT", "0"),
+        ("POSTGRES_PORT", "65536"),
+        ("POSTGRES_PORT", "five"),
+        ("REDIS_PORT", "-1"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "http://localhost:6379"),
+        ("ACCESS_TOKEN_MINUTES", "0"),
+        ("ACCESS_TOKEN_MINUTES", "1441"),
+        ("ACCESS_TOKEN_MINUTES", "1.5"),
+        ("REFRESH_TOKEN_DAYS", "week"),
+        ("REFRESH_TOKEN_DAYS", "366"),
+        ("RATE_LIMITS_ENABLED", "perhaps"),
+        ("RATE_LIMIT_LOGINS", "many"),
+        ("RATE_LIMIT_LOGINS", "5 per fortnight"),
+        ("LOG_LEVEL", "LOUD"),
+        ("PASSWORD_HASH_MEMORY_KIB", "7"),
+        ("PASSWORD_HASH_ROUNDS", "0"),
+    ],
+)
+def test_a_value_that_is_wrong_is_refused_with_its_name(name, text):
+    assert name in refused({name: text})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("allowed_hosts", 5),
+        ("allowed_hosts", [1]),
+        ("trusted_proxies", {"a": 1}),
+        ("secret_key", 12345),
+        ("secret_key", ["a"]),
+        ("metrics_token", True),
+        ("access_token_minutes", [60]),
+        ("rate_limits_enabled", "perhaps"),
+        ("rate_limits_enabled", 7),
+        ("log_level", 10),
+    ],
+    ids=str,
+)
+def test_a_value_of_the_wrong_kind_in_the_file_is_refused_with_its_name(tmp_path, key, value):
+    assert key.upper() in refused(file=written(tmp_path, **{key: value}))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("a: [", "no valid YAML"), ("- a\n- b\n", "table"), ("text", "table")],
+    ids=["no YAML", "a list", "a word"],
+)
+def test_a_file_that_is_no_table_is_refused_in_a_sentence(tmp_path, text, says):
+    file = tmp_path / "application.yml"
+    file.write_text(text)
+
+    sentence = refused(file=file)
+
+    assert str(file) in sentence
+    assert says in sentence
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    assert str(tmp_path / "none.yml") in refused(file=tmp_path / "none.yml")
+
+
+def test_production_starts_with_a_secret_of_its_own():
+    settings = load({"APP_ENV": "production", "SECRET_KEY": SECRET})
+
+    assert settings.is_production
+    assert settings.secret_key == SECRET
+
+
+@pytest.mark.parametrize("secret", ["", DEVELOPMENT_SECRET_KEY, "s" * 31], ids=["none", "that of development", "31 characters"])
+def test_production_does_not_start_without_a_secret_of_its_own_and_does_not_print_it(secret):
+    sentence = refused({"APP_ENV": "production", "SECRET_KEY": secret})
+
+    assert "SECRET_KEY" in sentence
+    assert not secret or secret not in sentence
+
+
+def test_production_does_not_start_with_an_empty_secret_in_the_file(tmp_path):
+    assert "SECRET_KEY" in refused({"APP_ENV": "production"}, file=written(tmp_path, secret_key=""))
+
+
+def test_development_starts_with_the_ready_made_secret():
+    assert load().secret_key == DEVELOPMENT_SECRET_KEY
+
+
+POSTGRES = {
+    "POSTGRES_HOST": "db.example",
+    "POSTGRES_PORT": "5433",
+    "POSTGRES_USERNAME": "shop",
+    "POSTGRES_PASSWORD": "p@ss/word:1",
+    "POSTGRES_DATABASE": "shop_coupons",
+}
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        (POSTGRES, "postgresql+psycopg2://shop:p%40ss%2Fword%3A1@db.example:5433/shop_coupons"),
+        ({"POSTGRES_HOST": "db.example", "POSTGRES_PASSWORD": "x"}, "postgresql+psycopg2://coupons:x@db.example:5432/coupons"),
+        ({**POSTGRES, "DATABASE_URL": "postgresql://a:b@other/c"}, "postgresql+psycopg2://a:b@other/c"),
+        ({"DATABASE_URL": "postgresql+psycopg://a:b@other/c"}, "postgresql+psycopg2://a:b@other/c"),
+        ({"DATABASE_URL": "postgresql://a:b@other/c?sslmode=require"}, "postgresql+psycopg2://a:b@other/c?sslmode=require"),
+        ({"DATABASE_URL": "sqlite:////srv/coupons.db"}, "sqlite:////srv/coupons.db"),
+    ],
+    ids=["all five", "the host alone", "the URL wins", "another driver", "options", "sqlite"],
+)
+def test_the_database_is_a_url_or_the_parts_of_one(environ, url):
+    assert load(environ).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, ""),
+        ({"REDIS_HOST": "redis.example"}, "redis://redis.example:6379/0"),
+        ({"REDIS_HOST": "redis.example", "REDIS_PORT": "6380"}, "redis://redis.example:6380/0"),
+        ({"REDIS_HOST": "redis.example", "REDIS_URL": "redis://other/1"}, "redis://other/1"),
+        ({"REDIS_PORT": "6380"}, ""),
+    ],
+)
+def test_redis_is_a_url_or_the_parts_of_one_or_not_there(environ, url):
+    assert load(environ).redis_url == url
+
+
+def test_settings_can_not_be_changed():
+    settings = load()
+
+    for field in dataclasses.fields(Settings):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(settings, field.name, "x")
+        assert not isinstance(getattr(settings, field.name), list | dict | set)
+
+
+def test_every_setting_is_in_application_yml_and_nothing_else():
+    assert set(yaml.safe_load(DEFAULTS.read_text())) == set(_schema.fields)
+
+
+def test_every_setting_is_read_from_the_file_under_its_name():
+    assert {field.name for field in dataclasses.fields(Settings)} <= set(_schema.fields)
+
+
+def paragraphs():
+    """The keys of each paragraph of application.yml, and its comments."""
+    for paragraph in re.split(r"\n\s*\n", DEFAULTS.read_text()):
+        lines = paragraph.splitlines()
+        keys = [line.partition(":")[0] for line in lines if re.match(r"[a-z]", line)]
+        yield keys, " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
+
+
+def test_every_key_of_application_yml_is_explained_by_a_comment():
+    explained = {key for keys, comment in paragraphs() if comment for key in keys}
+
+    assert set(_schema.fields) - explained == set()
+
+
+def test_every_setting_is_in_the_example_of_dotenv_with_its_default():
+    example = dotenv_values(ROOT / ".env.example")
+
+    assert {name.upper() for name in _schema.fields} <= set(example)
+    assert load({name: value for name, value in example.items() if value}) == load()
+
+
+BAD = [({"APP_ENV": "production", "SECRET_KEY": "short"}, "SECRET_KEY"), ({"REFRESH_TOKEN_DAYS": "week"}, "REFRESH_TOKEN_DAYS")]
+
+
+@pytest.mark.parametrize(("environ", "name"), BAD)
+@pytest.mark.parametrize("arguments", [["audit"], ["serve"], ["worker"], ["db", "upgrade"], ["seed-demo"]], ids=" ".join)
+def test_a_command_with_a_bad_configuration_prints_one_sentence_and_no_traceback(tmp_path, arguments, environ, name):
+    command = subprocess.run(
+        [*FLASK, *arguments], env=environment(f"sqlite:///{tmp_path}/x.db", **environ), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert command.returncode == 1
+    assert command.stdout == ""
+    (sentence,) = command.stderr.splitlines()
+    assert sentence.removeprefix("Error: ").startswith("Configuration: ")
+    assert name in sentence
+
+
+@pytest.mark.parametrize(("environ", "name"), BAD)
+def test_a_server_that_imports_the_application_with_a_bad_configuration_is_told_one_sentence(tmp_path, environ, name):
+    command = subprocess.run(
+        [sys.executable, "-c", "import coupon_management_flask.wsgi"],
+        env=environment(f"sqlite:///{tmp_path}/x.db", **environ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert command.returncode == 1
+    (sentence,) = command.stderr.splitlines()
+    assert sentence.startswith("Configuration: ")
+    assert name in sentence

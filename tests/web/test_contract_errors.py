@@ -1,0 +1,292 @@
+"""What is wrong with a request is told in the body of the contract that its path belongs to, whatever goes wrong and whoever notices."""
+
+from datetime import timedelta
+from io import BytesIO
+
+import pytest
+import sqlalchemy as sa
+
+from coupon_management_flask import create_app
+from coupon_management_flask.core import tokens
+from coupon_management_flask.database import db
+from coupon_management_flask.models import new_id
+from coupon_management_flask.web.guard import access_token
+
+from ..conftest import settings_for
+from ..support.people import PASSWORD, make_user, sign_in
+from ..support.ports import free_port
+from ..support.postgres import create_database, drop_database
+from ..support.probes import add_form, add_guarded
+from ..support.refusals import PREFIXES, refusal
+
+MIB = 1024 * 1024
+
+EVERYWHERE = pytest.mark.parametrize(("contract", "prefix"), PREFIXES.items())
+
+# What belongs to whom, to the segment.
+WHOSE = {
+    "/v1": "credit_coupons",
+    "/v1/no/such/thing": "credit_coupons",
+    "/v1x": "promos",
+    "/v10/coupons": "promos",
+    "/V1/coupons": "promos",
+    "/api/v1": "discount_coupons",
+    "/api/v1/nothing": "discount_coupons",
+    "/api/v1x": "promos",
+    "/api/v10": "promos",
+    "/api/coupons": "email_coupons",
+    "/api/coupons/x/y": "email_coupons",
+    "/api/couponss": "promos",
+    "/api/user": "promos",
+    "/api/user/nothing": "promos",
+    "/api/users": "vouchers",
+    "/api/users/nothing": "vouchers",
+    "/api/userss": "promos",
+    "/api/business/nothing": "promos",
+    "/api/ping/nothing": "promos",
+    "/api/auth/nothing": "vouchers",
+    "/api/vouchers/nothing": "vouchers",
+    "/api/payments/nothing": "vouchers",
+    "/api/analytics/nothing": "vouchers",
+    "/api/health/nothing": "vouchers",
+    "/api/healthy": "promos",
+    "/api/test/nothing": "vouchers",
+    "/api/testing": "promos",
+    "/api/nothing": "promos",
+    "/api": "promos",
+    "/nothing": "promos",
+    "/": "promos",
+    "/docs/nothing": "promos",
+}
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory):
+    """A client of an application that has under every prefix a form, a route that fails and one that asks who you are, and no tables."""
+    app = create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('probed')}/empty.db"))
+    for prefix in PREFIXES.values():
+        add_form(app, prefix)
+        app.add_url_rule(f"{prefix}/failing", endpoint=f"{prefix}/failing", view_func=fail)
+        add_guarded(app, f"{prefix}/guarded", dict)
+    return app.test_client()
+
+
+def fail():
+    raise RuntimeError("hunter2 at /srv/secret")
+
+
+@pytest.mark.parametrize(("path", "contract"), WHOSE.items())
+def test_an_unknown_path_is_told_in_the_body_of_the_contract_whose_segments_it_starts_with(probed, path, contract):
+    for method in ("GET", "POST", "DELETE"):
+        assert refusal(probed.open(path, method=method), contract) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "allowed", "contract"),
+    [
+        ("/v1/coupons", "PUT", {"GET", "HEAD", "OPTIONS", "POST"}, "credit_coupons"),
+        ("/v1/coupons/x", "POST", {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH"}, "credit_coupons"),
+        ("/v1/auth/login", "GET", {"OPTIONS", "POST"}, "credit_coupons"),
+        ("/api/ping", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
+        ("/api/health", "DELETE", {"GET", "HEAD", "OPTIONS"}, "vouchers"),
+        ("/openapi.json", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
+        ("/metrics", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
+        ("/v1/coupons", "INVENTED", {"GET", "HEAD", "OPTIONS", "POST"}, "credit_coupons"),
+        *((f"{prefix}/form", "DELETE", {"GET", "HEAD", "OPTIONS", "POST"}, contract) for contract, prefix in PREFIXES.items()),
+    ],
+)
+def test_a_wrong_method_is_405_and_says_which_are_allowed(probed, path, method, allowed, contract):
+    answer = probed.open(path, method=method)
+
+    assert refusal(answer, contract) == (405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@EVERYWHERE
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"whole": 1',
+        b'{"whole": NaN}',
+        b'{"whole": 01}',
+        b"{'whole': 1}",
+        b'{"whole": 1} x',
+        b'{"text": "\xff"}',
+        b'{"text": "\\ud800"}',
+        b"[" * 5000,
+        b"",
+    ],
+    ids=["open", "unfinished", "NaN", "leading zero", "wrong quotes", "something after it", "not UTF-8", "half a character", "deep", "missing"],
+)
+def test_what_is_no_json_is_400(probed, contract, prefix, body):
+    assert refusal(probed.post(f"{prefix}/form", data=body), contract) == (400, "malformed_request")
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("body", [b"[]", b'[{"whole": 1}]', b'"text"', b"1", b"true", b"null"])
+def test_a_body_that_is_no_object_is_400(probed, contract, prefix, body):
+    answer = probed.post(f"{prefix}/form", data=body)
+
+    if contract in ("email_coupons", "vouchers"):
+        assert (answer.status_code, answer.json) == (400, {"body": ["It must be a JSON object."], "error_code": "validation_error"})
+    else:
+        assert refusal(answer, contract) == (400, "validation_error")
+
+
+@EVERYWHERE
+def test_a_wrong_field_is_named(probed, contract, prefix):
+    answer = probed.post(f"{prefix}/form", json={"whole": "1", "truth": True})
+
+    if contract in ("email_coupons", "vouchers"):
+        assert (answer.status_code, answer.json) == (400, {"whole": ["Not a valid integer."], "error_code": "validation_error"})
+    else:
+        assert refusal(answer, contract) == (400, "validation_error")
+        assert "whole: Not a valid integer." in answer.text
+
+
+# Discounts take more: a cart may have 10,000 items.
+@pytest.mark.parametrize("contract", ["credit_coupons", "promos", "email_coupons", "vouchers", "elsewhere"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "chunked"])
+def test_a_body_over_1_mib_is_413_and_one_of_1_mib_is_read(probed, contract, chunked):
+    def send(size):
+        body = b'{"whole": 1}'.ljust(size)
+        if not chunked:
+            return probed.post(f"{PREFIXES[contract]}/form", data=body)
+        told = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        return probed.post(f"{PREFIXES[contract]}/form", input_stream=BytesIO(body), environ_overrides=told)
+
+    assert (send(MIB).status_code, send(MIB).json) == (200, {"whole": 1})
+    assert refusal(send(MIB + 1), contract) == (413, "body_too_large")
+
+
+@EVERYWHERE
+def test_an_unexpected_failure_is_500_and_tells_nothing_of_the_inside(probed, capsys, contract, prefix):
+    answer = probed.get(f"{prefix}/failing")
+
+    assert refusal(answer, contract) == (500, "internal_error")
+    for inside in ("hunter2", "srv", "RuntimeError", "Traceback"):
+        assert inside not in answer.text
+
+
+@EVERYWHERE
+def test_who_sends_no_token_is_401_in_the_contracts_body(probed, contract, prefix):
+    answer = probed.get(f"{prefix}/guarded")
+
+    assert refusal(answer, contract) == (401, "authentication_required")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def without_database(request, tmp_path):
+    """A client of an application whose database can't be reached, and a token that it has signed."""
+    nowhere = {"postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons", "sqlite": f"sqlite:///{tmp_path}"}[request.param]
+    app = create_app(settings_for(nowhere))
+    for prefix in PREFIXES.values():
+        add_guarded(app, f"{prefix}/guarded", dict)
+    with app.app_context():
+        token = access_token(tokens.Grant(new_id(), new_id(), None), timedelta(hours=1))
+    yield app.test_client(), {"Authorization": f"Bearer {token}"}
+    with app.app_context():
+        db.engine.dispose()
+
+
+@EVERYWHERE
+def test_a_database_that_is_away_is_503_and_never_401(without_database, capsys, contract, prefix):
+    client, headers = without_database
+
+    for method in ("GET", "POST"):
+        answer = client.open(f"{prefix}/guarded", method=method, headers=headers)
+        assert refusal(answer, contract) == (503, "service_unavailable")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert "WWW-Authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options"),
+    [
+        ("POST", "/v1/auth/login", {"json": {"username": "alice", "password": PASSWORD}}),
+        ("POST", "/v1/auth/logout", {}),
+        ("GET", "/v1/coupons", {}),
+        ("POST", "/v1/coupons/use/ABC", {"headers": {"Idempotency-Key": "k"}}),
+    ],
+)
+def test_without_a_database_nobody_is_told_that_the_token_or_password_is_wrong(without_database, capsys, method, path, options):
+    client, headers = without_database
+
+    answer = client.open(path, method=method, **{**options, "headers": {**headers, **options.get("headers", {})}})
+
+    assert refusal(answer) == (503, "service_unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_what_is_wrong_with_a_request_itself_is_told_without_a_database_too(without_database):
+    client, _ = without_database
+
+    assert refusal(client.get("/v1/coupons")) == (401, "authentication_required")
+    assert refusal(client.get("/v1/coupons", headers={"Authorization": "Bearer x"})) == (401, "invalid_token")
+    assert refusal(client.get("/v1/nothing")) == (404, "not_found")
+    assert refusal(client.post("/v1/auth/login", json={})) == (400, "validation_error")
+
+
+def test_a_database_that_goes_away_between_two_requests_is_503_and_once_it_is_back_all_is_well(postgres, migrated, capsys):
+    template = str(sa.make_url(migrated["postgresql"]).database)
+    url = create_database(postgres, "coupons_that_go_away", template)
+    app = create_app(settings_for(url.render_as_string(hide_password=False)))
+    client = app.test_client()
+    with app.app_context():
+        dave = make_user(username="dave")
+    dave = sign_in(client, *dave)
+    assert dave.get("/v1/coupons").status_code == 200
+
+    drop_database(postgres, "coupons_that_go_away")
+    for _ in range(2):
+        answer = dave.get("/v1/coupons")
+        assert refusal(answer) == (503, "service_unavailable")
+        assert int(answer.headers["Retry-After"]) >= 1
+
+    create_database(postgres, "coupons_that_go_away", template)
+    assert refusal(dave.get("/v1/coupons")) == (401, "invalid_token")
+    with app.app_context():
+        db.engine.dispose()
+    drop_database(postgres, "coupons_that_go_away")
+
+
+def routes_of(app):
+    """A path and a method of each route whose path has an end."""
+    for rule in app.url_map.iter_rules():
+        if not any(converter in rule.rule for converter in ("<path:",)):
+            path = rule.rule
+            for name in rule.arguments:
+                path = path.replace(f"<{name}>", "x")
+            for method in sorted(rule.methods - {"OPTIONS"}):
+                yield method, path
+
+
+def without_time(answer):
+    body = answer.json if answer.is_json and answer.data else answer.data
+    return {name: value for name, value in body.items() if name != "timestamp"} if isinstance(body, dict) else body
+
+
+def test_a_trailing_slash_makes_no_difference_and_never_redirects(app, client):
+    for method, path in routes_of(app):
+        # Metrics count the very requests that are compared here.
+        if path == "/metrics":
+            continue
+        plain, slashed = client.open(path, method=method), client.open(path + "/", method=method)
+        assert (slashed.status_code, without_time(slashed)) == (plain.status_code, without_time(plain)), (method, path)
+        assert slashed.status_code not in (301, 302, 303, 307, 308, 404)
+
+
+def test_a_trailing_slash_makes_no_difference_to_somebody_who_is_signed_in(admin):
+    for path in ("/v1/coupons", "/v1/coupons/mine", "/v1/user", f"/v1/user/{admin.id}", f"/v1/user/{admin.id}/ledger"):
+        plain, slashed = admin.get(path), admin.get(path + "/")
+        assert (slashed.status_code, without_time(slashed)) == (200, without_time(plain))
+
+
+def test_double_slashes_never_redirect(app, client):
+    for method, path in routes_of(app):
+        for doubled in (f"/{path}", path.replace("/", "//"), f"{path}//"):
+            answer = client.open("/", method=method, environ_overrides={"PATH_INFO": doubled, "REQUEST_URI": doubled})
+            assert not 300 <= answer.status_code < 400, (method, doubled)
+            assert "Location" not in answer.headers

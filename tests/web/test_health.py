@@ -1,0 +1,63 @@
+"""`/api/health`, `/api/health/live`, `/api/test` and `/api/ping`: is the service well?"""
+
+import pytest
+
+from coupon_management_flask import __version__, create_app
+from coupon_management_flask.database import db
+
+from ..conftest import settings_for
+from ..support.ports import free_port
+
+WELL = {"status": "healthy", "flask": "running", "database": "ok", "redis": "not configured", "mail": "not configured", "version": __version__}
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/"])
+def test_a_service_that_has_its_database_is_well(client, path):
+    answer = client.get(path)
+
+    assert (answer.status_code, answer.json) == (200, WELL)
+
+
+def test_a_redis_that_answers_is_ok(configured_app, redis_server):
+    answer = configured_app(redis_url=redis_server.url).test_client().get("/api/health")
+
+    assert (answer.status_code, answer.json) == (200, {**WELL, "redis": "ok"})
+
+
+def test_without_its_redis_the_service_is_well_and_says_what_fails(configured_app):
+    answer = configured_app(redis_url=f"redis://127.0.0.1:{free_port()}/0").test_client().get("/api/health")
+
+    assert (answer.status_code, answer.json) == (200, {**WELL, "redis": "failing"})
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def without_database(request, tmp_path):
+    url = {"postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons", "sqlite": f"sqlite:///{tmp_path}"}[request.param]
+    app = create_app(settings_for(url))
+    yield app.test_client()
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_without_its_database_the_service_is_not_well(without_database):
+    answer = without_database.get("/api/health")
+
+    assert (answer.status_code, answer.json) == (503, {**WELL, "status": "unhealthy", "database": "failing"})
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_live_ping_and_test_look_at_nothing(without_database):
+    for path, body in {
+        "/api/health/live": {"status": "healthy"},
+        "/api/ping": {"status": "ok"},
+        "/api/test": {"message": "API is working!", "version": __version__},
+    }.items():
+        for form in (path, path + "/"):
+            answer = without_database.get(form)
+            assert (answer.status_code, answer.json) == (200, body)
+
+
+def test_live_ping_and_test_send_no_statement(client, statements):
+    for path in ("/api/health/live", "/api/ping", "/api/test"):
+        assert client.get(path).status_code == 200
+    assert statements == []

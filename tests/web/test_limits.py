@@ -1,0 +1,160 @@
+"""Rate limits by the caller's address: in Redis, counted by all; without it, or while it is away, by each process."""
+
+import pytest
+
+from ..support.books import read_books
+from ..support.people import PASSWORD, make_coupon, make_user
+from ..support.ports import free_port
+from ..support.refusals import refusal
+from ..support.server import run_flask, running_server
+
+# By the hour: no test lasts that long.
+THREE = "3 per hour"
+WRONG = {"username": "alice", "password": "wrong"}
+
+
+@pytest.fixture
+def limited(configured_app):
+    """A client of an application that takes three log-ins an hour from one address; and Alice, who can log in."""
+    app = configured_app(rate_limits_enabled=True, rate_limit_logins=THREE)
+    make_user(username="alice")
+    return app.test_client()
+
+
+def log_in(client, address="10.0.0.1", **credentials):
+    return client.post("/v1/auth/login", json=credentials or {"username": "alice", "password": PASSWORD}, environ_overrides={"REMOTE_ADDR": address})
+
+
+def test_log_ins_beyond_the_limit_are_429_in_the_contracts_body_right_or_wrong(limited):
+    assert [log_in(limited).status_code, log_in(limited, **WRONG).status_code, log_in(limited).status_code] == [200, 401, 200]
+    before = read_books()
+
+    for credentials in ({}, WRONG):
+        answer = log_in(limited, **credentials)
+        assert refusal(answer) == (429, "rate_limited")
+        # The library's windows end on a whole second, rounded up.
+        assert 1 <= int(answer.headers["Retry-After"]) <= 3601
+
+    assert read_books() == before
+
+
+def test_each_address_has_a_limit_of_its_own(limited):
+    for _ in range(4):
+        last = log_in(limited)
+    assert last.status_code == 429
+
+    assert log_in(limited, address="10.0.0.2").status_code == 200
+
+
+def test_a_request_can_not_say_where_it_comes_from(limited):
+    answers = [
+        limited.post(
+            "/v1/auth/login",
+            json=WRONG,
+            headers={"X-Forwarded-For": f"8.8.8.{number}", "X-Real-IP": f"8.8.8.{number}", "Forwarded": f"for=8.8.8.{number}"},
+            environ_overrides={"REMOTE_ADDR": "10.0.0.1"},
+        )
+        for number in range(4)
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+
+
+def test_log_ins_and_refreshes_count_together_and_nothing_else_does(limited):
+    grant = log_in(limited).json
+    refreshing = {"headers": {"Authorization": f"Bearer {grant['refresh_token']}"}, "environ_overrides": {"REMOTE_ADDR": "10.0.0.1"}}
+    reading = {"headers": {"Authorization": f"Bearer {grant['access_token']}"}, "environ_overrides": {"REMOTE_ADDR": "10.0.0.1"}}
+    for _ in range(5):
+        assert limited.get("/v1/coupons", **reading).status_code == 200
+    assert log_in(limited).status_code == 200
+    assert limited.post("/v1/auth/token/refresh", **refreshing).status_code == 200
+
+    assert refusal(limited.post("/v1/auth/token/refresh", **refreshing)) == (429, "rate_limited")
+    assert refusal(log_in(limited)) == (429, "rate_limited")
+
+
+def test_a_refresh_that_came_too_often_has_not_spent_its_token(limited):
+    refresh_token = log_in(limited).json["refresh_token"]
+    headers = {"Authorization": f"Bearer {refresh_token}"}
+    for _ in range(2):
+        log_in(limited)
+
+    assert limited.post("/v1/auth/token/refresh", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.1"}).status_code == 429
+    assert limited.post("/v1/auth/token/refresh", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.2"}).status_code == 200
+
+
+def test_wrong_codes_are_limited_by_account_and_by_address(configured_app, somebody):
+    app = configured_app(rate_limits_enabled=True)
+    alice, bob = somebody(app, credit=100), somebody(app, credit=100)
+    coupon = make_coupon()
+    for _ in range(10):
+        assert alice.get("/v1/coupons/WRONG").status_code == 404
+
+    # Bob sits at the same address as Alice, and then elsewhere.
+    for who in (alice, bob):
+        answer = who.post(f"/v1/coupons/use/{coupon.hidden_code}")
+        assert refusal(answer) == (429, "rate_limited")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 600
+    assert bob.post(f"/v1/coupons/use/{coupon.hidden_code}", environ_overrides={"REMOTE_ADDR": "10.0.0.2"}).status_code == 200
+    assert alice.post(f"/v1/coupons/use/{coupon.hidden_code}", environ_overrides={"REMOTE_ADDR": "10.0.0.2"}).status_code == 429
+
+
+def test_without_rate_limits_nothing_is_limited(configured_app, somebody):
+    app = configured_app(rate_limits_enabled=False, rate_limit_logins=THREE)
+    alice = somebody(app, username="alice", credit=100)
+    coupon = make_coupon()
+
+    for _ in range(12):
+        assert log_in(alice.client, **WRONG).status_code == 401
+        assert refusal(alice.get("/v1/coupons/WRONG")) == (404, "coupon_not_found")
+
+    assert log_in(alice.client).status_code == 200
+    assert alice.post(f"/v1/coupons/use/{coupon.hidden_code}").status_code == 200
+
+
+def test_an_applications_limits_are_its_own(configured_app):
+    limited = configured_app(rate_limits_enabled=True, rate_limit_logins=THREE)
+    unlimited = configured_app(rate_limits_enabled=False, rate_limit_logins=THREE)
+    make_user(username="alice")
+
+    assert [log_in(limited.test_client()).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert [log_in(unlimited.test_client()).status_code for _ in range(4)] == [200, 200, 200, 200]
+
+
+def log_in_to(server):
+    return server.request("POST", "/v1/auth/login", json={"username": "alice", "password": PASSWORD})
+
+
+def test_redis_counts_for_all_servers_and_while_it_is_away_each_counts_for_itself(new_database, redis_server):
+    if not redis_server.command:
+        pytest.skip("TEST_REDIS_URL names a server that can't be stopped")
+    url = new_database("sqlite")
+    run_flask("create-user", "--username", "alice", "--password", PASSWORD, database_url=url)
+    configuration = {"RATE_LIMITS_ENABLED": "true", "RATE_LIMIT_LOGINS": THREE, "REDIS_URL": redis_server.url}
+
+    with running_server(url, workers=1, **configuration) as one, running_server(url, workers=1, **configuration) as other:
+        assert [log_in_to(server).status_code for server in (one, other, one)] == [200, 200, 200]
+        for server in (one, other):
+            refused = log_in_to(server)
+            assert refusal_of(refused) == (429, "rate_limited")
+            assert 1 <= int(refused.headers["Retry-After"]) <= 3601
+
+        redis_server.stop()
+        try:
+            assert one.request("GET", "/api/health").json()["redis"] == "failing"
+            for server in (one, other):
+                assert [log_in_to(server).status_code for _ in range(4)] == [200, 200, 200, 429]
+        finally:
+            redis_server.start()
+
+
+def refusal_of(answer):
+    return answer.status_code, answer.json()["error"]["error_code"]
+
+
+def test_a_redis_that_is_away_from_the_start_stops_nothing(configured_app):
+    app = configured_app(rate_limits_enabled=True, rate_limit_logins=THREE, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    make_user(username="alice")
+    client = app.test_client()
+
+    assert [log_in(client).status_code for _ in range(4)] == [200, 200, 200, 429]

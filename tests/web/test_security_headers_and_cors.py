@@ -1,0 +1,92 @@
+"""What browsers are told: headers on every answer, and which pages may call."""
+
+import pytest
+
+ORIGIN = "https://shop.example"
+SECRET = "s" * 32
+
+
+@pytest.mark.parametrize("path", ["/api/ping", "/v1/coupons", "/nothing", "/docs", "/openapi.json", "/failing"])
+def test_every_answer_tells_browsers_to_be_careful(app_without_tables, capsys, path):
+    app = app_without_tables()
+
+    @app.get("/failing")
+    def fail():
+        raise RuntimeError
+
+    headers = app.test_client().get(path).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    policy = dict(rule.strip().split(" ", 1) for rule in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["connect-src"] == "'self'"
+    # No other host anywhere.
+    assert "*" not in headers["Content-Security-Policy"]
+    assert "http" not in headers["Content-Security-Policy"]
+    assert "Set-Cookie" not in headers
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "strict"),
+    [
+        ({"app_env": "production", "secret_key": SECRET}, "https://localhost", True),
+        ({"app_env": "production", "secret_key": SECRET}, "http://localhost", False),
+        ({}, "https://localhost", False),
+    ],
+    ids=["production, https", "production, http", "development, https"],
+)
+def test_production_asks_browsers_to_stay_with_https(app_without_tables, environment, url, strict):
+    answer = app_without_tables(**environment).test_client().get("/api/ping", base_url=url)
+
+    # The proxy in front redirects, not the service: an API's client would not follow.
+    assert answer.status_code == 200
+    assert ("Strict-Transport-Security" in answer.headers) is strict
+
+
+@pytest.fixture
+def cors(app_without_tables):
+    """A client of an application that pages of two origins may call."""
+    return app_without_tables(cors_allowed_origins=[ORIGIN, "http://localhost:3000"]).test_client()
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])
+@pytest.mark.parametrize(("path", "status"), [("/api/ping", 200), ("/v1/coupons", 401), ("/api/user/nothing", 404)])
+def test_pages_of_an_allowed_origin_may_read_answers_and_refusals(cors, origin, path, status):
+    answer = cors.get(path, headers={"Origin": origin})
+
+    assert answer.status_code == status
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert set(answer.headers["Access-Control-Expose-Headers"].split(", ")) == {"X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"}
+    assert "Origin" in answer.headers["Vary"]
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "https://shop.example.evil.example", "https://a.shop.example", "http://shop.example", "https://shop-example", "null"]
+)
+def test_pages_of_any_other_origin_may_not(cors, origin):
+    for method in ("GET", "OPTIONS"):
+        answer = cors.open("/api/ping", method=method, headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_browser_may_ask_first(cors):
+    asked = "authorization, content-type, idempotency-key, x-api-key, x-request-id"
+    answer = cors.options("/v1/coupons", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked})
+
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert {name.strip().lower() for name in answer.headers["Access-Control-Allow-Headers"].split(",")} == set(asked.split(", "))
+    assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= set(answer.headers["Access-Control-Allow-Methods"].split(", "))
+    assert answer.headers["Access-Control-Max-Age"] == "600"
+
+
+def test_where_no_origin_is_allowed_none_is(app_without_tables):
+    client = app_without_tables().test_client()
+
+    for method in ("GET", "OPTIONS"):
+        answer = client.open("/api/ping", method=method, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
