@@ -5,17 +5,20 @@ Inside it there is one transaction, and only there may anything be written. On S
 a transaction that reads first and writes later would fail at once, whatever the busy timeout, when somebody else wrote in between.
 """
 
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import wraps
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import psycopg2
 import sqlalchemy as sa
-from flask import Flask, current_app
+from flask import Flask
 from flask.globals import app_ctx
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
@@ -43,8 +46,13 @@ NAMING_CONVENTION = {
 TRY_AGAIN = {"40P01", "40001"}
 TRIES = 3
 
-# Threads of one worker of the server (cli.py starts it with these many).
-SERVER_THREADS = 16
+OUTSIDE = "write inside `with transaction():`, or not at all"
+
+# Threads of one worker of the server (cli.py starts it with these many). Most of the time a thread waits, and holds no connection.
+SERVER_THREADS = 32
+
+# Flask-SQLAlchemy's name for the engine whose connections stay in autocommit; the default engine's begin transactions.
+READING = "reading"
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
@@ -73,8 +81,7 @@ class RoutedSession(FlaskSession):
     """Reads in autocommit, or belongs to the open `transaction()`."""
 
     def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any) -> Any:
-        reading, writing = current_app.extensions["engines"]
-        return writing if self.info.get("writes") else reading
+        return db.engine if self.info.get("writes") else db.engines[READING]
 
 
 class _OpenTransaction:
@@ -101,11 +108,12 @@ else:
 
 
 @contextmanager
-def transaction() -> Iterator[None]:
+def transaction(*, at_once: bool = False) -> Iterator[None]:
     """All that happens inside is committed together when the block ends, or rolled back when it raises.
 
     A `transaction()` inside another joins it: the outermost decides. It starts with nothing loaded, so that nothing read
-    before it is believed; what it returns stays readable afterwards.
+    before it is believed; what it returns stays readable afterwards. With `at_once` the commit is never held back for a request's
+    answer: for what must be seen by others, or stay, whatever becomes of the request.
     """
     if _open.get() is not None:
         yield
@@ -113,13 +121,16 @@ def transaction() -> Iterator[None]:
     held = _held.get()
     if held is not None:
         held.settle()
+    if db.session.registry.has():
+        # What was read stays; its connection goes back, so that a request never holds two.
+        db.session.commit()
     token = _open.set(_OpenTransaction())
     session = db.session()
     session.info["writes"] = True
     try:
         yield
         session.flush()
-        if held is not None:
+        if held is not None and not at_once:
             held.take(session)
         else:
             session.commit()
@@ -130,6 +141,16 @@ def transaction() -> Iterator[None]:
     finally:
         db.session.registry.clear()
         _open.reset(token)
+
+
+def before_waiting() -> None:
+    """To be called before another service is: nothing of the database may be held meanwhile. Refuses inside a transaction."""
+    if _open.get() is not None:
+        raise RuntimeError("no other service is called inside a transaction")
+    held = _held.get()
+    if held is not None:
+        held.settle()
+    db.session.remove()
 
 
 class HeldCommit:
@@ -214,13 +235,109 @@ def is_unavailable(error: Exception) -> bool:
     if error.connection_invalidated or isinstance(error, sa.exc.InterfaceError):
         return True
     state = sqlstate(error) or ""
-    # 08: connection, 53: out of resources, 57P: shutting down or starting up.
-    if state[:2] in {"08", "53"} or state.startswith("57P"):
+    # 08: connection, 53: out of resources, 57P: shutting down or starting up, 55P03: waited too long for a lock.
+    if state[:2] in {"08", "53"} or state.startswith("57P") or state == "55P03" or state in TRY_AGAIN:
         return True
     if isinstance(error.orig, sqlite3.OperationalError):
         return any(words in str(error.orig) for words in ("database is locked", "unable to open", "disk I/O"))
     # psycopg2 could not connect at all: an OperationalError without a state.
     return isinstance(error, sa.exc.OperationalError) and not state
+
+
+class Rows(list[Any]):
+    """What a statement returned."""
+
+    def one_or_none(self) -> Any:
+        if len(self) > 1:
+            raise sa.exc.MultipleResultsFound("several rows where one was expected")
+        return self[0] if self else None
+
+    def one(self) -> Any:
+        row = self.one_or_none()
+        if row is None:
+            raise sa.exc.NoResultFound("no row where one was expected")
+        return row
+
+
+class Prepared:
+    """A hot statement, planned once for each connection of PostgreSQL: planning a join of four tables costs several times what running it does.
+
+    Where nothing of the database is held yet it goes straight to the driver, past the session, which costs as much again. Rows have the
+    statement's columns as attributes and the driver's values. Elsewhere it is executed like any other.
+    """
+
+    _dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+    def __init__(self, name: str, statement: Any, *, writes: bool = False) -> None:
+        self._statement = statement
+        self._name = name
+        self._writes = writes
+        compiled = statement.compile(dialect=self._dialect)
+        # Every parameter is written with its type: nothing is left for PostgreSQL to guess.
+        self._prepare = f"PREPARE {name} AS {compiled}".replace("%", "%%")
+        self._constants = {key: bind.value for key, bind in compiled.binds.items() if not bind.required}
+        self._execute = f"EXECUTE {name} ({', '.join(f'%({position})s' for position in compiled.positiontup)})"
+        self._row: Any = namedtuple("_row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
+
+    def execute(self, parameters: dict[str, Any]) -> Rows:
+        """Its rows, inside `transaction()` or, where it does not write, alone."""
+        if self._writes and _open.get() is None:
+            raise RuntimeError(OUTSIDE)
+        if not is_postgresql():
+            return self._rows(db.session.execute(self._statement, parameters))
+        values = {**self._constants, **parameters}
+        if db.session.registry.has():
+            # It may hold a connection, and nobody holds two: of requests that each wait for a second one, none gets it.
+            connection = db.session.connection()
+            if self._name not in connection.info:
+                connection.exec_driver_sql(self._prepare, {})
+                connection.info[self._name] = True
+            return self._rows(connection.exec_driver_sql(self._execute, values))
+        return self._run_alone(values)
+
+    def _rows(self, found: Iterable[Any]) -> Rows:
+        return Rows(self._row(*row) for row in found)
+
+    def _run_alone(self, values: dict[str, Any]) -> Rows:
+        try:
+            return self._run_once(values)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # PostgreSQL was started anew, and with it all connections of the pool are gone. Nothing has happened yet: once more, on a new one.
+        db.engines[READING].dispose()
+        return self._run_once(values)
+
+    def _run_once(self, values: dict[str, Any]) -> Rows:
+        engine = db.engines[READING]
+        connection = None
+        try:
+            connection = engine.raw_connection()
+            cursor = connection.cursor()
+            if self._name not in connection.info:
+                cursor.execute(self._prepare, {})
+                connection.info[self._name] = True
+            for listener in engine.dispatch.before_cursor_execute:
+                listener(None, cursor, self._execute, values, None, False)
+            cursor.execute(self._execute, values)
+            return self._rows(cursor.fetchall())
+        except psycopg2.Error as error:
+            is_disconnect = connection is not None and engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
+            if connection is not None and is_disconnect:
+                connection.invalidate(error)
+            raise DBAPIError.instance(
+                self._execute, None, error, psycopg2.Error, hide_parameters=True, connection_invalidated=is_disconnect, dialect=engine.dialect
+            ) from error
+        finally:
+            if connection is not None:
+                connection.close()
+
+
+def one_of(column: Any, name: str, type_: Any, *, on_postgresql: bool) -> Any:
+    """Whether a column is among the values of a parameter, in a form that PostgreSQL can prepare (an array) or SQLite can read (a list)."""
+    if on_postgresql:
+        return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(type_)))
+    return column.in_(sa.bindparam(name, expanding=True, type_=type_))
 
 
 def upsert(table: Any) -> Any:
@@ -238,31 +355,31 @@ def is_postgresql() -> bool:
 
 
 def init_app(app: Flask, url: str) -> None:
+    options = _engine_options(url)
+    is_sqlite = url.startswith("sqlite")
+    # SQLite's connections are in autocommit by themselves once the driver's own BEGIN is off.
+    reading = options if is_sqlite else {**options, "isolation_level": "AUTOCOMMIT"}
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    app.config["SQLALCHEMY_BINDS"] = {READING: {"url": url, **reading}}
+    if is_sqlite:
+        Path(str(sa.make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
-        engine = db.engine
-    reading: sa.Engine
-    writing: sa.Engine
-    if engine.dialect.name == "sqlite":
-        Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_immediate)
-        reading, writing = engine, engine.execution_options(begin_immediate=True)
-    else:
-        reading, writing = engine.execution_options(isolation_level="AUTOCOMMIT"), engine
-    app.extensions["engines"] = (reading, writing)
+        engines = db.engines
+    sa.event.listen(engines[READING], "before_cursor_execute", _read_only)
+    if is_sqlite:
+        for engine in engines.values():
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engines[None], "begin", _begin_immediate)
 
 
 def _engine_options(url: str) -> dict[str, Any]:
-    # As many connections as a server has threads: a request holds one at a time, and none while it waits for another service.
-    options: dict[str, Any] = {"pool_size": SERVER_THREADS, "max_overflow": 4, "pool_timeout": 5}
     # An error's text goes to the log, and a statement's parameters may be codes.
-    options["hide_parameters"] = True
+    options: dict[str, Any] = {"pool_size": 10, "max_overflow": 6, "pool_timeout": 5, "hide_parameters": True}
     if url.startswith("postgresql"):
         # Whoever died in the middle of a transaction must not hold its locks for long.
-        limits = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+        limits = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
         options |= {"pool_recycle": 1800, "connect_args": {"connect_timeout": 3, "application_name": "coupons", "options": limits}}
     return options
 
@@ -279,11 +396,20 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    if connection.get_execution_options().get("begin_immediate"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@lru_cache(maxsize=1000)
+def _writes(statement: str) -> bool:
+    return re.search(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", statement) is not None and not statement.startswith("PREPARE")
+
+
+def _read_only(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    if _writes(statement):
+        raise RuntimeError(OUTSIDE)
 
 
 @sa.event.listens_for(RoutedSession, "before_flush")
 def _write_only_in_a_transaction(session: Session, *_: object) -> None:
     if not session.info.get("writes"):
-        raise RuntimeError("write inside `with transaction():`, or not at all")
+        raise RuntimeError(OUTSIDE)

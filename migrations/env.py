@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import context
-from flask import current_app
 
 from coupon_management_flask import models  # noqa: F401 - all tables must be known
 from coupon_management_flask.database import Moment, db
@@ -23,8 +22,7 @@ def _render_type(kind, item, _autogen_context):
 
 
 def _migrate() -> None:
-    _, engine = current_app.extensions["engines"]
-    with engine.connect() as connection:
+    with db.engine.connect() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         # SQLite alters a table by writing it anew; that must not count as deleting what refers to it. Only possible outside a transaction.
         if is_sqlite:

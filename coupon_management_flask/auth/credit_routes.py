@@ -5,6 +5,7 @@ from typing import Any
 
 from .. import config
 from ..core import tokens
+from ..web.body import NO_STORE
 from ..web.envelope import credit_routes, enveloped
 from ..web.guard import access_token, actor, guard, no_store, refresh_token
 from ..web.limits import guessing_address, limit_logins
@@ -25,7 +26,7 @@ def _tokens(grant: tokens.Grant) -> dict[str, str]:
 @limit_logins
 @no_store
 @routes.arguments(schemas.CreditLogin())
-@routes.response(200, schemas.CreditLoginAnswer())
+@routes.response(200, schemas.CreditLoginAnswer(), headers=NO_STORE)
 @routes.refuses(401, 403, 429)
 def log_in(body: dict[str, str]) -> dict[str, Any]:
     """Sign in with a username or an e-mail address"""
@@ -39,7 +40,7 @@ def log_in(body: dict[str, str]) -> dict[str, Any]:
 @limit_logins
 @no_store
 @guard(token=("refresh",), idempotent=False)
-@routes.response(200, schemas.TokensSchema())
+@routes.response(200, schemas.TokensSchema(), headers=NO_STORE)
 @routes.refuses(429)
 def refresh() -> dict[str, str]:
     """Exchange the refresh token for a new pair; the old one is dead from then on"""

@@ -13,16 +13,16 @@ class CreditLogin(ma.Schema):
 
 
 class CreditLoginUserSchema(ma.Schema):
-    id = ma.fields.UUID()
-    username = ma.fields.String()
-    name = ma.fields.String()
-    credit = ma.fields.Integer()
+    id = ma.fields.UUID(required=True)
+    username = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    credit = ma.fields.Integer(required=True)
 
 
 class TokensSchema(ma.Schema):
-    access_token = ma.fields.String()
-    refresh_token = ma.fields.String()
+    access_token = ma.fields.String(required=True)
+    refresh_token = ma.fields.String(required=True)
 
 
 class CreditLoginAnswer(TokensSchema):
-    user = ma.fields.Nested(CreditLoginUserSchema())
+    user = ma.fields.Nested(CreditLoginUserSchema(), required=True)

@@ -21,6 +21,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
 }
 ALL_PERMISSIONS = frozenset().union(*PERMISSIONS.values())
 
+LONGEST_USERNAME = 150
+
 WRONG_PASSWORDS_PER_ACCOUNT = 10
 # An office behind one address has many people; a machine that tries a list of stolen passwords has many names.
 WRONG_PASSWORDS_PER_ADDRESS = 100
@@ -61,14 +63,17 @@ def create_user(
     email: str | None = None,
     credit: int = 0,
     role: str = "user",
+    **profile: Any,
 ) -> UUID:
-    """A person with a wallet. The username is the e-mail unless given; otherwise it holds no `@`.
+    """A person with a wallet. The username is the e-mail unless given; otherwise it holds no `@`. `profile`: age, country, avatar_url.
 
     Raises Invalid for a username with an `@` (it would pass for somebody's e-mail) or for neither name nor e-mail, UsernameTaken, EmailTaken.
     """
     username = username if username is not None else email
     if username is None:
         raise errors.Invalid({"username": ["A username or an e-mail is needed."]})
+    if not comparable(username):
+        raise errors.Invalid({"username": ["It must not be blank."]})
     if "@" in username and (email is None or comparable(username) != comparable(email)):
         raise errors.Invalid({"username": ["A username holds no @, unless it is the account's e-mail."]})
     with transaction():
@@ -80,6 +85,7 @@ def create_user(
             name=name,
             surname=surname,
             role=role,
+            **profile,
         )
         wallet.open_wallet(account_id, credit)
     return account_id
@@ -91,7 +97,9 @@ def create_company(*, name: str, email: str, password: str) -> UUID:
         return _insert(kind="company", username=None, email=email, password_hash=passwords.hash_password(password), name=name)
 
 
-def _insert(*, kind: str, username: str | None, email: str | None, password_hash: str | None, name: str, surname: str = "", role: str = "user") -> UUID:
+def _insert(
+    *, kind: str, username: str | None, email: str | None, password_hash: str | None, name: str, surname: str = "", role: str = "user", **profile: Any
+) -> UUID:
     account_id = new_id()
     try:
         db.session.execute(
@@ -108,14 +116,16 @@ def _insert(*, kind: str, username: str | None, email: str | None, password_hash
                 role=role,
                 is_active=True,
                 created_at=clock.now(),
+                **profile,
             )
         )
     except IntegrityError as error:
         constraint = broken_constraint(error)
+        # Whose username is the e-mail takes both at once; databases differ in which they name.
+        if "email_key" in constraint or (username is not None and username == email):
+            raise EmailTaken from error
         if "username_key" in constraint:
             raise UsernameTaken from error
-        if "email_key" in constraint:
-            raise EmailTaken from error
         raise
     return account_id
 

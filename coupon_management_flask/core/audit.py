@@ -6,7 +6,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..database import AnySelect, db
-from ..models import LedgerEntry, Redemption, Stock, Wallet
+from ..models import (
+    CompanyPromoCount,
+    FeedCount,
+    FeedDay,
+    FeedEntry,
+    LedgerEntry,
+    Promo,
+    PromoComment,
+    PromoCounter,
+    PromoLike,
+    PromoValue,
+    Redemption,
+    Stock,
+    Wallet,
+)
 
 
 def discrepancies() -> Iterator[str]:
@@ -17,6 +31,10 @@ def discrepancies() -> Iterator[str]:
         _balance_is_the_ledgers_sum,
         _credit_redemptions_were_paid,
         _payments_have_their_redemption,
+        _entries_were_handed_out_once,
+        _promos_count_what_they_have,
+        _feed_counts_are_its_entries,
+        _feed_states_are_the_promos,
     ):
         yield from rule()
 
@@ -66,6 +84,79 @@ def _payments_have_their_redemption() -> Iterator[str]:
     redeemed = sa.exists().where(Redemption.id == LedgerEntry.reference, Redemption.rolled_back_at.is_(None))
     for row in _rows(sa.select(LedgerEntry.id).where(LedgerEntry.reason == "coupon", ~redeemed)):
         yield f"ledger entry {row.id}: it paid for a redemption that does not exist"
+
+
+def _entries_were_handed_out_once() -> Iterator[str]:
+    """Of a UNIQUE promo the first entries are given away, as many as units are claimed, each to a live redemption of that promo."""
+    is_given, is_right = (
+        sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+        for condition in (PromoValue.redemption_id.is_not(None), sa.and_(Redemption.id.is_not(None), PromoValue.position < Stock.claimed))
+    )
+    entries = (
+        sa.select(Promo.id, Stock.claimed, is_given.label("given"), is_right.label("rightly"))
+        .join(Stock, Stock.id == Promo.stock_id)
+        .outerjoin(PromoValue, PromoValue.promo_id == Promo.id)
+        .outerjoin(
+            Redemption,
+            sa.and_(Redemption.id == PromoValue.redemption_id, Redemption.stock_id == Promo.stock_id, Redemption.rolled_back_at.is_(None)),
+        )
+        .where(Promo.mode == "UNIQUE")
+        .group_by(Promo.id, Stock.claimed)
+        .subquery()
+    )
+    for row in _rows(sa.select(entries).where(sa.or_(entries.c.claimed != entries.c.given, entries.c.given != entries.c.rightly))):
+        in_turn = "" if row.claimed != row.given else f", {row.rightly} of them in turn and to an activation of its own"
+        yield f"promo {row.id}: claimed says {row.claimed}, entries given away are {row.given}{in_turn}"
+
+
+def _promos_count_what_they_have() -> Iterator[str]:
+    for kept, counted, name in (
+        (PromoCounter.likes, PromoLike, "likes"),
+        (PromoCounter.comments, PromoComment, "comments"),
+    ):
+        found = sa.select(counted.promo_id, sa.func.count().label("n")).group_by(counted.promo_id).subquery()
+        number = sa.func.coalesce(found.c.n, 0)
+        wrong = (
+            sa.select(Promo.id, kept.label("kept"), number.label("n"))
+            .outerjoin(PromoCounter, PromoCounter.promo_id == Promo.id)
+            .outerjoin(found, found.c.promo_id == Promo.id)
+            .where(sa.or_(kept.is_(None), kept != number))
+        )
+        for row in _rows(wrong):
+            yield f"promo {row.id}: it counts {'no' if row.kept is None else row.kept} {name} and has {row.n}"
+    for row in _miscounted(CompanyPromoCount, Promo, "company_id", "country_key"):
+        yield f"company {row.company_id}: it counts {row.kept} promos for country {row.country_key!r} and has {row.n}"
+
+
+def _feed_counts_are_its_entries() -> Iterator[str]:
+    for row in _miscounted(FeedCount, FeedEntry, "category_key", "country_key", "age_node", "is_active"):
+        yield f"feed, category {row.category_key!r}: it counts {row.kept} entries under a key and has {row.n}"
+
+
+def _miscounted(counts: Any, counted: Any, *keys: str) -> Iterator[Any]:
+    """Keys under which `counts` keeps another number than there are rows of `counted`; a count that is not kept is 0."""
+    kept = sa.select(*(getattr(counts, key) for key in keys), counts.promos.label("kept"), sa.literal(0).label("n"))
+    columns = [getattr(counted, key) for key in keys]
+    there = sa.select(*columns, sa.literal(0), sa.func.count()).group_by(*columns)
+    both = sa.union_all(kept, there).subquery()
+    totals = [sa.func.sum(both.c[name]) for name in ("kept", "n")]
+    by = [both.c[key] for key in keys]
+    yield from _rows(sa.select(*by, totals[0].label("kept"), totals[1].label("n")).group_by(*by).having(totals[0] != totals[1]))
+
+
+def _feed_states_are_the_promos() -> Iterator[str]:
+    """On the day that the feed has been brought to, what it takes for active is what is."""
+    day = db.session.scalar(sa.select(FeedDay.day))
+    if day is None:
+        return
+    is_open = sa.and_(sa.or_(Promo.active_from.is_(None), Promo.active_from <= day), sa.or_(Promo.active_until.is_(None), Promo.active_until >= day))
+    is_active = sa.case((sa.and_(is_open, Stock.claimed < Stock.capacity), True), else_=False)
+    for row in _rows(sa.select(Promo.id).join(Stock, Stock.id == Promo.stock_id).where(Promo.is_active != is_active)):
+        yield f"promo {row.id}: the feed is wrong about whether it is active"
+    differs = sa.exists().where(FeedEntry.promo_id == Promo.id, FeedEntry.is_active != Promo.is_active)
+    missing = ~sa.exists().where(FeedEntry.promo_id == Promo.id)
+    for row in _rows(sa.select(Promo.id).where(sa.or_(differs, missing))):
+        yield f"promo {row.id}: its entries in the feed are missing or not in its state"
 
 
 def _rows(statement: AnySelect) -> sa.Result[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..database import db, transaction, upsert
+from ..database import db, retried, transaction, upsert
 from ..models import GuessLog
 from . import clock, errors
 
@@ -34,6 +34,7 @@ def check(limits: Limits) -> None:
         raise errors.RateLimited(max(waits))
 
 
+@retried
 def count_wrong(limits: Limits) -> None:
     """Notes one wrong guess of each subject; raises RateLimited (and still notes it) where that was one too many.
 
@@ -43,7 +44,7 @@ def count_wrong(limits: Limits) -> None:
         return
     now = clock.now()
     wait = 0
-    with transaction():
+    with transaction(at_once=True):
         for subject in sorted(limits):
             db.session.execute(
                 upsert(_logs)

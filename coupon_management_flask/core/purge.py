@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from ..database import db, rows_changed, transaction
-from ..models import GuessLog, IdempotencyKey, LoginSession, OutboxMessage
+from ..database import db, retried, rows_changed, transaction
+from ..models import AntifraudQuestion, AntifraudVerdict, GuessLog, IdempotencyKey, LoginSession, OutboxMessage
 from . import clock, guesses
 
 # Kept for a while after its end, for whoever looks into what happened.
@@ -15,16 +15,21 @@ KEEP_KEYS = timedelta(hours=24)
 
 
 def spent() -> dict[str, int]:
-    """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, guesses that no longer count; says how many of each."""
+    """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, guesses and verdicts that no longer count.
+
+    Says how many of each."""
     now = clock.now()
     return {
         "idempotency_keys": _delete(IdempotencyKey, IdempotencyKey.created_at < now - KEEP_KEYS),
         "sessions": _delete(LoginSession, LoginSession.expires_at < now - KEEP_SESSIONS),
         "guess_logs": _delete(GuessLog, GuessLog.updated_at < now - guesses.WINDOW),
+        "antifraud_verdicts": _delete(AntifraudVerdict, AntifraudVerdict.valid_until < now),
+        "antifraud_questions": _delete(AntifraudQuestion, AntifraudQuestion.leased_until < now - KEEP_KEYS),
         "outbox_messages": _delete(OutboxMessage, OutboxMessage.delivered_at < now - KEEP_DELIVERED),
     }
 
 
+@retried
 def _delete(model: type[object], condition: sa.ColumnElement[bool]) -> int:
     with transaction():
         return rows_changed(db.session.execute(sa.delete(model).where(condition)))

@@ -4,7 +4,8 @@ A claim is one conditional statement and the row count decides; nothing is read 
 redemption, so that the hot row is locked for one round trip and the commit, never across Python.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..database import AnyRow, broken_constraint, db, is_postgresql
+from ..database import Prepared, broken_constraint, db, is_postgresql
 from ..models import Redemption, Stock, new_id
 from . import clock, errors
 
@@ -22,12 +23,17 @@ _redemptions: Any = Redemption.__table__
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A unit (or several) taken: the stock as it stood right after."""
+    """A unit (or several) taken: the stock as it stood right after, and what the claim's riders returned, by column."""
 
     redemption_id: UUID
     redeemed_at: datetime
     claimed: int
     capacity: int | None
+    returned: dict[str, Any] = field(default_factory=dict)
+
+
+Rider = Callable[[Any], Any]
+"""Makes a statement that happens with a claim or not at all, given the claim as something to select from (`claimed`, `capacity`)."""
 
 
 def create(capacity: int | None) -> UUID:
@@ -42,9 +48,9 @@ def set_left(stock_id: UUID, left: int) -> None:
     db.session.execute(sa.update(_stocks).where(_stocks.c.id == stock_id).values(capacity=_stocks.c.claimed + left))
 
 
-def fresh_key(redemption_id: UUID) -> str:
-    """The claim key of what may be claimed as often as there are units."""
-    return f"each:{redemption_id}"
+def repeatable_key(account_id: UUID, redemption_id: UUID) -> str:
+    """The claim key of what one user may claim as often as there are units; all of a user's sort together."""
+    return f"{once_each_user(account_id)}:{redemption_id}"
 
 
 def once_each_user(account_id: UUID) -> str:
@@ -52,74 +58,123 @@ def once_each_user(account_id: UUID) -> str:
     return f"user:{account_id}"
 
 
-def claim(
-    stock_id: UUID,
-    *,
-    claim_key: str,
-    kind: str,
-    account_id: UUID,
-    units: int = 1,
-    code: str | None = None,
-    amount: int = 0,
-    currency: str | None = None,
-    redemption_id: UUID | None = None,
-    only_if: sa.ColumnElement[bool] | None = None,
-) -> Claimed:
-    """Takes `units` of a stock and writes the redemption that proves it.
+def given(name: str, type_: Any) -> sa.BindParameter[Any]:
+    """A value that each claim gives by this name, for conditions and riders.
 
-    Raises Exhausted where too little is left or `only_if` (a condition on the offer, judged in the same statement) does not hold,
-    AlreadyClaimed where `claim_key` was used on this stock before. The transaction must then be rolled back.
+    Not the bare name: to SQLAlchemy, a parameter of an UPDATE that is called like a column is a new value for it.
     """
-    now = clock.now()
-    redemption_id = redemption_id or new_id()
-    redemption: dict[str, Any] = {
-        "id": redemption_id,
-        "stock_id": stock_id,
-        "claim_key": claim_key,
-        "units": units,
-        "kind": kind,
-        "account_id": account_id,
-        "code": code,
-        "amount": amount,
-        "currency": currency,
-        "created_at": now,
-    }
-    take = (
-        sa.update(_stocks)
-        .where(
-            _stocks.c.id == stock_id,
-            sa.or_(_stocks.c.capacity.is_(None), _stocks.c.claimed + units <= _stocks.c.capacity),
-            *([] if only_if is None else [only_if]),
+    return sa.bindparam(f"given_{name}", type_=type_)
+
+
+class Claiming:
+    """How the offers of one kind are claimed. Its statements are built once, for building them costs more than running them.
+
+    `only_if` is a condition on the offer that the claiming statement itself judges; riders are further statements of the same round trip.
+    Both may hold parameters (`given`), which every claim then gives by name.
+    """
+
+    _WRITTEN = ("id", "stock_id", "claim_key", "units", "kind", "account_id", "code", "amount", "currency", "created_at")
+
+    def __init__(self, kind: str, name: str, *, only_if: sa.ColumnElement[bool] | None = None, riders: Sequence[Rider] = ()) -> None:
+        """`kind` is the redemptions'; `name` tells the statement from all others."""
+        self.kind = kind
+        self._name = f"claim_{name}"
+        self._only_if = () if only_if is None else (only_if,)
+        self._riders = riders
+        self._statements: dict[bool, Any] = {}
+
+    def claim(
+        self,
+        stock_id: UUID,
+        *,
+        claim_key: str,
+        account_id: UUID,
+        units: int = 1,
+        code: str | None = None,
+        amount: int = 0,
+        currency: str | None = None,
+        redemption_id: UUID | None = None,
+        **parameters: Any,
+    ) -> Claimed:
+        """Takes `units` of a stock and writes the redemption that proves it.
+
+        Raises Exhausted where too little is left or `only_if` does not hold, AlreadyClaimed where `claim_key` was used on this stock before.
+        The transaction must then be rolled back.
+        """
+        now = clock.now()
+        redemption_id = redemption_id or new_id()
+        values = {
+            "redemption_id": redemption_id,
+            "stock_id": stock_id,
+            "claim_key": claim_key,
+            "units": units,
+            "kind": self.kind,
+            "account_id": account_id,
+            "code": code,
+            "amount": amount,
+            "currency": currency,
+            "created_at": now,
+            **parameters,
+        }
+        given_values = {f"given_{name}": value for name, value in values.items()}
+        try:
+            row = self._claim_in_one(given_values) if is_postgresql() else self._claim_in_several(given_values)
+        except IntegrityError as error:
+            if "claim_key" in broken_constraint(error):
+                raise errors.AlreadyClaimed from error
+            raise
+        if row is None:
+            raise errors.Exhausted
+        return Claimed(redemption_id, now, row.pop("claimed"), row.pop("capacity"), row)
+
+    def _claim_in_one(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        if True not in self._statements:
+            taken = self._take().cte("taken")
+            written = self._write(taken).returning(_redemptions.c.id).cte("written")
+            statement = sa.select(taken.c.claimed, taken.c.capacity).select_from(taken.join(written, sa.true()))
+            for number, rider in enumerate(self._riders):
+                ridden = rider(taken).cte(f"rider_{number}")
+                returns = list(ridden.c)
+                statement = statement.add_columns(*returns).outerjoin(ridden, sa.true()) if returns else statement.add_cte(ridden)
+            self._statements[True] = Prepared(self._name, statement, writes=True)
+        row = self._statements[True].execute(values).one_or_none()
+        return None if row is None else row._asdict()
+
+    def _claim_in_several(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        """The same where no statement writes to two tables (SQLite): nobody else writes meanwhile."""
+        if False not in self._statements:
+            taken = sa.select(given("claimed", sa.BigInteger).label("claimed"), given("capacity", sa.BigInteger).label("capacity")).subquery("taken")
+            self._statements[False] = (self._take(), [self._write(taken), *(rider(taken) for rider in self._riders)])
+        take, others = self._statements[False]
+        row = db.session.execute(take, values).one_or_none()
+        if row is None:
+            return None
+        found = dict(row._mapping)
+        values = {**values, "given_claimed": row.claimed, "given_capacity": row.capacity}
+        for statement in others:
+            result: Any = db.session.execute(statement, values)
+            if result.returns_rows:
+                found |= next((dict(returned._mapping) for returned in result), {})
+        return found
+
+    def _take(self) -> Any:
+        units = given("units", sa.BigInteger)
+        return (
+            sa.update(_stocks)
+            .where(
+                _stocks.c.id == given("stock_id", sa.Uuid),
+                sa.or_(_stocks.c.capacity.is_(None), _stocks.c.claimed + units <= _stocks.c.capacity),
+                *self._only_if,
+            )
+            .values(claimed=_stocks.c.claimed + units)
+            .returning(_stocks.c.claimed, _stocks.c.capacity)
         )
-        .values(claimed=_stocks.c.claimed + units)
-        .returning(_stocks.c.claimed, _stocks.c.capacity)
-    )
-    try:
-        row = _claim_in_one(take, redemption) if is_postgresql() else _claim_in_two(take, redemption)
-    except IntegrityError as error:
-        if "claim_key" in broken_constraint(error):
-            raise errors.AlreadyClaimed from error
-        raise
-    if row is None:
-        raise errors.Exhausted
-    return Claimed(redemption_id, now, row.claimed, row.capacity)
 
-
-def _claim_in_one(take: Any, redemption: dict[str, Any]) -> AnyRow | None:
-    taken = take.cte("taken")
-    columns = [_redemptions.c[name] for name in redemption]
-    values = [sa.literal(value, column.type) for value, column in zip(redemption.values(), columns, strict=True)]
-    written = (
-        sa.insert(_redemptions).from_select(columns, sa.select(*values).select_from(taken), include_defaults=False).returning(_redemptions.c.id).cte("written")
-    )
-    return db.session.execute(sa.select(taken.c.claimed, taken.c.capacity).select_from(taken.join(written, sa.true()))).one_or_none()
-
-
-def _claim_in_two(take: Any, redemption: dict[str, Any]) -> AnyRow | None:
-    row = db.session.execute(take).one_or_none()
-    if row is not None:
-        db.session.execute(sa.insert(_redemptions).values(**redemption))
-    return row
+    def _write(self, taken: Any) -> Any:
+        columns = [_redemptions.c[name] for name in self._WRITTEN]
+        names = ["redemption_id", *self._WRITTEN[1:]]
+        values = [given(name, column.type) for name, column in zip(names, columns, strict=True)]
+        return sa.insert(_redemptions).from_select(columns, sa.select(*values).select_from(taken), include_defaults=False)
 
 
 def release(redemption_id: UUID) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..database import AnyRow, db, transaction
+from ..database import AnyRow, Moment, Prepared, db, transaction
 from ..models import Account, LoginSession, new_id
 from . import clock
 
@@ -40,6 +40,17 @@ def open_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, refre
             )
         )
     return grant
+
+
+def open_only_session(account_id: UUID, *, issued_by: str, lifetime: timedelta) -> Grant:
+    """A new session, without refresh, that ends all which this contract opened for the account before.
+
+    Of several at once the last one stands: they wait for each other at the account.
+    """
+    with transaction():
+        db.session.execute(sa.select(_accounts.c.id).where(_accounts.c.id == account_id).with_for_update())
+        revoke_all(account_id, issued_by=issued_by)
+        return open_session(account_id, issued_by=issued_by, lifetime=lifetime, refreshable=False)
 
 
 def rotate(session_id: UUID, refresh_id: UUID, *, lifetime: timedelta) -> Grant | None:
@@ -86,16 +97,17 @@ def _revoke_where(*conditions: sa.ColumnElement[bool]) -> None:
         db.session.execute(sa.update(_sessions).where(*conditions, _sessions.c.revoked_at.is_(None)).values(revoked_at=clock.now()))
 
 
-_STANDING = (
+_STANDING = Prepared(
+    "standing",
     sa.select(_accounts.c.id, _accounts.c.kind, _accounts.c.username, _accounts.c.name, _accounts.c.role, _sessions.c.refresh_id)
     .select_from(_sessions.join(_accounts, _sessions.c.account_id == _accounts.c.id))
     .where(
-        _sessions.c.id == sa.bindparam("session_id"),
+        _sessions.c.id == sa.bindparam("session_id", type_=sa.Uuid),
         _sessions.c.revoked_at.is_(None),
-        _sessions.c.expires_at > sa.bindparam("now"),
-        _accounts.c.id == sa.bindparam("account_id"),
+        _sessions.c.expires_at > sa.bindparam("now", type_=Moment),
+        _accounts.c.id == sa.bindparam("account_id", type_=sa.Uuid),
         _accounts.c.is_active,
-    )
+    ),
 )
 
 
@@ -104,4 +116,4 @@ def standing(session_id: UUID, account_id: UUID) -> AnyRow | None:
 
     The one SELECT that every request with a token costs.
     """
-    return db.session.execute(_STANDING, {"session_id": session_id, "account_id": account_id, "now": clock.now()}).one_or_none()
+    return _STANDING.execute({"session_id": session_id, "account_id": account_id, "now": clock.now()}).one_or_none()  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from ..core import passwords
+from ..core import accounts, passwords
 from ..web.body import EmailAddress, Moment, QueryTruth, Text, Truth, Whole
 from ..web.envelope import enveloped
 from ..web.pagination import PageQuery
@@ -24,7 +24,7 @@ class _CouponInput(ma.Schema):
     value = Whole(0)
     hidden_code = Text(longest=64, rules=[_fits_in_a_path])
     number_left = Whole(0)
-    expiration_date = Moment(metadata={"format": "date-time"})
+    expiration_date = Moment()
     active = Truth(data_key="active")
 
 
@@ -32,7 +32,7 @@ class NewCoupon(_CouponInput):
     name = Text(longest=200, required=True)
     value = Whole(0, required=True)
     number_left = Whole(0, required=True)
-    expiration_date = Moment(required=True, metadata={"type": "string", "format": "date-time"})
+    expiration_date = Moment(required=True)
     active = Truth(load_default=True)
 
 
@@ -49,7 +49,7 @@ class CouponsQuery(PageQuery):
 
 
 class NewUser(ma.Schema):
-    username = Text(longest=150, required=True)
+    username = Text(longest=accounts.LONGEST_USERNAME, required=True)
     password = Text(passwords.SHORTEST, passwords.LONGEST, required=True, load_only=True)
     name = Text(longest=100, required=True)
     email = EmailAddress()
@@ -62,66 +62,70 @@ def _not_zero(amount: int) -> None:
 
 
 class CreditChange(ma.Schema):
-    amount = Whole(-1_000_000_000, required=True, rules=[_not_zero])
+    amount = Whole(-1_000_000_000, required=True, rules=[_not_zero], metadata={"not": {"const": 0}})
     reason = Text(longest=200, required=True)
 
 
 class CouponSchema(ma.Schema):
-    id = ma.fields.UUID()
-    name = ma.fields.String()
-    value = ma.fields.Integer()
-    number_left = ma.fields.Integer()
-    expiration_date = Moment()
-    active = ma.fields.Boolean()
+    id = ma.fields.UUID(required=True)
+    name = ma.fields.String(required=True)
+    value = ma.fields.Integer(required=True)
+    number_left = ma.fields.Integer(required=True)
+    expiration_date = Moment(required=True)
+    active = ma.fields.Boolean(required=True)
     hidden_code = ma.fields.String(metadata={"description": "Shown to administrators, and to whoever asked by it."})
 
 
 class CouponRedemptionSchema(ma.Schema):
-    id = ma.fields.UUID()
-    coupon = ma.fields.Nested(CouponSchema())
-    credit_spent = ma.fields.Integer()
-    redeemed_at = Moment()
+    id = ma.fields.UUID(required=True)
+    coupon = ma.fields.Nested(CouponSchema(), required=True)
+    credit_spent = ma.fields.Integer(required=True)
+    redeemed_at = Moment(required=True)
 
 
 class UserSchema(ma.Schema):
-    id = ma.fields.UUID()
-    username = ma.fields.String()
-    name = ma.fields.String()
-    credit = ma.fields.Integer()
+    id = ma.fields.UUID(required=True)
+    username = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    credit = ma.fields.Integer(required=True)
 
 
 class LedgerEntrySchema(ma.Schema):
-    id = ma.fields.UUID()
-    amount = ma.fields.Integer()
-    balance_after = ma.fields.Integer()
-    reason = ma.fields.String()
-    reference = ma.fields.UUID(allow_none=True)
-    created_at = Moment()
+    id = ma.fields.UUID(required=True)
+    amount = ma.fields.Integer(required=True)
+    balance_after = ma.fields.Integer(required=True)
+    reason = ma.fields.String(required=True)
+    reference = ma.fields.UUID(allow_none=True, required=True)
+    created_at = Moment(required=True)
 
 
 class PageMetaSchema(ma.Schema):
-    page = ma.fields.Integer(attribute="number")
-    pages = ma.fields.Integer()
-    total_count = ma.fields.Integer(attribute="total")
-    prev_page = ma.fields.Integer(allow_none=True)
-    next_page = ma.fields.Integer(allow_none=True)
-    has_next = ma.fields.Boolean()
-    has_prev = ma.fields.Boolean()
+    page = ma.fields.Integer(attribute="number", required=True)
+    pages = ma.fields.Integer(required=True)
+    total_count = ma.fields.Integer(attribute="total", required=True)
+    prev_page = ma.fields.Integer(allow_none=True, required=True)
+    next_page = ma.fields.Integer(allow_none=True, required=True)
+    has_next = ma.fields.Boolean(required=True)
+    has_prev = ma.fields.Boolean(required=True)
+
+
+def _one(schema: ma.Schema) -> Any:
+    return ma.fields.Nested(schema, required=True)
 
 
 def _many(schema: ma.Schema) -> Any:
-    return ma.fields.List(ma.fields.Nested(schema))
+    return ma.fields.List(ma.fields.Nested(schema), required=True)
 
 
-_meta = ma.fields.Nested(PageMetaSchema())
+_meta = _one(PageMetaSchema())
 
-COUPON = enveloped("CreditCouponAnswer", coupons=ma.fields.Nested(CouponSchema()))
-COUPON_CREATED = enveloped("CreditCouponCreated", 201, coupons=ma.fields.Nested(CouponSchema()))
+COUPON = enveloped("CreditCouponAnswer", coupons=_one(CouponSchema()))
+COUPON_CREATED = enveloped("CreditCouponCreated", 201, coupons=_one(CouponSchema()))
 COUPONS = enveloped("CreditCouponsAnswer", coupons=_many(CouponSchema()), meta=_meta)
-USE = enveloped("CreditCouponUseAnswer", redemption=ma.fields.Nested(CouponRedemptionSchema()), credit=ma.fields.Integer())
+USE = enveloped("CreditCouponUseAnswer", redemption=_one(CouponRedemptionSchema()), credit=ma.fields.Integer(required=True))
 USES = enveloped("CreditCouponUsesAnswer", redemptions=_many(CouponRedemptionSchema()), meta=_meta)
-USER = enveloped("CreditUserAnswer", user=ma.fields.Nested(UserSchema()))
-USER_CREATED = enveloped("CreditUserCreated", 201, user=ma.fields.Nested(UserSchema()))
+USER = enveloped("CreditUserAnswer", user=_one(UserSchema()))
+USER_CREATED = enveloped("CreditUserCreated", 201, user=_one(UserSchema()))
 USERS = enveloped("CreditUsersAnswer", users=_many(UserSchema()), meta=_meta)
 LEDGER = enveloped("CreditLedgerAnswer", entries=_many(LedgerEntrySchema()), meta=_meta)
-CREDIT_CHANGED = enveloped("CreditChangedAnswer", user=ma.fields.Nested(UserSchema()), entry=ma.fields.Nested(LedgerEntrySchema()))
+CREDIT_CHANGED = enveloped("CreditChangedAnswer", user=_one(UserSchema()), entry=_one(LedgerEntrySchema()))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ..core import accounts, clock, codes, errors, guesses, stock, wallet
-from ..database import AnyRow, AnySelect, broken_constraint, db, retried, transaction
+from ..database import AnyRow, AnySelect, Moment, broken_constraint, db, retried, transaction
 from ..models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet, new_id
 from ..web.guard import Actor
 from ..web.pagination import Page, paginate
@@ -20,6 +20,18 @@ KIND = "credit"
 GENERATED_CODE_LENGTH = 12
 
 _coupons: Any = CreditCoupon.__table__
+
+_CLAIMING = stock.Claiming(
+    KIND,
+    "credit_coupon",
+    only_if=sa.exists().where(
+        CreditCoupon.id == stock.given("coupon_id", sa.Uuid),
+        CreditCoupon.is_active,
+        CreditCoupon.expiration_date > stock.given("now", Moment),
+        # Somebody may have changed the price since it was read: nobody pays what is no longer asked.
+        CreditCoupon.value == stock.given("price", sa.BigInteger),
+    ),
+)
 
 _PUBLIC_COLUMNS = (
     CreditCoupon.id,
@@ -82,8 +94,8 @@ def use_by_code(account_id: UUID, hidden_code: str, guess_limits: guesses.Limits
 
 def use_chosen(account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits: guesses.Limits) -> CouponUse:
     """Buys and uses that coupon. Raises CouponNotFound, WrongHiddenCode (which counts as a wrong guess), RateLimited and what `use` raises."""
-    coupon = _by_id(coupon_id)
     guesses.check(guess_limits)
+    coupon = _by_id(coupon_id)
     if codes.comparable(coupon.hidden_code) != codes.comparable(hidden_code):
         guesses.count_wrong(guess_limits)
         raise WrongHiddenCode
@@ -110,24 +122,18 @@ def use(account_id: UUID, coupon: AnyRow) -> CouponUse:
 
 def _claim(account_id: UUID, coupon: AnyRow) -> CouponUse:
     redemption_id = new_id()
-    usable = sa.exists().where(
-        CreditCoupon.id == coupon.id,
-        CreditCoupon.is_active,
-        CreditCoupon.expiration_date > clock.now(),
-        # Somebody may have changed the price since it was read: nobody pays what is no longer asked.
-        CreditCoupon.value == coupon.value,
-    )
     with transaction():
         entry = wallet.debit(account_id, coupon.value, reason="coupon", reference=redemption_id)
-        claimed = stock.claim(
+        claimed = _CLAIMING.claim(
             coupon.stock_id,
             claim_key=stock.once_each_user(account_id),
-            kind=KIND,
             account_id=account_id,
             code=coupon.hidden_code,
             amount=coupon.value,
             redemption_id=redemption_id,
-            only_if=usable,
+            coupon_id=coupon.id,
+            price=coupon.value,
+            now=clock.now(),
         )
     left = {"number_left": None if claimed.capacity is None else claimed.capacity - claimed.claimed}
     shown = {column: value for column, value in coupon._mapping.items() if column != "hidden_code"} | left

@@ -10,12 +10,12 @@ from . import service
 
 
 class HealthSchema(ma.Schema):
-    status = ma.fields.String(metadata={"enum": ["healthy", "unhealthy"]})
-    flask = ma.fields.String()
-    database = ma.fields.String(metadata={"enum": ["ok", "failing"]})
-    redis = ma.fields.String(metadata={"enum": ["ok", "not configured", "failing"]})
-    mail = ma.fields.String(metadata={"enum": ["ok", "not configured", "failing"]})
-    version = ma.fields.String()
+    status = ma.fields.String(required=True, metadata={"enum": ["healthy", "unhealthy"]})
+    flask = ma.fields.String(required=True)
+    database = ma.fields.String(required=True, metadata={"enum": ["ok", "failing"]})
+    redis = ma.fields.String(required=True, metadata={"enum": ["ok", "not configured", "failing"]})
+    mail = ma.fields.String(required=True, metadata={"enum": ["ok", "not configured", "failing"]})
+    version = ma.fields.String(required=True)
 
 
 class HealthErrorSchema(ma.Schema):
@@ -24,12 +24,12 @@ class HealthErrorSchema(ma.Schema):
 
 
 class LiveSchema(ma.Schema):
-    status = ma.fields.String()
+    status = ma.fields.String(required=True)
 
 
 class TestSchema(ma.Schema):
-    message = ma.fields.String()
-    version = ma.fields.String()
+    message = ma.fields.String(required=True)
+    version = ma.fields.String(required=True)
 
 
 routes: Routes = Routes("health", __name__, error_schema=HealthErrorSchema(), url_prefix="/api", description="Is the service well?")
@@ -38,10 +38,12 @@ routes: Routes = Routes("health", __name__, error_schema=HealthErrorSchema(), ur
 @routes.route("/health", methods=["GET"])
 @routes.response(200, HealthSchema())
 @routes.alt_response(503, schema=HealthSchema(), description="The database can't be reached")
-def health() -> tuple[dict[str, Any], int]:
+def health() -> Any:
     """What the service needs, and whether it is there"""
     found = service.look()
-    return found, 200 if found["status"] == "healthy" else 503
+    if found["status"] == "healthy":
+        return found
+    return found, 503, {"Retry-After": "1"}
 
 
 @routes.route("/health/live", methods=["GET"])

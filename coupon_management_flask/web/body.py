@@ -27,6 +27,18 @@ View = TypeVar("View", bound=Callable[..., Any])
 # Larger whole numbers would overflow a sum somewhere, and nobody means them.
 LARGEST = 1_000_000_000
 
+Headers = dict[str, dict[str, Any]]
+"""Of an answer, as OpenAPI describes them."""
+
+NO_STORE: Headers = {"Cache-Control": {"description": "No cache may keep tokens.", "required": True, "schema": {"type": "string", "const": "no-store"}}}
+_REPLAYED: Headers = {"Idempotent-Replayed": {"description": "There if this answer was given before.", "schema": {"type": "string", "const": "true"}}}
+_RETRY_AFTER = {"description": "In how many seconds to come back.", "schema": {"type": "integer", "minimum": 1}}
+_ERROR_HEADERS: dict[int, Headers] = {
+    401: {"WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"type": "string", "const": "Bearer"}}},
+    429: {"Retry-After": {**_RETRY_AFTER, "required": True}},
+    503: {"Retry-After": {**_RETRY_AFTER, "required": True}},
+}
+
 
 class Text(ma.fields.String):
     """Text of `shortest` to `longest` characters. Never with a NUL, which PostgreSQL can't store."""
@@ -46,7 +58,7 @@ class EmailAddress(Text):
     """An address that could exist, as far as its form tells; whether it receives mail is for the mail to find out."""
 
     def __init__(self, shortest: int = 3, longest: int = 254, **kwargs: Any) -> None:
-        super().__init__(shortest, longest, **kwargs)
+        super().__init__(shortest, longest, metadata={"format": "email"}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         address = super()._deserialize(value, attr, data, **kwargs)
@@ -83,7 +95,7 @@ class QueryWhole(Whole):
     """The same as text, in a query: ASCII digits alone."""
 
     def _validated(self, value: Any) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+        if not re.fullmatch(r"-?[0-9]{1,100}", value, re.ASCII):
             raise self.make_error("invalid", input=value)
         return int(value)
 
@@ -101,7 +113,10 @@ class Moment(ma.fields.Field[datetime]):
     """A point in time as RFC 3339 has it: with a zone when it comes in, in UTC with `Z` when it goes out."""
 
     default_error_messages = {"invalid": "Not a valid RFC 3339 time."}
-    _FORMAT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+    _FORMAT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+
+    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(metadata={"type": "string", "format": "date-time", **(metadata or {})}, **kwargs)
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else rfc3339(value)
@@ -139,8 +154,10 @@ class _Parser(FlaskParser):
 
 def _flat(messages: Any, above: str = "") -> list[tuple[str, list[str]]]:
     if isinstance(messages, dict):
-        return [pair for name, inner in messages.items() for pair in _flat(inner, f"{above}.{name}" if above else str(name))]
-    return [(above, messages if isinstance(messages, list) else [str(messages)])]
+        # What is wrong with an object as a whole stands under marshmallow's own name for it.
+        paths = {name: ".".join(part for part in (above, "" if name == "_schema" else str(name)) if part) for name in messages}
+        return [pair for name, inner in messages.items() for pair in _flat(inner, paths[name])]
+    return [(above or "body", messages if isinstance(messages, list) else [str(messages)])]
 
 
 class Routes(flask_smorest.Blueprint):
@@ -157,6 +174,16 @@ class Routes(flask_smorest.Blueprint):
         self.error_schema = error_schema
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
 
+    def route(self, rule: str, *, parameters: list[Any] | None = None, **options: Any) -> Callable[[View], View]:
+        ids = [{"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}} for name in re.findall(r"<(\w*id)>", rule)]
+        return super().route(rule, parameters=[*ids, *(parameters or [])], **options)  # type: ignore[no-any-return]
+
+    def register_views_in_doc(self, api: Any, app: Any, spec: Any, **names: Any) -> None:
+        super().register_views_in_doc(api, app, spec, **names)
+        # flask-smorest describes an error body and page numbers that no contract has.
+        for unused in ("Error", "PaginationMetadata"):
+            spec.components.schemas.pop(unused, None)
+
     def refuses(self, *statuses: int) -> Callable[[View], View]:
         def decorate(view: View) -> View:
             return document(view, "refuses", lambda known: [*(known or []), *statuses])
@@ -166,26 +193,36 @@ class Routes(flask_smorest.Blueprint):
     def _prepare_errors_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method: str, **_: Any) -> dict[str, Any]:
         statuses = {500, 503, *doc_info.get("refuses", [])}
         guard = doc_info.get("guard")
+        is_idempotent = guard is not None and guard["idempotent"] and method not in ("get", "head")
         if "arguments" in doc_info:
             statuses.add(400)
+        if "requestBody" in doc or is_idempotent:
+            statuses.add(413)
         if guard is not None:
             doc["security"] = guard["security"]
             statuses |= guard["statuses"]
-            if guard["idempotent"] and method not in ("get", "head"):
-                statuses |= {400, 409, 422}
-                doc.setdefault("parameters", []).append(
-                    {
-                        "in": "header",
-                        "name": "Idempotency-Key",
-                        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                        "description": "The same key with the same request gives the first answer again.",
-                    }
-                )
+        if is_idempotent:
+            statuses |= {400, 409, 422}
+            doc.setdefault("parameters", []).append(
+                {
+                    "in": "header",
+                    "name": "Idempotency-Key",
+                    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "description": "The same key with the same request gives the first answer again.",
+                }
+            )
         responses = doc.setdefault("responses", {})
         for status in sorted(statuses):
             # flask-smorest has put a reference to an error of its own where a route takes arguments.
             if not isinstance(responses.get(status), dict):
                 responses[status] = {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": self.error_schema}}}
+                if status in _ERROR_HEADERS:
+                    responses[status]["headers"] = dict(_ERROR_HEADERS[status])
+        if is_idempotent:
+            # Answers of these kinds are kept: successes and refusals by business rules.
+            for status in responses.keys() - {401, 404, 413, 422, 429, 500, 503}:
+                responses[status].setdefault("headers", {}).update(_REPLAYED)
+            responses[409]["headers"]["Retry-After"] = {**_RETRY_AFTER, "description": "In how many seconds to come back, where the first request still runs."}
         return doc
 
 

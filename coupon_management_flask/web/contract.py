@@ -6,7 +6,6 @@ One error handler serves the whole application. It turns whatever was raised int
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from ..core import errors
 from ..database import is_unavailable
 from .body import Routes
+from .limits import seconds_to_wait
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class Contract:
         if isinstance(error, errors.DomainError):
             return self._domain_problem(error)
         if isinstance(error, RateLimitExceeded):
-            return self._domain_problem(errors.RateLimited(_seconds_to_reset()))
+            return self._domain_problem(errors.RateLimited(seconds_to_wait()))
         if isinstance(error, HTTPException):
             return self._http_problem(error)
         if is_unavailable(error):
@@ -121,10 +121,6 @@ def error_response(error: Exception) -> Response:
     return response
 
 
-def http_status_name(status: int) -> str:
-    return HTTPStatus(status).name
-
-
 def init_app(app: Flask, contracts: Sequence[Contract], *, elsewhere: Contract) -> None:
     """Answers the contracts' errors in their own bodies; a path under none of them speaks like `elsewhere`."""
     by_prefix = [(prefix, contract) for contract in contracts for prefix in contract.prefixes]
@@ -141,13 +137,3 @@ def _contract_of(path: str) -> Contract:
         if path == prefix or path.startswith(prefix + "/"):
             return contract  # type: ignore[no-any-return]
     return elsewhere  # type: ignore[no-any-return]
-
-
-def _seconds_to_reset() -> int:
-    from math import ceil
-    from time import time
-
-    from .limits import limiter
-
-    limit = limiter.current_limit
-    return ceil(limit.reset_at - time()) if limit is not None else 60

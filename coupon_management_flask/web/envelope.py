@@ -1,20 +1,35 @@
 """The envelope around every answer of `/v1`, on success and on error."""
 
+from http import HTTPStatus
 from typing import Any
 
 import marshmallow as ma
 
 from ..core import clock
 from .body import Moment, Routes
-from .contract import Problem, http_status_name
+from .contract import Problem
 
-# Clients of this contract know these words; the others are the standard's.
-_STATUS_NAMES = {400: "INVALID_REQUEST"}
+# The standard library renames some of its words from version to version; clients of this contract read them.
+_STATUS_NAMES = {
+    200: "OK",
+    201: "CREATED",
+    400: "INVALID_REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
+    413: "REQUEST_ENTITY_TOO_LARGE",
+    422: "UNPROCESSABLE_ENTITY",
+    429: "TOO_MANY_REQUESTS",
+    500: "INTERNAL_SERVER_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
 
 
 def envelope(status: int, data: Any, error: Any) -> dict[str, Any]:
     now = clock.now().replace(microsecond=0)
-    name = _STATUS_NAMES.get(status) or http_status_name(status)
+    name = _STATUS_NAMES.get(status) or HTTPStatus(status).name
     return {"http_status_code": status, "http_status": name, "data": data, "error": error, "timestamp": now}
 
 

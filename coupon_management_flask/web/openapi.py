@@ -13,6 +13,8 @@ docs = Blueprint("docs", __name__, template_folder="templates", static_folder="s
 class Api(flask_smorest.Api):
     """flask-smorest without its error handling: its bodies are no contract's, and its 405 drops `Allow`."""
 
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
     def _register_error_handlers(self) -> None:
         pass
 
@@ -43,7 +45,6 @@ def init_app(app: Flask) -> Api:
                 }
             },
         },
-        DEFAULT_ERROR_RESPONSE_NAME=None,
     )
     app.register_blueprint(docs)
 

@@ -15,6 +15,17 @@ class PageQuery(ma.Schema):
     per_page = QueryWhole(1, 100, load_default=10)
 
 
+class OffsetQuery(ma.Schema):
+    """`limit` and `offset`; a limit above 1,000 gives 1,000, and there is nothing behind any offset that a database can't count to."""
+
+    limit = QueryWhole(0, None, load_default=10)
+    offset = QueryWhole(0, None, load_default=0)
+
+    @ma.post_load
+    def at_most(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"limit": min(query.pop("limit"), 1000), "offset": min(query.pop("offset"), 2**62), **query}
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     items: list[Any]

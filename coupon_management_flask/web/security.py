@@ -1,9 +1,12 @@
 """What surrounds every request: proxies that are believed, hosts that are answered, headers that browsers obey, and who may call from a page."""
 
-from flask import Flask, Response, request
+from typing import Any
+
+from flask import Flask, Request, Response, current_app, request
 from flask_cors import CORS
 from flask_talisman import Talisman
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from .. import config
 
@@ -22,9 +25,22 @@ _CONTENT_SECURITY_POLICY = {
 }
 
 
+class BoundedRequest(Request):
+    """Refuses a body that is too long, also one that comes in chunks and never said how long it is: werkzeug would cut that off and go on."""
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        self.max_content_length = limit + 1
+        data = super().get_data(*args, **kwargs)
+        if len(data) > limit:
+            raise RequestEntityTooLarge
+        return data
+
+
 def init_app(app: Flask, settings: config.Settings) -> None:
+    app.request_class = BoundedRequest
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.config["TRUSTED_HOSTS"] = list(settings.allowed_hosts) or None
+    app.config["TRUSTED_HOSTS"] = [host.lower() for host in settings.allowed_hosts] or None
     # A slash more or less makes no difference, and nothing redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
