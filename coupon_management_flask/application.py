@@ -15,8 +15,10 @@ from .database import db
 from .discount_coupons import errors as discount_coupon_errors
 from .email_coupons import errors as email_coupon_errors
 from .health import routes as health_routes
-from .promos import business_routes
+from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
+from .promos import user_routes as promo_user_routes
+from .promos.antifraud import Antifraud
 from .vouchers import errors as voucher_errors
 from .web import contract, guard, limits, observability, openapi, security
 from .web.contract import Contract
@@ -29,7 +31,14 @@ CREDIT_COUPONS = Contract(
     credit_coupon_errors.render_error,
     credit_coupon_errors.MESSAGES,
 )
-PROMOS = Contract("promos", ("/api/ping", "/api/business", "/api/user"), (business_routes.routes,), promo_errors.render_error)
+PROMOS = Contract(
+    "promos",
+    ("/api/ping", "/api/business", "/api/user"),
+    (promo_business_routes.routes, promo_user_routes.routes),
+    promo_errors.render_error,
+    promo_errors.MESSAGES,
+    promo_errors.STATUSES,
+)
 DISCOUNT_COUPONS = Contract("discount_coupons", ("/api/v1",), (), discount_coupon_errors.render_error)
 EMAIL_COUPONS = Contract("email_coupons", ("/api/coupons",), (), email_coupon_errors.render_error)
 VOUCHERS = Contract(
@@ -60,6 +69,8 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
 
     database.init_app(app, settings.database_url)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+
+    app.extensions["antifraud"] = Antifraud(settings.antifraud_address, settings.redis_url, settings.antifraud_max_per_minute)
 
     contract.init_app(app, CONTRACTS, elsewhere=PROMOS)
     api = openapi.init_app(app)

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from signal import SIGINT, SIGTERM, signal
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
+import marshmallow as ma
 from flask import Flask
 from flask.cli import AppGroup
 
@@ -16,6 +18,7 @@ from . import config
 from .core import accounts, audit, background, errors, outbox, passwords, purge
 from .credit_coupons import demo
 from .database import SERVER_THREADS
+from .web.body import LARGEST, EmailAddress, Text
 
 
 def _told(error: errors.DomainError) -> click.ClickException:
@@ -36,6 +39,18 @@ class _Command(click.Command):
 _password = click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for where it is not given.")
 
 
+def _checked(field: Text) -> Callable[..., str | None]:
+    """An option is held to what the field of a body would be."""
+
+    def check(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        try:
+            return None if value is None else str(field.deserialize(value))
+        except ma.ValidationError as error:
+            raise click.BadParameter(" ".join(error.messages)) from error
+
+    return check
+
+
 def _new_password(password: str) -> str:
     if not passwords.SHORTEST <= len(password) <= passwords.LONGEST:
         raise click.BadParameter(f"{passwords.SHORTEST} to {passwords.LONGEST} characters.", param_hint="--password")
@@ -43,9 +58,9 @@ def _new_password(password: str) -> str:
 
 
 @click.command(cls=_Command)
-@click.option("--email", required=True)
+@click.option("--email", required=True, callback=_checked(EmailAddress()))
 @_password
-@click.option("--username", help="The e-mail address, unless given.")
+@click.option("--username", help="The e-mail address, unless given.", callback=_checked(Text(longest=accounts.LONGEST_USERNAME)))
 @click.option("--name", default="Administrator", show_default=True)
 def create_admin(email: str, password: str, username: str | None, name: str) -> None:
     """Create an administrator."""
@@ -54,11 +69,11 @@ def create_admin(email: str, password: str, username: str | None, name: str) -> 
 
 
 @click.command(cls=_Command)
-@click.option("--username", required=True)
+@click.option("--username", required=True, callback=_checked(Text(longest=accounts.LONGEST_USERNAME)))
 @_password
-@click.option("--email")
+@click.option("--email", callback=_checked(EmailAddress()))
 @click.option("--name", help="The username, unless given.")
-@click.option("--credit", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--credit", type=click.IntRange(0, LARGEST), default=0, show_default=True)
 def create_user(username: str, password: str, email: str | None, name: str | None, credit: int) -> None:
     """Create a user with some credit."""
     accounts.create_user(username=username, email=email, password=_new_password(password), name=name or username, credit=credit)
@@ -145,29 +160,42 @@ def _on_stop(do: Callable[[], None]) -> None:
 
 @click.command()
 @click.option("--host", envvar="HOST", default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="PORT", type=int, default=8000, show_default=True)
+@click.option("--port", envvar="PORT", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=1, show_default=True)
 def serve(host: str, port: int, workers: int) -> None:
     """Serve with granian. HOST, PORT and WORKERS may also come from the environment."""
-    from granian.constants import Interfaces
-    from granian.server import Server
-
     with _metrics_directory() as directory:
         # Workers are new processes: what they are to know goes through the environment.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
         click.echo(f"Serving on http://{host}:{port} (API description: /docs)", err=True)
-        Server(
-            "coupon_management_flask.wsgi:app",
-            address=host,
-            port=port,
-            interface=Interfaces.WSGI,
-            workers=workers,
-            blocking_threads=SERVER_THREADS,
-            respawn_failed_workers=True,
-            respawn_interval=0.5,
-            websockets=False,
-            log_enabled=config.current().log_level == "DEBUG",
-        ).serve()
+        _serve("coupon_management_flask.wsgi:app", host, port, workers=workers)
+
+
+@click.command()
+@click.option("--host", envvar="ANTIFRAUD_HOST", default="127.0.0.1", show_default=True)
+@click.option("--port", envvar="ANTIFRAUD_PORT", type=click.IntRange(1, 65535), default=9090, show_default=True)
+def antifraud(host: str, port: int) -> None:
+    """Serve the built-in antifraud check as a service of its own, for development and compose."""
+    click.echo(f"Antifraud on http://{host}:{port}", err=True)
+    # One process: it counts in memory.
+    _serve("coupon_management_flask.promos.antifraud_service:create_antifraud_app", host, port, factory=True)
+
+
+def _serve(target: str, host: str, port: int, **options: Any) -> None:
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    Server(
+        target,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        blocking_threads=SERVER_THREADS,
+        respawn_failed_workers=True,
+        websockets=False,
+        log_enabled=config.current().log_level == "DEBUG",
+        **options,
+    ).serve()
 
 
 def _metrics_directory() -> AbstractContextManager[str]:
@@ -176,5 +204,5 @@ def _metrics_directory() -> AbstractContextManager[str]:
 
 
 def init_app(app: Flask) -> None:
-    for command in (create_admin, create_user, change_password, seed_demo, audit_books, api_keys, outbox_group, purge_spent, worker, serve):
+    for command in (create_admin, create_user, change_password, seed_demo, audit_books, api_keys, outbox_group, purge_spent, worker, serve, antifraud):
         app.cli.add_command(command)

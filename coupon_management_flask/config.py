@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 import marshmallow as ma
@@ -40,6 +42,10 @@ class Settings:
     cors_allowed_origins: tuple[str, ...]
     database_url: str
     redis_url: str
+    antifraud_address: str
+    antifraud_max_per_minute: int
+    promo_timezone: ZoneInfo
+    promo_token_hours: int
     access_token_minutes: int
     refresh_token_days: int
     rate_limits_enabled: bool
@@ -62,6 +68,27 @@ class _List(ma.fields.Field[tuple[str, ...]]):
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise ma.ValidationError("it must be a list of words")
         return tuple(item.strip() for item in items if item.strip())
+
+
+class _Zone(ma.fields.Field[ZoneInfo]):
+    """A time zone of the IANA database, by name."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> ZoneInfo:
+        try:
+            return ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+            raise ma.ValidationError(f"{value!r} is no time zone such as Europe/Berlin") from error
+
+
+def _antifraud_address(value: str) -> None:
+    url = urlsplit(value if "://" in value else f"http://{value}")
+    if value and (url.scheme not in ("http", "https") or not url.hostname):
+        raise ma.ValidationError("it must be host:port or a URL")
+
+
+def _redis_address(value: str) -> None:
+    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        raise ma.ValidationError("it must start with redis://, rediss:// or unix://")
 
 
 def _networks(values: tuple[str, ...]) -> None:
@@ -99,9 +126,13 @@ class _SettingsSchema(ma.Schema):
     postgres_username = ma.fields.String()
     postgres_password = ma.fields.String()
     postgres_database = ma.fields.String()
-    redis_url = ma.fields.String()
+    redis_url = ma.fields.String(validate=_redis_address)
     redis_host = ma.fields.String()
     redis_port = ma.fields.Integer(validate=validate.Range(1, 65535))
+    antifraud_address = ma.fields.String(validate=_antifraud_address)
+    antifraud_max_per_minute = ma.fields.Integer(validate=validate.Range(1))
+    promo_timezone = _Zone()
+    promo_token_hours = ma.fields.Integer(validate=validate.Range(1, 24))
     access_token_minutes = ma.fields.Integer(validate=validate.Range(1, 24 * 60))
     refresh_token_days = ma.fields.Integer(validate=validate.Range(1, 365))
     rate_limits_enabled = ma.fields.Boolean()
@@ -143,7 +174,9 @@ def _from_file(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"Configuration: {file} can't be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"Configuration: {file} is no valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise ConfigurationError(f"Configuration: {file} is no valid YAML{where}.") from error
     if not isinstance(values, dict):
         raise ConfigurationError(f"Configuration: {file} must hold a table of settings.")
     return {str(key): "" if value is None else value for key, value in values.items()}

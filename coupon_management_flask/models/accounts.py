@@ -31,6 +31,9 @@ class Account(Model):
     surname: Mapped[str] = mapped_column(default="")
     role: Mapped[str] = mapped_column(default="user")
     is_active: Mapped[bool] = mapped_column(default=True)
+    age: Mapped[int | None]
+    country: Mapped[str | None]
+    avatar_url: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (

@@ -29,7 +29,7 @@ class Redemption(Model):
     """The proof of a claim. Live while `rolled_back_at` is null.
 
     `claim_key` carries the policy, and its uniqueness within a stock is what enforces it: `user:<id>` is once for each user,
-    `order:<id>` once for each order, a fresh key as often as there are units. `amount` is in minor units of `currency`, in credits where that is null.
+    `order:<id>` once for each order, `user:<id>:<fresh>` as often as there are units. `amount` is in minor units of `currency`, in credits where that is null.
     There is no foreign key onto the hot stock row: its share lock would cost a quarter of the claims. `flask audit` watches it instead.
     """
 
@@ -37,7 +37,8 @@ class Redemption(Model):
 
     id: Mapped[Id]
     stock_id: Mapped[UUID] = mapped_column(sa.Uuid)
-    claim_key: Mapped[str | None]
+    # "C": one user's keys of a stock stand side by side in the index, so that having any is one look.
+    claim_key: Mapped[str | None] = mapped_column(sa.Text().with_variant(sa.Text(collation="C"), "postgresql"))
     units: Mapped[int] = mapped_column(sa.BigInteger, default=1)
     kind: Mapped[str]
     account_id: Mapped[AccountId]

@@ -1,19 +1,96 @@
 """`/api/ping` and `/api/business`."""
 
-import marshmallow as ma
+from typing import Any
+from uuid import UUID
 
-from ..web.body import Routes
+from .. import config
+from ..web.body import NO_STORE, Routes
+from ..web.guard import access_token, actor, guard, no_store
+from ..web.limits import guessing_address, limit_logins
+from . import auth_service, business_service, schemas
+from .business_service import Terms
 from .errors import PromoErrorSchema
+from .tokens import token_lifetime
 
-routes = Routes("promo-business", __name__, error_schema=PromoErrorSchema(), url_prefix="/api", description="Companies and their promos")
+routes: Routes = Routes("promo-business", __name__, error_schema=PromoErrorSchema(), url_prefix="/api", description="Companies and their promos")
 
-
-class PingSchema(ma.Schema):
-    status = ma.fields.String()
+TOTAL = {"X-Total-Count": {"description": "How many there are, whatever the page.", "required": True, "schema": {"type": "integer", "minimum": 0}}}
 
 
 @routes.route("/ping", methods=["GET"])
-@routes.response(200, PingSchema())
+@routes.response(200, schemas.PingSchema())
 def ping() -> dict[str, str]:
     """Is anybody there?"""
     return {"status": "ok"}
+
+
+@routes.route("/business/auth/sign-up", methods=["POST"])
+@limit_logins
+@no_store
+@routes.arguments(schemas.CompanySignUp())
+@routes.response(200, schemas.CompanyTokenSchema(), headers=NO_STORE)
+@routes.refuses(409, 429)
+def sign_up(body: dict[str, Any]) -> dict[str, Any]:
+    """Register a company"""
+    grant = auth_service.sign_up_company(**body, lifetime=token_lifetime())
+    return {"token": access_token(grant, token_lifetime()), "company_id": grant.account_id}
+
+
+@routes.route("/business/auth/sign-in", methods=["POST"])
+@limit_logins
+@no_store
+@routes.arguments(schemas.SignIn())
+@routes.response(200, schemas.TokenSchema(), headers=NO_STORE)
+@routes.refuses(401, 403, 429)
+def sign_in(body: dict[str, str]) -> dict[str, str]:
+    """Sign in as a company; every earlier token is dead at once"""
+    grant = auth_service.sign_in(body["email"], body["password"], kind="company", address=guessing_address(), lifetime=token_lifetime())
+    return {"token": access_token(grant, token_lifetime())}
+
+
+@routes.route("/business/promo", methods=["POST"])
+@guard(kind="company")
+@routes.arguments(schemas.NewPromo())
+@routes.response(201, schemas.PromoIdSchema())
+def publish(body: dict[str, Any]) -> dict[str, UUID]:
+    """Publish a promo"""
+    values = {name: body.pop(name, None) for name in ("mode", "promo_common", "promo_unique")}
+    return {"id": business_service.publish(actor().id, Terms(**body), **values, timezone=config.current().promo_timezone)}
+
+
+@routes.route("/business/promo", methods=["GET"])
+@guard(kind="company")
+@routes.arguments(schemas.OwnPromosQuery(), location="query")
+@routes.response(200, schemas.CompanyPromoSchema(many=True), headers=TOTAL)
+def list_own(query: dict[str, Any]) -> Any:
+    """The company's promos"""
+    promos, total = business_service.list_own(actor().id, **query, timezone=config.current().promo_timezone)
+    return promos, 200, {"X-Total-Count": str(total)}
+
+
+@routes.route("/business/promo/<promo_id>", methods=["GET"])
+@guard(kind="company")
+@routes.response(200, schemas.CompanyPromoSchema())
+@routes.refuses(400, 403, 404)
+def read(promo_id: UUID) -> dict[str, Any]:
+    """One of the company's promos"""
+    return business_service.read(actor().id, promo_id, timezone=config.current().promo_timezone)
+
+
+@routes.route("/business/promo/<promo_id>", methods=["PATCH"])
+@guard(kind="company")
+@routes.arguments(schemas.PromoChanges())
+@routes.response(200, schemas.CompanyPromoSchema())
+@routes.refuses(403, 404)
+def change(body: dict[str, Any], promo_id: UUID) -> dict[str, Any]:
+    """Change a promo's terms"""
+    return business_service.change(actor().id, promo_id, body, timezone=config.current().promo_timezone)
+
+
+@routes.route("/business/promo/<promo_id>/stat", methods=["GET"])
+@guard(kind="company")
+@routes.response(200, schemas.StatisticsSchema())
+@routes.refuses(400, 403, 404)
+def statistics(promo_id: UUID) -> business_service.Statistics:
+    """How often it was activated, and from where"""
+    return business_service.statistics(actor().id, promo_id)

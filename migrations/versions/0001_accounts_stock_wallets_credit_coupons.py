@@ -139,7 +139,7 @@ def upgrade() -> None:
         "redemptions",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("stock_id", sa.Uuid(), nullable=False),
-        sa.Column("claim_key", sa.Text(), nullable=True),
+        sa.Column("claim_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("units", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),

@@ -1,0 +1,352 @@
+"""The shapes of the promo contract. Unknown and read-only fields are ignored; a field without a value is left out of answers."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from typing import Any
+
+import marshmallow as ma
+import pycountry
+from marshmallow import validate
+
+from ..web.body import EmailAddress, Moment, QueryTruth, Text, Whole
+from ..web.pagination import OffsetQuery
+
+
+class Input(ma.Schema):
+    class Meta:
+        unknown = ma.EXCLUDE
+
+
+# Told where apispec can't see it: a function field says nothing about what it returns.
+_TEXT, _INTEGER = {"type": "string"}, {"type": "integer"}
+_TARGET = {"age_from": _INTEGER, "age_until": _INTEGER, "country": _TEXT, "categories": {"type": "array", "items": _TEXT}}
+_AUTHOR = {"name": _TEXT, "surname": _TEXT, "avatar_url": _TEXT}
+TARGET_DOC = {"type": "object", "properties": _TARGET, "additionalProperties": False}
+AUTHOR_DOC = {"type": "object", "properties": _AUTHOR, "required": ["name", "surname"], "additionalProperties": False}
+
+
+class Output(ma.Schema):
+    @ma.post_dump
+    def leave_out_what_is_not_there(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: value for name, value in data.items() if value is not None}
+
+
+@cache
+def _countries() -> frozenset[str]:
+    return frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+def _is_country(code: str) -> None:
+    # Other letters become two ASCII ones in capitals.
+    if not code.isascii() or code.upper() not in _countries():
+        raise ma.ValidationError("Not an ISO 3166-1 alpha-2 country code.")
+
+
+def _strong(password: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9@$!%*?&]*", password) or not all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[@$!%*?&]")):
+        raise ma.ValidationError("Letters of both cases, a digit and one of @$!%*?& are needed, and nothing else is allowed.")
+
+
+_is_url = validate.URL(schemes={"http", "https"}, require_tld=False)
+
+
+class Country(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(2, 2, rules=[_is_country], metadata={"pattern": "^[A-Za-z]{2}$"}, **kwargs)
+
+
+class Password(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        pattern = r"^(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[@$!%*?&])[A-Za-z0-9@$!%*?&]*$"
+        super().__init__(8, 60, rules=[_strong], load_only=True, metadata={"format": "password", "pattern": pattern}, **kwargs)
+
+
+class Url(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, 350, rules=[_is_url], metadata={"format": "uri"}, **kwargs)
+
+
+class Day(ma.fields.Field[date]):
+    """`YYYY-MM-DD` and no other way to write a day."""
+
+    default_error_messages = {"invalid": "Not a valid day (YYYY-MM-DD)."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
+        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+            raise self.make_error("invalid")
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise self.make_error("invalid") from error
+
+    def _serialize(self, value: date | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else value.isoformat()
+
+
+class CompanySignUp(Input):
+    name = Text(5, 50, required=True)
+    email = EmailAddress(8, 120, required=True)
+    password = Password(required=True)
+
+
+class SignIn(Input):
+    """Lengths are checked when they are set, not when somebody signs in."""
+
+    email = Text(0, required=True)
+    password = Text(0, required=True, load_only=True)
+
+
+class CompanyTokenSchema(ma.Schema):
+    token = ma.fields.String(required=True)
+    company_id = ma.fields.UUID(required=True)
+
+
+class TokenSchema(ma.Schema):
+    token = ma.fields.String(required=True)
+
+
+class OtherSchema(Input):
+    """What targeting goes by."""
+
+    age = Whole(0, 100, required=True)
+    country = Country(required=True)
+
+
+class UserSignUp(Input):
+    name = Text(1, 100, required=True)
+    surname = Text(1, 120, required=True)
+    email = EmailAddress(8, 120, required=True)
+    avatar_url = Url()
+    other = ma.fields.Nested(OtherSchema(), required=True)
+    password = Password(required=True)
+
+
+class ProfileChanges(Input):
+    """A field that is absent or null stays as it is."""
+
+    name = Text(1, 100, allow_none=True)
+    surname = Text(1, 120, allow_none=True)
+    avatar_url = Url(allow_none=True)
+    other = ma.fields.Nested(OtherSchema(), allow_none=True)
+    password = Password(allow_none=True)
+
+    @ma.post_load
+    def only_values(self, changes: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: value for name, value in changes.items() if value is not None}
+
+
+class ProfileOtherSchema(Output):
+    age = ma.fields.Integer()
+    country = ma.fields.String()
+
+
+class ProfileSchema(Output):
+    name = ma.fields.String(required=True)
+    surname = ma.fields.String(required=True)
+    email = ma.fields.String(required=True)
+    avatar_url = ma.fields.String()
+    other = ma.fields.Nested(ProfileOtherSchema())
+
+
+class TargetSchema(Input):
+    age_from = Whole(0, 100)
+    age_until = Whole(0, 100)
+    country = Country()
+    categories = ma.fields.List(Text(2, 20), validate=validate.Length(max=20))
+
+    @ma.validates_schema
+    def in_order(self, target: dict[str, Any], **_: Any) -> None:
+        if target.get("age_from", 0) > target.get("age_until", 100):
+            raise ma.ValidationError("It must not be above age_until.", "age_from")
+
+
+class _Terms(Input):
+    """Shared by a new promo and its changes; the target's fields are terms like the others inside the service."""
+
+    description = Text(10, 300)
+    image_url = Url()
+    target = ma.fields.Nested(TargetSchema())
+    max_count = Whole(0, 100_000_000)
+    active_from = Day(metadata={"type": "string", "format": "date"})
+    active_until = Day(metadata={"type": "string", "format": "date"})
+
+
+def _flat(terms: dict[str, Any]) -> dict[str, Any]:
+    target = terms.pop("target", None)
+    if target is not None:
+        # It replaces the whole target: what it does not name is no rule any more.
+        terms |= {name: target.get(name) for name in ("age_from", "age_until", "country", "categories")}
+    return terms
+
+
+class NewPromo(_Terms):
+    description = Text(10, 300, required=True)
+    target = ma.fields.Nested(TargetSchema(), required=True)
+    max_count = Whole(0, 100_000_000, required=True)
+    mode = ma.fields.String(required=True, validate=validate.OneOf(["COMMON", "UNIQUE"]))
+    promo_common = Text(5, 30)
+    promo_unique = ma.fields.List(Text(3, 30), validate=validate.Length(1, 5000))
+
+    @ma.validates_schema
+    def value_of_the_mode(self, promo: dict[str, Any], **_: Any) -> None:
+        needed, forbidden = ("promo_common", "promo_unique") if promo["mode"] == "COMMON" else ("promo_unique", "promo_common")
+        if needed not in promo:
+            raise ma.ValidationError(f"A {promo['mode']} promo needs it.", needed)
+        if forbidden in promo:
+            raise ma.ValidationError(f"A {promo['mode']} promo has none.", forbidden)
+
+    @ma.post_load
+    def flat(self, promo: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return _flat(promo)
+
+
+class PromoChanges(_Terms):
+    """null takes these three away, and is wrong elsewhere."""
+
+    image_url = Url(allow_none=True)
+    active_from = Day(allow_none=True, metadata={"type": "string", "format": "date"})
+    active_until = Day(allow_none=True, metadata={"type": "string", "format": "date"})
+
+    @ma.post_load
+    def flat(self, changes: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return _flat(changes)
+
+
+class PromoIdSchema(ma.Schema):
+    id = ma.fields.UUID(required=True)
+
+
+class TargetOutput(Output):
+    age_from = ma.fields.Integer()
+    age_until = ma.fields.Integer()
+    country = ma.fields.String()
+    categories = ma.fields.List(ma.fields.String())
+
+
+_target: ma.Schema = TargetOutput()
+
+
+class CompanyPromoSchema(Output):
+    promo_id = ma.fields.UUID(required=True, attribute="id")
+    company_id = ma.fields.UUID(required=True)
+    company_name = ma.fields.String(required=True)
+    description = ma.fields.String(required=True)
+    image_url = ma.fields.String()
+    target = ma.fields.Function(lambda promo: _target.dump(promo), required=True, metadata=TARGET_DOC)
+    max_count = ma.fields.Integer(required=True)
+    active_from = Day(metadata={"type": "string", "format": "date"})
+    active_until = Day(metadata={"type": "string", "format": "date"})
+    mode = ma.fields.String(required=True, metadata={"enum": ["COMMON", "UNIQUE"]})
+    promo_common = ma.fields.String()
+    promo_unique = ma.fields.List(ma.fields.String())
+    like_count = ma.fields.Integer(required=True, attribute="likes")
+    used_count = ma.fields.Integer(required=True, attribute="claimed")
+    active = ma.fields.Boolean(required=True)
+
+
+class UserPromoSchema(Output):
+    """Never a value: that is what activating is for.
+
+    The feed is asked more often than anything else, and field by field it would cost as much to dump as to find: `dump` writes it out.
+    """
+
+    promo_id = ma.fields.UUID(required=True, attribute="id")
+    company_id = ma.fields.UUID(required=True)
+    company_name = ma.fields.String(required=True)
+    description = ma.fields.String(required=True)
+    image_url = ma.fields.String()
+    active = ma.fields.Boolean(required=True)
+    is_activated_by_user = ma.fields.Boolean(required=True, attribute="is_activated")
+    like_count = ma.fields.Integer(required=True, attribute="likes")
+    is_liked_by_user = ma.fields.Boolean(required=True, attribute="is_liked")
+    comment_count = ma.fields.Integer(required=True, attribute="comments")
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        return [self._dumped(promo) for promo in obj] if (self.many if many is None else many) else self._dumped(obj)
+
+    @staticmethod
+    def _dumped(promo: Mapping[str, Any]) -> dict[str, Any]:
+        dumped = {
+            "promo_id": promo["id"],
+            "company_id": promo["company_id"],
+            "company_name": promo["company_name"],
+            "description": promo["description"],
+            "image_url": promo["image_url"],
+            "active": promo["active"],
+            "is_activated_by_user": promo["is_activated"],
+            "like_count": promo["likes"],
+            "is_liked_by_user": promo["is_liked"],
+            "comment_count": promo["comments"],
+        }
+        if dumped["image_url"] is None:
+            del dumped["image_url"]
+        return dumped
+
+
+class CountryCountSchema(ma.Schema):
+    country = ma.fields.String(required=True)
+    activations_count = ma.fields.Integer(required=True)
+
+
+class StatisticsSchema(ma.Schema):
+    activations_count = ma.fields.Integer(required=True)
+    countries = ma.fields.List(ma.fields.Nested(CountryCountSchema()), required=True)
+
+
+class NewComment(Input):
+    text = Text(10, 1000, required=True)
+
+
+class AuthorSchema(Output):
+    name = ma.fields.String(required=True)
+    surname = ma.fields.String(required=True)
+    avatar_url = ma.fields.String()
+
+
+_author: ma.Schema = AuthorSchema()
+
+
+class CommentSchema(Output):
+    id = ma.fields.UUID(required=True)
+    text = ma.fields.String(required=True)
+    date = Moment(required=True, attribute="created_at")
+    author = ma.fields.Function(lambda comment: _author.dump(comment), required=True, metadata=AUTHOR_DOC)
+
+
+class DoneSchema(ma.Schema):
+    status = ma.fields.String(required=True, metadata={"enum": ["ok"]})
+
+
+class ActivationSchema(ma.Schema):
+    promo = ma.fields.String(required=True)
+
+
+class PingSchema(ma.Schema):
+    status = ma.fields.String(required=True)
+
+
+class CountriesField(ma.fields.List[str]):
+    """`country=ru,fr&country=us`: repeated, comma-separated, or both."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(ma.fields.String(metadata={"pattern": "^[A-Za-z]{2}(,[A-Za-z]{2})*$"}), **kwargs)
+        self._country = Country()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        return [self._country.deserialize(code) for text in super()._deserialize(value, attr, data, **kwargs) for code in str(text).split(",")]
+
+
+class OwnPromosQuery(OffsetQuery):
+    sort_by = ma.fields.String(load_default=None, validate=validate.OneOf(["active_from", "active_until"]))
+    country = CountriesField(load_default=[], data_key="country")
+
+    @ma.post_load
+    def plural(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {**{name: value for name, value in query.items() if name != "country"}, "countries": query["country"]}
+
+
+class FeedQuery(OffsetQuery):
+    category = Text(1, load_default=None)
+    active = QueryTruth(load_default=None)
