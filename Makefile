@@ -34,7 +34,7 @@ serve: $(RUNTIME) ## Production: migrate, serve (HOST, PORT, WORKERS; needs SECR
 .PHONY: test
 test: $(TOOLS) ## Make what the tests need and run them all (one part: make test PYTEST="tests/core -x")
 	@bash tests/tools/install
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(PYTEST)
+	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered $(PYTEST)
 
 .PHONY: check
 check: $(TOOLS) ## Lint, format check, types
@@ -46,6 +46,10 @@ check: $(TOOLS) ## Lint, format check, types
 format: $(TOOLS) ## Format the code and mend what a tool can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(TOOLS) ## Measure it (about ten minutes; needs wrk): make bench BENCH="--only feed --promos 100000"
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: lock
 lock: $(TOOLS) ## Compile requirements*.txt from requirements*.in
