@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.database import db, is_postgresql, transaction
 
 from .support import people
 from .support.books import Books, read_books
@@ -50,8 +50,7 @@ def migrate(database_url: str) -> None:
     app = create_app(settings_for(database_url))
     with app.app_context():
         upgrade()
-        for engine in db.engines.values():
-            engine.dispose()
+        dispose_engines()
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +104,7 @@ def shared_app(database_url: str) -> Iterator[Flask]:
     app = create_app(settings_for(database_url))
     yield app
     with app.app_context():
-        db.engine.dispose()
+        dispose_engines()
 
 
 @pytest.fixture
@@ -113,12 +112,14 @@ def app(shared_app: Flask) -> Iterator[Flask]:
     """The application, its context pushed, its tables empty."""
     with shared_app.app_context():
         empty_tables()
+        # What this process knows of the day in them.
+        shared_app.extensions.pop("feed_day", None)
         yield shared_app
         db.session.remove()
 
 
 @pytest.fixture
-def configured_app(database_url: str) -> Iterator[Callable[..., Flask]]:
+def configured_app(app: Flask, database_url: str) -> Iterator[Callable[..., Flask]]:
     """Makes an application on the tests' database with some settings changed, in a context of its own."""
     contexts = []
 
@@ -131,14 +132,21 @@ def configured_app(database_url: str) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for context in reversed(contexts):
-        db.engine.dispose()
+        dispose_engines()
         context.pop()
 
 
+def dispose_engines() -> None:
+    for engine in db.engines.values():
+        engine.dispose()
+
+
 def empty_tables() -> None:
+    deletions = [f"DELETE FROM {table.name}" for table in reversed(db.metadata.sorted_tables)]
     with transaction():
-        for table in reversed(db.metadata.sorted_tables):
-            db.session.execute(sa.delete(table))
+        # PostgreSQL takes all of them in one round trip.
+        for statement in ["; ".join(deletions)] if is_postgresql() else deletions:
+            db.session.connection().exec_driver_sql(statement)
 
 
 @pytest.fixture
@@ -181,11 +189,11 @@ def books(app: Flask) -> Callable[[], Books]:
 
 @pytest.fixture
 def statements(app: Flask) -> Iterator[list[str]]:
-    """The statements that the application sends, as it sends them (transaction control of SQLite aside)."""
+    """The statements that the application sends, as it sends them: without the BEGIN of SQLite, and without the first of a connection that prepares."""
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith("BEGIN"):
+        if not statement.startswith(("BEGIN", "PREPARE")):
             seen.append(statement)
 
     sa.event.listen(sa.Engine, "before_cursor_execute", note)

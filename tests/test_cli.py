@@ -4,17 +4,30 @@ import re
 import signal
 import subprocess
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import accounts, background, clock, outbox
 from coupon_management_flask.database import db, transaction
-from coupon_management_flask.models import ApiKey, GuessLog, IdempotencyKey, LedgerEntry, LoginSession, OutboxMessage, Redemption, Stock, Wallet, new_id
+from coupon_management_flask.models import (
+    AntifraudQuestion,
+    AntifraudVerdict,
+    ApiKey,
+    GuessLog,
+    IdempotencyKey,
+    LedgerEntry,
+    LoginSession,
+    OutboxMessage,
+    Redemption,
+    Stock,
+    Wallet,
+    new_id,
+)
 
 from .support.people import PASSWORD, make_coupon, make_user, sign_in
-from .support.server import FLASK, ROOT, environment
+from .support.ports import free_port
+from .support.server import FLASK, ROOT, environment, running_server
 from .support.waiting import wait_until
 
 NEW_PASSWORD = "another horse 2"
@@ -281,42 +294,56 @@ def test_outbox_deliver_delivers_what_is_due_and_stops(flask, monkeypatch):
     assert flask("outbox", "deliver").output == "0 delivered.\n"
 
 
-def test_purge_deletes_what_nobody_can_need_and_nothing_else(flask, client, monkeypatch):
-    now = clock.now()
-    alice_id, username = make_user(username="alice", credit=100)
-    for age in (timedelta(days=15), timedelta(days=13)):
-        monkeypatch.setattr(clock, "now", lambda age=age: now - age)
-        sign_in(client, alice_id, username)
-    with transaction():
-        for model, old, young in (
-            (IdempotencyKey, timedelta(hours=25), timedelta(hours=23)),
-            (GuessLog, timedelta(minutes=11), timedelta(minutes=9)),
-            (OutboxMessage, timedelta(days=8), timedelta(days=6)),
-        ):
-            for age in (old, young):
-                db.session.add(aged(model, alice_id, now - age))
-        # Never delivered: it is still to be done, however old.
-        db.session.add(aged(OutboxMessage, alice_id, now - timedelta(days=8), delivered=False))
+# For how long each table of which something is purged keeps a row, and a row whose time began at that moment.
+PURGED = {
+    AntifraudQuestion: (timedelta(hours=24), lambda account_id, moment: AntifraudQuestion(account_id=account_id, leased_until=moment)),
+    AntifraudVerdict: (timedelta(0), lambda account_id, moment: AntifraudVerdict(account_id=account_id, ok=True, valid_until=moment)),
+    GuessLog: (timedelta(minutes=10), lambda account_id, moment: GuessLog(subject=str(account_id), moments=[], updated_at=moment)),
+    IdempotencyKey: (
+        timedelta(hours=24),
+        lambda account_id, moment: IdempotencyKey(account_id=account_id, key="x", fingerprint="x", lease_id=new_id(), leased_until=moment, created_at=moment),
+    ),
+    LoginSession: (timedelta(days=7), lambda account_id, moment: LoginSession(account_id=account_id, issued_by="x", created_at=moment, expires_at=moment)),
+    OutboxMessage: (timedelta(days=7), lambda _, moment: OutboxMessage(topic="x", payload={}, created_at=moment, due_at=moment, delivered_at=moment)),
+}
+
+
+def test_purge_deletes_what_nobody_can_need_and_nothing_else(flask, monkeypatch):
+    now, minute = clock.now(), timedelta(minutes=1)
     monkeypatch.setattr(clock, "now", lambda: now)
+    with transaction():
+        for kept, row in PURGED.values():
+            db.session.add_all(row(make_user()[0], now - age) for age in (kept + minute, kept - minute))
+        # Never delivered: it is still to be done, however old.
+        db.session.add(OutboxMessage(topic="x", payload={}, created_at=now - timedelta(days=365), due_at=now - timedelta(days=365)))
 
     result = flask("purge")
 
     assert result.exit_code == 0
-    assert sorted(result.output.splitlines()) == ["guess_logs: 1 deleted", "idempotency_keys: 1 deleted", "outbox_messages: 1 deleted", "sessions: 1 deleted"]
-    assert [db.session.scalar(sa.select(sa.func.count()).select_from(model)) for model in (IdempotencyKey, GuessLog, LoginSession, OutboxMessage)] == [
-        1,
-        1,
-        1,
-        2,
-    ]
+    assert sorted(result.output.splitlines()) == sorted(f"{model.__tablename__}: 1 deleted" for model in PURGED)
+    left = {model: db.session.scalar(sa.select(sa.func.count()).select_from(model)) for model in PURGED}
+    assert left == {**dict.fromkeys(PURGED, 1), OutboxMessage: 2}
 
 
-def aged(model, account_id, moment, delivered=True):
-    if model is IdempotencyKey:
-        return IdempotencyKey(account_id=account_id, key=str(moment), fingerprint="x", lease_id=uuid4(), leased_until=moment, created_at=moment)
-    if model is GuessLog:
-        return GuessLog(subject=str(moment), moments=[], updated_at=moment)
-    return OutboxMessage(topic="x", payload={}, created_at=moment, due_at=moment, delivered_at=moment if delivered else None)
+def test_antifraud_serves_the_built_in_check_where_it_is_told_to(tmp_path):
+    # An option comes before the environment, and the service's own HOST and PORT are not meant.
+    port = free_port()
+    command = [*FLASK, "antifraud", "--port", str(port)]
+    told = {"ANTIFRAUD_HOST": "127.0.0.1", "ANTIFRAUD_PORT": str(free_port()), "ANTIFRAUD_MAX_PER_MINUTE": "2"}
+
+    with running_server(f"sqlite:///{tmp_path}/coupons.db", command=command, port=port, **told) as server:
+        answers = [server.request("POST", "/api/validate", json={"user_email": "alice@example.com", "promo_id": "x"}) for _ in range(3)]
+        assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"ok": True}), (200, {"ok": True}), (200, {"ok": False})]
+        assert server.log() == f"Antifraud on {server.url}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "70000"], ["--port", "-1"]], ids=" ".join)
+@pytest.mark.parametrize("command", ["antifraud", "serve"])
+def test_a_port_that_can_not_be_is_refused(flask, monkeypatch, tmp_path, command, arguments):
+    # `serve` makes a folder known to its workers where none is given: nobody else is to find it.
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+
+    assert "--port" in told(flask(command, *arguments))
 
 
 def test_every_command_says_what_it_does(app):
@@ -324,11 +351,11 @@ def test_every_command_says_what_it_does(app):
         assert command.get_short_help_str(), name
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_the_worker_starts_works_and_stops_when_it_is_told_to(fresh_database_url, tmp_path, number):
+@pytest.mark.parametrize(("kind", "number"), [("postgresql", signal.SIGTERM), ("sqlite", signal.SIGINT)], ids=["postgresql-SIGTERM", "sqlite-SIGINT"])
+def test_the_worker_starts_works_and_stops_when_it_is_told_to(new_database, tmp_path, kind, number):
     log = tmp_path / "log"
     with log.open("wb") as output:
-        worker = subprocess.Popen([*FLASK, "worker"], env=environment(fresh_database_url, LOG_LEVEL="INFO"), cwd=ROOT, stdout=output, stderr=output)
+        worker = subprocess.Popen([*FLASK, "worker"], env=environment(new_database(kind), LOG_LEVEL="INFO"), cwd=ROOT, stdout=output, stderr=output)
     try:
         wait_until(lambda: "worker.purged" in log.read_text() or worker.poll() is not None, "the worker works")
         worker.send_signal(number)

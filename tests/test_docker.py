@@ -198,6 +198,10 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "POSTGRES_DATABASE": "shop-coupons",
         "ACCESS_TOKEN_MINUTES": "5",
         "REFRESH_TOKEN_DAYS": "6",
+        "ANTIFRAUD_ADDRESS": "https://antifraud.example.com",
+        "ANTIFRAUD_MAX_PER_MINUTE": "8",
+        "PROMO_TIMEZONE": "Asia/Tokyo",
+        "PROMO_TOKEN_HOURS": "4",
         "RATE_LIMITS_ENABLED": "false",
         "RATE_LIMIT_LOGINS": "7 per minute",
         "METRICS_TOKEN": "metrics",
@@ -214,11 +218,42 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
     assert services["web"]["environment"] == {**given, **chosen_by_compose}
 
 
-def test_the_worker_has_the_environment_of_the_web_service_and_its_image(resolved):
-    web, worker = resolved["services"]["web"], resolved["services"]["worker"]
-    assert worker["environment"] == web["environment"]
-    assert worker["image"] == web["image"]
-    assert worker["command"] == ["flask", "--app", "coupon_management_flask", "worker"]
+@pytest.mark.parametrize(("name", "arguments"), [("worker", ["worker"]), ("antifraud", ["antifraud", "--host", "0.0.0.0", "--port", "9090"])])
+def test_the_other_services_of_ours_have_the_environment_of_the_web_service_and_its_image(name, arguments, resolved):
+    web, other = resolved["services"]["web"], resolved["services"][name]
+    assert other["environment"] == web["environment"]
+    assert other["image"] == web["image"]
+    assert other["command"] == ["flask", "--app", "coupon_management_flask", *arguments]
+
+
+def test_the_antifraud_service_is_asked_unless_env_names_another_one(resolved):
+    host, port = _settings(resolved["services"]["web"]).antifraud_address.split(":")
+    assert host == "antifraud"
+    assert resolved["services"][host]["command"][-2:] == ["--port", port]
+
+
+def test_the_antifraud_service_starts_in_the_image_and_is_healthy_while_it_answers(resolved, image):
+    port = free_port()
+    service = resolved["services"]["antifraud"]
+    command, (kind, program, *arguments) = service["command"], service["healthcheck"]["test"]
+    assert (kind, program) == ("CMD", "python")
+
+    def is_healthy():
+        check = [sys.executable, *(argument.replace(":9090/", f":{port}/") for argument in arguments)]
+        return subprocess.run(check, capture_output=True, timeout=30, check=False).returncode == 0
+
+    here = {"0.0.0.0": "127.0.0.1", "9090": str(port)}
+    started = ["sh", "-c", 'cd "$0" && exec "$@"', str(image), *(here.get(word, word) for word in command)]
+    # Compose's environment names a database that is not there: it needs none.
+    in_image = {name: value for name, value in service["environment"].items() if name != "WORKERS"} | {
+        "PATH": f"{TOOLS}:{os.environ['PATH']}",
+        "PYTHONPATH": "",
+    }
+    with running_server("", command=started, port=port, **in_image) as server:
+        assert is_healthy()
+        assert server.request("POST", "/api/validate", json={"user_email": "alice@example.com", "promo_id": "any"}).json() == {"ok": True}
+
+    assert not is_healthy()
 
 
 def test_the_web_service_finds_the_database_and_redis_that_compose_starts(resolved):
@@ -238,7 +273,7 @@ def test_the_defaults_of_the_compose_file_are_those_of_env_example(resolved, tmp
     assert _settings(bare["services"]["web"]) == _settings(resolved["services"]["web"])
     for file in (bare, resolved):
         del file["x-application"]["environment"]
-        for name in ("web", "worker"):
+        for name in ("web", "worker", "antifraud"):
             file["services"][name]["environment"] = {"WORKERS": file["services"][name]["environment"]["WORKERS"]}
     assert bare == resolved
 
@@ -252,6 +287,7 @@ def test_names_port_and_volumes_come_from_env(tmp_path):
     assert {name: service["container_name"] for name, service in file["services"].items()} == {
         "web": "shop-web",
         "worker": "shop-worker",
+        "antifraud": "shop-antifraud",
         "postgres": "shop-postgres",
         "redis": "shop-redis",
     }
@@ -261,7 +297,7 @@ def test_names_port_and_volumes_come_from_env(tmp_path):
 
 def test_nothing_but_the_web_service_is_published_and_by_default_on_this_machine_alone(resolved):
     published = {name: [port["host_ip"] for port in service.get("ports", [])] for name, service in resolved["services"].items()}
-    assert published == {"web": ["127.0.0.1"], "worker": [], "postgres": [], "redis": []}
+    assert published == {"web": ["127.0.0.1"], "worker": [], "antifraud": [], "postgres": [], "redis": []}
 
 
 def test_every_service_starts_again_and_is_watched_or_says_why_not(resolved):
@@ -277,6 +313,7 @@ def test_the_web_service_migrates_once_the_database_answers_and_the_worker_waits
     assert waits == {
         "web": {"postgres": "service_healthy", "redis": "service_started"},
         "worker": {"web": "service_healthy", "postgres": "service_healthy"},
+        "antifraud": {},
         "postgres": {},
         "redis": {},
     }
@@ -286,7 +323,8 @@ def test_the_web_service_migrates_once_the_database_answers_and_the_worker_waits
 
 def test_what_the_databases_keep_is_on_volumes(resolved):
     kept = {name: [(v["type"], v["source"], v["target"]) for v in service.get("volumes", [])] for name, service in resolved["services"].items()}
-    assert kept == {"web": [], "worker": [], "postgres": [("volume", "postgres", "/var/lib/postgresql")], "redis": [("volume", "redis", "/data")]}
+    on_volumes = {name: volumes for name, volumes in kept.items() if volumes}
+    assert on_volumes == {"postgres": [("volume", "postgres", "/var/lib/postgresql")], "redis": [("volume", "redis", "/data")]}
     assert resolved["services"]["redis"]["command"] == ["redis-server", "--appendonly", "yes"]
 
 

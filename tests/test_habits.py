@@ -12,7 +12,7 @@ from flask import Flask
 
 from coupon_management_flask import cli, config
 
-from .support.server import ROOT, run_flask
+from .support.server import ROOT
 
 TOOLS = Path(sys.executable).parent
 HOOKS = ROOT / ".pre-commit-config.yaml"
@@ -108,10 +108,10 @@ def test_a_flask_command_of_the_pages_exists_with_its_options(command):
 
 
 @pytest.mark.parametrize("command", TO_BE_RUN_AT_ANY_TIME)
-def test_what_operators_run_by_the_clock_runs_on_both_databases(command, fresh_database_url):
+def test_what_operators_run_by_the_clock_runs_on_both_databases(command, app):
     assert command in COMMANDS
-    ran = run_flask(*command.split(), database_url=fresh_database_url, check=False)
-    assert ran.returncode == 0, ran.stderr
+    ran = app.test_cli_runner().invoke(args=command.split())
+    assert ran.exit_code == 0, ran.output
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,17 +10,20 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import current_app
-from flask_migrate import downgrade, upgrade
+from flask_migrate import check, downgrade, upgrade
 
 from coupon_management_flask import create_app
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import broken_constraint, db
+from coupon_management_flask.database import broken_constraint, db, is_postgresql
 from coupon_management_flask.models import new_id
 
-from .conftest import DATABASES, settings_for
+from .conftest import DATABASES, dispose_engines, settings_for
 from .support.postgres import create_database, drop_database
-from .support.server import FLASK, ROOT, environment, run_flask
+from .support.server import FLASK, ROOT, environment
+
+# SQLite sorts a company's promos in memory: it has no word for where its nulls go. Alembic says that it can't look whether the index is there.
+ONLY_ON_POSTGRESQL = {"ix_promos_company_from"}
+pytestmark = [pytest.mark.filterwarnings(f"ignore:autogenerate skipping .* index '{name}'") for name in ONLY_ON_POSTGRESQL]
 
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory(str(ROOT / "migrations")).walk_revisions()))]
 
@@ -41,8 +44,7 @@ def migrating(empty_database: str) -> Iterator[None]:
     app = create_app(settings_for(empty_database))
     with app.app_context():
         yield
-        for engine in current_app.extensions["engines"]:
-            engine.dispose()
+        dispose_engines()
 
 
 def tables() -> set[str]:
@@ -50,9 +52,32 @@ def tables() -> set[str]:
 
 
 def differences() -> list[Any]:
-    """What the models say and the database does not, or the reverse."""
+    """What the models say and the database does not, or the reverse; its names too, for Alembic passes over CHECKs."""
     with db.engine.connect() as connection:
-        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), db.metadata)
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), db.metadata)
+    return [*found, *sorted(names_there() ^ names_modelled())]
+
+
+def names_there() -> set[str]:
+    """Every constraint and index of the database."""
+    inspector = sa.inspect(db.engine)
+    return {
+        str(found["name"])
+        for table in tables() - {"alembic_version"}
+        for found in (
+            inspector.get_pk_constraint(table),
+            *inspector.get_unique_constraints(table),
+            *inspector.get_check_constraints(table),
+            *inspector.get_foreign_keys(table),
+            *(index for index in inspector.get_indexes(table) if not index.get("duplicates_constraint")),
+        )
+    }
+
+
+def names_modelled() -> set[str]:
+    """Every constraint and index of the models that this database is to have."""
+    there = {str(named.name) for table in db.metadata.sorted_tables for named in (*table.constraints, *table.indexes)}
+    return there if is_postgresql() else there - ONLY_ON_POSTGRESQL
 
 
 @pytest.mark.usefixtures("migrating")
@@ -77,32 +102,58 @@ def test_each_revision_can_be_undone_and_done_again():
     assert differences() == []
 
 
+@pytest.mark.usefixtures("migrating")
+def test_a_database_in_use_keeps_its_rows_through_every_revision_and_its_undoing():
+    account_id, now = new_id(), clock.now()
+    alice = {"id": account_id, "kind": "user", "username": "Alice", "username_key": "alice", "password_hash": "x", "name": "Alice", "surname": ""}
+    rows = {
+        "accounts": {**alice, "role": "user", "is_active": True, "created_at": now},
+        "sessions": {"id": new_id(), "account_id": account_id, "issued_by": "credit", "created_at": now, "expires_at": now},
+        "wallets": {"account_id": account_id, "balance": 7},
+    }
+
+    def kept() -> dict[str, Any]:
+        with db.engine.connect() as connection:
+            return {name: connection.execute(sa.select(*(db.metadata.tables[name].c[column] for column in row))).one()._asdict() for name, row in rows.items()}
+
+    upgrade(revision=REVISIONS[0])
+    with db.engine.begin() as connection:
+        for name, row in rows.items():
+            connection.execute(sa.insert(db.metadata.tables[name]).values(**row))
+
+    for step, revisions in ((upgrade, REVISIONS[1:]), (downgrade, REVISIONS[-2::-1]), (upgrade, REVISIONS[1:])):
+        for revision in revisions:
+            step(revision=revision)
+            assert kept() == rows, revision
+    assert differences() == []
+
+
 def test_history_is_one_line():
     assert len(ScriptDirectory(str(ROOT / "migrations")).get_heads()) == 1
 
 
-def test_an_operator_is_told_that_nothing_is_left_to_migrate(empty_database):
-    run_flask("db", "upgrade", database_url=empty_database)
+@pytest.mark.usefixtures("migrating")
+def test_nothing_is_left_to_migrate():
+    upgrade()
 
-    check = run_flask("db", "check", database_url=empty_database, check=False)
-
-    assert check.returncode == 0, check.stderr
-    assert "No new upgrade operations detected." in check.stdout + check.stderr
+    # It exits where there is anything.
+    check()
 
 
-def test_servers_that_start_at_the_same_moment_migrate_once(empty_database):
+def test_servers_that_start_at_the_same_moment_migrate_once(empty_database, migrating):
     servers = [
         subprocess.Popen([*FLASK, "db", "upgrade"], env=environment(empty_database), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(3)
+        for _ in range(2)
     ]
 
     told = [server.communicate(timeout=120)[0] for server in servers]
 
-    assert [server.returncode for server in servers] == [0, 0, 0], told
-    assert run_flask("db", "current", database_url=empty_database).stdout.split() == [REVISIONS[-1], "(head)"]
+    assert [server.returncode for server in servers] == [0, 0], told
+    assert differences() == []
 
 
-_numbers = count(1)
+# 1 is the id of the service's own row of feed_day.
+_numbers = count(2)
 
 
 def _text() -> str:
@@ -185,10 +236,47 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
     },
     "outbox_messages": lambda make: {"id": new_id(), "topic": "x", "payload": {}, "created_at": clock.now(), "due_at": clock.now(), "attempts": 0},
     "leases": lambda make: {"name": _text(), "leased_until": clock.now()},
+    "promos": lambda make: {
+        "id": new_id(),
+        "company_id": make("accounts")["id"],
+        "description": "x",
+        "mode": "COMMON",
+        "promo_common": "x",
+        "max_count": 5,
+        "stock_id": make("stocks")["id"],
+        "country_key": "",
+        "version": 1,
+        "is_active": True,
+        "created_at": clock.now(),
+    },
+    "promo_values": lambda make: {"promo_id": make("promos")["id"], "position": 0, "value": "x", "redemption_id": new_id()},
+    "promo_counters": lambda make: {"promo_id": make("promos")["id"], "likes": 0, "comments": 0},
+    "promo_likes": lambda make: {"promo_id": make("promos")["id"], "account_id": make("accounts")["id"]},
+    "promo_comments": lambda make: {
+        "id": new_id(),
+        "promo_id": make("promos")["id"],
+        "account_id": make("accounts")["id"],
+        "text": "x",
+        "created_at": clock.now(),
+    },
+    "promo_country_counts": lambda make: {"promo_id": make("promos")["id"], "country": "de", "activations": 1},
+    "company_promo_counts": lambda make: {"company_id": make("accounts")["id"], "country_key": "", "promos": 0},
+    "feed_entries": lambda make: {"promo_id": make("promos")["id"], "category_key": "", "age_node": 0, "country_key": "", "is_active": True},
+    "feed_counts": lambda make: {"category_key": _text(), "country_key": "", "age_node": 0, "is_active": True, "promos": 0},
+    "feed_day": lambda make: {"id": next(_numbers), "day": clock.now().date(), "timezone": "UTC"},
+    "antifraud_verdicts": lambda make: {"account_id": make("accounts")["id"], "ok": True, "valid_until": clock.now()},
+    "antifraud_questions": lambda make: {"id": new_id(), "account_id": make("accounts")["id"], "leased_until": clock.now()},
 }
 
 # What makes such a row break each CHECK.
 BREAKS: dict[str, list[dict[str, Any]]] = {
+    "ck_antifraud_questions_answer": [{"answer": "maybe"}, {"answer": ""}],
+    "ck_company_promo_counts_promos_not_negative": [{"promos": -1}],
+    "ck_feed_counts_promos_not_negative": [{"promos": -1}],
+    "ck_promo_counters_comments_not_negative": [{"comments": -1}],
+    "ck_promo_counters_likes_not_negative": [{"likes": -1}],
+    "ck_promos_common_value": [{"promo_common": None}, {"mode": "UNIQUE"}],
+    "ck_promos_mode": [{"mode": "BOTH", "promo_common": None}],
     "ck_accounts_kind": [{"kind": "robot"}],
     "ck_accounts_role": [{"role": "owner"}],
     "ck_accounts_username": [{"username_key": None}, {"kind": "service", "username_key": None}],
@@ -204,16 +292,16 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def _constraints(kind: type) -> list[Any]:
+def _constraints(kind: Any) -> list[Any]:
     found = [constraint for table in db.metadata.sorted_tables for constraint in table.constraints if isinstance(constraint, kind)]
-    return [pytest.param(constraint, id=str(constraint.name)) for constraint in found]
+    # A table has them in a set; workers must agree on the order.
+    return [pytest.param(constraint, id=str(constraint.name)) for constraint in sorted(found, key=lambda one: str(one.name))]
 
 
 @pytest.fixture
-def connection(app) -> Iterator[sa.Connection]:
+def connection(shared_app) -> Iterator[sa.Connection]:
     """Writes what nobody will ever see."""
-    _, writing = current_app.extensions["engines"]
-    with writing.connect() as connection, connection.begin() as transaction:
+    with shared_app.app_context(), db.engine.connect() as connection, connection.begin() as transaction:
         yield connection
         transaction.rollback()
 
@@ -253,8 +341,8 @@ def test_a_row_that_breaks_a_check_is_refused_by_the_database(broken, constraint
         assert constraint.name in broken(constraint.table.name, **changes), changes
 
 
-@pytest.mark.parametrize("constraint", _constraints(sa.UniqueConstraint))
-def test_a_second_row_with_what_must_be_unique_is_refused_by_the_database(make, broken, app, constraint):
+@pytest.mark.parametrize("constraint", _constraints((sa.PrimaryKeyConstraint, sa.UniqueConstraint)))
+def test_a_second_row_with_what_must_be_unique_is_refused_by_the_database(make, broken, constraint):
     table, columns = constraint.table.name, [column.name for column in constraint.columns]
     first = make(table)
 
@@ -270,22 +358,21 @@ def test_a_row_that_refers_to_nothing_is_refused_by_the_database(broken, constra
     assert told in (constraint.name, "FOREIGN KEY constraint failed")
 
 
-def test_what_the_models_ask_for_is_asked_for_by_the_database(app):
+def test_of_the_questions_about_somebody_one_is_open(make, broken):
+    table = "antifraud_questions"
+    for answer in ("yes", "no", "failed"):
+        answered = make(table, answer=answer)
+        make(table, answer=answer, account_id=answered["account_id"])
+    asked = make(table, account_id=answered["account_id"])
+
+    told = broken(table, account_id=asked["account_id"])
+
+    assert told in ("uq_antifraud_questions_open", "UNIQUE constraint failed: antifraud_questions.account_id")
+
+
+@pytest.mark.usefixtures("app")
+def test_what_the_models_ask_for_is_asked_for_by_the_database():
     inspector = sa.inspect(db.engine)
     for table in db.metadata.sorted_tables:
         optional = {found["name"] for found in inspector.get_columns(table.name) if found["nullable"]}
         assert optional == {column.name for column in table.c if column.nullable}
-
-
-def test_every_constraint_and_index_of_the_models_is_there_by_its_name_and_no_other(app):
-    inspector = sa.inspect(db.engine)
-    for table in db.metadata.sorted_tables:
-        modelled = {str(constraint.name) for constraint in table.constraints} | {str(index.name) for index in table.indexes}
-        there = {
-            inspector.get_pk_constraint(table.name)["name"],
-            *(found["name"] for found in inspector.get_unique_constraints(table.name)),
-            *(found["name"] for found in inspector.get_check_constraints(table.name)),
-            *(found["name"] for found in inspector.get_foreign_keys(table.name)),
-            *(found["name"] for found in inspector.get_indexes(table.name) if not found.get("duplicates_constraint")),
-        }
-        assert there == modelled

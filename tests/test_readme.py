@@ -5,7 +5,11 @@ import subprocess
 
 import pytest
 
-from .support.server import ROOT, run_flask, running_server
+from coupon_management_flask import create_app
+from coupon_management_flask.credit_coupons import demo
+
+from .conftest import dispose_engines, settings_for
+from .support.server import ROOT, running_server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -23,9 +27,12 @@ def _without_what_differs(text: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text).strip()
 
 
-def test_the_session_of_the_readme_gives_the_output_of_the_readme(fresh_database_url):
-    run_flask("seed-demo", database_url=fresh_database_url)
-    with running_server(fresh_database_url) as server:
+def test_the_session_of_the_readme_gives_the_output_of_the_readme(new_database):
+    url = new_database("sqlite")
+    with create_app(settings_for(url)).app_context():
+        assert demo.load()
+        dispose_engines()
+    with running_server(url) as server:
         session = _block("sh").replace("http://127.0.0.1:8000", server.url)
         ran = subprocess.run(["bash", "-euo", "pipefail", "-c", session], capture_output=True, text=True, timeout=60, check=True)
 
@@ -34,9 +41,9 @@ def test_the_session_of_the_readme_gives_the_output_of_the_readme(fresh_database
 
 
 @pytest.mark.parametrize("command", re.findall(r"\.venv/bin/(flask --app coupon_management_flask .*)", README))
-def test_a_command_of_the_readme_runs(command, new_database):
-    arguments = command.removeprefix("flask --app coupon_management_flask ").split()
-    assert run_flask(*arguments, database_url=new_database("sqlite")).returncode == 0
+def test_a_command_of_the_readme_runs(command, app):
+    ran = app.test_cli_runner().invoke(args=command.removeprefix("flask --app coupon_management_flask ").split())
+    assert ran.exit_code == 0, ran.output
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:`|    )make ([a-z]+)", README))))

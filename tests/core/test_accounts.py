@@ -40,7 +40,16 @@ def disable(account_id):
 
 
 def test_a_user_is_stored_as_given_with_a_wallet_and_a_hash_of_the_password(app, time):
-    account_id = create_user(username="Alice", email="Alice@Example.org", surname="Jones", credit=20, role="administrator")
+    account_id = create_user(
+        username="Alice",
+        email="Alice@Example.org",
+        surname="Jones",
+        credit=20,
+        role="administrator",
+        age=0,
+        country="De",
+        avatar_url="https://example.org/alice.png",
+    )
 
     row = stored(account_id)
     assert passwords.verify(PASSWORD, row.password_hash)
@@ -56,9 +65,18 @@ def test_a_user_is_stored_as_given_with_a_wallet_and_a_hash_of_the_password(app,
         "surname": "Jones",
         "role": "administrator",
         "is_active": True,
+        "age": 0,
+        "country": "De",
+        "avatar_url": "https://example.org/alice.png",
         "created_at": time.moment,
     }
     assert wallet.balance_of(account_id) == 20
+
+
+def test_nothing_is_made_up_about_somebody_who_told_nothing(app):
+    for account_id in (create_user(username="alice"), create_company(email="shop@example.org")):
+        row = stored(account_id)
+        assert (row.surname, row.age, row.country, row.avatar_url) == ("", None, None, None)
 
 
 def test_the_username_is_the_email_unless_given(app):

@@ -13,10 +13,23 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from coupon_management_flask import create_app, database
 from coupon_management_flask.core import stock
-from coupon_management_flask.database import broken_constraint, db, held_commit, is_postgresql, is_unavailable, retried, sqlstate, transaction
+from coupon_management_flask.database import (
+    Prepared,
+    before_waiting,
+    broken_constraint,
+    db,
+    held_commit,
+    is_postgresql,
+    is_unavailable,
+    one_of,
+    retried,
+    sqlstate,
+    transaction,
+)
 from coupon_management_flask.models import Lease, Stock, new_id
 
 from ..conftest import settings_for
+from ..support import people
 from ..support.people import make_user
 from ..support.ports import free_port
 
@@ -55,6 +68,10 @@ def in_transaction():
 
 def connections_in_use():
     return db.engine.pool.checkedout()
+
+
+def connections_of_both_kinds_in_use():
+    return [engine.pool.checkedout() for engine in db.engines.values()]
 
 
 def test_a_transaction_commits_all_of_it_together_when_its_block_ends(app, elsewhere):
@@ -167,7 +184,7 @@ WRITES = {
     "update": lambda stock_id: stock.set_left(stock_id, 1),
     "delete": lambda stock_id: db.session.execute(sa.delete(Stock)),
     # On PostgreSQL this is a SELECT to the eye: what writes stands in its WITH.
-    "claim": lambda stock_id: stock.claim(stock_id, claim_key="order:1", kind="test", account_id=make_user()[0]),
+    "claim": lambda stock_id: people.claim(stock_id, make_user()[0]),
     "text": lambda stock_id: db.session.execute(sa.text("UPDATE stocks SET capacity = 1")),
 }
 
@@ -474,6 +491,74 @@ def test_an_answer_that_can_not_be_kept_takes_its_work_with_it(app, works):
     assert written() == []
 
 
+def test_a_transaction_that_must_stay_is_committed_at_once(app, elsewhere):
+    with held_commit() as held:
+        with transaction(at_once=True):
+            write("stays")
+        assert elsewhere(written).result() == ["stays"]
+        with transaction():
+            write("goes")
+        held.drop()
+
+    assert written() == ["stays"]
+
+
+def test_a_transaction_that_must_stay_commits_what_was_held_before_it(app, elsewhere):
+    with held_commit():
+        with transaction():
+            write("before")
+        with transaction(at_once=True):
+            write("stays")
+        assert elsewhere(written).result() == ["before", "stays"]
+
+
+def test_a_transaction_that_must_stay_is_still_part_of_the_one_around_it(app, elsewhere, rolled_back):
+    with rolled_back():
+        with transaction(at_once=True):
+            write("inner")
+        assert elsewhere(written).result() == []
+
+    assert written() == []
+
+
+def test_nobody_waits_for_another_service_inside_a_transaction(app):
+    def use_case():
+        with transaction():
+            write("a")
+            before_waiting()
+
+    with pytest.raises(RuntimeError, match="inside a transaction"):
+        use_case()
+
+    assert written() == []
+
+
+def test_before_another_service_is_waited_for_what_is_held_is_committed(app, elsewhere):
+    with held_commit():
+        with transaction():
+            write("work")
+        before_waiting()
+        assert elsewhere(written).result() == ["work"]
+
+    assert written() == ["work"]
+
+
+def test_who_waits_for_another_service_holds_no_connection(app):
+    db.session.remove()
+    before = connections_of_both_kinds_in_use()
+
+    with held_commit():
+        with transaction():
+            write("work")
+        written()
+        assert connections_of_both_kinds_in_use() == [held + 1 for held in before]
+        before_waiting()
+        assert connections_of_both_kinds_in_use() == before
+    before_waiting()
+
+    assert connections_of_both_kinds_in_use() == before
+
+
 def test_after_a_held_commit_transactions_commit_by_themselves_again(app, elsewhere):
     with held_commit():
         pass
@@ -607,6 +692,202 @@ WRONG = {
 @pytest.mark.parametrize("work", WRONG.values(), ids=WRONG)
 def test_a_mistake_is_not_taken_for_a_database_that_is_away(caught, work):
     assert not is_unavailable(caught(work))
+
+
+# A constant, a parameter, and what means something to one driver or the other.
+CAPACITY = (
+    sa.select(Stock.id, Stock.capacity, (Stock.claimed % 3).label("rest"), sa.literal("50% off, 'now': $1 %s").label("words"))
+    .where(Stock.id == sa.bindparam("stock_id", type_=sa.Uuid))
+    .order_by(Stock.id)
+)
+PREPARED_CAPACITY = Prepared("capacity", CAPACITY)
+ANY_VALUES = Prepared(
+    "any_values",
+    sa.select(
+        *(
+            sa.bindparam(name, type_=type_).label(name)
+            for name, type_ in (("text", sa.Text), ("number", sa.BigInteger), ("id", sa.Uuid), ("moment", database.Moment))
+        )
+    ),
+)
+NAMED = {
+    on_postgresql: Prepared("named", sa.select(Lease.name).where(one_of(Lease.name, "names", sa.Text, on_postgresql=on_postgresql)))
+    for on_postgresql in (True, False)
+}
+BACKEND = Prepared("backend", sa.select(sa.func.pg_backend_pid().label("pid"), sa.literal(1).label("one")))
+HALF = Prepared("half", sa.select((sa.literal(1) / sa.bindparam("number", type_=sa.Integer)).label("half")))
+ADD_STOCK = Prepared(
+    "add_stock",
+    sa.select(sa.insert(Stock.__table__).values(id=sa.bindparam("stock_id", type_=sa.Uuid), capacity=4, claimed=4).returning(Stock.id).cte("added")),
+    writes=True,
+)
+
+
+def with_a_session(work):
+    db.session.execute(sa.text("SELECT 1"))
+    return work()
+
+
+# A prepared statement goes another way in each of these.
+PLACES = {"alone": lambda work: work(), "where something was read": with_a_session, "in a transaction": in_a_transaction}
+IN_EACH_PLACE = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+
+
+@pytest.fixture
+def fresh_connections(app):
+    """None has prepared anything, and there is one of each kind at a time."""
+    db.session.remove()
+    for engine in db.engines.values():
+        engine.dispose()
+
+
+@IN_EACH_PLACE
+@pytest.mark.parametrize("capacity", [None, 4, 2**62])
+def test_a_prepared_statement_gives_what_the_plain_one_does(app, place, capacity):
+    with transaction():
+        stock_id = stock.create(capacity)
+        stock.create(7)
+    db.session.remove()
+
+    (row,) = place(lambda: PREPARED_CAPACITY.execute({"stock_id": stock_id}))
+
+    assert row == db.session.execute(CAPACITY, {"stock_id": stock_id}).one()
+    assert row._asdict() == {"id": stock_id, "capacity": capacity, "rest": 0, "words": "50% off, 'now': $1 %s"}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    number=st.none() | st.integers(-(2**63), 2**63 - 1),
+    id_=st.uuids(),
+    moment=_MOMENTS,
+)
+def test_a_prepared_statement_takes_any_value(app, text, number, id_, moment):
+    row = ANY_VALUES.execute({"text": text, "number": number, "id": id_, "moment": moment}).one()
+
+    assert tuple(row) == (text, number, id_, moment)
+
+
+@pytest.mark.parametrize("wanted", [[], ["a"], ["b", "a", "%", "a"], ["nothing"]])
+def test_one_of_many_is_one_parameter(app, wanted):
+    with transaction():
+        for name in ("a", "b", "c", "%"):
+            write(name)
+
+    rows = NAMED[is_postgresql()].execute({"names": wanted})
+
+    assert sorted(row.name for row in rows) == sorted(set(wanted) - {"nothing"})
+
+
+def test_who_wants_one_row_gets_one_or_none_or_is_told(app):
+    with transaction():
+        write("a")
+        write("b")
+
+    def named(*names):
+        return NAMED[is_postgresql()].execute({"names": list(names)})
+
+    assert named("a").one().name == named("a").one_or_none().name == "a"
+    assert named("c").one_or_none() is None
+    with pytest.raises(sa.exc.NoResultFound):
+        named("c").one()
+    for take in (named("a", "b").one, named("a", "b").one_or_none):
+        with pytest.raises(sa.exc.MultipleResultsFound):
+            take()
+
+
+def test_a_prepared_statement_never_makes_anybody_hold_a_second_connection(fresh_connections):
+    before = connections_of_both_kinds_in_use()
+
+    NAMED[is_postgresql()].execute({"names": ["a"]})
+    if is_postgresql():
+        assert connections_of_both_kinds_in_use() == before
+    written()
+    NAMED[is_postgresql()].execute({"names": ["a"]})
+    assert sum(connections_of_both_kinds_in_use()) == sum(before) + 1
+    with transaction():
+        NAMED[is_postgresql()].execute({"names": ["a"]})
+        assert sum(connections_of_both_kinds_in_use()) == sum(before) + 1
+
+
+def test_a_prepared_statement_sees_what_its_transaction_wrote(app):
+    with transaction():
+        write("a")
+        assert NAMED[is_postgresql()].execute({"names": ["a"]}).one().name == "a"
+
+
+@only_on_postgresql
+def test_a_statement_is_prepared_once_for_each_connection(fresh_connections, rolled_back):
+    def times_run():
+        """How often the connection at hand has run it since it was prepared there."""
+        runs = sa.text("SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE name = 'named'")
+        return db.session.scalar(runs)
+
+    def run():
+        NAMED[True].execute({"names": ["a"]})
+
+    run()
+    assert times_run() == 1
+    db.session.remove()
+    run()
+    with_a_session(run)
+    assert times_run() == 3
+
+    # Transactions have connections of their own; what is prepared in one that is rolled back stays prepared.
+    with rolled_back():
+        run()
+    with transaction():
+        run()
+        assert times_run() == 2
+
+
+@only_on_postgresql
+@IN_EACH_PLACE
+def test_a_new_connection_prepares_anew(fresh_connections, caught, place):
+    def ask():
+        return place(lambda: BACKEND.execute({}).one().pid)
+
+    first = ask()
+    db.session.remove()
+    with sa.create_engine(db.engine.url, poolclass=sa.NullPool).connect() as other:
+        assert other.scalar(sa.text("SELECT pg_terminate_backend(:pid, 20000)"), {"pid": first})
+
+    # Nothing has happened yet where it stands alone: it is done at once on a new connection, and nobody notices.
+    if place is not PLACES["alone"]:
+        assert is_unavailable(caught(ask))
+    assert ask() == ask() != first
+
+
+@only_on_postgresql
+@IN_EACH_PLACE
+def test_a_prepared_statement_that_fails_is_told_as_any_other_and_spoils_nothing(fresh_connections, caught, place):
+    error = caught(lambda: place(lambda: HALF.execute({"number": 0})))
+
+    assert isinstance(error, DBAPIError)
+    assert sqlstate(error) == "22012"
+    assert not is_unavailable(error)
+    assert sum(connections_of_both_kinds_in_use()) == 0
+    assert place(lambda: HALF.execute({"number": 1})).one().half == 1
+
+
+@only_on_postgresql
+def test_a_prepared_statement_writes_inside_a_transaction(app, rolled_back):
+    stays, goes = new_id(), new_id()
+
+    with transaction():
+        assert ADD_STOCK.execute({"stock_id": stays}).one().id == stays
+    with rolled_back():
+        ADD_STOCK.execute({"stock_id": goes})
+
+    assert db.session.execute(sa.select(Stock.id, Stock.capacity)).all() == [(stays, 4)]
+
+
+@pytest.mark.parametrize("place", [PLACES["alone"], PLACES["where something was read"]], ids=["alone", "where something was read"])
+def test_a_prepared_statement_that_writes_is_refused_outside_a_transaction(app, place):
+    with pytest.raises(RuntimeError, match="inside `with transaction"):
+        place(lambda: ADD_STOCK.execute({"stock_id": new_id()}))
+
+    assert db.session.scalars(sa.select(Stock.id)).all() == []
 
 
 @only_on_sqlite

@@ -86,7 +86,7 @@ def seconds(password, hashed):
 
 
 def test_an_unknown_account_takes_as_long_as_a_wrong_password(cost):
-    cost(8 * 1024, 4)
+    cost(8 * 1024, 2)
     wrong = seconds("wrong horse 1", passwords.hash_password("correct horse 1"))
 
     assert wrong / 3 < seconds("wrong horse 1", None) < wrong * 3

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from coupon_management_flask.core import guesses, outbox, purge, tokens
 from coupon_management_flask.database import db, transaction
-from coupon_management_flask.models import IdempotencyKey, OutboxMessage, new_id
+from coupon_management_flask.models import AntifraudQuestion, AntifraudVerdict, IdempotencyKey, OutboxMessage, new_id
 
 from ..support.people import make_coupon, make_user
 from ..support.waiting import wait_until
 
-NOTHING = {"idempotency_keys": 0, "sessions": 0, "guess_logs": 0, "outbox_messages": 0}
+NOTHING = {"idempotency_keys": 0, "sessions": 0, "guess_logs": 0, "antifraud_verdicts": 0, "antifraud_questions": 0, "outbox_messages": 0}
 
 
 def rows(table):
@@ -42,6 +42,16 @@ def make_guess(time):
     guesses.count_wrong({"code:alice": 3})
 
 
+def make_verdict(time):
+    with transaction():
+        db.session.add(AntifraudVerdict(account_id=make_user()[0], ok=False, valid_until=time.moment + timedelta(minutes=5)))
+
+
+def make_question(time):
+    with transaction():
+        db.session.add(AntifraudQuestion(account_id=make_user()[0], leased_until=time.moment, answer="yes"))
+
+
 def deliver_message(time):
     write_message()
     assert outbox.deliver_due({"test": lambda *_: None}) == 1
@@ -53,6 +63,8 @@ def deliver_message(time):
         ("idempotency_keys", make_key, timedelta(days=1)),
         ("sessions", make_session, timedelta(days=1 + 7)),
         ("guess_logs", make_guess, timedelta(minutes=10)),
+        ("antifraud_verdicts", make_verdict, timedelta(minutes=5)),
+        ("antifraud_questions", make_question, timedelta(days=1)),
         ("outbox_messages", deliver_message, timedelta(days=7)),
     ],
 )

@@ -12,6 +12,7 @@ from coupon_management_flask.core import errors, stock
 from coupon_management_flask.database import broken_constraint, db, is_postgresql, transaction
 from coupon_management_flask.models import Redemption, Stock, new_id
 
+from ..support import people
 from ..support.people import make_user
 
 
@@ -27,7 +28,7 @@ def make_stock(capacity):
 
 def claim(stock_id, account_id, **given):
     with transaction():
-        return stock.claim(stock_id, **{"claim_key": stock.fresh_key(new_id()), "kind": "test", "account_id": account_id, **given})
+        return people.claim(stock_id, account_id, **given)
 
 
 def release(redemption_id):
@@ -147,15 +148,19 @@ def test_a_claim_is_refused_when_the_condition_on_the_offer_does_not_hold(accoun
 @pytest.mark.parametrize("only_if", [None, sa.literal(1) == 1])
 def test_a_claim_is_one_statement_on_postgresql_and_two_on_sqlite(account, statements, only_if):
     stock_id = make_stock(5)
+    # The first of a connection is prepared.
+    claim(stock_id, account, only_if=only_if)
     statements.clear()
 
     claim(stock_id, account, only_if=only_if)
 
-    assert [statement.split()[0] for statement in statements] == (["WITH"] if is_postgresql() else ["UPDATE", "INSERT"])
+    assert [statement.split()[0] for statement in statements] == (["EXECUTE"] if is_postgresql() else ["UPDATE", "INSERT"])
 
 
 def test_a_refused_claim_is_one_statement(account, statements):
     stock_id = make_stock(0)
+    with pytest.raises(errors.Exhausted):
+        claim(stock_id, account)
     statements.clear()
 
     with pytest.raises(errors.Exhausted):

@@ -44,7 +44,9 @@ def test_a_code_may_be_any_text_that_stands_in_a_path(alice, hidden_code):
     ok(alice.get(f"/v1/coupons/{quote(hidden_code)}"), {"coupons": shown_with_code(coupon)})
 
 
-@pytest.mark.parametrize("given", [{"active": False}, {"expiration_date": clock.now() - timedelta(days=1)}, {"number_left": 0}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{"active": False}, {"expiration_date": clock.now() - timedelta(days=1)}, {"number_left": 0}], ids=["inactive", "expired", "exhausted"]
+)
 def test_what_can_not_be_used_may_still_be_looked_at(alice, given):
     coupon = make_coupon(hidden_code="Spring-7", **given)
 

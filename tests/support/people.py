@@ -9,8 +9,9 @@ from uuid import UUID
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.core import accounts, clock
+from coupon_management_flask.core import accounts, clock, stock
 from coupon_management_flask.credit_coupons import service
+from coupon_management_flask.models import new_id
 
 PASSWORD = "correct horse 1"
 _numbers = count(1)
@@ -54,6 +55,17 @@ def sign_in(client: FlaskClient, account_id: UUID, username: str) -> Person:
     answer = client.post("/v1/auth/login", json={"username": username, "password": PASSWORD})
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return Person(account_id, username, client, answer.json["access_token"], answer.json["refresh_token"])
+
+
+_claimings: dict[int, stock.Claiming] = {}
+
+
+def claim(stock_id: UUID, account_id: UUID, *, only_if: Any = None, **given: Any) -> stock.Claimed:
+    """A unit of a stock, repeatable unless a claim key is given, inside a transaction."""
+    claiming = _claimings.setdefault(id(only_if), stock.Claiming("test", f"test_{id(only_if)}", only_if=only_if))
+    redemption_id = new_id()
+    values = {"claim_key": stock.repeatable_key(account_id, redemption_id), "redemption_id": redemption_id, **given}
+    return claiming.claim(stock_id, account_id=account_id, **values)
 
 
 def make_coupon(**given: Any) -> Any:

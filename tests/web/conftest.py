@@ -8,9 +8,8 @@ from flask import Flask
 
 from coupon_management_flask import create_app
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import db
 
-from ..conftest import settings_for
+from ..conftest import dispose_engines, settings_for
 from ..support import people
 
 
@@ -20,19 +19,33 @@ def time_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     return lambda moment: monkeypatch.setattr(clock, "now", lambda: moment)
 
 
-@pytest.fixture
-def app_without_tables(tmp_path) -> Iterator[Callable[..., Flask]]:
+@pytest.fixture(scope="module")
+def app_without_tables(tmp_path_factory) -> Iterator[Callable[..., Flask]]:
     """Makes an application whose database has no tables, for what happens before anybody asks it."""
-    made = []
+    made, folder = [], tmp_path_factory.mktemp("without_tables")
 
     def make(**overrides) -> Flask:
-        made.append(create_app(settings_for(f"sqlite:///{tmp_path}/{len(made)}.db", **overrides)))
+        made.append(create_app(settings_for(f"sqlite:///{folder}/{len(made)}.db", **overrides)))
         return made[-1]
 
     yield make
     for app in made:
         with app.app_context():
-            db.engine.dispose()
+            dispose_engines()
+
+
+@pytest.fixture(scope="session")
+def database_with_alice(new_database: Callable[[str], str]) -> Callable[..., str]:
+    """Makes a database of that kind in which Alice is a user, for a server of its own: `database_with_alice("sqlite", credit=100)`."""
+
+    def make(kind: str, **given) -> str:
+        url = new_database(kind)
+        with create_app(settings_for(url)).app_context():
+            people.make_user(username="alice", **given)
+            dispose_engines()
+        return url
+
+    return make
 
 
 @pytest.fixture

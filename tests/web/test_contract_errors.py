@@ -17,6 +17,8 @@ from ..support.people import PASSWORD, make_user, sign_in
 from ..support.ports import free_port
 from ..support.postgres import create_database, drop_database
 from ..support.probes import add_form, add_guarded
+from ..support.promos import PASSWORD as PROMO_PASSWORD
+from ..support.promos import company_body, new_company, new_user, publish, user_body
 from ..support.refusals import PREFIXES, refusal
 
 MIB = 1024 * 1024
@@ -88,6 +90,15 @@ def test_an_unknown_path_is_told_in_the_body_of_the_contract_whose_segments_it_s
         ("/v1/coupons/x", "POST", {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH"}, "credit_coupons"),
         ("/v1/auth/login", "GET", {"OPTIONS", "POST"}, "credit_coupons"),
         ("/api/ping", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
+        ("/api/business/auth/sign-up", "GET", {"OPTIONS", "POST"}, "promos"),
+        ("/api/business/promo", "DELETE", {"GET", "HEAD", "OPTIONS", "POST"}, "promos"),
+        ("/api/business/promo/x", "PUT", {"GET", "HEAD", "OPTIONS", "PATCH"}, "promos"),
+        ("/api/business/promo/x/stat", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
+        ("/api/user/profile", "POST", {"GET", "HEAD", "OPTIONS", "PATCH"}, "promos"),
+        ("/api/user/promo/history", "DELETE", {"GET", "HEAD", "OPTIONS"}, "promos"),
+        ("/api/user/promo/x/like", "GET", {"DELETE", "OPTIONS", "POST"}, "promos"),
+        ("/api/user/promo/x/comments/x", "PATCH", {"DELETE", "GET", "HEAD", "OPTIONS", "PUT"}, "promos"),
+        ("/api/user/promo/x/activate", "GET", {"OPTIONS", "POST"}, "promos"),
         ("/api/health", "DELETE", {"GET", "HEAD", "OPTIONS"}, "vouchers"),
         ("/openapi.json", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
         ("/metrics", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
@@ -177,10 +188,10 @@ def test_who_sends_no_token_is_401_in_the_contracts_body(probed, contract, prefi
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def without_database(request, tmp_path):
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def without_database(request, tmp_path_factory):
     """A client of an application whose database can't be reached, and a token that it has signed."""
-    nowhere = {"postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons", "sqlite": f"sqlite:///{tmp_path}"}[request.param]
+    nowhere = {"postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons", "sqlite": f"sqlite:///{tmp_path_factory.mktemp('folder')}"}[request.param]
     app = create_app(settings_for(nowhere))
     for prefix in PREFIXES.values():
         add_guarded(app, f"{prefix}/guarded", dict)
@@ -203,20 +214,28 @@ def test_a_database_that_is_away_is_503_and_never_401(without_database, capsys, 
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "options"),
+    ("contract", "method", "path", "options"),
     [
-        ("POST", "/v1/auth/login", {"json": {"username": "alice", "password": PASSWORD}}),
-        ("POST", "/v1/auth/logout", {}),
-        ("GET", "/v1/coupons", {}),
-        ("POST", "/v1/coupons/use/ABC", {"headers": {"Idempotency-Key": "k"}}),
+        ("credit_coupons", "POST", "/v1/auth/login", {"json": {"username": "alice", "password": PASSWORD}}),
+        ("credit_coupons", "POST", "/v1/auth/logout", {}),
+        ("credit_coupons", "GET", "/v1/coupons", {}),
+        ("credit_coupons", "POST", "/v1/coupons/use/ABC", {"headers": {"Idempotency-Key": "k"}}),
+        ("promos", "POST", "/api/business/auth/sign-up", {"json": company_body()}),
+        ("promos", "POST", "/api/business/auth/sign-in", {"json": {"email": "shop@example.com", "password": PROMO_PASSWORD}}),
+        ("promos", "GET", "/api/business/promo", {}),
+        ("promos", "POST", "/api/user/auth/sign-up", {"json": user_body()}),
+        ("promos", "POST", "/api/user/auth/sign-in", {"json": {"email": "alice@example.com", "password": PROMO_PASSWORD}}),
+        ("promos", "GET", "/api/user/feed", {}),
+        ("promos", "POST", "/api/user/promo/01a1fdf8-0000-7000-8000-000000000000/activate", {"headers": {"Idempotency-Key": "k"}}),
     ],
+    ids=lambda value: value if str(value).startswith("/") else "",
 )
-def test_without_a_database_nobody_is_told_that_the_token_or_password_is_wrong(without_database, capsys, method, path, options):
+def test_without_a_database_nobody_is_told_that_the_token_or_password_is_wrong(without_database, capsys, contract, method, path, options):
     client, headers = without_database
 
     answer = client.open(path, method=method, **{**options, "headers": {**headers, **options.get("headers", {})}})
 
-    assert refusal(answer) == (503, "service_unavailable")
+    assert refusal(answer, contract) == (503, "service_unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
 
 
@@ -227,6 +246,10 @@ def test_what_is_wrong_with_a_request_itself_is_told_without_a_database_too(with
     assert refusal(client.get("/v1/coupons", headers={"Authorization": "Bearer x"})) == (401, "invalid_token")
     assert refusal(client.get("/v1/nothing")) == (404, "not_found")
     assert refusal(client.post("/v1/auth/login", json={})) == (400, "validation_error")
+    assert refusal(client.get("/api/user/feed"), "promos") == (401, "authentication_required")
+    assert refusal(client.get("/api/business/promo", headers={"Authorization": "Bearer x"}), "promos") == (401, "invalid_token")
+    assert refusal(client.post("/api/user/auth/sign-in", json={}), "promos") == (400, "validation_error")
+    assert client.get("/api/ping").status_code == 200
 
 
 def test_a_database_that_goes_away_between_two_requests_is_503_and_once_it_is_back_all_is_well(postgres, migrated, capsys):
@@ -282,6 +305,24 @@ def test_a_trailing_slash_makes_no_difference_to_somebody_who_is_signed_in(admin
     for path in ("/v1/coupons", "/v1/coupons/mine", "/v1/user", f"/v1/user/{admin.id}", f"/v1/user/{admin.id}/ledger"):
         plain, slashed = admin.get(path), admin.get(path + "/")
         assert (slashed.status_code, without_time(slashed)) == (200, without_time(plain))
+
+
+def test_a_trailing_slash_makes_no_difference_to_companies_and_to_users_of_promos(client):
+    company, user = new_company(client), new_user(client)
+    promo_id = publish(company)
+    for who, path in (
+        (company, "/api/business/promo"),
+        (company, f"/api/business/promo/{promo_id}"),
+        (company, f"/api/business/promo/{promo_id}/stat"),
+        (user, "/api/user/profile"),
+        (user, "/api/user/feed"),
+        (user, "/api/user/promo/history"),
+        (user, f"/api/user/promo/{promo_id}"),
+        (user, f"/api/user/promo/{promo_id}/comments"),
+    ):
+        plain, slashed = who.get(path), who.get(path + "/")
+        assert (slashed.status_code, slashed.json) == (200, plain.json), path
+    assert user.post(f"/api/user/promo/{promo_id}/activate/").status_code == 200
 
 
 def test_double_slashes_never_redirect(app, client):

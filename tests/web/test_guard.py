@@ -9,12 +9,14 @@ import jwt
 import pytest
 import sqlalchemy as sa
 
+from coupon_management_flask import create_app
 from coupon_management_flask.config import DEVELOPMENT_SECRET_KEY
 from coupon_management_flask.core import accounts, clock, tokens
 from coupon_management_flask.database import db, transaction
 from coupon_management_flask.models import Account
 from coupon_management_flask.web.guard import access_token, actor, refresh_token
 
+from ..conftest import dispose_engines, settings_for
 from ..support.books import read_books
 from ..support.people import PASSWORD, make_coupon
 from ..support.probes import add_guarded
@@ -102,7 +104,7 @@ def test_the_claims_of_a_token_signed_by_us_are_accepted(alice, claims):
         {"exp": 1},
         {"exp": "soon"},
     ],
-    ids=str,
+    ids=lambda changes: "-".join(changes),
 )
 def test_a_token_that_says_anything_else_is_refused(alice, claims, books, changes):
     before = books()
@@ -300,13 +302,20 @@ def test_a_null_character_in_a_path_is_400(alice):
     assert refusal(alice.get("/v1/coupons/A%00B")) == (400, "validation_error")
 
 
+@pytest.fixture(scope="session")
+def keyed_app(database_url):
+    """Its probes take API keys: one for anybody, one that asks for `manageCoupons`."""
+    keyed = create_app(settings_for(database_url))
+    add_guarded(keyed, "/api/v1/probe", who_asks, api_key=True)
+    add_guarded(keyed, "/api/v1/managed", who_asks, api_key=True, permission="manageCoupons")
+    yield keyed
+    with keyed.app_context():
+        dispose_engines()
+
+
 @pytest.fixture
-def keyed(configured_app):
-    """A client of an application whose probes take API keys: one for anybody, one that asks for `manageCoupons`."""
-    app = configured_app()
-    add_guarded(app, "/api/v1/probe", who_asks, api_key=True)
-    add_guarded(app, "/api/v1/managed", who_asks, api_key=True, permission="manageCoupons")
-    return app.test_client()
+def keyed(app, keyed_app):
+    return keyed_app.test_client()
 
 
 def key_of(service="shop", permissions=("getCoupons",), lifetime=HOUR):
@@ -320,11 +329,8 @@ def test_an_api_key_is_as_good_as_a_token(keyed):
     assert (answer.json["kind"], answer.json["permissions"]) == ("service", ["getCoupons", "manageCoupons"])
 
 
-def test_a_token_is_still_accepted_where_an_api_key_is(configured_app, somebody):
-    app = configured_app()
-    add_guarded(app, "/api/v1/probe", who_asks, api_key=True)
-
-    assert somebody(app).get("/api/v1/probe").json["kind"] == "user"
+def test_a_token_is_still_accepted_where_an_api_key_is(keyed, keyed_app, somebody):
+    assert somebody(keyed_app).get("/api/v1/probe").json["kind"] == "user"
 
 
 def test_keys_of_one_service_act_as_one_account(keyed):

@@ -6,7 +6,7 @@ from ..support.books import read_books
 from ..support.people import PASSWORD, make_coupon, make_user
 from ..support.ports import free_port
 from ..support.refusals import refusal
-from ..support.server import run_flask, running_server
+from ..support.server import running_server
 
 # By the hour: no test lasts that long.
 THREE = "3 per hour"
@@ -125,11 +125,10 @@ def log_in_to(server):
     return server.request("POST", "/v1/auth/login", json={"username": "alice", "password": PASSWORD})
 
 
-def test_redis_counts_for_all_servers_and_while_it_is_away_each_counts_for_itself(new_database, redis_server):
+def test_redis_counts_for_all_servers_and_while_it_is_away_each_counts_for_itself(database_with_alice, redis_server):
     if not redis_server.command:
         pytest.skip("TEST_REDIS_URL names a server that can't be stopped")
-    url = new_database("sqlite")
-    run_flask("create-user", "--username", "alice", "--password", PASSWORD, database_url=url)
+    url = database_with_alice("sqlite")
     configuration = {"RATE_LIMITS_ENABLED": "true", "RATE_LIMIT_LOGINS": THREE, "REDIS_URL": redis_server.url}
 
     with running_server(url, workers=1, **configuration) as one, running_server(url, workers=1, **configuration) as other:

@@ -16,7 +16,7 @@ from coupon_management_flask import create_app
 from ..conftest import settings_for
 from ..support.people import PASSWORD
 from ..support.refusals import refusal
-from ..support.server import run_flask, running_server
+from ..support.server import running_server
 from ..support.waiting import wait_until
 
 SECRET = "s" * 32
@@ -179,10 +179,9 @@ def test_metrics_tell_how_long_answers_took(quiet):
 
 
 @pytest.fixture(scope="module")
-def server(new_database, tmp_path_factory):
+def server(database_with_alice, tmp_path_factory):
     """A real one in production, with two workers that log all there is, and a user of it."""
-    url = new_database("postgresql")
-    run_flask("create-user", "--username", "alice", "--password", PASSWORD, "--credit", "100", database_url=url)
+    url = database_with_alice("postgresql", credit=100)
     metrics = tmp_path_factory.mktemp("metrics")
     configuration = {"APP_ENV": "production", "SECRET_KEY": SECRET, "LOG_LEVEL": "INFO", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     with running_server(url, workers=2, **configuration) as running:

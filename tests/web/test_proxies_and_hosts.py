@@ -1,5 +1,7 @@
 """TRUSTED_PROXIES and ALLOWED_HOSTS: who is believed about where a request comes from, and whom we answer to."""
 
+from functools import cache
+
 import pytest
 from flask import request
 
@@ -8,13 +10,18 @@ from ..support.refusals import refusal
 CLIENT = "8.8.8.8"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def seen(app_without_tables):
     """Sends a request to an application that trusts these proxies, and says what it saw."""
 
-    def send(proxies, peer, **headers):
-        app = app_without_tables(trusted_proxies=proxies)
+    @cache
+    def app_that_trusts(*proxies):
+        app = app_without_tables(trusted_proxies=list(proxies))
         app.add_url_rule("/v1/probe", view_func=lambda: {"address": request.remote_addr, "scheme": request.scheme, "host": request.host})
+        return app
+
+    def send(proxies, peer, **headers):
+        app = app_that_trusts(*proxies)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return app.test_client().get("/v1/probe", headers=headers, environ_overrides={"REMOTE_ADDR": peer}).json
 
@@ -72,7 +79,7 @@ def test_log_ins_are_limited_by_the_client_behind_the_proxy(configured_app):
     assert [log_in("8.8.8.1"), log_in("8.8.8.1"), log_in("8.8.8.2")] == [401, 429, 401]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hosted(app_without_tables):
     return app_without_tables(allowed_hosts=["shop.example", ".example.org"]).test_client()
 

@@ -6,15 +6,21 @@ ORIGIN = "https://shop.example"
 SECRET = "s" * 32
 
 
-@pytest.mark.parametrize("path", ["/api/ping", "/v1/coupons", "/nothing", "/docs", "/openapi.json", "/failing"])
-def test_every_answer_tells_browsers_to_be_careful(app_without_tables, capsys, path):
+@pytest.fixture(scope="module")
+def failing(app_without_tables):
+    """A client of an application that also fails."""
     app = app_without_tables()
 
     @app.get("/failing")
     def fail():
         raise RuntimeError
 
-    headers = app.test_client().get(path).headers
+    return app.test_client()
+
+
+@pytest.mark.parametrize("path", ["/api/ping", "/v1/coupons", "/nothing", "/docs", "/openapi.json", "/failing"])
+def test_every_answer_tells_browsers_to_be_careful(failing, capsys, path):
+    headers = failing.get(path).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
@@ -46,7 +52,7 @@ def test_production_asks_browsers_to_stay_with_https(app_without_tables, environ
     assert ("Strict-Transport-Security" in answer.headers) is strict
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cors(app_without_tables):
     """A client of an application that pages of two origins may call."""
     return app_without_tables(cors_allowed_origins=[ORIGIN, "http://localhost:3000"]).test_client()

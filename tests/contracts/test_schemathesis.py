@@ -1,0 +1,184 @@
+"""The description at /openapi.json is kept: whatever is sent to a real server, it answers as described there."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
+
+from coupon_management_flask import create_app
+
+from ..conftest import settings_for
+from ..support.promos import PASSWORD, company_body, promo_body, user_body
+from ..support.server import Server, assert_books_add_up, run_flask, running_server
+
+CONFIG = {
+    "seed": 1,
+    "generation": {
+        "max-examples": 25,
+        "deterministic": True,
+        # A query may say more than is asked of it, and who asks is for the test to say.
+        "allow-extra-parameters": False,
+        "with-security-parameters": False,
+    },
+    "checks": {
+        # What JSON Schema can't say (dates that cross, the value that goes with a mode, a domain that can't exist) is 400 in these contracts too.
+        "positive_data_acceptance": {"enabled": False},
+    },
+    "operations": [
+        # These are three paths of the description and one place, /v1/coupons/<something>, which answers the methods of all three.
+        {
+            "include-path-regex": r"^/v1/coupons/(mine|\{\w+\})$",
+            "checks": {"allow_header_conformance": {"enabled": False}, "unsupported_method": {"enabled": False}},
+        },
+    ],
+}
+# What surrounds every answer, whatever is asked.
+EVERYWHERE = {
+    "connection",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "date",
+    "permissions-policy",
+    "referrer-policy",
+    "server",
+    "x-content-type-options",
+    "x-frame-options",
+    "x-request-id",
+}
+
+# The description needs no database.
+DESCRIPTION = create_app(settings_for("sqlite:////nowhere/never-opened.db")).test_client().get("/openapi.json").json
+# Text that fits the pattern of a strong password is found by chance, which takes minutes: here is one.
+for schema in DESCRIPTION["components"]["schemas"].values():
+    schema["properties"].get("password", {}).pop("pattern", None)
+schemathesis.openapi.format("password", st.just(PASSWORD))
+
+API = schemathesis.openapi.from_dict(DESCRIPTION, config=SchemathesisConfig.from_dict(CONFIG))
+
+met: dict[str, set[int]] = defaultdict(set)
+
+
+@dataclass
+class Cast:
+    """Who asks, and what there is to ask for; made as clients make it."""
+
+    server: Server
+    session: requests.Session = field(default_factory=requests.Session)
+    tokens: dict[str, str] = field(default_factory=dict)
+    promos: dict[str, str] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def send(self, path: str, body: dict[str, Any], who: str = "") -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who else {}
+        answer = self.session.post(self.server.url + path, json=body, headers=headers, timeout=60)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def log_in(self, username: str) -> dict[str, Any]:
+        return self.send("/v1/auth/login", {"username": username, "password": PASSWORD})
+
+    def token_for(self, path: str) -> str:
+        if path.startswith("/v1/auth/"):
+            # Refreshing spends a token and signing out ends a session: each time another one.
+            return str(self.log_in("alice")["access_token" if path.endswith("/logout") else "refresh_token"])
+        return self.tokens["company" if path.startswith("/api/business/") else "user" if path.startswith("/api/user/") else "admin"]
+
+    def known(self, path: str) -> dict[str, str]:
+        """What stands for the variables of a path where something shall be found."""
+        if path.startswith("/v1/coupons/"):
+            # A user uses a coupon once.
+            number = next(self.numbers)
+            body = {"name": "Coffee", "value": 0, "number_left": 5, "hidden_code": f"coffee-{number}", "expiration_date": "2999-01-01T00:00:00Z"}
+            coupon = self.send("/v1/coupons", body, "admin")["data"]["coupons"]
+            return {"coupon_id": coupon["id"], "hidden_code": coupon["hidden_code"]}
+        if path.startswith("/v1/user/"):
+            return {"user_id": self.log_in("alice")["user"]["id"]}
+        known = {"promo_id": self.promos["changed" if path.startswith("/api/business/") else "looked at"]}
+        if "{comment_id}" in path:
+            known["comment_id"] = self.send(f"/api/user/promo/{known['promo_id']}/comments", {"text": "Much better than tea."}, "user")["id"]
+        return known
+
+    def credentials(self, path: str) -> dict[str, str]:
+        return {"username": "alice", "password": PASSWORD} if path.startswith("/v1/") else {"email": "visitor@example.com", "password": PASSWORD}
+
+
+@pytest.fixture(scope="module")
+def cast(new_database):
+    database_url = new_database("postgresql")
+    for command, name in (("create-admin", "admin"), ("create-user", "alice")):
+        run_flask(command, "--email", f"{name}@example.com", "--username", name, "--password", PASSWORD, database_url=database_url)
+    with running_server(database_url) as server:
+        cast = Cast(server)
+        cast.tokens["admin"] = cast.log_in("admin")["access_token"]
+        for who, path, body in (("company", "/api/business", company_body), ("user", "/api/user", user_body)):
+            cast.tokens[who] = cast.send(f"{path}/auth/sign-up", body())["token"]
+            cast.send(f"{path}/auth/sign-up", body(email="visitor@example.com"))
+        for name in ("changed", "looked at"):
+            cast.promos[name] = cast.send("/api/business/promo", promo_body(max_count=100_000_000), "company")["id"]
+        yield cast
+    assert_books_add_up(database_url)
+
+
+@API.parametrize()
+def test_every_answer_is_as_described(case, cast):
+    operation = case.operation
+    is_guarded = "security" in operation.definition.raw
+    find_something(case, cast)
+    request = {"base_url": cast.server.url, "session": cast.session, "additional_checks": [every_header_is_described]}
+
+    if is_guarded and 401 not in met[operation.label]:
+        met[operation.label].add(case.call_and_validate(**request).status_code)
+    answer = case.call_and_validate(**request, headers={"Authorization": f"Bearer {cast.token_for(operation.path)}"} if is_guarded else {})
+
+    if answer.request.method == operation.method.upper():
+        met[operation.label].add(answer.status_code)
+
+
+def find_something(case, cast):
+    """Three of four requests are about something that is there, and ask for something that is possible: chance hardly ever finds either."""
+    path = case.operation.path
+    if sum(repr((case.path_parameters, case.query, case.body)).encode()) % 4 == 0:
+        return
+    known = {}
+    if case.path_parameters and not case.meta.is_negative_at(ParameterLocation.PATH):
+        known = cast.known(path)
+        case.path_parameters = {name: known[name] for name in case.path_parameters}
+    if not case.meta.is_negative_at(ParameterLocation.HEADER):
+        # The same one again and again would refuse everything but the first.
+        case.headers.pop("Idempotency-Key", None)
+    if case.meta.generation.mode.is_negative:
+        return
+    if path.endswith(("/login", "/sign-in")):
+        case.body = cast.credentials(path)
+    elif path.endswith("/{coupon_id}/use"):
+        case.body = {"hidden_code": known["hidden_code"]}
+    elif path.startswith("/api/business/promo") and isinstance(case.body, dict):
+        # No dates or ages that cross, no country that does not exist, and the value that goes with the mode.
+        case.body = {name: case.body[name] for name in case.body.keys() - {"active_until", "promo_unique"}} | {"target": {}}
+        case.body |= {"mode": "COMMON", "promo_common": "tea-10"}
+
+
+def every_header_is_described(_, response, case):
+    described = case.operation.responses.find_by_status_code(response.status_code)
+    # Methods that the description does not name are tried too.
+    if described is not None and response.request.method == case.operation.method.upper():
+        assert {name.lower() for name in response.headers} - EVERYWHERE - {name.lower() for name, _ in described.headers.items()} == set()
+
+
+@pytest.mark.parametrize("label", [operation.ok().label for operation in API.get_all_operations()])
+def test_every_success_that_is_described_was_met_and_a_stranger_was_refused(label):
+    if not met:
+        pytest.skip("the requests of the test above were not sent")
+    method, path = label.split()
+    described = DESCRIPTION["paths"][path][method.lower()]["responses"]
+
+    assert {int(status) for status in described if status.startswith("2") or status == "401"} <= met[label]

@@ -1,0 +1,155 @@
+"""Size: lists over many promos, activations and comments look at as many rows as a page needs, whatever else there is, and send few statements."""
+
+import gc
+import json
+from datetime import timedelta
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+
+from benchmarks.seed import seed
+from coupon_management_flask import create_app
+from coupon_management_flask.core import tokens
+from coupon_management_flask.database import Prepared, is_postgresql
+from coupon_management_flask.web.guard import access_token
+
+from ..conftest import settings_for
+from ..support.promos import new_company, new_user, publish
+
+PROMOS = 30_000
+# Redemptions and comments of the promo that everybody activates.
+CROWD = 30_000
+BIG_TABLES = {"promos", "feed_entries", "stocks", "redemptions", "promo_counters", "promo_comments", "promo_likes"}
+# A page has ten items; a user's promos stand under at most 18 keys in two states.
+MOST_ROWS = 10 * 36
+
+_CROWD = """
+INSERT INTO redemptions (id, stock_id, claim_key, units, kind, account_id, amount, created_at)
+SELECT gen_random_uuid(), p.stock_id, 'user:' || u.id || ':' || n, 1, 'promo', u.id, 0, now() - n * interval '1 second'
+FROM generate_series(1, %(crowd)s) n, promos p, (SELECT id, row_number() OVER () AS number FROM accounts WHERE kind = 'user') u
+WHERE p.id = %(promo)s AND u.number = n %% 50 + 1;
+INSERT INTO promo_comments (id, promo_id, account_id, text, created_at)
+SELECT gen_random_uuid(), %(promo)s, %(user)s, 'What a fine promo this is', now() - n * interval '1 second' FROM generate_series(1, %(crowd)s) n;
+INSERT INTO promo_likes SELECT id, %(user)s FROM promos LIMIT %(crowd)s;
+UPDATE promo_counters SET comments = %(crowd)s WHERE promo_id = %(promo)s;
+INSERT INTO promo_country_counts SELECT %(promo)s, 'de', %(crowd)s;
+UPDATE stocks SET claimed = %(crowd)s WHERE id = (SELECT stock_id FROM promos WHERE id = %(promo)s);
+"""
+
+
+@pytest.fixture(scope="module")
+def large(new_database):
+    """An application on a large database, a user's and the company's client calls, and the promo that everybody activates."""
+    url = new_database("postgresql")
+    plain = url.replace("+psycopg2", "")
+    seeded = seed(plain, promos=PROMOS, users=50)
+    with psycopg2.connect(plain) as connection:
+        connection.cursor().execute(_CROWD, {"crowd": CROWD, "promo": str(seeded.hot_promo), "user": str(seeded.users[0])})
+    connection.autocommit = True
+    connection.cursor().execute("VACUUM ANALYZE")
+    app = create_app(settings_for(url))
+    life = timedelta(hours=1)
+    with app.app_context():
+        signed_in = {
+            kind: access_token(tokens.open_only_session(account, issued_by="promo", lifetime=life), life)
+            for kind, account in (("user", seeded.users[0]), ("company", seeded.company))
+        }
+    yield app, connection, signed_in, seeded.hot_promo
+    connection.close()
+
+
+REQUESTS = [
+    ("user", "/api/user/feed"),
+    ("user", "/api/user/feed?category=tea&active=true"),
+    ("user", "/api/user/feed?category=tea&active=false"),
+    ("user", "/api/user/feed?category=nobody-has-this"),
+    ("user", "/api/user/promo/{hot}"),
+    ("user", "/api/user/promo/{hot}/comments"),
+    ("user", "/api/user/promo/history"),
+    ("company", "/api/business/promo"),
+    ("company", "/api/business/promo?sort_by=active_from"),
+    ("company", "/api/business/promo?sort_by=active_until&country=de,us"),
+    ("company", "/api/business/promo/{hot}/stat"),
+]
+
+
+@pytest.mark.parametrize(("who", "path"), REQUESTS)
+def test_a_page_is_found_through_indexes_and_looks_at_no_more_rows_than_it_needs(large, who, path):
+    app, connection, signed_in, hot = large
+    call = {"path": path.format(hot=hot), "headers": {"Authorization": f"Bearer {signed_in[who]}"}}
+    sent = _sent_while(lambda: app.test_client().get(**call))
+
+    looked_at = [scan for statement, parameters in sent for scan in _scans(connection, statement, parameters)]
+
+    assert looked_at
+    assert {scan["Relation Name"] for scan in looked_at if scan["Node Type"] == "Seq Scan"} & BIG_TABLES == set()
+    rows = {scan["Relation Name"]: scan["Actual Rows"] * scan["Actual Loops"] for scan in looked_at if scan["Relation Name"] in BIG_TABLES}
+    # The one that counts a user's own activations grows with those, and with nothing else.
+    assert {table: count for table, count in rows.items() if count > MOST_ROWS and not (path.endswith("history") and table == "redemptions")} == {}
+
+
+def _sent_while(work):
+    sent = []
+
+    def note(_connection, _cursor, statement, parameters, *_):
+        sent.append((statement, parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        assert work().status_code == 200
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    return sent
+
+
+def _scans(connection, statement, parameters):
+    """The nodes of a statement's plan that read a table, as it really ran."""
+    cursor = connection.cursor()
+    if statement.startswith("EXECUTE"):
+        name = statement.split()[1]
+        prepared = next(one for one in gc.get_objects() if isinstance(one, Prepared) and one._name == name)
+        cursor.execute("SELECT 1 FROM pg_prepared_statements WHERE name = %s", [name])
+        if cursor.fetchone() is None:
+            cursor.execute(prepared._prepare, {})
+    cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, parameters)
+    (plan,) = cursor.fetchone()
+    return [node for node in _nodes((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]) if "Relation Name" in node]
+
+
+def _nodes(node):
+    return [node, *(inner for child in node.get("Plans", []) for inner in _nodes(child))]
+
+
+# Of each call: the guard's statement, and its own. (What a transaction costs to begin and commit is not counted.)
+STATEMENTS = [
+    ("company", "GET", "/api/business/promo", 3),
+    ("company", "GET", "/api/business/promo/{promo}", 2),
+    ("company", "GET", "/api/business/promo/{promo}/stat", 3),
+    ("user", "GET", "/api/user/profile", 2),
+    ("user", "GET", "/api/user/feed", 4),
+    ("user", "GET", "/api/user/promo/{promo}", 2),
+    ("user", "GET", "/api/user/promo/history", 4),
+    ("user", "GET", "/api/user/promo/{promo}/comments", 3),
+    ("user", "POST", "/api/user/promo/{promo}/like", 4),
+    ("user", "DELETE", "/api/user/promo/{promo}/like", 4),
+    ("user", "POST", "/api/user/promo/{promo}/activate", 6),
+]
+
+
+@pytest.mark.parametrize(("who", "method", "path", "count"), STATEMENTS)
+def test_a_call_sends_as_many_statements_as_it_needs_however_many_items_it_shows(client, statements, who, method, path, count):
+    company, user = new_company(client), new_user(client)
+    promo, *_ = [publish(company, max_count=100) for _ in range(5)]
+    signed_in = {"company": company, "user": user}[who]
+    call = getattr(signed_in, method.lower())
+    user.post(f"/api/user/promo/{promo}/activate")
+    if method == "DELETE":
+        user.post(f"/api/user/promo/{promo}/like")
+    statements.clear()
+
+    assert call(path.format(promo=promo)).status_code == 200
+
+    # Where one statement can't write to two tables (SQLite), what rides on a claim comes after it.
+    riders = 2 if path.endswith("activate") and not is_postgresql() else 0
+    assert len(statements) == count + riders, statements

@@ -1,0 +1,52 @@
+"""The cast of the user side: a company that publishes, Alice and Bob who look for promos, and days that a test chooses."""
+
+import pytest
+import sqlalchemy as sa
+
+from coupon_management_flask.core import audit
+from coupon_management_flask.database import db
+
+from ...support.promos import new_company, new_user, stop_clock
+
+
+@pytest.fixture
+def app(app):
+    # What it remembers of the feed's day was in a table that has been emptied.
+    app.extensions.pop("feed_day", None)
+    return app
+
+
+@pytest.fixture
+def company(client):
+    return new_company(client)
+
+
+@pytest.fixture
+def alice(client):
+    """A user of 30 from the United States."""
+    return new_user(client, name="Alice", surname="Alpha", email="alice@example.com", other={"age": 30, "country": "us"})
+
+
+@pytest.fixture
+def bob(client):
+    """A user of 50 from France."""
+    return new_user(client, name="Bob", surname="Beta", email="bob@example.com", other={"age": 50, "country": "fr"})
+
+
+@pytest.fixture
+def books(app):
+    """Every row of every table: a refusal changes none of them."""
+    return lambda: {table.name: db.session.execute(sa.select(table).order_by(*table.primary_key)).all() for table in db.metadata.sorted_tables}
+
+
+@pytest.fixture
+def books_that_add_up(app):
+    """Whatever the test does, they do at its end."""
+    yield
+    assert list(audit.discrepancies()) == []
+
+
+@pytest.fixture
+def now_is(monkeypatch):
+    """Stops the clock at a moment of the past: whoever has signed in before stays signed in."""
+    return lambda moment: stop_clock(monkeypatch, moment)

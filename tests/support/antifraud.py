@@ -1,0 +1,196 @@
+"""A stand-in of the antifraud service: real HTTP on a free loopback port. It notes what it is asked and answers what the test tells it."""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, socket
+from typing import Any
+
+from .ports import free_port
+from .waiting import wait_until
+
+
+@dataclass(frozen=True)
+class Question:
+    method: str
+    path: str
+    content_type: str | None
+    body: Any
+
+    @property
+    def email(self) -> str:
+        return str(self.body["user_email"])
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered. A body in pieces is sent as its parts come; one that is `cut` is announced in full and ends in the middle."""
+
+    status: int = 200
+    body: bytes | Iterable[bytes] = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+
+
+# Takes the question and closes the connection.
+NO_ANSWER = Reply(status=0)
+
+
+def verdict(ok: object, cache_until: object = None, status: int = 200) -> Reply:
+    body = {"ok": ok} if cache_until is None else {"ok": ok, "cache_until": cache_until}
+    return Reply(status, json.dumps(body).encode())
+
+
+YES, NO, BROKEN = verdict(True), verdict(False), Reply(status=500)
+
+
+@dataclass
+class Held:
+    """Questions whose answers are held back."""
+
+    questions: list[Question] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def wait_for(self, count: int) -> None:
+        wait_until(lambda: len(self.questions) >= count, f"{count} questions are asked")
+
+
+class AntifraudService:
+    """Says yes until it is told otherwise: `replies_about` a user, else the `next_replies` in turn, else `reply`."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.questions: list[Question] = []
+        self.reply = YES
+        self.replies_about: dict[str, Reply] = {}
+        self._next: deque[Reply] = deque()
+        self._holds: dict[str | None, Held] = {}
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+
+    def forget(self) -> None:
+        """As it was at first: nothing asked, and it says yes."""
+        self.questions.clear()
+        self._next.clear()
+        self.replies_about.clear()
+        self.reply = YES
+        if self._server is None:
+            self.start()
+
+    def next_replies(self, *replies: Reply) -> None:
+        self._next.extend(replies)
+
+    def asked_about(self, email: str) -> int:
+        return sum(question.email == email for question in self.questions)
+
+    @contextmanager
+    def holding(self, email: str | None = None) -> Iterator[Held]:
+        """Until the end of the block, questions (those about that user, if one is named) are taken and not answered.
+
+        What the answer is, is decided then.
+        """
+        held = self._holds[email] = Held()
+        try:
+            yield held
+        finally:
+            del self._holds[email]
+            held.released.set()
+
+    def start(self) -> None:
+        self._server = _Server(self.port, self)
+        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
+
+    def stop(self) -> None:
+        """From now on connections are refused, and those that were open are gone."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server.close_connections()
+            self._server = None
+
+    def take(self, question: Question) -> Reply:
+        """Its reply, as soon as it may be given."""
+        email = question.body.get("user_email") if isinstance(question.body, dict) else None
+        with self._lock:
+            self.questions.append(question)
+            held = self._holds.get(email) or self._holds.get(None)
+            if held is not None:
+                held.questions.append(question)
+        if held is not None:
+            held.released.wait()
+        with self._lock:
+            return self.replies_about.get(email) or (self._next.popleft() if self._next else self.reply)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def __init__(self, port: int, service: AntifraudService) -> None:
+        self.service = service
+        self.open: set[socket] = set()
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def close_connections(self) -> None:
+        for connection in list(self.open):
+            # It may have gone by itself.
+            with suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that gave up waiting is no error of ours."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.open.add(self.connection)
+
+    def finish(self) -> None:
+        self.server.open.discard(self.connection)
+        super().finish()
+
+    def answer(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            body = raw
+        reply = self.server.service.take(Question(self.command, self.path, self.headers.get("Content-Type"), body))
+        if reply == NO_ANSWER:
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        pieces = [reply.body] if isinstance(reply.body, bytes) else reply.body
+        if isinstance(reply.body, bytes):
+            self.send_header("Content-Length", str(len(reply.body) + reply.cut))
+        else:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        for piece in pieces:
+            self.wfile.write(piece)
+        self.close_connection = self.close_connection or reply.cut
+
+    do_GET = do_POST = do_PUT = answer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: the test's output is not its place."""
+
+
+@contextmanager
+def running_antifraud() -> Iterator[AntifraudService]:
+    service = AntifraudService()
+    service.start()
+    try:
+        yield service
+    finally:
+        service.stop()

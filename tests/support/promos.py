@@ -1,0 +1,136 @@
+"""Companies, users and promos of the promo contract, made through HTTP as its clients make them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from coupon_management_flask.core import clock
+from coupon_management_flask.database import db
+from coupon_management_flask.models import (
+    CompanyPromoCount,
+    FeedCount,
+    FeedEntry,
+    Promo,
+    PromoComment,
+    PromoCounter,
+    PromoCountryCount,
+    PromoLike,
+    PromoValue,
+)
+
+from .books import Books, read_books
+
+PASSWORD = "Correct@horse1"
+_numbers = count(1)
+
+
+@dataclass
+class Caller:
+    """A company or a user that is signed in and speaks HTTP. `id` is a company's; users are never told theirs."""
+
+    client: FlaskClient
+    token: str
+    email: str
+    password: str
+    id: str = ""
+
+    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return self.client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> TestResponse:
+        return self.request("PUT", path, **options)
+
+    def patch(self, path: str, **options: Any) -> TestResponse:
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        return self.request("DELETE", path, **options)
+
+
+def company_body(**overrides: Any) -> dict[str, Any]:
+    return {"name": "Corner Shop", "email": f"shop-{next(_numbers)}@example.com", "password": PASSWORD, **overrides}
+
+
+def user_body(**overrides: Any) -> dict[str, Any]:
+    body = {"name": "Alice", "surname": "Example", "email": f"user-{next(_numbers)}@example.com", "password": PASSWORD, "other": {"age": 30, "country": "de"}}
+    return {**body, **overrides}
+
+
+def new_company(client: FlaskClient, **overrides: Any) -> Caller:
+    return _sign_up(client, "/api/business/auth/sign-up", company_body(**overrides))
+
+
+def new_user(client: FlaskClient, **overrides: Any) -> Caller:
+    return _sign_up(client, "/api/user/auth/sign-up", user_body(**overrides))
+
+
+def _sign_up(client: FlaskClient, path: str, body: dict[str, Any]) -> Caller:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return Caller(client, answer.json["token"], body["email"], body["password"], answer.json.get("company_id", ""))
+
+
+def promo_body(**overrides: Any) -> dict[str, Any]:
+    """A promo for everybody, without end. With mode="UNIQUE" it gets the values and max_count of one, unless they are given."""
+    body: dict[str, Any] = {"description": "Ten per cent off all tea", "target": {}, "mode": "COMMON"}
+    if overrides.get("mode") == "UNIQUE":
+        body |= {"max_count": 1, "promo_unique": ["first", "second", "third"]}
+    else:
+        body |= {"max_count": 10, "promo_common": "tea-10"}
+    return body | overrides
+
+
+def publish(company: Caller, **overrides: Any) -> str:
+    """The new promo's id."""
+    answer = company.post("/api/business/promo", json=promo_body(**overrides))
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    return str(answer.json["id"])
+
+
+def activate(user: Caller, promo_id: str) -> str:
+    """The value that the user got."""
+    answer = user.post(f"/api/user/promo/{promo_id}/activate")
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return str(answer.json["promo"])
+
+
+def stop_clock(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """From now on it is that moment (`2025-03-01T23:59:59Z`). Tokens are checked against the real time too, so it must be a past one."""
+    stopped = datetime.fromisoformat(moment).astimezone(UTC)
+    monkeypatch.setattr(clock, "now", lambda: stopped)
+
+
+def read_promo_books() -> Books:
+    """All rows of promos beside those of the books: what a refusal by this contract must leave as it was."""
+    models = (Promo, PromoValue, PromoCounter, PromoLike, PromoComment, PromoCountryCount, CompanyPromoCount, FeedEntry, FeedCount)
+    return read_books() | {
+        model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))] for model in models
+    }
+
+
+def assert_refused(answer: TestResponse, status: int, error_code: str, *, about: str | None = None, given: object = "") -> None:
+    """It is this refusal, in this contract's body; with `about` its message names that field (`target.age_from`). `given` is shown where it is not."""
+    assert answer.status_code == status, f"{given!r}: {answer.get_data(as_text=True)}"
+    message = answer.json["message"]
+    assert answer.json == {"status": "error", "message": message, "error_code": error_code}
+    assert message
+    assert isinstance(message, str)
+    if about is not None:
+        assert message.startswith(f"{about}: "), f"{given!r}: {message}"
+
+
+def assert_invalid(answer: TestResponse, about: str | None = None, given: object = "") -> None:
+    assert_refused(answer, 400, "validation_error", about=about, given=given)
