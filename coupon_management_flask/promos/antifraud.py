@@ -295,16 +295,18 @@ def _open_question(account_id: UUID) -> tuple[UUID, bool]:
 
 
 def _wait_for(question_id: UUID) -> str:
-    """The answer to a question that another process asks."""
+    """The answer to a question that another process asks; FAILED where that has died, which shows when its lease lapses."""
     pause = threading.Event()
-    deadline = clock.now() + LEASE
-    while clock.now() < deadline:
-        answer = db.session.scalar(sa.select(_questions.c.answer).where(_questions.c.id == question_id))
-        if answer is not None:
-            return str(answer)
+    while True:
+        found = db.session.execute(sa.select(_questions.c.answer, _questions.c.leased_until).where(_questions.c.id == question_id)).one_or_none()
+        if found is None:
+            return FAILED
+        if found.answer is not None:
+            return str(found.answer)
+        if found.leased_until <= clock.now():
+            return FAILED
         before_waiting()
         pause.wait(PAUSE_SECONDS)
-    return FAILED
 
 
 def _close(question_id: UUID, verdict: str) -> None:
