@@ -9,19 +9,46 @@ import sqlalchemy as sa
 from flask import Flask
 from psycopg2.extensions import cursor as Cursor
 
+from coupon_management_flask.database import db
+
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-def record(app: Flask, requests: Iterable[str], folder: Path) -> list[Path]:
-    """A pgbench script for each request (a line of load.lua's file). Ids that a statement makes are made anew whenever it is sent."""
+def record(app: Flask, requests: Iterable[str], folder: Path) -> list[str]:
+    """pgbench's options: a script for each request (a line of load.lua's file). Ids that a statement makes are made anew whenever it is sent."""
+    with app.app_context():
+        # New connections prepare anew, and we hear it.
+        for engine in db.engines.values():
+            engine.dispose()
     client = app.test_client()
-    scripts = []
+    options: list[str] = []
+    prepared: dict[str, str] = {}
     for number, line in enumerate(requests):
         method, path, token, *body = line.split(" ", 3)
         sent = _sent_while(lambda: client.open(path, method=method, data="".join(body), headers=_headers(token)))  # noqa: B023
-        scripts.append(folder / f"request-{number}.sql")
-        scripts[-1].write_text("".join(f"{_repeatable(statement)};\n" for statement in sent), encoding="utf-8")
-    return scripts
+        prepared |= {statement.split()[1]: statement for statement in sent if statement.startswith("PREPARE")}
+        used = {statement.split()[1] for statement in sent if statement.startswith("EXECUTE")}
+        lines = [_once_a_client(name, prepared[name]) for name in sorted(used)]
+        lines += [f"{_repeatable(statement)};\n" for statement in sent if not statement.startswith("PREPARE")]
+        script = folder / f"request-{number}.sql"
+        script.write_text("".join(lines), encoding="utf-8")
+        options += ["-f", str(script)]
+    for name in prepared:
+        options += ["-D", f"{_new(name)}=1"]
+    return options
+
+
+def _once_a_client(name: str, prepare: str) -> str:
+    """Prepares it where pgbench's client has not: its variables last as long as its connection."""
+    return f"\\if :{_new(name)}\n{_one_line(prepare)};\n\\set {_new(name)} 0\n\\endif\n"
+
+
+def _new(name: str) -> str:
+    return f"new_{name}"
+
+
+def _one_line(statement: str) -> str:
+    return statement.replace("\n", " ")
 
 
 def _headers(token: str) -> dict[str, str]:
@@ -31,8 +58,9 @@ def _headers(token: str) -> dict[str, str]:
 def _sent_while(work: Any) -> list[str]:
     sent: list[str] = []
 
-    def note(connection: sa.Connection, cursor: Cursor, statement: str, parameters: Any, *_: Any) -> None:
-        autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    def note(connection: sa.Connection | None, cursor: Cursor, statement: str, parameters: Any, *_: Any) -> None:
+        # A prepared statement that goes straight to the driver has no connection of SQLAlchemy's, and is alone.
+        autocommit = connection is None or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
         if not autocommit and (not sent or not sent[-1].startswith("BEGIN")) and "BEGIN" not in sent:
             sent.append("BEGIN")
         sent.append(cursor.mogrify(statement, parameters).decode())
@@ -53,7 +81,7 @@ def _sent_while(work: Any) -> list[str]:
 
 
 def _repeatable(statement: str) -> str:
-    statement = statement.replace("\n", " ")
+    statement = _one_line(statement)
     # A claim's key ends with the new redemption's id.
     made = re.search(rf"'(user:{_UUID}):({_UUID})'", statement)
     if made is None:

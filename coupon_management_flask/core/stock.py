@@ -13,8 +13,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..database import Prepared, broken_constraint, db, is_postgresql
+from ..database import broken_constraint, db, is_postgresql
 from ..models import Redemption, Stock, new_id
+from ..prepared import Prepared
 from . import clock, errors
 
 _stocks: Any = Stock.__table__

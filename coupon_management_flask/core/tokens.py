@@ -7,8 +7,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..database import AnyRow, Moment, Prepared, db, transaction
+from ..database import AnyRow, Moment, db, transaction
 from ..models import Account, LoginSession, new_id
+from ..prepared import Prepared
 from . import clock
 
 _sessions: Any = LoginSession.__table__

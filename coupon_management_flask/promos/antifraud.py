@@ -20,8 +20,9 @@ import structlog
 import urllib3
 
 from ..core import clock, errors
-from ..database import SERVER_THREADS, Moment, Prepared, before_waiting, db, rows_changed, transaction, upsert
+from ..database import SERVER_THREADS, Moment, before_waiting, db, rows_changed, transaction, upsert
 from ..models import Account, AntifraudQuestion, AntifraudVerdict, Redemption, new_id
+from ..prepared import Prepared
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..database import AnySelect, Prepared
+from ..database import AnySelect
+from ..prepared import Prepared
 
 
 def merged(name: str, keys: Any, items: AnySelect, *, on: Callable[[Any], Any], order: Callable[[Any], list[Any]], on_postgresql: bool) -> Prepared:

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
-from ..database import AnyRow, Prepared, db, is_postgresql, one_of, retried, rows_changed, transaction, upsert
+from ..database import AnyRow, db, is_postgresql, one_of, retried, rows_changed, transaction, upsert
 from ..models import Account, Promo, PromoComment, PromoCounter, PromoCountryCount, PromoLike, PromoValue, Redemption, Stock, new_id
+from ..prepared import Prepared
 from . import feed, targeting
 from .antifraud import Antifraud
 from .errors import AntifraudRefused, CommentNotFound, NotYourComment, PromoInactive, PromoNotFound, PromoNotTargeted

@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from coupon_management_flask import create_app, database
 from coupon_management_flask.core import stock
 from coupon_management_flask.database import (
-    Prepared,
     before_waiting,
     broken_constraint,
     db,
@@ -27,6 +26,7 @@ from coupon_management_flask.database import (
     transaction,
 )
 from coupon_management_flask.models import Lease, Stock, new_id
+from coupon_management_flask.prepared import Prepared
 
 from ..conftest import settings_for
 from ..support import people

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from benchmarks.seed import seed
 from coupon_management_flask import create_app
 from coupon_management_flask.core import tokens
-from coupon_management_flask.database import Prepared, is_postgresql
+from coupon_management_flask.database import is_postgresql
+from coupon_management_flask.prepared import Prepared
 from coupon_management_flask.web.guard import access_token
 
 from ..conftest import settings_for
