@@ -145,6 +145,11 @@ def in_transaction() -> bool:
     return _open.get() is not None
 
 
+def commits_alone() -> bool:
+    """Whether a statement that is sent now would be a transaction by itself: none is open, and no commit is held back for a request's answer."""
+    return _open.get() is None and _held.get() is None
+
+
 def before_waiting() -> None:
     """To be called before another service is: nothing of the database may be held meanwhile. Refuses inside a transaction."""
     if _open.get() is not None:
@@ -270,8 +275,8 @@ def is_postgresql() -> bool:
 def init_app(app: Flask, url: str) -> None:
     options = _engine_options(url)
     is_sqlite = url.startswith("sqlite")
-    # SQLite's connections are in autocommit by themselves once the driver's own BEGIN is off.
-    reading = options if is_sqlite else {**options, "isolation_level": "AUTOCOMMIT"}
+    # SQLite's connections are in autocommit by themselves once the driver's own BEGIN is off. Where each statement is alone, nothing is left to roll back.
+    reading = options if is_sqlite else {**options, "isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     app.config["SQLALCHEMY_BINDS"] = {READING: {"url": url, **reading}}
@@ -288,8 +293,9 @@ def init_app(app: Flask, url: str) -> None:
 
 
 def _engine_options(url: str) -> dict[str, Any]:
+    # Last in, first out: the connection that was used last is the one whose process has everything at hand.
     # An error's text goes to the log, and a statement's parameters may be codes.
-    options: dict[str, Any] = {"pool_size": 10, "max_overflow": 6, "pool_timeout": 5, "hide_parameters": True}
+    options: dict[str, Any] = {"pool_size": 10, "max_overflow": 6, "pool_timeout": 5, "pool_use_lifo": True, "hide_parameters": True}
     if url.startswith("postgresql"):
         # Whoever died in the middle of a transaction must not hold its locks for long.
         limits = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"

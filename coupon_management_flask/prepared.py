@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from .database import OUTSIDE, READING, db, in_transaction, is_postgresql
+from .database import OUTSIDE, READING, commits_alone, db, in_transaction, is_postgresql
 
 
 class Rows(list[Any]):
@@ -36,15 +36,20 @@ class Prepared:
 
     _dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
-    def __init__(self, name: str, statement: Any, *, writes: bool = False) -> None:
+    def __init__(self, name: str, statement: Any, *, writes: bool = False, after: "Prepared | None" = None) -> None:
+        """`after` is sent with it and runs first, in the same round trip: what it locks, this one sees as whoever held it has left it."""
+        self._after = after
         self._statement = statement
-        self._name = name
         self._writes = writes
         compiled = statement.compile(dialect=self._dialect)
         # Every parameter is written with its type: nothing is left for PostgreSQL to guess.
-        self._prepare = f"PREPARE {name} AS {compiled}".replace("%", "%%")
+        self._prepares = {name: f"PREPARE {name} AS {compiled}".replace("%", "%%")}
         self._constants = {key: bind.value for key, bind in compiled.binds.items() if not bind.required}
         self._execute = f"EXECUTE {name} ({', '.join(f'%({position})s' for position in compiled.positiontup)})"
+        if after is not None:
+            self._constants = after._constants | self._constants
+            self._execute = f"{after._execute}; {self._execute}"
+            self._prepares = after._prepares | self._prepares
         self._row: Any = namedtuple("_row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
 
     def execute(self, parameters: dict[str, Any]) -> Rows:
@@ -52,16 +57,30 @@ class Prepared:
         if self._writes and not in_transaction():
             raise RuntimeError(OUTSIDE)
         if not is_postgresql():
+            if self._after is not None:
+                self._after.execute(parameters)
             return self._rows(db.session.execute(self._statement, parameters))
         values = {**self._constants, **parameters}
         if db.session.registry.has():
             # It may hold a connection, and nobody holds two: of requests that each wait for a second one, none gets it.
             connection = db.session.connection()
-            if self._name not in connection.info:
-                connection.exec_driver_sql(self._prepare, {})
-                connection.info[self._name] = True
+            for name, prepare in self._prepares.items():
+                if name not in connection.info:
+                    connection.exec_driver_sql(prepare, {})
+                    connection.info[name] = True
             return self._rows(connection.exec_driver_sql(self._execute, values))
         return self._run_alone(values)
+
+    def commit(self, parameters: dict[str, Any]) -> Rows:
+        """Its rows, as a transaction of its own: committed when this returns. On PostgreSQL alone, and where `commits_alone()`.
+
+        A connection that is lost meanwhile is not tried again: nobody knows whether it was committed.
+        """
+        if not commits_alone():
+            raise RuntimeError("there is a transaction already")
+        if db.session.registry.has():
+            db.session.commit()
+        return self._run_once({**self._constants, **parameters})
 
     def _rows(self, found: Iterable[Any]) -> Rows:
         return Rows(self._row(*row) for row in found)
@@ -82,9 +101,10 @@ class Prepared:
         try:
             connection = engine.raw_connection()
             cursor = connection.cursor()
-            if self._name not in connection.info:
-                self._send(engine, cursor, self._prepare, {})
-                connection.info[self._name] = True
+            for name, prepare in self._prepares.items():
+                if name not in connection.info:
+                    self._send(engine, cursor, prepare, {})
+                    connection.info[name] = True
             self._send(engine, cursor, self._execute, values)
             return self._rows(cursor.fetchall())
         except psycopg2.Error as error:

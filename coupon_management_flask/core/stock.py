@@ -13,9 +13,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..database import broken_constraint, db, is_postgresql
+from ..database import broken_constraint, commits_alone, db, is_postgresql, transaction
 from ..models import Redemption, Stock, new_id
-from ..prepared import Prepared
+from ..prepared import Prepared, Rows
 from . import clock, errors
 
 _stocks: Any = Stock.__table__
@@ -67,21 +67,29 @@ def given(name: str, type_: Any) -> sa.BindParameter[Any]:
     return sa.bindparam(f"given_{name}", type_=type_)
 
 
+def leaves_some() -> sa.ColumnElement[bool]:
+    """A condition for claims: it is not the last unit."""
+    return sa.or_(_stocks.c.capacity.is_(None), _stocks.c.claimed + given("units", sa.BigInteger) < _stocks.c.capacity)
+
+
 class Claiming:
     """How the offers of one kind are claimed. Its statements are built once, for building them costs more than running them.
 
-    `only_if` is a condition on the offer that the claiming statement itself judges; riders are further statements of the same round trip.
-    Both may hold parameters (`given`), which every claim then gives by name.
+    `only_if` are conditions that the claiming statement itself judges; riders are further statements of the same round trip. `after` locks
+    what the conditions look at beyond the stock. All may hold parameters (`given`), which every claim then gives by name.
     """
 
     _WRITTEN = ("id", "stock_id", "claim_key", "units", "kind", "account_id", "code", "amount", "currency", "created_at")
 
-    def __init__(self, kind: str, name: str, *, only_if: sa.ColumnElement[bool] | None = None, riders: Sequence[Rider] = ()) -> None:
+    def __init__(
+        self, kind: str, name: str, *, only_if: Sequence[sa.ColumnElement[bool]] = (), riders: Sequence[Rider] = (), after: Prepared | None = None
+    ) -> None:
         """`kind` is the redemptions'; `name` tells the statement from all others."""
         self.kind = kind
         self._name = f"claim_{name}"
-        self._only_if = () if only_if is None else (only_if,)
+        self._only_if = only_if
         self._riders = riders
+        self._after = after
         self._statements: dict[bool, Any] = {}
 
     def claim(
@@ -97,10 +105,10 @@ class Claiming:
         redemption_id: UUID | None = None,
         **parameters: Any,
     ) -> Claimed:
-        """Takes `units` of a stock and writes the redemption that proves it.
+        """Takes `units` of a stock and writes the redemption that proves it: in the open transaction, or where none is open as one by itself.
 
         Raises Exhausted where too little is left or `only_if` does not hold, AlreadyClaimed where `claim_key` was used on this stock before.
-        The transaction must then be rolled back.
+        An open transaction must then be rolled back.
         """
         now = clock.now()
         redemption_id = redemption_id or new_id()
@@ -119,7 +127,12 @@ class Claiming:
         }
         given_values = {f"given_{name}": value for name, value in values.items()}
         try:
-            row = self._claim_in_one(given_values) if is_postgresql() else self._claim_in_several(given_values)
+            if is_postgresql() and commits_alone():
+                # One round trip, begun and committed by PostgreSQL itself: the hot row is never locked while Python has anything to do.
+                row = self._as_dict(self._statement_in_one().commit(given_values))
+            else:
+                with transaction():
+                    row = self._as_dict(self._statement_in_one().execute(given_values)) if is_postgresql() else self._claim_in_several(given_values)
         except IntegrityError as error:
             if "claim_key" in broken_constraint(error):
                 raise errors.AlreadyClaimed from error
@@ -128,7 +141,12 @@ class Claiming:
             raise errors.Exhausted
         return Claimed(redemption_id, now, row.pop("claimed"), row.pop("capacity"), row)
 
-    def _claim_in_one(self, values: dict[str, Any]) -> dict[str, Any] | None:
+    @staticmethod
+    def _as_dict(rows: Rows) -> dict[str, Any] | None:
+        row = rows.one_or_none()
+        return None if row is None else row._asdict()
+
+    def _statement_in_one(self) -> Prepared:
         if True not in self._statements:
             taken = self._take().cte("taken")
             written = self._write(taken).returning(_redemptions.c.id).cte("written")
@@ -137,9 +155,8 @@ class Claiming:
                 ridden = rider(taken).cte(f"rider_{number}")
                 returns = list(ridden.c)
                 statement = statement.add_columns(*returns).outerjoin(ridden, sa.true()) if returns else statement.add_cte(ridden)
-            self._statements[True] = Prepared(self._name, statement, writes=True)
-        row = self._statements[True].execute(values).one_or_none()
-        return None if row is None else row._asdict()
+            self._statements[True] = Prepared(self._name, statement, writes=True, after=self._after)
+        return self._statements[True]  # type: ignore[no-any-return]
 
     def _claim_in_several(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """The same where no statement writes to two tables (SQLite): nobody else writes meanwhile."""

@@ -100,7 +100,7 @@ def _revoke_where(*conditions: sa.ColumnElement[bool]) -> None:
 
 _STANDING = Prepared(
     "standing",
-    sa.select(_accounts.c.id, _accounts.c.kind, _accounts.c.username, _accounts.c.name, _accounts.c.role, _sessions.c.refresh_id)
+    sa.select(*(_accounts.c[name] for name in ("id", "kind", "username", "email", "name", "role", "age", "country")), _sessions.c.refresh_id)
     .select_from(_sessions.join(_accounts, _sessions.c.account_id == _accounts.c.id))
     .where(
         _sessions.c.id == sa.bindparam("session_id", type_=sa.Uuid),
@@ -113,7 +113,7 @@ _STANDING = Prepared(
 
 
 def standing(session_id: UUID, account_id: UUID) -> AnyRow | None:
-    """The account (id, kind, username, name, role) and its session's live refresh_id, if both still stand.
+    """The account (id, kind, username, email, name, role, age, country) and its session's live refresh_id, if both still stand.
 
     The one SELECT that every request with a token costs.
     """

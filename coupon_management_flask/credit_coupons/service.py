@@ -24,13 +24,15 @@ _coupons: Any = CreditCoupon.__table__
 _CLAIMING = stock.Claiming(
     KIND,
     "credit_coupon",
-    only_if=sa.exists().where(
-        CreditCoupon.id == stock.given("coupon_id", sa.Uuid),
-        CreditCoupon.is_active,
-        CreditCoupon.expiration_date > stock.given("now", Moment),
-        # Somebody may have changed the price since it was read: nobody pays what is no longer asked.
-        CreditCoupon.value == stock.given("price", sa.BigInteger),
-    ),
+    only_if=[
+        sa.exists().where(
+            CreditCoupon.id == stock.given("coupon_id", sa.Uuid),
+            CreditCoupon.is_active,
+            CreditCoupon.expiration_date > stock.given("now", Moment),
+            # Somebody may have changed the price since it was read: nobody pays what is no longer asked.
+            CreditCoupon.value == stock.given("price", sa.BigInteger),
+        )
+    ],
 )
 
 _PUBLIC_COLUMNS = (

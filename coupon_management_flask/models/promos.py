@@ -132,7 +132,10 @@ class FeedEntry(Model):
     country_key: Mapped[str]
     is_active: Mapped[bool]
 
-    __table_args__ = (sa.Index("ix_feed_entries_search", "category_key", "country_key", "age_node", "is_active", "promo_id"),)
+    __table_args__ = (
+        sa.Index("ix_feed_entries_search", "category_key", "country_key", "age_node", "is_active", "promo_id"),
+        sa.Index("ix_feed_entries_any_state", "category_key", "country_key", "age_node", "promo_id"),
+    )
 
 
 class FeedCount(Model):

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import structlog
 import urllib3
 
-from ..core import clock, errors
+from ..core import clock, errors, stock
 from ..database import SERVER_THREADS, Moment, before_waiting, db, rows_changed, transaction, upsert
 from ..models import Account, AntifraudQuestion, AntifraudVerdict, Redemption, new_id
 from ..prepared import Prepared
@@ -53,18 +53,22 @@ _VERDICT = Prepared(
 )
 
 
-_RECENT = Prepared(
-    "recent_activations",
-    sa.select(sa.func.count().label("count")).select_from(
-        sa.select(_redemptions.c.id)
-        .where(
-            _redemptions.c.account_id == sa.bindparam("account_id", type_=sa.Uuid),
-            _redemptions.c.kind == "promo",
-            _redemptions.c.created_at > sa.bindparam("since", type_=Moment),
-        )
-        .limit(sa.bindparam("most", type_=sa.BigInteger))
-        .subquery()
-    ),
+_recent = sa.select(sa.func.count().label("count")).select_from(
+    sa.select(_redemptions.c.id)
+    .where(
+        _redemptions.c.account_id == stock.given("account_id", sa.Uuid),
+        _redemptions.c.kind == "promo",
+        _redemptions.c.created_at > stock.given("since", Moment),
+    )
+    .limit(stock.given("most", sa.BigInteger))
+    .subquery()
+)
+_RECENT = Prepared("recent_activations", _recent)
+
+# The built-in check as a claim makes it. The account is locked before, so that of a user's parallel activations each counts those before it.
+NOT_TOO_MANY: sa.ColumnElement[bool] = _recent.scalar_subquery() < stock.given("most", sa.BigInteger)
+ONE_AT_A_TIME = Prepared(
+    "lock_account", sa.select(Account.__table__.c.id).where(Account.__table__.c.id == stock.given("account_id", sa.Uuid)).with_for_update(key_share=True)
 )
 
 
@@ -209,7 +213,7 @@ class Antifraud:
         No transaction may be open: it can take seconds.
         """
         if self._service is None:
-            # The built-in check is made by `admits`, with the claim.
+            # The built-in check is made with the claim.
             return True
         remembered = self._memory.recall(account_id)
         if remembered is not None:
@@ -222,16 +226,20 @@ class Antifraud:
         finally:
             self._places.release()
 
-    def admits(self, account_id: UUID) -> bool:
-        """The built-in check, in the transaction of the claim: whether the user has activated fewer promos in the last minute than are allowed.
+    @property
+    def is_built_in(self) -> bool:
+        return self._service is None
 
-        The account is locked first, so that of a user's parallel activations each counts those before it.
-        """
-        if self._service is not None:
+    def limit(self) -> dict[str, Any]:
+        """The built-in check's parameters, for a claim under `NOT_TOO_MANY`."""
+        return {"since": clock.now() - timedelta(minutes=1), "most": self._max_per_minute}
+
+    def admits(self, account_id: UUID) -> bool:
+        """The built-in check at this moment: whether the user has activated fewer promos in the last minute than are allowed."""
+        if not self.is_built_in:
             return True
-        db.session.execute(sa.select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
-        since = clock.now() - timedelta(minutes=1)
-        return bool(_RECENT.execute({"account_id": account_id, "since": since, "most": self._max_per_minute}).one().count < self._max_per_minute)
+        limit = {f"given_{name}": value for name, value in self.limit().items()}
+        return bool(_RECENT.execute({"given_account_id": account_id, **limit}).one().count < self._max_per_minute)
 
     def _ask_or_wait(self, account_id: UUID, ask: Callable[[Service], Answer]) -> str:
         with self._lock:

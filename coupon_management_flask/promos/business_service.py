@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ..core import clock, errors, stock
 from ..database import AnyRow, db, is_postgresql, one_of, rows_changed, transaction, upsert
 from ..models import Account, CompanyPromoCount, Promo, PromoCounter, PromoCountryCount, PromoValue, Stock, new_id
+from ..prepared import Prepared
 from . import feed, paging, targeting
 from .errors import MaxCountTooLow, NotYourPromo, PromoNotFound
 
@@ -158,8 +159,18 @@ _SELECT = (
 )
 
 
-def _own(company_id: UUID, promo_id: UUID) -> AnyRow:
-    promo = db.session.execute(_SELECT.where(_promos.c.id == promo_id)).one_or_none()
+_SELECT_ONE = Prepared("company_promo", _SELECT.where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid)))
+_SELECT_SOME = {
+    on_postgresql: Prepared(
+        "company_promos" if on_postgresql else "company_promos_elsewhere",
+        _SELECT.where(one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)),
+    )
+    for on_postgresql in (False, True)
+}
+
+
+def _own(company_id: UUID, promo_id: UUID) -> Any:
+    promo = _SELECT_ONE.execute({"promo_id": promo_id}).one_or_none()
     if promo is None:
         raise PromoNotFound
     if promo.company_id != company_id:
@@ -172,7 +183,7 @@ def read(company_id: UUID, promo_id: UUID, *, timezone: ZoneInfo) -> dict[str, A
     return _shown([_own(company_id, promo_id)], feed.today(timezone))[0]
 
 
-def _shown(promos: list[AnyRow], today: date) -> list[dict[str, Any]]:
+def _shown(promos: list[Any], today: date) -> list[dict[str, Any]]:
     """Promos as a company sees them: with all values that it supplied, in its order."""
     unique = [promo.id for promo in promos if promo.mode == UNIQUE]
     values: dict[UUID, list[str]] = {promo_id: [] for promo_id in unique}
@@ -180,7 +191,7 @@ def _shown(promos: list[AnyRow], today: date) -> list[dict[str, Any]]:
         found = sa.select(_values.c.promo_id, _values.c.value).where(_values.c.promo_id.in_(unique)).order_by(_values.c.promo_id, _values.c.position)
         for row in db.session.execute(found):
             values[row.promo_id].append(row.value)
-    return [{**promo._mapping, "active": targeting.is_active(promo, today), "promo_unique": values.get(promo.id)} for promo in promos]
+    return [{**promo._asdict(), "active": targeting.is_active(promo, today), "promo_unique": values.get(promo.id)} for promo in promos]
 
 
 def _order(columns: Any, sort_by: str | None) -> list[Any]:
@@ -198,14 +209,16 @@ def _page(sort_by: str | None, by_country: bool, on_postgresql: bool) -> Any:
     countries = sa.select(_counts.c.country_key, _counts.c.promos).where(_counts.c.company_id == company_id, _counts.c.promos > 0)
     if by_country:
         countries = countries.where(one_of(_counts.c.country_key, "countries", sa.Text, on_postgresql=on_postgresql))
-    return paging.merged(
-        f"company_{sort_by}_{by_country}".lower(),
-        countries.cte("keys"),
-        sa.select(_promos.c.id, _promos.c.active_from, _promos.c.active_until).where(_promos.c.company_id == company_id),
-        on=lambda keys: _promos.c.country_key == keys.c.country_key,
-        order=lambda columns: _order(columns, sort_by),
-        on_postgresql=on_postgresql,
-    )
+    keys = countries.cte("keys")
+    items = sa.select(_promos.c.id, _promos.c.active_from, _promos.c.active_until).where(_promos.c.company_id == company_id)
+    is_under = _promos.c.country_key == keys.c.country_key
+
+    def order(columns: Any) -> list[Any]:
+        return _order(columns, sort_by)
+
+    page = paging.under_each(keys, items, on=lambda _: is_under, order=order) if on_postgresql else items.where(is_under)
+    name = f"company_{sort_by}_{by_country}" if on_postgresql else f"company_{sort_by}_{by_country}_elsewhere"
+    return paging.page_of(name.lower(), keys, page, order=order)
 
 
 _PAGES = {
@@ -222,7 +235,7 @@ def list_own(company_id: UUID, *, sort_by: str | None, countries: list[str], lim
     if countries:
         parameters["countries"] = [feed.ANY_COUNTRY, *(country.casefold() for country in countries)]
     ids, total = paging.run(_PAGES[sort_by, bool(countries), is_postgresql()], parameters)
-    by_id = {promo.id: promo for promo in db.session.execute(_SELECT.where(_promos.c.id.in_(ids)))} if ids else {}
+    by_id = {promo.id: promo for promo in _SELECT_SOME[is_postgresql()].execute({"promo_ids": ids})} if ids else {}
     return _shown([by_id[promo_id] for promo_id in ids if promo_id in by_id], feed.today(timezone)), total
 
 

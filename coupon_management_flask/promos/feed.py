@@ -10,6 +10,7 @@ made up for by whoever first looks at the feed of a new day.
 
 from collections.abc import Iterable
 from datetime import date
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from ..core import clock
-from ..database import db, is_postgresql, one_of, transaction, upsert
+from ..database import db, is_postgresql, transaction, upsert
 from ..models import FeedCount, FeedDay, FeedEntry, Promo, Stock
 from . import paging
 
@@ -173,28 +174,38 @@ def _turn(day: date, timezone: str) -> None:
     db.session.execute(sa.update(_days).where(_days.c.id == 1).values(day=day, timezone=timezone))
 
 
-def _keys(active: bool | None, on_postgresql: bool) -> Any:
+# The keys of a user by parameters of their own, not by an array of any length: a branch of a statement can then stand for each.
+_CATEGORY = sa.bindparam("category", type_=sa.Text)
+_COUNTRIES = [sa.bindparam(f"country_{number}", type_=sa.Text) for number in range(2)]
+_NODES = [sa.bindparam(f"node_{number}", type_=sa.SmallInteger) for number in range(9)]
+
+
+def _keys(active: bool | None) -> Any:
     """The counted keys under which a user's promos stand."""
-    conditions = [
-        _counts.c.category_key == sa.bindparam("category", type_=sa.Text),
-        one_of(_counts.c.country_key, "countries", sa.Text, on_postgresql=on_postgresql),
-        one_of(_counts.c.age_node, "nodes", sa.SmallInteger, on_postgresql=on_postgresql),
-        _counts.c.promos > 0,
-    ]
-    if active is not None:
-        conditions.append(_counts.c.is_active == active)
-    return sa.select(_counts).where(*conditions).cte("keys")
+    state = [] if active is None else [_counts.c.is_active == active]
+    mine = [_counts.c.category_key == _CATEGORY, _counts.c.country_key.in_(_COUNTRIES), _counts.c.age_node.in_(_NODES)]
+    return sa.select(_counts).where(*mine, *state, _counts.c.promos > 0).cte("keys")
 
 
 def _page(active: bool | None, on_postgresql: bool) -> Any:
-    return paging.merged(
-        f"feed_{active}".lower(),
-        _keys(active, on_postgresql),
-        sa.select(_entries.c.promo_id.label("id")),
-        on=lambda keys: sa.and_(*(_entries.c[name] == keys.c[name] for name in ("category_key", "country_key", "age_node", "is_active"))),
-        order=lambda columns: [columns.id.desc()],
-        on_postgresql=on_postgresql,
-    )
+    keys = _keys(active)
+    items = sa.select(_entries.c.promo_id.label("id"))
+    if on_postgresql:
+        state = [] if active is None else [_entries.c.is_active == active]
+        branches = [
+            items.where(_entries.c.category_key == _CATEGORY, _entries.c.country_key == country, _entries.c.age_node == node, *state)
+            for country in _COUNTRIES
+            for node in _NODES
+        ]
+        page = paging.in_turn(branches, _newest_first)
+    else:
+        page = items.where(*(_entries.c[name] == keys.c[name] for name in ("category_key", "country_key", "age_node", "is_active")))
+    name = f"feed_{active}" if on_postgresql else f"feed_{active}_elsewhere"
+    return paging.page_of(name.lower(), keys, page, order=_newest_first)
+
+
+def _newest_first(columns: Any) -> list[Any]:
+    return [columns.id.desc()]
 
 
 _PAGES = {(active, on_postgresql): _page(active, on_postgresql) for active in (None, True, False) for on_postgresql in (False, True)}
@@ -204,8 +215,10 @@ def find(*, age: int | None, country: str | None, category: str | None, active: 
     """A page of the promos that fit somebody of that age and country, newest first, and how many there are in all."""
     parameters = {
         "category": ANY_CATEGORY if category is None else category_key(category),
-        "countries": [ANY_COUNTRY] if country is None else [ANY_COUNTRY, country.casefold()],
-        "nodes": nodes_of_age(age),
+        # NULL, where the user has no country or no age, finds nothing.
+        "country_0": ANY_COUNTRY,
+        "country_1": None if country is None else country.casefold(),
+        **dict(zip_longest((node.key for node in _NODES), nodes_of_age(age))),
         "limit": limit,
         "offset": offset,
     }

@@ -66,7 +66,7 @@ def change_profile(body: dict[str, Any]) -> dict[str, Any]:
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
 def read_feed(query: dict[str, Any]) -> Any:
     """The promos that are meant for the user, newest first"""
-    promos, total = user_service.read_feed(actor().id, **query, timezone=config.current().promo_timezone)
+    promos, total = user_service.read_feed(actor(), **query, timezone=config.current().promo_timezone)
     return promos, 200, {"X-Total-Count": str(total)}
 
 
@@ -166,4 +166,4 @@ def delete_comment(promo_id: UUID, comment_id: UUID) -> dict[str, str]:
 def activate(promo_id: UUID) -> dict[str, str]:
     """Activate a promo and get its code"""
     antifraud: Antifraud = current_app.extensions["antifraud"]
-    return {"promo": user_service.activate(actor().id, promo_id, antifraud=antifraud, timezone=config.current().promo_timezone)}
+    return {"promo": user_service.activate(actor(), promo_id, antifraud=antifraud, timezone=config.current().promo_timezone)}

@@ -1,8 +1,7 @@
 """Use cases of users: find promos, like, discuss and activate them."""
 
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,7 +12,7 @@ from ..database import AnyRow, db, is_postgresql, one_of, retried, rows_changed,
 from ..models import Account, Promo, PromoComment, PromoCounter, PromoCountryCount, PromoLike, PromoValue, Redemption, Stock, new_id
 from ..prepared import Prepared
 from . import feed, targeting
-from .antifraud import Antifraud
+from .antifraud import NOT_TOO_MANY, ONE_AT_A_TIME, Antifraud
 from .errors import AntifraudRefused, CommentNotFound, NotYourComment, PromoInactive, PromoNotFound, PromoNotTargeted
 
 KIND = "promo"
@@ -29,27 +28,19 @@ _values: Any = PromoValue.__table__
 _countries: Any = PromoCountryCount.__table__
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """Whoever looks or activates: what targeting goes by, and the address that antifraud knows."""
+class User(Protocol):
+    """Whoever looks or activates: what targeting goes by, and the name that antifraud knows (an e-mail address, or else a user name)."""
 
-    id: UUID
-    age: int | None
-    country: str | None
-    email: str
-
-
-_USER = Prepared(
-    "promo_user",
-    sa.select(_accounts.c.id, _accounts.c.age, _accounts.c.country, _accounts.c.email, _accounts.c.username).where(
-        _accounts.c.id == sa.bindparam("account_id", type_=sa.Uuid)
-    ),
-)
-
-
-def user(account_id: UUID) -> User:
-    row = _USER.execute({"account_id": account_id}).one()
-    return User(row.id, row.age, row.country, row.email or row.username)
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def age(self) -> int | None: ...
+    @property
+    def country(self) -> str | None: ...
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def username(self) -> str | None: ...
 
 
 _reader = sa.bindparam("reader_id", type_=sa.Uuid)
@@ -121,13 +112,12 @@ def _read_some(reader_id: UUID, promo_ids: list[UUID], today: date) -> list[dict
     return [found[promo_id] for promo_id in promo_ids if promo_id in found]
 
 
-def read_feed(reader_id: UUID, *, category: str | None, active: bool | None, limit: int, offset: int, timezone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:
+def read_feed(reader: User, *, category: str | None, active: bool | None, limit: int, offset: int, timezone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:
     """A page of the promos whose targeting fits the reader, newest first, and how many there are in all."""
     today = feed.today(timezone)
     feed.turn_to(today, timezone.key)
-    reader = user(reader_id)
     ids, total = feed.find(age=reader.age, country=reader.country, category=category, active=active, limit=limit, offset=offset)
-    return _read_some(reader_id, ids, today), total
+    return _read_some(reader.id, ids, today), total
 
 
 def read_history(reader_id: UUID, *, limit: int, offset: int, timezone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:
@@ -259,9 +249,20 @@ def _hand_out_an_entry(taken: Any) -> Any:
 
 # The terms must be those that were looked at: who changes them holds the stock and raises the version.
 _UNCHANGED = sa.exists().where(_promos.c.id == stock.given("promo_id", sa.Uuid), _promos.c.version == stock.given("version", sa.Integer))
+_RIDERS = {"COMMON": [_count_the_country], "UNIQUE": [_count_the_country, _hand_out_an_entry]}
+
+
+def _claiming(mode: str, *, is_checked: bool, is_last: bool) -> stock.Claiming:
+    conditions = [_UNCHANGED, *([NOT_TOO_MANY] if is_checked else []), *([] if is_last else [stock.leaves_some()])]
+    name = "_".join(["promo", mode.lower(), *(["checked"] if is_checked else []), *(["last"] if is_last else [])])
+    return stock.Claiming(KIND, name, only_if=conditions, riders=_RIDERS[mode], after=ONE_AT_A_TIME if is_checked else None)
+
+
 _CLAIMING = {
-    "COMMON": stock.Claiming(KIND, "promo_common", only_if=_UNCHANGED, riders=[_count_the_country]),
-    "UNIQUE": stock.Claiming(KIND, "promo_unique", only_if=_UNCHANGED, riders=[_count_the_country, _hand_out_an_entry]),
+    (mode, is_checked, is_last): _claiming(mode, is_checked=is_checked, is_last=is_last)
+    for mode in _RIDERS
+    for is_checked in (False, True)
+    for is_last in (False, True)
 }
 
 _TERMS = Prepared(
@@ -279,16 +280,15 @@ _TERMS = Prepared(
 TRIES = 5
 
 
-def activate(account_id: UUID, promo_id: UUID, *, antifraud: Antifraud, timezone: ZoneInfo) -> str:
+def activate(reader: User, promo_id: UUID, *, antifraud: Antifraud, timezone: ZoneInfo) -> str:
     """Takes one activation and gives its value.
 
     Raises PromoNotFound, PromoInactive, PromoNotTargeted, AntifraudRefused: the first that applies, in this order. The antifraud service is asked
     only where the first three do not, and with no transaction open.
     """
-    reader = user(account_id)
     feed.turn_to(feed.today(timezone), timezone.key)
     promo = _claimable(reader, promo_id, timezone)
-    if not antifraud.allows(reader.id, reader.email, promo_id):
+    if not antifraud.allows(reader.id, reader.email or reader.username or "", promo_id):
         raise AntifraudRefused
     for _ in range(TRIES):
         # The service may have taken seconds, in which the promo can have ended or been changed: then it is looked at again.
@@ -298,6 +298,8 @@ def activate(account_id: UUID, promo_id: UUID, *, antifraud: Antifraud, timezone
             return _claim(reader, promo, antifraud)
         except errors.Exhausted:
             promo = _claimable(reader, promo_id, timezone)
+            if not antifraud.admits(reader.id):
+                raise AntifraudRefused from None
     raise errors.Unavailable
 
 
@@ -314,23 +316,31 @@ def _claimable(reader: User, promo_id: UUID, timezone: ZoneInfo) -> AnyRow:
 
 @retried
 def _claim(reader: User, promo: AnyRow, antifraud: Antifraud) -> str:
+    """Raises Exhausted where nothing is left, the promo has changed meanwhile, or the built-in check does not admit it."""
+    try:
+        return _claim_a_unit(reader, promo, antifraud, is_last=False)
+    except errors.Exhausted:
+        # Whoever takes the last one also notes that the promo is not active any more.
+        with transaction():
+            return _claim_a_unit(reader, promo, antifraud, is_last=True)
+
+
+def _claim_a_unit(reader: User, promo: AnyRow, antifraud: Antifraud, *, is_last: bool) -> str:
     redemption_id = new_id()
-    with transaction():
-        if not antifraud.admits(reader.id):
-            raise AntifraudRefused
-        claimed = _CLAIMING[promo.mode].claim(
-            promo.stock_id,
-            claim_key=stock.repeatable_key(reader.id, redemption_id),
-            account_id=reader.id,
-            redemption_id=redemption_id,
-            code=promo.promo_common,
-            promo_id=promo.id,
-            version=promo.version,
-            country=None if reader.country is None else reader.country.casefold(),
-        )
-        value = promo.promo_common if promo.mode == "COMMON" else claimed.returned["value"]
-        if value is None:
-            raise RuntimeError(f"promo {promo.id} has no entry number {claimed.claimed}, or gave it away before")
-        if claimed.claimed == claimed.capacity:
-            feed.set_state(promo.id, is_active=False)
+    claimed = _CLAIMING[promo.mode, antifraud.is_built_in, is_last].claim(
+        promo.stock_id,
+        claim_key=stock.repeatable_key(reader.id, redemption_id),
+        account_id=reader.id,
+        redemption_id=redemption_id,
+        code=promo.promo_common,
+        promo_id=promo.id,
+        version=promo.version,
+        country=None if reader.country is None else reader.country.casefold(),
+        **(antifraud.limit() if antifraud.is_built_in else {}),
+    )
+    value = promo.promo_common if promo.mode == "COMMON" else claimed.returned["value"]
+    if value is None:
+        raise RuntimeError(f"promo {promo.id} has no entry number {claimed.claimed}, or gave it away before")
+    if claimed.claimed == claimed.capacity:
+        feed.set_state(promo.id, is_active=False)
     return str(value)

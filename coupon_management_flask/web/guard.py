@@ -43,6 +43,9 @@ class Actor:
     permissions: frozenset[str]
     session_id: UUID | None = None
     refresh_id: UUID | None = None
+    email: str | None = None
+    age: int | None = None
+    country: str | None = None
 
     @property
     def is_administrator(self) -> bool:
@@ -100,7 +103,17 @@ def _authenticate(kind: str, token_types: tuple[str, ...], api_key: bool) -> Act
         tokens.revoke(claims.session_id)
         raise errors.InvalidToken
     return Actor(
-        account.id, account.kind, account.username, account.name, account.role, accounts.PERMISSIONS[account.role], claims.session_id, claims.refresh_id
+        account.id,
+        account.kind,
+        account.username,
+        account.name,
+        account.role,
+        accounts.PERMISSIONS[account.role],
+        claims.session_id,
+        claims.refresh_id,
+        account.email,
+        account.age,
+        account.country,
     )
 
 

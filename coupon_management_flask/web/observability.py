@@ -17,7 +17,7 @@ import structlog
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from .. import config
 from ..core import errors

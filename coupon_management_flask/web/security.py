@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Flask, Request, Response, current_app, request
+from flask import Flask, Request, current_app
+from flask.sessions import SessionInterface
 from flask_cors import CORS
 from flask_talisman import Talisman
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
@@ -44,16 +45,10 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     # A slash more or less makes no difference, and nothing redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.session_interface = _NoSessions()
+    app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = wrap_wsgi_with_proxy_headers(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
-    headers = {scheme: _browser_headers(settings, scheme) for scheme in ("http", "https")}
-
-    @app.after_request
-    def add_browser_headers(response: Response) -> Response:
-        for name, value in headers["https" if request.is_secure else "http"]:
-            response.headers[name] = value
-        return response
-
     if settings.cors_allowed_origins:
         CORS(
             app,
@@ -62,6 +57,23 @@ def init_app(app: Flask, settings: config.Settings) -> None:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
             max_age=600,
         )
+
+
+class _NoSessions(SessionInterface):
+    """Nobody is known by a cookie: tokens say who asks."""
+
+    def open_session(self, app: Flask, request: Request) -> None:
+        return None
+
+
+def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
+    headers = {scheme: _browser_headers(settings, scheme) for scheme in ("http", "https")}
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        more = headers[environ["wsgi.url_scheme"]]
+        return wsgi_app(environ, lambda status, given, *error: start_response(status, [*given, *more], *error))
+
+    return answer
 
 
 def _browser_headers(settings: config.Settings, scheme: str) -> list[tuple[str, str]]:

@@ -29,8 +29,6 @@ from coupon_management_flask.models import Lease, Stock, new_id
 from coupon_management_flask.prepared import Prepared
 
 from ..conftest import settings_for
-from ..support import people
-from ..support.people import make_user
 from ..support.ports import free_port
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -183,8 +181,8 @@ WRITES = {
     "insert": lambda stock_id: stock.create(1),
     "update": lambda stock_id: stock.set_left(stock_id, 1),
     "delete": lambda stock_id: db.session.execute(sa.delete(Stock)),
-    # On PostgreSQL this is a SELECT to the eye: what writes stands in its WITH.
-    "claim": lambda stock_id: people.claim(stock_id, make_user()[0]),
+    # A SELECT to the eye: what writes stands in its WITH.
+    "prepared": lambda stock_id: PREPARED_WRITE.execute({"given": stock_id}),
     "text": lambda stock_id: db.session.execute(sa.text("UPDATE stocks SET capacity = 1")),
 }
 
@@ -700,6 +698,8 @@ CAPACITY = (
     .where(Stock.id == sa.bindparam("stock_id", type_=sa.Uuid))
     .order_by(Stock.id)
 )
+_written = sa.update(Stock).where(Stock.id == sa.bindparam("given", type_=sa.Uuid)).values(capacity=1).returning(Stock.id).cte("written")
+PREPARED_WRITE = Prepared("write", sa.select(_written.c.id), writes=True)
 PREPARED_CAPACITY = Prepared("capacity", CAPACITY)
 ANY_VALUES = Prepared(
     "any_values",

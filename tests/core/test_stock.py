@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from coupon_management_flask.core import errors, stock
-from coupon_management_flask.database import broken_constraint, db, is_postgresql, transaction
+from coupon_management_flask.database import broken_constraint, db, held_commit, is_postgresql, transaction
 from coupon_management_flask.models import Redemption, Stock, new_id
 
 from ..support import people
@@ -315,3 +315,62 @@ def test_of_many_releases_at_once_one_gives_back(account, together):
 
     assert sorted(outcomes) == [False] * 5 + [True]
     assert in_stock(stock_id) == (5, 3)
+
+
+def test_where_no_transaction_is_open_a_claim_is_one_by_itself(account):
+    stock_id = make_stock(1)
+
+    people.claim(stock_id, account)
+
+    # It stays, whatever becomes of the session.
+    db.session.remove()
+    assert (in_stock(stock_id), live_units(stock_id)) == ((1, 1), 1)
+    with pytest.raises(errors.Exhausted):
+        people.claim(stock_id, account)
+    assert (in_stock(stock_id), live_units(stock_id)) == ((1, 1), 1)
+
+
+def test_a_claim_by_itself_that_breaks_a_rule_leaves_nothing_behind(account):
+    stock_id = make_stock(2)
+    people.claim(stock_id, account, claim_key="order:7")
+
+    with pytest.raises(errors.AlreadyClaimed):
+        people.claim(stock_id, account, claim_key="order:7")
+
+    assert (in_stock(stock_id), live_units(stock_id)) == ((2, 1), 1)
+    people.claim(stock_id, account)
+    assert live_units(stock_id) == 2
+
+
+def test_on_postgresql_a_claim_by_itself_is_one_statement_that_nobody_begins_or_commits(account, statements):
+    if not is_postgresql():
+        pytest.skip("SQLite needs a transaction for its several statements")
+    stock_id = make_stock(2)
+    began = []
+    sa.event.listen(db.engine, "begin", began.append)
+    statements.clear()
+
+    people.claim(stock_id, account)
+
+    assert (len(statements), began) == (1, [])
+
+
+def test_with_the_commit_held_back_a_claim_waits_for_it(account):
+    stock_id = make_stock(2)
+
+    with held_commit():
+        people.claim(stock_id, account)
+        # Nobody lets it go: as when a server dies before it knows its answer.
+
+    assert (in_stock(stock_id), live_units(stock_id)) == ((2, 0), 0)
+
+
+def test_the_last_unit_can_be_left_to_somebody_else(account):
+    stock_id = make_stock(2)
+    some = stock.leaves_some()
+
+    claim(stock_id, account, only_if=some)
+    with pytest.raises(errors.Exhausted):
+        claim(stock_id, account, only_if=some)
+
+    assert in_stock(stock_id) == (2, 1)

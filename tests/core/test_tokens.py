@@ -59,8 +59,11 @@ def test_what_stands_is_the_account_and_the_refresh_token_that_is_alive(account)
         "id": account,
         "kind": "user",
         "username": "alice",
+        "email": None,
         "name": "Alice",
         "role": "user",
+        "age": None,
+        "country": None,
         "refresh_id": grant.refresh_id,
     }
 
