@@ -70,7 +70,13 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     database.init_app(app, settings.database_url)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
 
-    app.extensions["antifraud"] = Antifraud(settings.antifraud_address, settings.redis_url, settings.antifraud_max_per_minute)
+    app.extensions["antifraud"] = Antifraud(
+        settings.antifraud_address,
+        settings.redis_url,
+        settings.antifraud_max_per_minute,
+        connect_seconds=settings.antifraud_connect_seconds,
+        answer_seconds=settings.antifraud_answer_seconds,
+    )
 
     contract.init_app(app, CONTRACTS, elsewhere=PROMOS)
     api = openapi.init_app(app)

@@ -44,6 +44,8 @@ class Settings:
     redis_url: str
     antifraud_address: str
     antifraud_max_per_minute: int
+    antifraud_connect_seconds: float
+    antifraud_answer_seconds: float
     promo_timezone: ZoneInfo
     promo_token_hours: int
     access_token_minutes: int
@@ -131,6 +133,8 @@ class _SettingsSchema(ma.Schema):
     redis_port = ma.fields.Integer(validate=validate.Range(1, 65535))
     antifraud_address = ma.fields.String(validate=_antifraud_address)
     antifraud_max_per_minute = ma.fields.Integer(validate=validate.Range(1))
+    antifraud_connect_seconds = ma.fields.Float(validate=validate.Range(0.1, 60))
+    antifraud_answer_seconds = ma.fields.Float(validate=validate.Range(0.1, 60))
     promo_timezone = _Zone()
     promo_token_hours = ma.fields.Integer(validate=validate.Range(1, 24))
     access_token_minutes = ma.fields.Integer(validate=validate.Range(1, 24 * 60))

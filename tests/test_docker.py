@@ -200,6 +200,8 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "REFRESH_TOKEN_DAYS": "6",
         "ANTIFRAUD_ADDRESS": "https://antifraud.example.com",
         "ANTIFRAUD_MAX_PER_MINUTE": "8",
+        "ANTIFRAUD_CONNECT_SECONDS": "3",
+        "ANTIFRAUD_ANSWER_SECONDS": "6",
         "PROMO_TIMEZONE": "Asia/Tokyo",
         "PROMO_TOKEN_HOURS": "4",
         "RATE_LIMITS_ENABLED": "false",

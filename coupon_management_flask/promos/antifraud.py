@@ -26,12 +26,8 @@ from ..prepared import Prepared
 
 log = structlog.get_logger(__name__)
 
-CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0
 TRIES = 2
 LONGEST_ANSWER = 64 * 1024
-# Longer than the longest that asking can take; whoever holds a question for longer has died.
-LEASE = timedelta(seconds=TRIES * (CONNECT_SECONDS + 2 * ANSWER_SECONDS) + 2)
 PAUSE_SECONDS = 0.02
 
 YES, NO, FAILED = "yes", "no", "failed"
@@ -128,9 +124,10 @@ def _key(account_id: UUID) -> str:
 class Service:
     """The antifraud service behind ANTIFRAUD_ADDRESS."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, connect_seconds: float, answer_seconds: float) -> None:
         self._url = (address if "://" in address else f"http://{address}").rstrip("/") + "/api/validate"
-        self._pool = urllib3.PoolManager(maxsize=SERVER_THREADS, retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS))
+        self._pool = urllib3.PoolManager(maxsize=SERVER_THREADS, retries=False, timeout=urllib3.Timeout(connect=connect_seconds, read=answer_seconds))
+        self._answer_seconds = answer_seconds
 
     def ask(self, email: str, promo_id: UUID) -> Answer:
         """Its answer; FAILED where twice there was none, or none that can be understood."""
@@ -142,7 +139,7 @@ class Service:
         return Answer(FAILED)
 
     def _post(self, question: dict[str, str]) -> bytes:
-        deadline = monotonic() + ANSWER_SECONDS
+        deadline = monotonic() + self._answer_seconds
         response = self._pool.request("POST", self._url, json=question, redirect=False, preload_content=False)
         try:
             if response.status != 200:
@@ -198,8 +195,10 @@ class _Open:
 class Antifraud:
     """What the activation asks. One for each application."""
 
-    def __init__(self, address: str, redis_url: str, max_per_minute: int) -> None:
-        self._service = Service(address) if address else None
+    def __init__(self, address: str, redis_url: str, max_per_minute: int, *, connect_seconds: float, answer_seconds: float) -> None:
+        self._service = Service(address, connect_seconds, answer_seconds) if address else None
+        # Longer than the longest that asking can take; whoever holds a question for longer has died.
+        self._lease = timedelta(seconds=TRIES * (connect_seconds + 2 * answer_seconds) + 2)
         self._memory = Memory(redis_url)
         self._max_per_minute = max_per_minute
         self._open: dict[UUID, _Open] = {}
@@ -248,7 +247,7 @@ class Antifraud:
             if mine is None:
                 mine = self._open[account_id] = _Open()
         if not first:
-            mine.answered.wait(2 * LEASE.total_seconds())
+            mine.answered.wait(2 * self._lease.total_seconds())
             return mine.verdict
         try:
             mine.verdict = self._ask_among_processes(account_id, ask)
@@ -259,7 +258,7 @@ class Antifraud:
         return mine.verdict
 
     def _ask_among_processes(self, account_id: UUID, ask: Callable[[Service], Answer]) -> str:
-        question_id, is_mine = _open_question(account_id)
+        question_id, is_mine = _open_question(account_id, self._lease)
         if not is_mine:
             return _wait_for(question_id)
         verdict = FAILED
@@ -280,7 +279,7 @@ class Antifraud:
             _close(question_id, verdict)
 
 
-def _open_question(account_id: UUID) -> tuple[UUID, bool]:
+def _open_question(account_id: UUID, lease: timedelta) -> tuple[UUID, bool]:
     """The user's open question, and whether it is ours to ask."""
     while True:
         now = clock.now()
@@ -288,7 +287,7 @@ def _open_question(account_id: UUID) -> tuple[UUID, bool]:
         with transaction(at_once=True):
             opened = db.session.execute(
                 upsert(_questions)
-                .values(id=question_id, account_id=account_id, leased_until=now + LEASE)
+                .values(id=question_id, account_id=account_id, leased_until=now + lease)
                 .on_conflict_do_nothing(index_elements=[_questions.c.account_id], index_where=_questions.c.answer.is_(None))
             )
             if rows_changed(opened):

@@ -3,11 +3,12 @@
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
-from coupon_management_flask.promos import antifraud as asking
+from coupon_management_flask import config
 
 from ...support.antifraud import BROKEN, NO, NO_ANSWER, YES, Reply, verdict
 from ...support.promos import new_company, new_user, publish
@@ -18,11 +19,9 @@ FAR = "2999-01-01T00:00:00.000"
 
 
 @pytest.fixture
-def start_impatient_app(monkeypatch, start_app):
+def start_impatient_app(start_app):
     """Starts an application that waits for a connection and for an answer a fifth of a second."""
-    monkeypatch.setattr(asking, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.2)
-    return start_app
+    return partial(start_app, antifraud_connect_seconds=0.2, antifraud_answer_seconds=0.2)
 
 
 def test_it_is_asked_about_the_users_address_and_the_promo(antifraud, alice, promo):
@@ -201,8 +200,9 @@ def test_a_service_that_was_restarted_between_two_questions_is_reached(antifraud
     assert activate(alice, promo).json == ACTIVATED
 
 
-def test_two_seconds_are_given_to_connect_and_five_to_answer():
-    assert (asking.CONNECT_SECONDS, asking.ANSWER_SECONDS) == (2, 5)
+def test_unless_told_otherwise_two_seconds_are_given_to_connect_and_five_to_answer(app):
+    settings = config.current()
+    assert (settings.antifraud_connect_seconds, settings.antifraud_answer_seconds) == (2, 5)
 
 
 def test_a_service_that_is_silent_for_too_long_is_asked_once_more(start_impatient_app, antifraud, alice, promo, books):

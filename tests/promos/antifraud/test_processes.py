@@ -5,34 +5,24 @@ A server with one worker each, instead of one with two, so that a test can say w
 
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import requests
 
 from coupon_management_flask import create_app
-from coupon_management_flask.promos.antifraud import LEASE
 from coupon_management_flask.web import idempotency
 
 from ...conftest import DATABASES, dispose_engines, settings_for
-from ...support.antifraud import BROKEN, NO, YES, running_antifraud, verdict
+from ...support.antifraud import BROKEN, NO, YES, verdict
 from ...support.promos import Caller, new_company, new_user, publish
 from ...support.remote import RemoteClient
 from ...support.server import assert_books_add_up, running_server
 from .answers import ACTIVATED, PLACES, REFUSED, UNAVAILABLE, activate, refusal
 
+# Two tries, each of 2 seconds to connect and twice 5 to answer, and some.
+ASKER_HAS_DIED = timedelta(seconds=26)
 FAR = "2999-01-01T00:00:00.000"
-
-
-@pytest.fixture(scope="module")
-def antifraud_service():
-    with running_antifraud() as service:
-        yield service
-
-
-@pytest.fixture
-def antifraud(antifraud_service):
-    antifraud_service.forget()
-    return antifraud_service
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -131,7 +121,7 @@ def test_what_was_asked_by_a_process_that_died_is_asked_again_and_its_key_taken_
     key = {"Idempotency-Key": "key-1"}
     assert refusal(activate(alice, promo, headers=key)) == (409, "idempotency_key_in_use")
 
-    later(LEASE)
+    later(ASKER_HAS_DIED)
     assert activate(alice, promo).json == ACTIVATED
     assert len(antifraud.questions) == 2
     later(idempotency.LEASE)
@@ -145,7 +135,7 @@ def test_who_waits_for_an_asker_that_died_is_refused_in_the_end(killed_while_ask
     alice, promo = killed_while_asking
     waiting = take_all_places(alice, promo)
     assert len(antifraud.questions) == 1
-    later(2 * LEASE)
+    later(2 * ASKER_HAS_DIED)
 
     assert [refusal(one.result(timeout=20)) for one in waiting] == [REFUSED] * PLACES
     assert activate(alice, promo).json == ACTIVATED
