@@ -34,7 +34,7 @@ serve: $(RUNTIME) ## Production: migrate, serve (HOST, PORT, WORKERS; needs SECR
 .PHONY: test
 test: $(TOOLS) ## Make what the tests need and run them all (one part: make test PYTEST="tests/core -x")
 	@bash tests/tools/install
-	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered $(PYTEST)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered $(PYTEST)
 
 .PHONY: check
 check: $(TOOLS) ## Lint, format check, types

@@ -1,8 +1,11 @@
 """OpenAPI 3.1 at /openapi.json and Swagger UI at /docs, whose files come from a package: no page loads anything from another host."""
 
 from importlib.resources import files
+from threading import Lock
+from typing import Any
 
 import flask_smorest
+import orjson
 from flask import Blueprint, Flask, Response, render_template, send_from_directory
 
 from .. import __version__
@@ -11,9 +14,32 @@ docs = Blueprint("docs", __name__, template_folder="templates", static_folder="s
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest without its error handling: its bodies are no contract's, and its 405 drops `Allow`."""
+    """flask-smorest without its error handling: its bodies are no contract's, and its 405 drops `Allow`.
+
+    The description is written when somebody first asks for it, once: it takes longer than all else that an application does to start.
+    """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app)
+        self._undescribed: list[flask_smorest.Blueprint] = []
+        self._describing = Lock()
+        self._description = b""
+
+    def register_blueprint(self, blp: flask_smorest.Blueprint, **options: Any) -> None:
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
+        self._app.register_blueprint(blp, **options)
+        self._undescribed.append(blp)
+
+    def _openapi_json(self) -> Response:
+        with self._describing:
+            if not self._description:
+                for blueprint in self._undescribed:
+                    blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
+                    self.spec.tag({"name": blueprint.name, "description": blueprint.description})
+                self._description = orjson.dumps(self.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
+        return Response(self._description, mimetype="application/json")
 
     def _register_error_handlers(self) -> None:
         pass
