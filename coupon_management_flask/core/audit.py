@@ -15,6 +15,7 @@ from ..models import (
     Promo,
     PromoComment,
     PromoCounter,
+    PromoCountryCount,
     PromoLike,
     PromoValue,
     Redemption,
@@ -32,7 +33,9 @@ def discrepancies() -> Iterator[str]:
         _credit_redemptions_were_paid,
         _payments_have_their_redemption,
         _entries_were_handed_out_once,
+        _unique_promos_have_an_entry_for_each_unit,
         _promos_count_what_they_have,
+        _countries_are_no_more_than_activations,
         _feed_counts_are_its_entries,
         _feed_states_are_the_promos,
     ):
@@ -107,6 +110,30 @@ def _entries_were_handed_out_once() -> Iterator[str]:
     for row in _rows(sa.select(entries).where(sa.or_(entries.c.claimed != entries.c.given, entries.c.given != entries.c.rightly))):
         in_turn = "" if row.claimed != row.given else f", {row.rightly} of them in turn and to an activation of its own"
         yield f"promo {row.id}: claimed says {row.claimed}, entries given away are {row.given}{in_turn}"
+
+
+def _unique_promos_have_an_entry_for_each_unit() -> Iterator[str]:
+    entries = sa.select(PromoValue.promo_id, sa.func.count().label("n")).group_by(PromoValue.promo_id).subquery()
+    number = sa.func.coalesce(entries.c.n, 0)
+    for row in _rows(
+        sa.select(Promo.id, Stock.capacity, number.label("n"))
+        .join(Stock, Stock.id == Promo.stock_id)
+        .outerjoin(entries, entries.c.promo_id == Promo.id)
+        .where(Promo.mode == "UNIQUE", sa.or_(Stock.capacity.is_(None), Stock.capacity != number))
+    ):
+        yield f"promo {row.id}: it may be activated {row.capacity} times and has {row.n} entries"
+
+
+def _countries_are_no_more_than_activations() -> Iterator[str]:
+    """Who has no country is counted in none."""
+    counted = sa.select(PromoCountryCount.promo_id, sa.func.sum(PromoCountryCount.activations).label("n")).group_by(PromoCountryCount.promo_id).subquery()
+    for row in _rows(
+        sa.select(Promo.id, Stock.claimed, counted.c.n)
+        .join(Stock, Stock.id == Promo.stock_id)
+        .join(counted, counted.c.promo_id == Promo.id)
+        .where(counted.c.n > Stock.claimed)
+    ):
+        yield f"promo {row.id}: its countries count {row.n} activations, and it has {row.claimed}"
 
 
 def _promos_count_what_they_have() -> Iterator[str]:

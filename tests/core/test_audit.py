@@ -236,11 +236,30 @@ def test_each_thing_that_does_not_add_up_is_a_sentence_of_its_own(used, alice, b
     )
 
 
-@pytest.mark.parametrize("statement", ["UPDATE promo_values SET redemption_id = NULL", "DELETE FROM promo_values WHERE position = 0"])
-def test_an_activation_without_an_entry_is_found(unique, statement):
-    break_books(statement)
+def test_an_activation_without_an_entry_is_found(unique):
+    break_books("UPDATE promo_values SET redemption_id = NULL")
 
     assert found() == [f"promo {unique}: claimed says 1, entries given away are 0"]
+
+
+def test_an_activation_whose_entry_is_gone_is_found(unique):
+    break_books("DELETE FROM promo_values WHERE position = 0")
+
+    assert {sentence.partition(":")[0] for sentence in found()} == {f"promo {unique}"}
+    assert f"promo {unique}: claimed says 1, entries given away are 0" in found()
+
+
+def test_a_promo_that_may_be_activated_more_often_than_it_has_entries_is_found(unique):
+    entries = db.session.scalar(sa.select(sa.func.count()).select_from(PromoValue))
+    break_books("UPDATE stocks SET capacity = capacity + 1")
+
+    assert found() == [f"promo {unique}: it may be activated {entries + 1} times and has {entries} entries"]
+
+
+def test_a_promo_whose_countries_count_more_than_its_activations_is_found(common):
+    break_books("INSERT INTO promo_country_counts (promo_id, country, activations) SELECT id, 'de', 3 FROM promos WHERE description IS NOT NULL")
+
+    assert found() == [f"promo {common}: its countries count 3 activations, and it has 0"]
 
 
 def test_entries_that_were_given_to_what_is_no_activation_of_their_promo_are_found(unique, common, bob):
