@@ -45,9 +45,11 @@ class Prepared:
         # Every parameter is written with its type: nothing is left for PostgreSQL to guess.
         self._prepares = {name: f"PREPARE {name} AS {compiled}".replace("%", "%%")}
         self._constants = {key: bind.value for key, bind in compiled.binds.items() if not bind.required}
-        self._execute = f"EXECUTE {name} ({', '.join(f'%({position})s' for position in compiled.positiontup)})"
+        self._order = list(compiled.positiontup)
+        self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._order))})"
         if after is not None:
             self._constants = after._constants | self._constants
+            self._order = after._order + self._order
             self._execute = f"{after._execute}; {self._execute}"
             self._prepares = after._prepares | self._prepares
         self._row: Any = namedtuple("_row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
@@ -60,13 +62,13 @@ class Prepared:
             if self._after is not None:
                 self._after.execute(parameters)
             return self._rows(db.session.execute(self._statement, parameters))
-        values = {**self._constants, **parameters}
+        values = self._values(parameters)
         if db.session.registry.has():
             # It may hold a connection, and nobody holds two: of requests that each wait for a second one, none gets it.
             connection = db.session.connection()
             for name, prepare in self._prepares.items():
                 if name not in connection.info:
-                    connection.exec_driver_sql(prepare, {})
+                    connection.exec_driver_sql(prepare, ())
                     connection.info[name] = True
             return self._rows(connection.exec_driver_sql(self._execute, values))
         return self._run_alone(values)
@@ -80,12 +82,16 @@ class Prepared:
             raise RuntimeError("there is a transaction already")
         if db.session.registry.has():
             db.session.commit()
-        return self._run_once({**self._constants, **parameters})
+        return self._run_once(self._values(parameters))
+
+    def _values(self, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        values = {**self._constants, **parameters}
+        return tuple([values[name] for name in self._order])
 
     def _rows(self, found: Iterable[Any]) -> Rows:
         return Rows(self._row(*row) for row in found)
 
-    def _run_alone(self, values: dict[str, Any]) -> Rows:
+    def _run_alone(self, values: tuple[Any, ...]) -> Rows:
         try:
             return self._run_once(values)
         except DBAPIError as error:
@@ -95,7 +101,7 @@ class Prepared:
         db.engines[READING].dispose()
         return self._run_once(values)
 
-    def _run_once(self, values: dict[str, Any]) -> Rows:
+    def _run_once(self, values: tuple[Any, ...]) -> Rows:
         engine = db.engines[READING]
         connection = None
         try:
@@ -103,7 +109,7 @@ class Prepared:
             cursor = connection.cursor()
             for name, prepare in self._prepares.items():
                 if name not in connection.info:
-                    self._send(engine, cursor, prepare, {})
+                    self._send(engine, cursor, prepare, ())
                     connection.info[name] = True
             self._send(engine, cursor, self._execute, values)
             return self._rows(cursor.fetchall())
@@ -119,7 +125,7 @@ class Prepared:
                 connection.close()
 
     @staticmethod
-    def _send(engine: sa.Engine, cursor: Any, statement: str, values: dict[str, Any]) -> None:
+    def _send(engine: sa.Engine, cursor: Any, statement: str, values: tuple[Any, ...]) -> None:
         # Who listens to the engine (our own rule against writing outside a transaction, tests, benchmarks) hears these too.
         for listener in engine.dispatch.before_cursor_execute:
             listener(None, cursor, statement, values, None, False)
