@@ -27,7 +27,7 @@ def record(app: Flask, requests: Iterable[str], folder: Path) -> list[str]:
         method, path, token, *body = line.split(" ", 3)
         sent = _sent_while(lambda: client.open(path, method=method, data="".join(body), headers=_headers(token)))  # noqa: B023
         prepared |= {statement.split()[1]: statement for statement in sent if statement.startswith("PREPARE")}
-        used = {statement.split()[1] for statement in sent if statement.startswith("EXECUTE")}
+        used = {name for statement in sent for name in re.findall(r"\bEXECUTE (\w+) \(", statement)}
         lines = [_once_a_client(name, prepared[name]) for name in sorted(used)]
         lines += [f"{_repeatable(statement)};\n" for statement in sent if not statement.startswith("PREPARE")]
         script = folder / f"request-{number}.sql"
