@@ -31,7 +31,7 @@ class Prepared:
     """A hot statement, planned once for each connection of PostgreSQL: planning a join of four tables costs several times what running it does.
 
     Where nothing of the database is held yet it goes straight to the driver, past the session, which costs as much again. Rows have the
-    statement's columns as attributes and the driver's values. Elsewhere it is executed like any other.
+    statement's columns as attributes. Elsewhere it is executed like any other.
     """
 
     _dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -53,6 +53,11 @@ class Prepared:
             self._execute = f"{after._execute}; {self._execute}"
             self._prepares = after._prepares | self._prepares
         self._row: Any = namedtuple("_row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
+        # The driver itself knows UUIDs, dates and JSON; our own types it does not.
+        found = enumerate(column.type for column in statement.selected_columns)
+        self._ours: list[tuple[int, Any]] = [
+            (place, type_.result_processor(self._dialect, None)) for place, type_ in found if isinstance(type_, sa.types.TypeDecorator)
+        ]
 
     def execute(self, parameters: dict[str, Any]) -> Rows:
         """Its rows, inside `transaction()` or, where it does not write, alone."""
@@ -70,7 +75,7 @@ class Prepared:
                 if name not in connection.info:
                     connection.exec_driver_sql(prepare, ())
                     connection.info[name] = True
-            return self._rows(connection.exec_driver_sql(self._execute, values))
+            return self._converted(connection.exec_driver_sql(self._execute, values))
         return self._run_alone(values)
 
     def commit(self, parameters: dict[str, Any]) -> Rows:
@@ -89,7 +94,17 @@ class Prepared:
         return tuple([values[name] for name in self._order])
 
     def _rows(self, found: Iterable[Any]) -> Rows:
-        return Rows(self._row(*row) for row in found)
+        return Rows([self._row(*row) for row in found])
+
+    def _converted(self, found: Iterable[Any]) -> Rows:
+        """The same for what the driver has returned."""
+        if not self._ours:
+            return self._rows(found)
+        rows = [list(row) for row in found]
+        for row in rows:
+            for place, convert in self._ours:
+                row[place] = convert(row[place])
+        return self._rows(rows)
 
     def _run_alone(self, values: tuple[Any, ...]) -> Rows:
         try:
@@ -112,7 +127,7 @@ class Prepared:
                     self._send(engine, cursor, prepare, ())
                     connection.info[name] = True
             self._send(engine, cursor, self._execute, values)
-            return self._rows(cursor.fetchall())
+            return self._converted(cursor.fetchall())
         except psycopg2.Error as error:
             is_disconnect = connection is not None and engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
             if connection is not None and is_disconnect:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from threading import Barrier, Event
 
 import psycopg2.extensions
@@ -904,3 +905,22 @@ def test_postgresql_lets_nobody_hold_a_lock_for_long(app):
         limits = [db.session.scalar(sa.text(f"SHOW {name}")) for name in ("lock_timeout", "idle_in_transaction_session_timeout")]
 
     assert limits == ["10s", "30s"]
+
+
+class _Tenths(sa.types.TypeDecorator):
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else Decimal(value) / 10
+
+
+TENTHS = Prepared("tenths", sa.select(sa.type_coerce(sa.bindparam("number", type_=sa.BigInteger), _Tenths).label("tenths"), sa.literal(1).label("one")))
+
+
+@pytest.mark.parametrize("number", [125, None])
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_prepared_statement_gives_the_values_of_our_own_types(app, place, number):
+    (row,) = place(lambda: TENTHS.execute({"number": number}))
+
+    assert tuple(row) == (None if number is None else Decimal("12.5"), 1)
