@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from ..database import AnyRow, db, is_postgresql, transaction
+from ..database import AnyRow, db, is_postgresql, rows_changed, transaction
 from ..models import OutboxMessage, new_id
 from . import clock
 
@@ -35,6 +35,14 @@ def write(topic: str, payload: dict[str, Any]) -> UUID:
     now = clock.now()
     db.session.execute(sa.insert(_messages).values(id=message_id, topic=topic, payload=payload, created_at=now, due_at=now, attempts=0))
     return message_id
+
+
+def send_again(message_id: UUID) -> bool:
+    """Makes a message due now, as if it had just been written, whatever became of it. False where it is gone, or somebody is delivering it at this moment."""
+    now = clock.now()
+    again = {"created_at": now, "due_at": now, "attempts": 0, "lease_id": None, "delivered_at": None, "given_up_at": None, "last_error": None}
+    not_leased = sa.or_(_messages.c.lease_id.is_(None), _messages.c.due_at <= now)
+    return rows_changed(db.session.execute(sa.update(_messages).where(_messages.c.id == message_id, not_leased).values(**again))) == 1
 
 
 def deliver_due(handlers: Mapping[str, Handler], most: int = 100) -> int:
