@@ -1,6 +1,8 @@
 """`flask --app coupon_management_flask ...`: what operators run."""
 
+import json
 import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,8 +18,11 @@ from flask.cli import AppGroup
 
 from . import config
 from .core import accounts, audit, background, errors, outbox, passwords, purge
-from .credit_coupons import demo
+from .credit_coupons import demo as credit_demo
 from .database import SERVER_THREADS
+from .discount_coupons import batch_schemas, batch_service
+from .discount_coupons import demo as discount_demo
+from .tasks import thread
 from .web.body import LARGEST, EmailAddress, Text
 
 
@@ -95,7 +100,8 @@ def seed_demo() -> None:
     """Load the example users and coupons, once. Not for production."""
     if config.current().is_production:
         raise click.ClickException("Example data, with passwords that everybody knows, is not loaded in production.")
-    click.echo("Example data loaded." if demo.load() else "Example data is there already.")
+    loaded = [load() for load in (credit_demo.load, lambda: discount_demo.load(config.current().currency))]
+    click.echo("Example data loaded." if any(loaded) else "Example data is there already.")
 
 
 @click.command("audit")
@@ -138,6 +144,32 @@ def deliver_outbox() -> None:
     click.echo(f"{outbox.deliver_due(background.HANDLERS)} delivered.")
 
 
+codes_group = AppGroup("codes", help="Discount codes in bulk.")
+
+
+@codes_group.command("generate", cls=_Command)
+@click.option("--count", type=int, required=True)
+@click.option("--pattern", default="##########", show_default=True, help="Each # is a random character.")
+@click.option("--template", required=True, help="A discount coupon without a code, as JSON.")
+@click.option("--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="Where the codes go, as CSV. [default: standard output]")
+def generate_codes(count: int, pattern: str, template: str, output: Any) -> None:
+    """Make single-use discount codes, and write them down. Whatever stops it, the worker makes the rest."""
+    try:
+        asked = batch_schemas.NewBatch().load({"count": count, "pattern": pattern, "template": json.loads(template)})
+    except ma.ValidationError as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.BadParameter("It is no JSON.", param_hint="--template") from error
+    batch = batch_service.generate(None, **asked, currency=config.current().currency)
+    click.echo(f"Batch {batch.batch_id}", err=True)
+    with click.progressbar(length=count, label="Codes", file=sys.stderr) as bar:
+        for done in batch_service.work_off(batch.batch_id):
+            bar.update(done - bar.pos)
+    output.write("code\n")
+    for page in batch_service.codes_of(batch.batch_id):
+        output.writelines(f"{code}\n" for code in page)
+
+
 @click.command("purge")
 def purge_spent() -> None:
     """Delete what nobody can need any more: spent keys, sessions, guesses, delivered messages."""
@@ -167,6 +199,7 @@ def serve(host: str, port: int, workers: int) -> None:
     with _metrics_directory() as directory:
         # Workers are new processes: what they are to know goes through the environment.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        os.environ[thread.ASKED_FOR] = "1"
         click.echo(f"Serving on http://{host}:{port} (API description: /docs)", err=True)
         _serve("coupon_management_flask.wsgi:app", host, port, workers=workers)
 
@@ -204,5 +237,18 @@ def _metrics_directory() -> AbstractContextManager[str]:
 
 
 def init_app(app: Flask) -> None:
-    for command in (create_admin, create_user, change_password, seed_demo, audit_books, api_keys, outbox_group, purge_spent, worker, serve, antifraud):
+    for command in (
+        create_admin,
+        create_user,
+        change_password,
+        seed_demo,
+        audit_books,
+        api_keys,
+        outbox_group,
+        codes_group,
+        purge_spent,
+        worker,
+        serve,
+        antifraud,
+    ):
         app.cli.add_command(command)

@@ -27,8 +27,9 @@ from coupon_management_flask.models import (
 
 from .support.people import PASSWORD, make_coupon, make_user, sign_in
 from .support.ports import free_port
-from .support.server import FLASK, ROOT, environment, running_server
+from .support.server import FLASK, ROOT, environment, run_flask, running_server
 from .support.waiting import wait_until
+from .support.webhook_receiver import running_receiver
 
 NEW_PASSWORD = "another horse 2"
 
@@ -366,3 +367,18 @@ def test_the_worker_starts_works_and_stops_when_it_is_told_to(new_database, tmp_
             worker.wait()
     assert log.read_text().index("worker.started") < log.read_text().index("worker.stopped")
     assert "Traceback" not in log.read_text()
+
+
+def test_a_server_alone_delivers_what_is_due(new_database):
+    database_url = new_database("postgresql")
+    with running_receiver() as receiver, running_server(database_url, WEBHOOKS_ALLOW_PRIVATE="true") as server:
+        created = run_flask("api-keys", "create", "--service", "shop", "--permission", "manageCoupons", database_url=database_url)
+        headers = {"X-API-Key": created.stdout.strip()}
+        webhook = server.request("POST", "/api/v1/webhooks", json={"url": receiver.url(), "events": ["coupon.created"]}, headers=headers)
+        assert webhook.status_code == 201, webhook.text
+        coupon = {"code": "TOLD-10", "type": "percentage", "discount": 10, "couponFor": "product"}
+        assert server.request("POST", "/api/v1/coupons", json=coupon, headers=headers).status_code == 201
+
+        wait_until(lambda: receiver.received, "the webhook is told")
+
+    assert [received.verified(webhook.json()["secret"])["data"]["code"] for received in receiver.received] == ["TOLD-10"]

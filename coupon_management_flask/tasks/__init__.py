@@ -1,0 +1,1 @@
+"""Where background work is run from."""
