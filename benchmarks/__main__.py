@@ -17,25 +17,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from flask import Flask
 from sqlalchemy.engine import URL
 
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
-from coupon_management_flask.core import tokens
+from coupon_management_flask.core import accounts, tokens
 from coupon_management_flask.web.guard import access_token
 from tests.support.ports import free_port
 from tests.support.postgres import create_database, postgres_binaries, running_postgres
 from tests.support.redis import running_redis
 from tests.support.server import Server, run_flask, running_server
 
-from .seed import Seeded, seed
+from .seed import Seeded, seed, seed_discounts
 from .statements import record
 
 WORKERS = 2
 CONNECTIONS = 16
 TOKENS = 500
+DISCOUNTS = 2000
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,18 @@ class Bench:
     seeded: Seeded
     user_tokens: list[str]
     company_token: str
+    shop_key: str
+    discount_codes: list[str]
 
     def as_users(self, method: str, paths: list[str], body: str = "") -> list[str]:
         count = max(len(paths), len(self.user_tokens))
         return [f"{method} {paths[n % len(paths)]} {self.user_tokens[n % len(self.user_tokens)]} {body}".rstrip() for n in range(count)]
+
+    def as_shop(self, call: str, codes: list[str], **more: str) -> list[str]:
+        """For a cart of three kinds of tea."""
+        items = [{"productId": "tea", "category": category, "quantity": 2, "unitPrice": "9.95"} for category in ("green", "black", "white")]
+        bodies = [json.dumps({"code": code, "cartTotal": "59.70", "items": items, **more}) for code in codes]
+        return [f"POST /api/v1/coupons/{call} key:{self.shop_key} {body}" for body in bodies]
 
 
 def _promo_paths(bench: Bench, tail: str = "") -> list[str]:
@@ -96,6 +106,10 @@ SCENARIOS = [
     Scenario("activate, one hot promo", "large", lambda b: b.as_users("POST", [f"/api/user/promo/{b.seeded.hot_promo}/activate"]), 1700),
     Scenario("company's list", "large", lambda b: [f"GET /api/business/promo?limit=10 {b.company_token}"]),
     Scenario("publish", "large", lambda b: [f"POST /api/business/promo {b.company_token} {_NEW_PROMO}"], with_pgbench=False),
+    Scenario("validate", "small", lambda b: b.as_shop("validate", b.discount_codes), 2500),
+    Scenario("apply", "small", lambda b: b.as_shop("apply", b.discount_codes), 2500),
+    Scenario("redeem, spread", "small", lambda b: b.as_shop("redeem", b.discount_codes, orderId="{n}"), 2000, with_pgbench=False),
+    Scenario("redeem, one hot code", "small", lambda b: b.as_shop("redeem", b.discount_codes[:1], orderId="{n}"), 1700, with_pgbench=False),
     Scenario("sign-in", "small", lambda b: _SIGN_INS, 80, with_pgbench=False),
 ]
 
@@ -107,13 +121,16 @@ def _bench(postgres: URL, name: str, promos: int) -> Iterator[Bench]:
     run_flask("db", "upgrade", database_url=text)
     # First the application: it says what hashing a password costs.
     app = create_app(load_settings(dotenv=None, environment={**_ENVIRONMENT, "DATABASE_URL": text, "LOG_LEVEL": "WARNING"}))
+    with app.app_context():
+        discount_codes = seed_discounts(DISCOUNTS)
     seeded = seed(text.replace("+psycopg2", ""), promos=promos, users=TOKENS + 400)
     with app.app_context():
         life = timedelta(hours=2)
         signed_in = [
             access_token(tokens.open_only_session(account, issued_by="promo", lifetime=life), life) for account in [seeded.company, *seeded.users[:TOKENS]]
         ]
-    yield Bench(app, url, seeded, signed_in[1:], signed_in[0])
+        shop_key = accounts.create_api_key("shop", ["getCoupons", "manageCoupons"], life)
+    yield Bench(app, url, seeded, signed_in[1:], signed_in[0], shop_key, discount_codes)
 
 
 # As in production, but for the limits: one machine makes all the load.
@@ -133,7 +150,9 @@ def _load(server: Server, requests: list[str], seconds: int) -> dict[str, Any]:
         file.write("\n".join(requests) + "\n")
         file.flush()
         command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(Path(__file__).with_name("load.lua")), server.url]
-        ran = subprocess.run(command, env={**os.environ, "REQUESTS": file.name}, capture_output=True, text=True, check=True, timeout=seconds + 60)
+        ran = subprocess.run(
+            command, env={**os.environ, "REQUESTS": file.name, "RUN": uuid4().hex}, capture_output=True, text=True, check=True, timeout=seconds + 60
+        )
     found = re.search(r"^RESULT (.*)$", ran.stdout, re.MULTILINE)
     assert found is not None, ran.stdout
     return dict(json.loads(found[1]))

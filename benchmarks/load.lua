@@ -1,6 +1,8 @@
 -- wrk's side of a scenario: each request is a line of the file in REQUESTS ("METHOD path token body"), taken in turn, each thread from its own place on.
+-- A token of "key:..." is an API key. Where a body says {n}, each request has a text of its own, which RUN tells from those of other runs.
 local requests, position = {}, 0
-local threads = 0
+local threads, sent = 0, 0
+local run = os.getenv("RUN")
 
 function setup(thread)
   thread:set("number", threads)
@@ -11,17 +13,28 @@ function init(args)
   for line in io.lines(os.getenv("REQUESTS")) do
     local method, path, token, body = line:match("^(%S+) (%S+) (%S+) ?(.*)$")
     local headers = { ["Content-Type"] = "application/json" }
-    if token ~= "-" then
+    local key = token:match("^key:(.+)$")
+    if key then
+      headers["X-API-Key"] = key
+    elseif token ~= "-" then
       headers["Authorization"] = "Bearer " .. token
     end
-    requests[#requests + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)
+    if body:find("{n}", 1, true) then
+      requests[#requests + 1] = function()
+        sent = sent + 1
+        return wrk.format(method, path, headers, (body:gsub("{n}", run .. "-" .. number .. "-" .. sent)))
+      end
+    else
+      requests[#requests + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)
+    end
   end
   position = math.floor(#requests / 2) * number
 end
 
 function request()
   position = position % #requests + 1
-  return requests[position]
+  local one = requests[position]
+  return type(one) == "function" and one() or one
 end
 
 function done(summary, latency)

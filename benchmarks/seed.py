@@ -13,6 +13,7 @@ import psycopg2
 from uuid_utils.compat import uuid7
 
 from coupon_management_flask.core import passwords
+from coupon_management_flask.discount_coupons import import_service
 from coupon_management_flask.promos import feed
 
 CATEGORIES = ["coffee", "tea", "books", "shoes", "games"]
@@ -48,6 +49,14 @@ def seed(url: str, *, promos: int, users: int, randomness: int = 1) -> Seeded:
         connection.autocommit = True
         connection.cursor().execute("VACUUM ANALYZE")
     return Seeded(company, people, ids[:-1], ids[-1])
+
+
+def seed_discounts(count: int) -> list[str]:
+    """`count` discount codes that never run out; in the application's context."""
+    codes = [f"BENCH-{number}" for number in range(count)]
+    lines = ["code,type,discount,couponFor,products,maxUsage", *(f"{code},percentage,15,product,tea,{HOT_UNITS}" for code in codes)]
+    import_service.import_coupons(["\n".join(lines).encode()], currency="EUR")
+    return codes
 
 
 def _seed_promos(connection: Any, company: UUID, promos: int, now: datetime, chance: random.Random) -> list[UUID]:

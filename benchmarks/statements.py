@@ -52,6 +52,8 @@ def _one_line(statement: str) -> str:
 
 
 def _headers(token: str) -> dict[str, str]:
+    if token.startswith("key:"):
+        return {"X-API-Key": token.removeprefix("key:")}
     return {} if token == "-" else {"Authorization": f"Bearer {token}"}
 
 

@@ -9,15 +9,15 @@ from coupon_management_flask import create_app
 from coupon_management_flask.credit_coupons import demo
 
 from .conftest import dispose_engines, settings_for
-from .support.server import ROOT, running_server
+from .support.server import ROOT, environment, running_server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def _block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    return found[1]
+def _blocks(language: str) -> str:
+    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found
+    return "".join(found)
 
 
 def _without_what_differs(text: str) -> str:
@@ -33,11 +33,12 @@ def test_the_session_of_the_readme_gives_the_output_of_the_readme(new_database):
         assert demo.load()
         dispose_engines()
     with running_server(url) as server:
-        session = _block("sh").replace("http://127.0.0.1:8000", server.url)
-        ran = subprocess.run(["bash", "-euo", "pipefail", "-c", session], capture_output=True, text=True, timeout=60, check=True)
+        session = _blocks("sh").replace("http://127.0.0.1:8000", server.url)
+        command = ["bash", "-euo", "pipefail", "-c", session]
+        ran = subprocess.run(command, env=environment(url), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
 
     assert ran.stderr == ""
-    assert _without_what_differs(ran.stdout) == _without_what_differs(_block("json"))
+    assert _without_what_differs(ran.stdout) == _without_what_differs(_blocks("json"))
 
 
 @pytest.mark.parametrize("command", re.findall(r"\.venv/bin/(flask --app coupon_management_flask .*)", README))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,7 @@ from schemathesis.core.parameters import ParameterLocation
 from coupon_management_flask import create_app
 
 from ..conftest import settings_for
+from ..support.discounts import coupon_body
 from ..support.promos import PASSWORD, company_body, promo_body, user_body
 from ..support.server import Server, assert_books_add_up, run_flask, running_server
 
@@ -50,6 +52,7 @@ EVERYWHERE = {
     "permissions-policy",
     "referrer-policy",
     "server",
+    "transfer-encoding",
     "x-content-type-options",
     "x-frame-options",
     "x-request-id",
@@ -64,6 +67,10 @@ schemathesis.openapi.format("password", st.just(PASSWORD))
 
 API = schemathesis.openapi.from_dict(DESCRIPTION, config=SchemathesisConfig.from_dict(CONFIG))
 
+# Nobody can live there.
+WEBHOOK_URL = "https://shop.invalid/hook"
+BATCH_TEMPLATE = {"type": "fixed", "discount": 5, "couponFor": "product"}
+
 met: dict[str, set[int]] = defaultdict(set)
 
 
@@ -72,6 +79,7 @@ class Cast:
     """Who asks, and what there is to ask for; made as clients make it."""
 
     server: Server
+    database_url: str
     session: requests.Session = field(default_factory=requests.Session)
     tokens: dict[str, str] = field(default_factory=dict)
     promos: dict[str, str] = field(default_factory=dict)
@@ -100,12 +108,73 @@ class Cast:
             body = {"name": "Coffee", "value": 0, "number_left": 5, "hidden_code": f"coffee-{number}", "expiration_date": "2999-01-01T00:00:00Z"}
             coupon = self.send("/v1/coupons", body, "admin")["data"]["coupons"]
             return {"coupon_id": coupon["id"], "hidden_code": coupon["hidden_code"]}
+        if path.startswith("/api/v1/"):
+            return self.known_discount(path)
         if path.startswith("/v1/user/"):
             return {"user_id": self.log_in("alice")["user"]["id"]}
         known = {"promo_id": self.promos["changed" if path.startswith("/api/business/") else "looked at"]}
         if "{comment_id}" in path:
             known["comment_id"] = self.send(f"/api/user/promo/{known['promo_id']}/comments", {"text": "Much better than tea."}, "user")["id"]
         return known
+
+    def new_discount(self) -> dict[str, Any]:
+        return self.send("/api/v1/coupons", coupon_body(combinable=True), "admin")
+
+    def known_discount(self, path: str) -> dict[str, str]:
+        if "/webhooks/" in path:
+            return self.known_webhook(path)
+        if "{batch_id}" in path:
+            return {"batch_id": self.send("/api/v1/coupons/generate", {"count": 3, "template": BATCH_TEMPLATE}, "admin")["batchId"]}
+        coupon = self.new_discount()
+        if "{redemption_id}" in path:
+            order = {"code": coupon["code"], "orderId": f"order-{next(self.numbers)}", "cartTotal": 10}
+            return {"redemption_id": self.send("/api/v1/coupons/redeem", order, "admin")["redemptionId"]}
+        return {"coupon_id": coupon["id"], "code": coupon["code"], "product": "tea"}
+
+    def known_webhook(self, path: str) -> dict[str, str]:
+        if "/deliveries" in path:
+            return self.told
+        # It may be deleted.
+        return {"webhook_id": self.send("/api/v1/webhooks", {"url": WEBHOOK_URL, "events": ["coupon.exhausted"]}, "admin")["id"]}
+
+    @cached_property
+    def told(self) -> dict[str, str]:
+        """A webhook, and an attempt to deliver something to it."""
+        webhook_id = self.send("/api/v1/webhooks", {"url": WEBHOOK_URL, "events": ["coupon.created"]}, "admin")["id"]
+        self.new_discount()
+        run_flask("outbox", "deliver", database_url=self.database_url)
+        deliveries = self.server.request("GET", f"/api/v1/webhooks/{webhook_id}/deliveries", token=self.tokens["admin"]).json()["results"]
+        return {"webhook_id": webhook_id, "delivery_id": deliveries[0]["id"]}
+
+    def discount_body(self, method: str, path: str, body: Any) -> Any:
+        """One that is possible, of what was made up."""
+        number = next(self.numbers)
+        if path.endswith("/import"):
+            return f"code,type,discount,couponFor\nIMPORTED-{number},fixed,5,product\n"
+        if not isinstance(body, dict):
+            return body
+        name = path.rpartition("/")[2]
+        if name in ("coupons", "{coupon_id}"):
+            # Nothing that contradicts something else.
+            body = {term: body[term] for term in body.keys() & {"description", "isActive", "combinable", "priority", "products", "customerIds", "limits"}}
+            return {**body, **coupon_body()} if method == "POST" else body
+        if name == "generate":
+            # Up to a thousand are made at once.
+            return {"count": 3 if number % 2 else 1001, "template": BATCH_TEMPLATE}
+        if name == "webhooks":
+            return {**body, "url": WEBHOOK_URL}
+        if name == "rollback":
+            return {term: body[term] for term in body.keys() - {"lines"}}
+        # A code that is there, and a cart whose items are not the sum of something else.
+        code = self.new_discount()["code"]
+        body = {term: body[term] for term in body.keys() - {"items", "code", "codes"}}
+        body |= {"codes": [code]} if name in ("apply-all", "best") else {"code": code}
+        if name == "redeem":
+            body |= {"orderId": f"order-{number}", "cartTotal": 10}
+            if number % 3 == 0:
+                # So that this one repeats it.
+                self.send(path, body, "admin")
+        return body
 
     def credentials(self, path: str) -> dict[str, str]:
         return {"username": "alice", "password": PASSWORD} if path.startswith("/v1/") else {"email": "visitor@example.com", "password": PASSWORD}
@@ -117,7 +186,7 @@ def cast(new_database):
     for command, name in (("create-admin", "admin"), ("create-user", "alice")):
         run_flask(command, "--email", f"{name}@example.com", "--username", name, "--password", PASSWORD, database_url=database_url)
     with running_server(database_url) as server:
-        cast = Cast(server)
+        cast = Cast(server, database_url)
         cast.tokens["admin"] = cast.log_in("admin")["access_token"]
         for who, path, body in (("company", "/api/business", company_body), ("user", "/api/user", user_body)):
             cast.tokens[who] = cast.send(f"{path}/auth/sign-up", body())["token"]
@@ -159,6 +228,8 @@ def find_something(case, cast):
         return
     if path.endswith(("/login", "/sign-in")):
         case.body = cast.credentials(path)
+    elif path.startswith("/api/v1/") and case.operation.body:
+        case.body = cast.discount_body(case.operation.method.upper(), path, case.body)
     elif path.endswith("/{coupon_id}/use"):
         case.body = {"hidden_code": known["hidden_code"]}
     elif path.startswith("/api/business/promo") and isinstance(case.body, dict):
