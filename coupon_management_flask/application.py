@@ -12,7 +12,9 @@ from .core import passwords
 from .credit_coupons import coupon_routes, user_routes
 from .credit_coupons import errors as credit_coupon_errors
 from .database import db
+from .discount_coupons import batch_routes, webhook_routes
 from .discount_coupons import errors as discount_coupon_errors
+from .discount_coupons import routes as discount_coupon_routes
 from .email_coupons import errors as email_coupon_errors
 from .health import routes as health_routes
 from .promos import business_routes as promo_business_routes
@@ -21,7 +23,7 @@ from .promos import user_routes as promo_user_routes
 from .promos.antifraud import Antifraud
 from .vouchers import errors as voucher_errors
 from .web import contract, guard, limits, observability, openapi, security
-from .web.contract import Contract
+from .web.contract import MAX_BODY, Contract
 from .web.json import OrjsonProvider
 
 CREDIT_COUPONS = Contract(
@@ -39,7 +41,16 @@ PROMOS = Contract(
     promo_errors.MESSAGES,
     promo_errors.STATUSES,
 )
-DISCOUNT_COUPONS = Contract("discount_coupons", ("/api/v1",), (), discount_coupon_errors.render_error)
+DISCOUNT_COUPONS = Contract(
+    "discount_coupons",
+    ("/api/v1",),
+    (discount_coupon_routes.routes, batch_routes.routes, webhook_routes.routes),
+    discount_coupon_errors.render_error,
+    discount_coupon_errors.MESSAGES,
+    # Carts have up to 10,000 items.
+    max_body=4 * MAX_BODY,
+    larger_bodies={"/api/v1/coupons/import": 64 * MAX_BODY},
+)
 EMAIL_COUPONS = Contract("email_coupons", ("/api/coupons",), (), email_coupon_errors.render_error)
 VOUCHERS = Contract(
     "vouchers",

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 import marshmallow as ma
+import pycountry
 import yaml
 from dotenv import dotenv_values
 from flask import current_app
@@ -48,6 +49,8 @@ class Settings:
     antifraud_answer_seconds: float
     promo_timezone: ZoneInfo
     promo_token_hours: int
+    currency: str
+    webhooks_allow_private: bool
     access_token_minutes: int
     refresh_token_days: int
     rate_limits_enabled: bool
@@ -101,6 +104,11 @@ def _networks(values: tuple[str, ...]) -> None:
             raise ma.ValidationError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8") from error
 
 
+def _currency(value: str) -> None:
+    if not value.isupper() or pycountry.currencies.get(alpha_3=value) is None:
+        raise ma.ValidationError("it must be an ISO 4217 code such as EUR")
+
+
 def _rate(value: str) -> None:
     from limits import parse_many
 
@@ -137,6 +145,8 @@ class _SettingsSchema(ma.Schema):
     antifraud_answer_seconds = ma.fields.Float(validate=validate.Range(0.1, 60))
     promo_timezone = _Zone()
     promo_token_hours = ma.fields.Integer(validate=validate.Range(1, 24))
+    currency = ma.fields.String(validate=_currency)
+    webhooks_allow_private = ma.fields.Boolean()
     access_token_minutes = ma.fields.Integer(validate=validate.Range(1, 24 * 60))
     refresh_token_days = ma.fields.Integer(validate=validate.Range(1, 365))
     rate_limits_enabled = ma.fields.Boolean()

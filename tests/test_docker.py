@@ -202,6 +202,8 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "ANTIFRAUD_MAX_PER_MINUTE": "8",
         "ANTIFRAUD_CONNECT_SECONDS": "3",
         "ANTIFRAUD_ANSWER_SECONDS": "6",
+        "CURRENCY": "JPY",
+        "WEBHOOKS_ALLOW_PRIVATE": "true",
         "PROMO_TIMEZONE": "Asia/Tokyo",
         "PROMO_TOKEN_HOURS": "4",
         "RATE_LIMITS_ENABLED": "false",

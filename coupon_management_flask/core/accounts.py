@@ -10,8 +10,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..database import AnyRow, broken_constraint, db, rows_changed, transaction
+from ..database import AnyRow, Moment, broken_constraint, db, rows_changed, transaction
 from ..models import Account, ApiKey, new_id
+from ..prepared import Prepared
 from . import clock, errors, guesses, passwords, tokens, wallet
 
 # What a role may do beyond its own things. An API key has a list of its own.
@@ -205,13 +206,22 @@ def revoke_api_keys(service: str) -> int:
         return rows_changed(revoked)
 
 
+_OWNER = Prepared(
+    "api_key_owner",
+    sa.select(Account.id, Account.kind, Account.username, Account.name, Account.role, ApiKey.permissions)
+    .join(ApiKey, ApiKey.account_id == Account.id)
+    .where(
+        ApiKey.digest == sa.bindparam("digest", type_=ApiKey.digest.type),
+        ApiKey.revoked_at.is_(None),
+        ApiKey.expires_at > sa.bindparam("now", type_=Moment),
+        Account.is_active,
+    ),
+)
+
+
 def api_key_owner(api_key: str) -> tuple[Identity, frozenset[str]]:
     """The service behind an API key and what the key may do. Raises InvalidToken for one that is unknown, expired or revoked."""
-    row = db.session.execute(
-        sa.select(Account.id, Account.kind, Account.username, Account.name, Account.role, ApiKey.permissions)
-        .join(ApiKey, ApiKey.account_id == Account.id)
-        .where(ApiKey.digest == _digest(api_key), ApiKey.revoked_at.is_(None), ApiKey.expires_at > clock.now(), Account.is_active)
-    ).one_or_none()
+    row = _OWNER.execute({"digest": _digest(api_key), "now": clock.now()}).one_or_none()
     if row is None:
         raise errors.InvalidToken
     return Identity(row.id, row.kind, row.username, row.name, row.role), frozenset(row.permissions)

@@ -12,6 +12,9 @@ from ..models import (
     FeedDay,
     FeedEntry,
     LedgerEntry,
+    LimitUse,
+    OrderRedemption,
+    OrderRedemptionCode,
     Promo,
     PromoComment,
     PromoCounter,
@@ -19,6 +22,7 @@ from ..models import (
     PromoLike,
     PromoValue,
     Redemption,
+    RedemptionTake,
     Stock,
     Wallet,
 )
@@ -32,6 +36,9 @@ def discrepancies() -> Iterator[str]:
         _balance_is_the_ledgers_sum,
         _credit_redemptions_were_paid,
         _payments_have_their_redemption,
+        _limits_are_what_was_taken,
+        _orders_have_their_redemptions,
+        _orders_are_the_sum_of_their_codes,
         _entries_were_handed_out_once,
         _unique_promos_have_an_entry_for_each_unit,
         _promos_count_what_they_have,
@@ -87,6 +94,56 @@ def _payments_have_their_redemption() -> Iterator[str]:
     redeemed = sa.exists().where(Redemption.id == LedgerEntry.reference, Redemption.rolled_back_at.is_(None))
     for row in _rows(sa.select(LedgerEntry.id).where(LedgerEntry.reason == "coupon", ~redeemed)):
         yield f"ledger entry {row.id}: it paid for a redemption that does not exist"
+
+
+def _limits_are_what_was_taken() -> Iterator[str]:
+    """Every limit is used by what redemptions took of it and have not given back."""
+    names = ("owner_id", "rule", "customer", "period")
+    zero = sa.literal(0, sa.BigInteger)
+    kept = sa.select(*(getattr(LimitUse, name) for name in names), LimitUse.used.label("used"), zero.label("taken"))
+    taken = sa.select(*(getattr(RedemptionTake, name) for name in names), zero, RedemptionTake.units)
+    both = sa.union_all(kept, taken).subquery()
+    by = [both.c[name] for name in names]
+    sums = [sa.func.sum(both.c[name]) for name in ("used", "taken")]
+    for row in _rows(sa.select(*by, sums[0].label("used"), sums[1].label("taken")).group_by(*by).having(sums[0] != sums[1])):
+        whose = f" of a customer in {row.period or 'all time'}" if row.customer else f" in {row.period or 'all time'}"
+        yield f"limit {row.rule} of {row.owner_id}{whose}: used says {row.used}, redemptions took {row.taken}"
+
+
+def _orders_have_their_redemptions() -> Iterator[str]:
+    """Every order has codes, each with a redemption of that code, and while the order is live those are."""
+    has_codes = sa.exists().where(OrderRedemptionCode.order_redemption_id == OrderRedemption.id)
+    for row in _rows(sa.select(OrderRedemption.id).where(~has_codes)):
+        yield f"order redemption {row.id}: it has no codes"
+    wrong = (
+        sa.select(OrderRedemptionCode.order_redemption_id, OrderRedemptionCode.position)
+        .join(OrderRedemption, OrderRedemption.id == OrderRedemptionCode.order_redemption_id)
+        .join(Redemption, Redemption.id == OrderRedemptionCode.redemption_id)
+        .where(
+            sa.or_(
+                Redemption.kind != "discount",
+                Redemption.code != OrderRedemptionCode.code,
+                Redemption.amount != OrderRedemptionCode.amount,
+                sa.and_(OrderRedemption.rolled_back_at.is_(None), Redemption.rolled_back_at.is_not(None)),
+            )
+        )
+    )
+    for row in _rows(wrong):
+        yield f"order redemption {row.order_redemption_id}: the redemption of its code number {row.position} is rolled back, or another one"
+
+
+def _orders_are_the_sum_of_their_codes() -> Iterator[str]:
+    codes = (
+        sa.select(OrderRedemptionCode.order_redemption_id, sa.func.sum(OrderRedemptionCode.amount).label("amount"))
+        .group_by(OrderRedemptionCode.order_redemption_id)
+        .subquery()
+    )
+    for row in _rows(
+        sa.select(OrderRedemption.id, OrderRedemption.discount, codes.c.amount)
+        .join(codes, codes.c.order_redemption_id == OrderRedemption.id)
+        .where(OrderRedemption.discount != codes.c.amount)
+    ):
+        yield f"order redemption {row.id}: its discount says {row.discount}, its codes say {row.amount}"
 
 
 def _entries_were_handed_out_once() -> Iterator[str]:

@@ -15,6 +15,7 @@
     ├── Unavailable             something the service needs is away
     └── Refused                 a business rule says no
         ├── Exhausted           nothing left of a limited thing
+        │   └── LimitReached    of what one customer, one day or one budget may have
         ├── AlreadyClaimed      this claim was made before
         └── InsufficientCredit
 
@@ -107,6 +108,10 @@ class Refused(DomainError):
 
 class Exhausted(Refused):
     name = "exhausted"
+
+
+class LimitReached(Exhausted):
+    name = "limit_reached"
 
 
 class AlreadyClaimed(Refused):

@@ -1,8 +1,10 @@
 """What is stored. Typed tables with their constraints, and nothing else: no rule lives here but those that the database itself enforces."""
 
 from .accounts import Account, ApiKey, GuessLog, LoginSession
+from .batches import CouponBatch
 from .columns import new_id
 from .credit_coupons import CreditCoupon
+from .discount_coupons import AMOUNT_DECIMALS, DiscountCoupon, DiscountCouponTarget, OrderRedemption, OrderRedemptionCode
 from .operations import IdempotencyKey, Lease, OutboxMessage
 from .promos import (
     AntifraudQuestion,
@@ -18,16 +20,21 @@ from .promos import (
     PromoLike,
     PromoValue,
 )
-from .stock import Redemption, Stock
+from .stock import LimitUse, Redemption, RedemptionTake, Stock
 from .wallet import LedgerEntry, Wallet
+from .webhooks import Webhook, WebhookDelivery, WebhookSubscription
 
 __all__ = [
+    "AMOUNT_DECIMALS",
     "Account",
     "AntifraudQuestion",
     "AntifraudVerdict",
     "ApiKey",
     "CompanyPromoCount",
+    "CouponBatch",
     "CreditCoupon",
+    "DiscountCoupon",
+    "DiscountCouponTarget",
     "FeedCount",
     "FeedDay",
     "FeedEntry",
@@ -35,7 +42,10 @@ __all__ = [
     "IdempotencyKey",
     "Lease",
     "LedgerEntry",
+    "LimitUse",
     "LoginSession",
+    "OrderRedemption",
+    "OrderRedemptionCode",
     "OutboxMessage",
     "Promo",
     "PromoComment",
@@ -44,7 +54,11 @@ __all__ = [
     "PromoLike",
     "PromoValue",
     "Redemption",
+    "RedemptionTake",
     "Stock",
     "Wallet",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookSubscription",
     "new_id",
 ]

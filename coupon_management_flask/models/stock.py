@@ -54,3 +54,35 @@ class Redemption(Model):
         sa.CheckConstraint("units > 0", name="units_positive"),
         sa.CheckConstraint("(claim_key IS NULL) = (rolled_back_at IS NOT NULL)", name="live_or_rolled_back"),
     )
+
+
+class LimitUse(Model):
+    """How much of a limit is used: of a rule (`perDay`, `budget`, ...), by a customer ("" = all together), in a period ("" = ever).
+
+    Changed by core/stock.py alone. The limit itself stands in the owner's terms, which may change; the count never rises above it.
+    """
+
+    __tablename__ = "limit_uses"
+
+    owner_id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    rule: Mapped[str] = mapped_column(primary_key=True)
+    customer: Mapped[str] = mapped_column(primary_key=True)
+    period: Mapped[str] = mapped_column(primary_key=True)
+    used: Mapped[int] = mapped_column(sa.BigInteger)
+
+    __table_args__ = (sa.CheckConstraint("used >= 0", name="used_not_negative"),)
+
+
+class RedemptionTake(Model):
+    """What a redemption took of a limit and has not given back."""
+
+    __tablename__ = "redemption_takes"
+
+    redemption_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("redemptions.id"), primary_key=True)
+    rule: Mapped[str] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(sa.Uuid)
+    customer: Mapped[str]
+    period: Mapped[str]
+    units: Mapped[int] = mapped_column(sa.BigInteger)
+
+    __table_args__ = (sa.CheckConstraint("units >= 0", name="units_not_negative"),)

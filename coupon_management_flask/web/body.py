@@ -175,7 +175,7 @@ class Routes(flask_smorest.Blueprint):
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
 
     def route(self, rule: str, *, parameters: list[Any] | None = None, **options: Any) -> Callable[[View], View]:
-        ids = [{"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}} for name in re.findall(r"<(\w*id)>", rule)]
+        ids = [{"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}} for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)]
         return super().route(rule, parameters=[*ids, *(parameters or [])], **options)  # type: ignore[no-any-return]
 
     def register_views_in_doc(self, api: Any, app: Any, spec: Any, **names: Any) -> None:

@@ -20,6 +20,9 @@ from .limits import seconds_to_wait
 
 log = structlog.get_logger(__name__)
 
+# In bytes, unless a contract says more.
+MAX_BODY = 1024 * 1024
+
 # The nearest ancestor that stands here gives an error its status; a contract may say otherwise for some.
 STATUSES: dict[type[errors.DomainError], int] = {
     errors.DomainError: 400,
@@ -77,6 +80,13 @@ class Contract:
     render_error: Callable[[Problem], Mapping[str, Any]]
     messages: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
+    max_body: int = MAX_BODY
+    # Paths whose bodies may be larger yet, and how large.
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)
+
+    def body_limit(self, path: str) -> int:
+        """How many bytes a body that is sent there may have."""
+        return self.larger_bodies.get(path.rstrip("/"), self.max_body)
 
     def problem(self, error: Exception) -> Problem:
         if isinstance(error, errors.DomainError):
@@ -113,7 +123,7 @@ class Contract:
 
 def error_response(error: Exception) -> Response:
     """The answer that the current request's contract gives to an error."""
-    contract = _contract_of(request.path)
+    contract = contract_of(request.path)
     problem = contract.problem(error)
     response = jsonify(contract.render_error(problem))
     response.status_code = problem.status
@@ -130,7 +140,8 @@ def init_app(app: Flask, contracts: Sequence[Contract], *, elsewhere: Contract) 
     app.register_error_handler(Exception, error_response)
 
 
-def _contract_of(path: str) -> Contract:
+def contract_of(path: str) -> Contract:
+    """The contract under whose prefix a path is, or the one that speaks for what is under none."""
     by_prefix, elsewhere = current_app.extensions["contracts"]
     for prefix, contract in by_prefix:
         # Whole segments: /api/users is not under /api/user.

@@ -1,8 +1,9 @@
 """What surrounds every request: proxies that are believed, hosts that are answered, headers that browsers obey, and who may call from a page."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from flask import Flask, Request, current_app
+from flask import Flask, Request, request
 from flask.sessions import SessionInterface
 from flask_cors import CORS
 from flask_talisman import Talisman
@@ -10,8 +11,9 @@ from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from .. import config
+from .contract import MAX_BODY, contract_of
 
-MAX_BODY = 1024 * 1024
+CHUNK = 64 * 1024
 
 # An answer of the API is never a page. The pages there are load from this host alone; Swagger UI styles its elements inline.
 _CONTENT_SECURITY_POLICY = {
@@ -30,12 +32,28 @@ class BoundedRequest(Request):
     """Refuses a body that is too long, also one that comes in chunks and never said how long it is: werkzeug would cut that off and go on."""
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        limit = contract_of(self.path).body_limit(self.path)
         self.max_content_length = limit + 1
         data = super().get_data(*args, **kwargs)
         if len(data) > limit:
             raise RequestEntityTooLarge
         return data
+
+
+def body_in_chunks() -> Iterator[bytes]:
+    """The request's body bit by bit, for one that is too long to be held in memory; held to its bound all the same."""
+    if "Idempotency-Key" in request.headers:
+        # It was read and compared by that.
+        yield request.get_data()
+        return
+    limit = contract_of(request.path).body_limit(request.path)
+    request.max_content_length = limit + 1
+    read = 0
+    while chunk := request.stream.read(CHUNK):
+        read += len(chunk)
+        if read > limit:
+            raise RequestEntityTooLarge
+        yield chunk
 
 
 def init_app(app: Flask, settings: config.Settings) -> None:

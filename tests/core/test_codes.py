@@ -35,6 +35,14 @@ def test_each_character_of_the_alphabet_comes_up_about_as_often():
     assert all(750 <= count <= 1_250 for count in drawn.values())
 
 
+def test_characters_by_the_thousand_are_as_many_as_were_asked_for_and_come_up_about_as_often():
+    assert [len(codes.draw(count)) for count in (0, 1, 9, 1_000)] == [0, 1, 9, 1_000]
+    drawn = Counter(codes.draw(31_000))
+
+    assert set(drawn) == set(codes.ALPHABET)
+    assert all(750 <= count <= 1_250 for count in drawn.values())
+
+
 def test_no_seed_foretells_a_code():
     random.seed(7)
     first = codes.generate(12)

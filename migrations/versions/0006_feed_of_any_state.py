@@ -1,12 +1,12 @@
 """An index for the feed without regard to state
 
-Revision: 0003, after 0002, 2026-11-21 13:58:12.402113
+Revision: 0006, after 0005, 2026-11-21 14:50:12.402113
 """
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

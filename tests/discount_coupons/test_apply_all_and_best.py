@@ -1,0 +1,168 @@
+"""POST /api/v1/coupons/apply-all and best: several codes on one cart, and the automatic choice."""
+
+import itertools
+import random
+
+from ..support.discounts import PATH, items, new_shop
+from ..support.refusals import refusal
+
+
+def apply_all(caller, *codes, total=100, **cart):
+    answer = caller.post(f"{PATH}/apply-all", json={"codes": list(codes), "cartTotal": total, **cart})
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def best(caller, *codes, total=100, **cart):
+    answer = caller.post(f"{PATH}/best", json={**({"codes": list(codes)} if codes else {}), "cartTotal": total, **cart})
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def left_out(answer):
+    return {one["code"]: one["error_code"] for one in answer["leftOut"]}
+
+
+def test_codes_apply_by_priority_then_by_the_larger_saving(shop, discount_books):
+    shop.new(code="SMALL", discount=5, combinable=True)
+    shop.new(code="LARGE", discount=10, combinable=True)
+    shop.new(code="FIRST", type="fixed", discount=1, combinable=True, priority=1)
+    shop.new(code="INITIAL", discount=10, combinable=True, base="initial", priority=-1)
+    before = discount_books()
+
+    answer = apply_all(shop, "small", "INITIAL", "LARGE", "FIRST", "large")
+
+    assert answer == {
+        "codes": [
+            {"code": "FIRST", "discountAmount": 1},
+            {"code": "LARGE", "discountAmount": 9.9},
+            {"code": "SMALL", "discountAmount": 4.46},
+            {"code": "INITIAL", "discountAmount": 10},
+        ],
+        "leftOut": [],
+        "discountAmount": 25.36,
+        "originalAmount": 100,
+        "finalAmount": 74.64,
+        "savings": 25.36,
+    }
+    assert discount_books() == before
+    # What was promised is what is redeemed.
+    assert shop.redeem("SMALL", "LARGE", "FIRST", "INITIAL").json["codes"] == answer["codes"]
+
+
+def test_why_the_others_are_left_out(shop):
+    shop.new(code="ALONE", discount=90)
+    shop.new(code="ONE", discount=10, combinable=True, exclusiveGroup="g", priority=1)
+    shop.new(code="TWO", discount=10, combinable=True, exclusiveGroup="g")
+    shop.new(code="OFF", isActive=False, combinable=True)
+    shop.new(code="YEN", currency="JPY", combinable=True)
+    shop.new(code="DEAR", minPurchaseAmount=500, combinable=True)
+
+    answer = apply_all(shop, "ONE", "TWO", "ALONE", "OFF", "YEN", "DEAR", "NONE")
+
+    assert [one["code"] for one in answer["codes"]] == ["ONE"]
+    assert left_out(answer) == {
+        "TWO": "exclusive_group",
+        "ALONE": "not_combinable",
+        "OFF": "coupon_inactive",
+        "YEN": "currency_mismatch",
+        "DEAR": "minimum_not_reached",
+        "NONE": "coupon_not_found",
+    }
+    messages = {one["code"]: one["message"] for one in answer["leftOut"]}
+    assert (messages["NONE"], messages["DEAR"]) == ("Coupon not found", "Minimum purchase amount of EUR 500.00 required")
+    # The first in order goes alone where it is not combinable.
+    answer = apply_all(shop, "ALONE", "TWO")
+    assert ([one["code"] for one in answer["codes"]], left_out(answer)) == (["ALONE"], {"TWO": "not_combinable"})
+
+
+def test_lines_have_the_shares_of_all_codes_together(shop):
+    shop.new(code="TEA", discount=50, categories=["tea"], combinable=True)
+    shop.new(code="ALL", type="fixed", discount=10, combinable=True)
+
+    answer = apply_all(shop, "TEA", "ALL", **{"total": None, **items(("t", 1, 4000, "tea"), ("c", 1, 2000, "cake"))})
+
+    assert answer["discountAmount"] == 30
+    assert answer["lines"] == [
+        {"productId": "t", "discountAmount": 25, "finalAmount": 15},
+        {"productId": "c", "discountAmount": 5, "finalAmount": 15},
+    ]
+
+
+def test_a_shopper_gets_what_is_valid_for_it(shop, alice):
+    shop.new(code="MINE", customerIds=[str(alice.id)], combinable=True)
+    shop.new(code="THEIRS", customerIds=["c1"], combinable=True)
+
+    answer = apply_all(alice, "MINE", "THEIRS", "NONE")
+
+    assert [one["code"] for one in answer["codes"]] == ["MINE"]
+    assert left_out(answer) == {"THEIRS": "coupon_not_found", "NONE": "coupon_not_found"}
+    assert best(alice, "MINE", "THEIRS")["codes"] == ["MINE"]
+    answer = alice.post(f"{PATH}/best", json={"cartTotal": 1, "customerId": "c1"})
+    assert refusal(answer, "discount_coupons") == (400, "validation_error")
+
+
+def test_the_best_set_is_the_one_with_the_lowest_final_amount(shop):
+    draw = random.Random(4)
+    codes = []
+    for number in range(7):
+        terms = draw.choice([{"type": "fixed", "discount": draw.randint(1, 30)}, {"discount": draw.randint(1, 40)}])
+        group = draw.choice([None, None, "g"])
+        shop.new(code=f"C-{number}", combinable=number != 3, exclusiveGroup=group, base=draw.choice(["initial", "remaining"]), **terms)
+        codes.append(f"C-{number}")
+
+    found = best(shop, *codes)
+
+    # Any set that apply-all lets through whole.
+    sets = (combination for size in range(1, 8) for combination in itertools.combinations(codes, size))
+    possible = [answer for chosen in sets if len((answer := apply_all(shop, *chosen))["codes"]) == len(chosen)]
+    assert found["finalAmount"] == min(answer["finalAmount"] for answer in possible)
+    assert found["exact"] is True
+    assert found["discountAmount"] + found["finalAmount"] == found["originalAmount"] == 100
+    assert shop.redeem(*found["codes"]).json["finalAmount"] == found["finalAmount"]
+
+
+def test_without_codes_the_choice_is_among_the_public_coupons_that_apply(shop, alice, bob):
+    shop.new(code="PUBLIC", discount=10)
+    shop.new(code="MINE", discount=20, customerIds=[str(alice.id), "c1"])
+    shop.new(code="OFF", discount=90, isActive=False)
+    shop.new(code="EXPIRED", discount=90, expiresAt="2001-01-01T00:00:00Z")
+    shop.new(code="YEN", discount=90, currency="JPY")
+    shop.new(code="OTHER", discount=90, products=["p9"])
+    shop.new(code="FULL", discount=90, maxUsage=0)
+
+    assert best(alice, productIds=["p1"]) == {"codes": ["MINE"], "discountAmount": 20, "originalAmount": 100, "finalAmount": 80, "exact": True}
+    assert best(bob, productIds=["p1"])["codes"] == best(shop, productIds=["p1"])["codes"] == ["PUBLIC"]
+    assert best(shop, productIds=["p1"], customerId="c1")["codes"] == ["MINE"]
+
+
+def test_nothing_that_applies_is_no_error(shop):
+    assert best(shop) == {"codes": [], "discountAmount": 0, "originalAmount": 100, "finalAmount": 100, "exact": True}
+    assert best(shop, "NONE")["codes"] == []
+    assert apply_all(shop, "NONE")["finalAmount"] == 100
+
+
+def test_beyond_twelve_it_says_that_it_is_not_exact(shop):
+    for number in range(13):
+        shop.new(code=f"C-{number}", discount=number + 1, combinable=True)
+
+    assert best(shop)["exact"] is False
+    assert best(shop, *(f"C-{number}" for number in range(12)))["exact"] is True
+
+
+def test_a_body_that_is_wrong_is_refused(shop, client):
+    for path in ("apply-all", "best"):
+        for wrong in (
+            {"codes": []},
+            {"codes": None},
+            {"codes": [1]},
+            {"codes": "A"},
+            {"codes": [f"A{number}" for number in range(101)]},
+            {"code": "A"},
+            {"cartTotal": None},
+            {"items": []},
+        ):
+            answer = shop.post(f"{PATH}/{path}", json={"codes": ["A"], "cartTotal": 1, **wrong})
+            assert refusal(answer, "discount_coupons") == (400, "validation_error"), (path, wrong)
+    assert refusal(shop.post(f"{PATH}/apply-all", json={"cartTotal": 1}), "discount_coupons") == (400, "validation_error")
+    assert new_shop(client, "getCoupons").post(f"{PATH}/best", json={"cartTotal": 1}).status_code == 200
