@@ -36,7 +36,7 @@ from .statements import record
 
 WORKERS = 2
 CONNECTIONS = 16
-TOKENS = 500
+TOKENS = 2_000
 DISCOUNTS = 2000
 
 

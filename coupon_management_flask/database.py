@@ -297,8 +297,9 @@ def _engine_options(url: str) -> dict[str, Any]:
     # An error's text goes to the log, and a statement's parameters may be codes.
     options: dict[str, Any] = {"pool_size": 10, "max_overflow": 6, "pool_timeout": 5, "pool_use_lifo": True, "hide_parameters": True}
     if url.startswith("postgresql"):
-        # Whoever died in the middle of a transaction must not hold its locks for long.
-        limits = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+        # Whoever died in the middle of a transaction must not hold its locks for long. What is prepared is planned once, however cheap
+        # PostgreSQL thinks a plan for the values at hand would be: it was prepared because planning costs more.
+        limits = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC -c plan_cache_mode=force_generic_plan"
         options |= {"pool_recycle": 1800, "connect_args": {"connect_timeout": 3, "application_name": "coupons", "options": limits}}
     return options
 
