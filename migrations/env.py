@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import context
 
-from coupon_management_flask import models  # noqa: F401 - all tables must be known
+from coupon_management_flask import models
 from coupon_management_flask.database import Moment, db
 
 # Any number that nothing else on the database uses.
@@ -18,7 +18,11 @@ def _forget_empty(_context, _revision, directives):
 
 def _render_type(kind, item, _autogen_context):
     # History stands by itself: it names what the database has, not this application's types, which may move.
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
+    if kind == "type" and isinstance(item, Moment):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, models.Amount):
+        return "sa.BigInteger()"
+    return False
 
 
 def _migrate() -> None:

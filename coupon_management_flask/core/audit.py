@@ -26,6 +26,7 @@ from ..models import (
     Stock,
     Wallet,
 )
+from . import validity
 
 
 def discrepancies() -> Iterator[str]:
@@ -233,7 +234,7 @@ def _feed_states_are_the_promos() -> Iterator[str]:
     day = db.session.scalar(sa.select(FeedDay.day))
     if day is None:
         return
-    is_open = sa.and_(sa.or_(Promo.active_from.is_(None), Promo.active_from <= day), sa.or_(Promo.active_until.is_(None), Promo.active_until >= day))
+    is_open = validity.contains(Promo.active_from, Promo.active_until, day)
     is_active = sa.case((sa.and_(is_open, Stock.claimed < Stock.capacity), True), else_=False)
     for row in _rows(sa.select(Promo.id).join(Stock, Stock.id == Promo.stock_id).where(Promo.is_active != is_active)):
         yield f"promo {row.id}: the feed is wrong about whether it is active"

@@ -1,11 +1,18 @@
-"""When an offer holds: hours of some days of the week, in a time zone; and the periods that limits are counted in."""
+"""When an offer holds: a window of days; hours of some days of the week, in a time zone; and the periods that limits are counted in."""
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+
 DAYS_OF_A_WEEK = (1, 2, 3, 4, 5, 6, 7)
 """Monday is 1, as ISO 8601 has it."""
+
+
+def contains(first: Any, last: Any, day: date) -> sa.ColumnElement[bool]:
+    """As a condition: whether a window of days (two columns, both ends included, without an end where one is NULL) contains that day."""
+    return sa.and_(sa.or_(first.is_(None), first <= day), sa.or_(last.is_(None), last >= day))
 
 
 def zone(schedule: dict[str, Any] | None) -> ZoneInfo:

@@ -4,7 +4,7 @@ from .accounts import Account, ApiKey, GuessLog, LoginSession
 from .batches import CouponBatch
 from .columns import new_id
 from .credit_coupons import CreditCoupon
-from .discount_coupons import AMOUNT_DECIMALS, DiscountCoupon, DiscountCouponTarget, OrderRedemption, OrderRedemptionCode
+from .discount_coupons import AMOUNT_DECIMALS, Amount, DiscountCoupon, DiscountCouponTarget, OrderRedemption, OrderRedemptionCode
 from .operations import IdempotencyKey, Lease, OutboxMessage
 from .promos import (
     AntifraudQuestion,
@@ -27,6 +27,7 @@ from .webhooks import Webhook, WebhookDelivery, WebhookSubscription
 __all__ = [
     "AMOUNT_DECIMALS",
     "Account",
+    "Amount",
     "AntifraudQuestion",
     "AntifraudVerdict",
     "ApiKey",

@@ -17,7 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask import current_app
 
-from ..core import clock
+from ..core import clock, validity
 from ..database import db, is_postgresql, transaction, upsert
 from ..models import FeedCount, FeedDay, FeedEntry, Promo, Stock
 from . import paging
@@ -119,13 +119,6 @@ def set_state(promo_id: UUID, *, is_active: bool) -> None:
         flip([promo_id], is_active=is_active)
 
 
-def is_open_on(day: date) -> sa.ColumnElement[bool]:
-    """Whether a promo's window contains that day."""
-    return sa.and_(
-        sa.or_(_promos.c.active_from.is_(None), _promos.c.active_from <= day), sa.or_(_promos.c.active_until.is_(None), _promos.c.active_until >= day)
-    )
-
-
 def has_left() -> sa.ColumnElement[bool]:
     return _stocks.c.claimed < _stocks.c.capacity  # type: ignore[no-any-return]
 
@@ -163,7 +156,7 @@ def _turn(day: date, timezone: str) -> None:
     # Their stocks first, as everywhere: whoever takes the last unit meanwhile flips the state too, and must see ours or be seen.
     stocks = sa.select(_promos.c.stock_id).where(moving)
     db.session.execute(sa.select(_stocks.c.id).where(_stocks.c.id.in_(stocks)).order_by(_stocks.c.id).with_for_update()).all()
-    is_active = sa.and_(is_open_on(day), has_left())
+    is_active = sa.and_(validity.contains(_promos.c.active_from, _promos.c.active_until, day), has_left())
     for state in (True, False):
         promos = sa.select(_promos.c.id).join(_stocks, _stocks.c.id == _promos.c.stock_id)
         ids = db.session.scalars(promos.where(moving, _promos.c.is_active != state, is_active if state else sa.not_(is_active))).all()
