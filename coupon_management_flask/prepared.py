@@ -37,10 +37,13 @@ class Prepared:
     _dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
     def __init__(self, name: str, statement: Any, *, writes: bool = False, after: "Prepared | None" = None) -> None:
-        """`after` is sent with it and runs first, in the same round trip: what it locks, this one sees as whoever held it has left it."""
+        """Where the two databases need other forms, `statement` makes it, told whether it is for PostgreSQL.
+
+        `after` is sent with it and runs first, in the same round trip: what it locks, this one sees as whoever held it has left it.
+        """
         self._after = after
-        self._statement = statement
         self._writes = writes
+        statement, self._elsewhere = (statement(True), statement(False)) if callable(statement) else (statement, statement)
         compiled = statement.compile(dialect=self._dialect)
         # Every parameter is written with its type: nothing is left for PostgreSQL to guess.
         self._prepares = {name: f"PREPARE {name} AS {compiled}".replace("%", "%%")}
@@ -66,7 +69,7 @@ class Prepared:
         if not is_postgresql():
             if self._after is not None:
                 self._after.execute(parameters)
-            return self._rows(db.session.execute(self._statement, parameters))
+            return self._rows(db.session.execute(self._elsewhere, parameters))
         values = self._values(parameters)
         if db.session.registry.has():
             # It may hold a connection, and nobody holds two: of requests that each wait for a second one, none gets it.

@@ -25,7 +25,7 @@ import urllib3
 from standardwebhooks import Webhook as Signer
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from ..database import AnyRow, before_waiting, db, is_postgresql, one_of, transaction
+from ..database import AnyRow, before_waiting, db, one_of, transaction
 from ..models import Webhook, WebhookDelivery, WebhookSubscription, new_id
 from ..prepared import Prepared
 from . import clock, outbox
@@ -49,13 +49,10 @@ _SUBSCRIBED = Prepared(
     "webhooks_of_event", sa.select(_subscriptions.c.webhook_id).where(_subscriptions.c.event == sa.bindparam("event", type_=sa.Text)).order_by("webhook_id")
 )
 
-_ARE_WANTED = {
-    on_postgresql: Prepared(
-        "webhooks_of_events" if on_postgresql else "webhooks_of_events_elsewhere",
-        sa.select(sa.exists().where(one_of(_subscriptions.c.event, "events", sa.Text, on_postgresql=on_postgresql)).label("wanted")),
-    )
-    for on_postgresql in (False, True)
-}
+_ARE_WANTED = Prepared(
+    "webhooks_of_events",
+    lambda on_postgresql: sa.select(sa.exists().where(one_of(_subscriptions.c.event, "events", sa.Text, on_postgresql=on_postgresql)).label("wanted")),
+)
 
 
 class DeliveryFailed(Exception):
@@ -74,7 +71,7 @@ def new_secret() -> str:
 
 def are_wanted(events: Sequence[str]) -> bool:
     """Whether anybody is told of any of these at this moment."""
-    return bool(_ARE_WANTED[is_postgresql()].execute({"events": list(events)}).one().wanted)
+    return bool(_ARE_WANTED.execute({"events": list(events)}).one().wanted)
 
 
 def record(event: str, facts: Callable[[], dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..core import clock, discounts, errors, guesses, money, stock, validity
 from ..core.discounts import Cart, Combined, Item, Saving
 from ..core.stock import LimitKey
-from ..database import AnyRow, db, is_postgresql, one_of
+from ..database import AnyRow, db, one_of
 from ..models import DiscountCoupon, OrderRedemption
 from ..prepared import Prepared
 from . import limits
@@ -35,13 +35,9 @@ from .errors import (
 
 _coupons: Any = DiscountCoupon.__table__
 
-_BY_CODES = {
-    on_postgresql: Prepared(
-        "coupons_by_codes" if on_postgresql else "coupons_by_codes_elsewhere",
-        SELECT.where(one_of(_coupons.c.code, "codes", _coupons.c.code.type, on_postgresql=on_postgresql)),
-    )
-    for on_postgresql in (False, True)
-}
+_BY_CODES = Prepared(
+    "coupons_by_codes", lambda on_postgresql: SELECT.where(one_of(_coupons.c.code, "codes", _coupons.c.code.type, on_postgresql=on_postgresql))
+)
 _LIVE_ORDER = sa.select(
     sa.exists().where(
         OrderRedemption.customer_id == sa.bindparam("customer_id", type_=sa.Text),
@@ -201,7 +197,7 @@ def find(caller: Caller, codes: Sequence[str]) -> dict[str, AnyRow]:
     Raises RateLimited.
     """
     guesses.check(caller.guess_limits)
-    rows = {row.code: row for row in _BY_CODES[is_postgresql()].execute({"codes": list(codes)}) if caller.may_know(row)}
+    rows = {row.code: row for row in _BY_CODES.execute({"codes": list(codes)}) if caller.may_know(row)}
     for code in codes:
         if code not in rows:
             guesses.count_wrong(caller.guess_limits)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
-from ..database import AnyRow, db, is_postgresql, one_of, rows_changed, transaction, upsert
+from ..database import AnyRow, db, one_of, rows_changed, transaction, upsert
 from ..models import Account, CompanyPromoCount, Promo, PromoCounter, PromoCountryCount, PromoValue, Stock, new_id
 from ..prepared import Prepared
 from . import feed, paging, targeting
@@ -160,13 +161,7 @@ _SELECT = (
 
 
 _SELECT_ONE = Prepared("company_promo", _SELECT.where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid)))
-_SELECT_SOME = {
-    on_postgresql: Prepared(
-        "company_promos" if on_postgresql else "company_promos_elsewhere",
-        _SELECT.where(one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)),
-    )
-    for on_postgresql in (False, True)
-}
+_SELECT_SOME = Prepared("company_promos", lambda on_postgresql: _SELECT.where(one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)))
 
 
 def _own(company_id: UUID, promo_id: UUID) -> Any:
@@ -217,15 +212,13 @@ def _page(sort_by: str | None, by_country: bool, on_postgresql: bool) -> Any:
         return _order(columns, sort_by)
 
     page = paging.under_each(keys, items, on=lambda _: is_under, order=order) if on_postgresql else items.where(is_under)
-    name = f"company_{sort_by}_{by_country}" if on_postgresql else f"company_{sort_by}_{by_country}_elsewhere"
-    return paging.page_of(name.lower(), keys, page, order=order)
+    return paging.page_of(keys, page, order=order)
 
 
 _PAGES = {
-    (sort_by, by_country, on_postgresql): _page(sort_by, by_country, on_postgresql)
+    (sort_by, by_country): Prepared(f"company_{sort_by}_{by_country}".lower(), partial(_page, sort_by, by_country))
     for sort_by in (None, "active_from", "active_until")
     for by_country in (False, True)
-    for on_postgresql in (False, True)
 }
 
 
@@ -234,8 +227,8 @@ def list_own(company_id: UUID, *, sort_by: str | None, countries: list[str], lim
     parameters = {"company_id": company_id, "limit": limit, "offset": offset}
     if countries:
         parameters["countries"] = [feed.ANY_COUNTRY, *(country.casefold() for country in countries)]
-    ids, total = paging.run(_PAGES[sort_by, bool(countries), is_postgresql()], parameters)
-    by_id = {promo.id: promo for promo in _SELECT_SOME[is_postgresql()].execute({"promo_ids": ids})} if ids else {}
+    ids, total = paging.run(_PAGES[sort_by, bool(countries)], parameters)
+    by_id = {promo.id: promo for promo in _SELECT_SOME.execute({"promo_ids": ids})} if ids else {}
     return _shown([by_id[promo_id] for promo_id in ids if promo_id in by_id], feed.today(timezone)), total
 
 

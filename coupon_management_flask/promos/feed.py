@@ -10,6 +10,7 @@ made up for by whoever first looks at the feed of a new day.
 
 from collections.abc import Iterable
 from datetime import date
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 from uuid import UUID
@@ -18,8 +19,9 @@ import sqlalchemy as sa
 from flask import current_app
 
 from ..core import clock, validity
-from ..database import db, is_postgresql, transaction, upsert
+from ..database import db, transaction, upsert
 from ..models import FeedCount, FeedDay, FeedEntry, Promo, Stock
+from ..prepared import Prepared
 from . import paging
 
 _entries: Any = FeedEntry.__table__
@@ -193,15 +195,14 @@ def _page(active: bool | None, on_postgresql: bool) -> Any:
         page = paging.in_turn(branches, _newest_first)
     else:
         page = items.where(*(_entries.c[name] == keys.c[name] for name in ("category_key", "country_key", "age_node", "is_active")))
-    name = f"feed_{active}" if on_postgresql else f"feed_{active}_elsewhere"
-    return paging.page_of(name.lower(), keys, page, order=_newest_first)
+    return paging.page_of(keys, page, order=_newest_first)
 
 
 def _newest_first(columns: Any) -> list[Any]:
     return [columns.id.desc()]
 
 
-_PAGES = {(active, on_postgresql): _page(active, on_postgresql) for active in (None, True, False) for on_postgresql in (False, True)}
+_PAGES = {active: Prepared(f"feed_{active}".lower(), partial(_page, active)) for active in (None, True, False)}
 
 
 def find(*, age: int | None, country: str | None, category: str | None, active: bool | None, limit: int, offset: int) -> tuple[list[UUID], int]:
@@ -215,7 +216,7 @@ def find(*, age: int | None, country: str | None, category: str | None, active: 
         "limit": limit,
         "offset": offset,
     }
-    return paging.run(_PAGES[active, is_postgresql()], parameters)
+    return paging.run(_PAGES[active], parameters)
 
 
 def today(timezone: Any) -> date:

@@ -28,7 +28,7 @@ def in_turn(branches: list[AnySelect], order: Callable[[Any], list[Any]]) -> Any
     return sa.select(*found.c)
 
 
-def page_of(name: str, keys: Any, page: AnySelect, *, order: Callable[[Any], list[Any]]) -> Prepared:
+def page_of(keys: Any, page: AnySelect, *, order: Callable[[Any], list[Any]]) -> AnySelect:
     """A statement for one page of ids, and in each of its rows the number of all items (the sum of the keys' `promos`).
 
     `page` selects `id` and what is sorted by, under these keys alone. A page with nothing on it is one row without an id.
@@ -36,8 +36,7 @@ def page_of(name: str, keys: Any, page: AnySelect, *, order: Callable[[Any], lis
     page = page.order_by(*order(page.selected_columns)).limit(_LIMIT).offset(_OFFSET)
     ids = page.subquery("page")
     total = sa.select(sa.func.coalesce(sa.func.sum(keys.c.promos), 0).label("total")).subquery("total")
-    page_and_total = sa.select(total.c.total, ids.c.id).select_from(total.outerjoin(ids, sa.true())).order_by(*order(ids.c))
-    return Prepared(name, page_and_total)
+    return sa.select(total.c.total, ids.c.id).select_from(total.outerjoin(ids, sa.true())).order_by(*order(ids.c))
 
 
 def run(page: Prepared, parameters: dict[str, Any]) -> tuple[list[UUID], int]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
-from ..database import AnyRow, db, is_postgresql, one_of, retried, rows_changed, transaction, upsert
+from ..database import AnyRow, db, one_of, retried, rows_changed, transaction, upsert
 from ..models import Account, Promo, PromoComment, PromoCounter, PromoCountryCount, PromoLike, PromoValue, Redemption, Stock, new_id
 from ..prepared import Prepared
 from . import feed, targeting
@@ -78,12 +78,7 @@ _SELECT = (
     .join(_counters, _counters.c.promo_id == _promos.c.id)
 )
 _SELECT_ONE = Prepared("promo_one", _SELECT.where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid)))
-_SELECT_SOME = {
-    on_postgresql: Prepared(
-        "promo_some" if on_postgresql else "promo_some_elsewhere", _SELECT.where(one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql))
-    )
-    for on_postgresql in (False, True)
-}
+_SELECT_SOME = Prepared("promo_some", lambda on_postgresql: _SELECT.where(one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)))
 
 
 def _reads(reader_id: UUID) -> dict[str, Any]:
@@ -108,7 +103,7 @@ def _read_some(reader_id: UUID, promo_ids: list[UUID], today: date) -> list[dict
     """These promos, in this order and as often as they are named."""
     if not promo_ids:
         return []
-    found = {promo.id: _shown(promo, today) for promo in _SELECT_SOME[is_postgresql()].execute({"promo_ids": list(set(promo_ids)), **_reads(reader_id)})}
+    found = {promo.id: _shown(promo, today) for promo in _SELECT_SOME.execute({"promo_ids": list(set(promo_ids)), **_reads(reader_id)})}
     return [found[promo_id] for promo_id in promo_ids if promo_id in found]
 
 
