@@ -431,14 +431,7 @@ def _snapshot(judgements: Sequence[Judgement], combined: Combined, cart: Cart, n
 
 def _exactly(value: Any) -> Any:
     """The same as JSON has it, with amounts as strings of decimals."""
-    match value:
-        case Decimal():
-            return str(value)
-        case dict():
-            return {name: _exactly(inner) for name, inner in value.items()}
-        case list():
-            return [_exactly(inner) for inner in value]
-    return value
+    return orjson.loads(orjson.dumps(value, str))
 
 
 _coupon_schema: ma.Schema = schemas.DiscountCouponSchema()

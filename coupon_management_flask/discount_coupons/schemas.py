@@ -351,12 +351,12 @@ class SortBy(ma.fields.Field[list[tuple[str, bool]]]):
         return list(found.items())
 
 
-class _PageOf(ma.Schema):
+class PageQuery(ma.Schema):
     page = QueryWhole(1, load_default=1)
     limit = QueryWhole(1, 100, load_default=10)
 
 
-class CouponsQuery(_PageOf, Wire):
+class CouponsQuery(PageQuery, Wire):
     code = AnyCode()
     type = ma.fields.String(validate=validate.OneOf(["percentage", "fixed"]))
     coupon_for = ma.fields.String(validate=validate.OneOf(["product", "minPurchase"]))
@@ -364,20 +364,20 @@ class CouponsQuery(_PageOf, Wire):
     sort_by = SortBy()
 
 
-class RedemptionsQuery(_PageOf, Wire):
+class RedemptionsQuery(PageQuery, Wire):
     code = AnyCode()
     order_id = ShopId()
     customer_id = ShopId()
 
 
-class _Page(Wire):
+class PageSchema(Wire):
     page = ma.fields.Integer(attribute="number", required=True)
     limit = ma.fields.Integer(attribute="size", required=True)
     total_pages = ma.fields.Integer(attribute="pages", required=True)
     total_results = ma.fields.Integer(attribute="total", required=True)
 
 
-class CouponPageSchema(_Page):
+class CouponPageSchema(PageSchema):
     results = ma.fields.List(ma.fields.Nested(DiscountCouponSchema()), attribute="items", required=True)
 
 
@@ -555,7 +555,7 @@ class RedemptionSchema(Wire):
     rollbacks = ma.fields.List(ma.fields.Nested(RolledBackSchema()), required=True)
 
 
-class RedemptionPageSchema(_Page):
+class RedemptionPageSchema(PageSchema):
     results = ma.fields.List(ma.fields.Nested(RedemptionSchema()), attribute="items", required=True)
 
 

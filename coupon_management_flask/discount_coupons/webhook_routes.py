@@ -9,6 +9,7 @@ from ..web.guard import guard, no_store
 from . import webhook_schemas as schemas
 from . import webhook_service
 from .errors import DiscountErrorSchema
+from .schemas import PageQuery
 
 routes: Routes = Routes(
     "webhooks", __name__, error_schema=DiscountErrorSchema(), url_prefix="/api/v1/webhooks", description="Who is told what happens to discount coupons"
@@ -27,7 +28,7 @@ def create_webhook(body: dict[str, Any]) -> webhook_service.Subscriber:
 
 @routes.route("", methods=["GET"])
 @guard(permission="manageCoupons", api_key=True)
-@routes.arguments(schemas.PageQuery(), location="query")
+@routes.arguments(PageQuery(), location="query")
 @routes.response(200, schemas.WebhooksPage())
 def list_webhooks(query: dict[str, int]) -> Any:
     """The webhooks, oldest first"""
@@ -54,7 +55,7 @@ def delete_webhook(webhook_id: UUID) -> None:
 
 @routes.route("/<webhook_id>/deliveries", methods=["GET"])
 @guard(permission="manageCoupons", api_key=True)
-@routes.arguments(schemas.PageQuery(), location="query")
+@routes.arguments(PageQuery(), location="query")
 @routes.response(200, schemas.DeliveriesPage())
 @routes.refuses(404)
 def list_deliveries(query: dict[str, int], webhook_id: UUID) -> Any:

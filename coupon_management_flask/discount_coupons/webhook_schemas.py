@@ -6,12 +6,8 @@ import marshmallow as ma
 from marshmallow import validate
 
 from ..core import webhooks
-from ..web.body import Moment, QueryWhole, Text
-
-
-class PageQuery(ma.Schema):
-    page = QueryWhole(1, load_default=1)
-    limit = QueryWhole(1, 100, load_default=10)
+from ..web.body import Moment, Text
+from .schemas import PageSchema
 
 
 class NewWebhook(ma.Schema):
@@ -49,16 +45,9 @@ def _status(delivery: Any) -> str:
     return "succeeded" if delivery.error is None else "failed"
 
 
-class _PageSchema(ma.Schema):
-    page = ma.fields.Integer(attribute="number", required=True)
-    limit = ma.fields.Integer(attribute="size", required=True)
-    totalPages = ma.fields.Integer(attribute="pages", required=True)
-    totalResults = ma.fields.Integer(attribute="total", required=True)
-
-
-class WebhooksPage(_PageSchema):
+class WebhooksPage(PageSchema):
     results = ma.fields.List(ma.fields.Nested(WebhookSchema()), attribute="items", required=True)
 
 
-class DeliveriesPage(_PageSchema):
+class DeliveriesPage(PageSchema):
     results = ma.fields.List(ma.fields.Nested(DeliverySchema()), attribute="items", required=True)
