@@ -6,6 +6,7 @@ Tests that use `app` (or anyone of the cast) run on PostgreSQL and on SQLite, an
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,20 @@ def statements(app: Flask) -> Iterator[list[str]]:
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
     yield seen
     sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+class _Failed(Exception):
+    pass
+
+
+@pytest.fixture
+def rolled_back() -> Callable[[], AbstractContextManager[None]]:
+    """A `transaction()` that fails at its very end."""
+
+    @contextmanager
+    def failing() -> Iterator[None]:
+        with suppress(_Failed), transaction():
+            yield
+            raise _Failed
+
+    return failing

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from flask import Flask
 
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import transaction
 
 
 class StoppedClock:
@@ -65,20 +63,3 @@ def together(app: Flask) -> Callable[..., list[Any]]:
             return list(pool.map(one, works, timeout=60))
 
     return run
-
-
-class _Failed(Exception):
-    pass
-
-
-@pytest.fixture
-def rolled_back() -> Callable[[], AbstractContextManager[None]]:
-    """A `transaction()` that fails at its very end."""
-
-    @contextmanager
-    def failing() -> Iterator[None]:
-        with suppress(_Failed), transaction():
-            yield
-            raise _Failed
-
-    return failing

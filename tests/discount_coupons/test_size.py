@@ -4,7 +4,6 @@ import json
 
 import psycopg2
 import pytest
-import sqlalchemy as sa
 
 from coupon_management_flask import create_app
 from coupon_management_flask.database import is_postgresql
@@ -12,6 +11,7 @@ from coupon_management_flask.database import is_postgresql
 from ..conftest import settings_for
 from ..support import people
 from ..support.discounts import PATH, items, new_shop
+from ..support.plans import scans, sent_while
 
 COUPONS = 30_000
 REDEMPTIONS = 20_000
@@ -80,43 +80,17 @@ def test_a_page_is_found_through_indexes_and_looks_at_no_more_rows_than_it_needs
     callers, connection = large
     path = path.replace("/../", "/api/v1/") if path.startswith("/../") else PATH + path
     looked_at = []
+    # What is prepared reads by keys alone.
+    sent = [one for one in sent_while(lambda: callers[who].get(path)) if not one[0].startswith(("PREPARE", "EXECUTE"))]
 
-    for statement, parameters in _sent_while(lambda: callers[who].get(path)):
+    assert sent
+    for statement, parameters in sent:
         counts = "count(*)" in statement
-        for scan in _scans(connection, statement, parameters):
+        for scan in scans(connection, statement, parameters):
             rows = scan["Actual Rows"] * scan["Actual Loops"]
             if scan["Relation Name"] in BIG_TABLES and rows > most and not counts:
                 looked_at.append((scan["Relation Name"], scan["Node Type"], rows))
     assert looked_at == []
-
-
-def _sent_while(work):
-    sent = []
-
-    def note(_connection, _cursor, statement, parameters, *_):
-        if not statement.startswith(("PREPARE", "EXECUTE")):
-            sent.append((statement, parameters))
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        answer = work()
-        assert answer.status_code == 200, answer.text
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
-    assert sent
-    return sent
-
-
-def _scans(connection, statement, parameters):
-    """The nodes of a statement's plan that read a table, as it really ran."""
-    cursor = connection.cursor()
-    cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, parameters)
-    (plan,) = cursor.fetchone()
-    return [node for node in _nodes((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]) if "Relation Name" in node]
-
-
-def _nodes(node):
-    return [node, *(inner for child in node.get("Plans", []) for inner in _nodes(child))]
 
 
 # Of each call: the guard's statement, and its own.

@@ -1,11 +1,9 @@
 """Size: lists over many promos, activations and comments look at as many rows as a page needs, whatever else there is, and send few statements."""
 
-import json
 from datetime import timedelta
 
 import psycopg2
 import pytest
-import sqlalchemy as sa
 
 from benchmarks.seed import seed
 from coupon_management_flask import create_app
@@ -14,6 +12,7 @@ from coupon_management_flask.database import db, is_postgresql
 from coupon_management_flask.web.guard import access_token
 
 from ..conftest import settings_for
+from ..support.plans import scans, sent_while
 from ..support.promos import new_company, new_user, publish
 
 PROMOS = 30_000
@@ -83,44 +82,15 @@ def test_a_page_is_found_through_indexes_and_looks_at_no_more_rows_than_it_needs
         for engine in db.engines.values():
             engine.dispose()
     connection.cursor().execute("DEALLOCATE ALL")
-    sent = _sent_while(lambda: app.test_client().get(**call))
+    sent = sent_while(lambda: app.test_client().get(**call))
 
-    looked_at = [scan for statement, parameters in sent for scan in _scans(connection, statement, parameters)]
+    looked_at = [scan for statement, parameters in sent for scan in scans(connection, statement, parameters)]
 
     assert looked_at
     assert {scan["Relation Name"] for scan in looked_at if scan["Node Type"] == "Seq Scan"} & BIG_TABLES == set()
     rows = {scan["Relation Name"]: scan["Actual Rows"] * scan["Actual Loops"] for scan in looked_at if scan["Relation Name"] in BIG_TABLES}
     # The one that counts a user's own activations grows with those, and with nothing else.
     assert {table: count for table, count in rows.items() if count > MOST_ROWS and not (path.endswith("history") and table == "redemptions")} == {}
-
-
-def _sent_while(work):
-    sent = []
-
-    def note(_connection, _cursor, statement, parameters, *_):
-        sent.append((statement, parameters))
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        assert work().status_code == 200
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
-    return sent
-
-
-def _scans(connection, statement, parameters):
-    """The nodes of a statement's plan that read a table, as it really ran."""
-    cursor = connection.cursor()
-    if statement.startswith("PREPARE"):
-        cursor.execute(statement, parameters)
-        return []
-    cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, parameters)
-    (plan,) = cursor.fetchone()
-    return [node for node in _nodes((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]) if "Relation Name" in node]
-
-
-def _nodes(node):
-    return [node, *(inner for child in node.get("Plans", []) for inner in _nodes(child))]
 
 
 # Of each call: the guard's statement, and its own. (What a transaction costs to begin and commit is not counted.)

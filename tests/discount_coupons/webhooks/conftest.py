@@ -1,7 +1,6 @@
 """The cast of webhooks: a receiver, and a clock that a test moves."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -55,23 +54,6 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(clock, "now", lambda: now() + ahead)
 
     return passes
-
-
-class _Failed(Exception):
-    pass
-
-
-@pytest.fixture
-def rolled_back() -> Callable[[], AbstractContextManager[None]]:
-    """A `transaction()` that fails at its very end."""
-
-    @contextmanager
-    def failing() -> Iterator[None]:
-        with suppress(_Failed), transaction():
-            yield
-            raise _Failed
-
-    return failing
 
 
 def happen(event: str = "coupon.created", facts: Any = FACTS) -> None:

@@ -1,0 +1,36 @@
+"""The statements that a call sends, and how PostgreSQL runs them."""
+
+import json
+
+import sqlalchemy as sa
+
+
+def sent_while(work):
+    """What was sent while a call succeeded: statements with their parameters."""
+    sent = []
+
+    def note(_connection, _cursor, statement, parameters, *_):
+        sent.append((statement, parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        answer = work()
+        assert answer.status_code == 200, answer.text
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    return sent
+
+
+def scans(connection, statement, parameters):
+    """The nodes of a statement's plan that read a table, as it really ran. One that only prepares has none, and prepares."""
+    cursor = connection.cursor()
+    if statement.startswith("PREPARE"):
+        cursor.execute(statement, parameters)
+        return []
+    cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, parameters)
+    (plan,) = cursor.fetchone()
+    return [node for node in _nodes((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]) if "Relation Name" in node]
+
+
+def _nodes(node):
+    return [node, *(inner for child in node.get("Plans", []) for inner in _nodes(child))]
