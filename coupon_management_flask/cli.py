@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from signal import SIGINT, SIGTERM, signal
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import click
 import marshmallow as ma
-from flask import Flask
+import structlog
+from flask import Flask, current_app
 from flask.cli import AppGroup
 
 from . import config
@@ -24,6 +25,8 @@ from .discount_coupons import batch_schemas, batch_service
 from .discount_coupons import demo as discount_demo
 from .tasks import thread
 from .web.body import LARGEST, EmailAddress, Text
+
+log = structlog.get_logger(__name__)
 
 
 def _told(error: errors.DomainError) -> click.ClickException:
@@ -182,7 +185,10 @@ def worker() -> None:
     """Deliver the outbox and purge, until stopped."""
     stop = threading.Event()
     _on_stop(stop.set)
-    background.run(stop)
+    log.info("worker.started")
+    for loop in thread.start(cast(Any, current_app)._get_current_object(), stop):
+        loop.join()
+    log.info("worker.stopped")
 
 
 def _on_stop(do: Callable[[], None]) -> None:

@@ -5,9 +5,13 @@ A key that does not exist or a value that is wrong stops the start with a senten
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from decimal import Decimal
+from email.utils import parseaddr
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +25,8 @@ from flask import current_app
 from marshmallow import validate
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from .websites import website_host
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET_KEY = "development-only-secret-key-change-me-in-production"  # noqa: S105 - no secret: production refuses it
@@ -43,6 +49,7 @@ class Settings:
     cors_allowed_origins: tuple[str, ...]
     database_url: str
     redis_url: str
+    celery_broker_url: str
     antifraud_address: str
     antifraud_max_per_minute: int
     antifraud_connect_seconds: float
@@ -51,10 +58,22 @@ class Settings:
     promo_token_hours: int
     currency: str
     webhooks_allow_private: bool
+    coupon_discount_percent: Decimal
+    coupon_expiry_days: int
+    coupon_websites: Mapping[str, Mapping[str, Any]]
+    email_backend: str
+    email_host: str
+    email_port: int
+    email_use_tls: bool
+    email_host_user: str
+    email_host_password: str
+    default_from_email: str
     access_token_minutes: int
     refresh_token_days: int
     rate_limits_enabled: bool
     rate_limit_logins: str
+    rate_limit_coupons: str
+    rate_limit_coupon_emails: str
     metrics_token: str
     log_level: str
     password_hash_memory_kib: int
@@ -83,6 +102,27 @@ class _Zone(ma.fields.Field[ZoneInfo]):
             return ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
             raise ma.ValidationError(f"{value!r} is no time zone such as Europe/Berlin") from error
+
+
+class _Websites(ma.fields.Field[Mapping[str, Mapping[str, Any]]]):
+    """A YAML table of what is otherwise for the e-mail coupons of some websites; as JSON in the environment."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Mapping[str, Mapping[str, Any]]:
+        try:
+            table = yaml.safe_load(value) or {} if isinstance(value, str) else value
+        except yaml.YAMLError as error:
+            raise ma.ValidationError("it is no table") from error
+        if not isinstance(table, dict):
+            raise ma.ValidationError("it must be a table of websites")
+        found = {}
+        for website, terms in table.items():
+            try:
+                found[website_host(str(website))] = MappingProxyType(_website_terms.load(terms or {}))
+            except ValueError as error:
+                raise ma.ValidationError(f"{website!r} is no website such as example.com") from error
+            except ma.ValidationError as error:
+                raise ma.ValidationError(f"{website}: {error.messages}") from error
+        return MappingProxyType(found)
 
 
 def _antifraud_address(value: str) -> None:
@@ -118,6 +158,28 @@ def _rate(value: str) -> None:
         raise ma.ValidationError("it must read like '300 per minute'") from error
 
 
+def _sender(value: str) -> None:
+    # A mail server of one's own may know hosts that the world does not.
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(value)[1]) or not value.isprintable():
+        raise ma.ValidationError("it must read like Coupons <coupons@example.com>")
+
+
+# A discount coupon's own bounds, and what a calendar can count.
+_percent = validate.Range(0, 100)
+_days = validate.Range(1, 3650)
+
+
+class _WebsiteTermsSchema(ma.Schema):
+    class Meta:
+        unknown = ma.RAISE
+
+    discount_percent = ma.fields.Decimal(validate=_percent)
+    expiry_days = ma.fields.Integer(validate=_days)
+
+
+_website_terms = _WebsiteTermsSchema()
+
+
 class _SettingsSchema(ma.Schema):
     """Also names every key there is; `postgres_*` and `redis_host`/`_port` are another way to say the two URLs."""
 
@@ -139,6 +201,7 @@ class _SettingsSchema(ma.Schema):
     redis_url = ma.fields.String(validate=_redis_address)
     redis_host = ma.fields.String()
     redis_port = ma.fields.Integer(validate=validate.Range(1, 65535))
+    celery_broker_url = ma.fields.String(validate=_redis_address)
     antifraud_address = ma.fields.String(validate=_antifraud_address)
     antifraud_max_per_minute = ma.fields.Integer(validate=validate.Range(1))
     antifraud_connect_seconds = ma.fields.Float(validate=validate.Range(0.1, 60))
@@ -147,10 +210,22 @@ class _SettingsSchema(ma.Schema):
     promo_token_hours = ma.fields.Integer(validate=validate.Range(1, 24))
     currency = ma.fields.String(validate=_currency)
     webhooks_allow_private = ma.fields.Boolean()
+    coupon_discount_percent = ma.fields.Decimal(validate=_percent)
+    coupon_expiry_days = ma.fields.Integer(validate=_days)
+    coupon_websites = _Websites()
+    email_backend = ma.fields.String(validate=validate.OneOf(["", "smtp", "console"]))
+    email_host = ma.fields.String()
+    email_port = ma.fields.Integer(validate=validate.Range(1, 65535))
+    email_use_tls = ma.fields.Boolean()
+    email_host_user = ma.fields.String()
+    email_host_password = ma.fields.String()
+    default_from_email = ma.fields.String(validate=_sender)
     access_token_minutes = ma.fields.Integer(validate=validate.Range(1, 24 * 60))
     refresh_token_days = ma.fields.Integer(validate=validate.Range(1, 365))
     rate_limits_enabled = ma.fields.Boolean()
     rate_limit_logins = ma.fields.String(validate=_rate)
+    rate_limit_coupons = ma.fields.String(validate=_rate)
+    rate_limit_coupon_emails = ma.fields.String(validate=_rate)
     metrics_token = ma.fields.String()
     log_level = ma.fields.String(validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     password_hash_memory_kib = ma.fields.Integer(validate=validate.Range(8, 4 * 1024 * 1024))

@@ -1,6 +1,7 @@
 """Background work: one loop, whoever runs it. It delivers the outbox, and now and then purges; of many loops one purges at a time."""
 
 import threading
+from collections.abc import Collection
 from datetime import timedelta
 
 import structlog
@@ -18,14 +19,11 @@ HANDLERS: dict[str, outbox.Handler] = {}
 log = structlog.get_logger(__name__)
 
 
-def run(stop: threading.Event) -> None:
-    """Works until `stop` is set. A database that is away is waited for."""
-    log.info("worker.started")
+def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
+    """Works on these topics, or all, until `stop` is set. A database that is away is waited for."""
     while not stop.is_set():
         try:
-            delivered = outbox.deliver_due(HANDLERS)
-            if take_turn("purge", PURGE_EVERY):
-                log.info("worker.purged", **purge.spent())
+            delivered = turn(topics)
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -35,7 +33,15 @@ def run(stop: threading.Event) -> None:
             db.session.remove()
         if not delivered:
             stop.wait(PAUSE_SECONDS)
-    log.info("worker.stopped")
+
+
+def turn(topics: Collection[str] | None = None) -> int:
+    """Does what is due of these topics, or of all, and the periodic jobs whose turn it is; says how many messages were delivered."""
+    handlers = HANDLERS if topics is None else {topic: HANDLERS[topic] for topic in topics}
+    delivered = outbox.deliver_due(handlers)
+    if take_turn("purge", PURGE_EVERY):
+        log.info("worker.purged", **purge.spent())
+    return delivered
 
 
 def take_turn(name: str, every: timedelta) -> bool:

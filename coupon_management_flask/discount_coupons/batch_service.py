@@ -11,10 +11,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import background, clock, codes, errors, outbox
+from ..core import background, clock, codes, coupon_terms, coupons_in_bulk, errors, outbox
 from ..database import before_waiting, db, retried, rows_changed, transaction
 from ..models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
-from . import bulk, coupon_service
 from .errors import BatchNotDone, BatchNotFound
 from .schemas import CouponTemplate
 
@@ -49,7 +48,7 @@ def generate(account_id: UUID | None, *, count: int, pattern: str, template: dic
     """
     template, pattern = {"currency": currency, **template}, pattern.upper()
     terms = _terms(template)
-    if bulk.entries(terms) * count > MOST_ENTRIES:
+    if coupons_in_bulk.entries(terms) * count > MOST_ENTRIES:
         raise errors.Invalid({"template": [f"The coupons of a batch list at most {MOST_ENTRIES} products, categories and customers, all together."]})
     _check_odds(pattern, count)
     batch_id = new_id()
@@ -68,7 +67,7 @@ def _terms(template: dict[str, Any]) -> dict[str, Any]:
     terms = _template.load(template)
     if terms.get("max_usage", 1) != 1:
         raise errors.Invalid({"template.maxUsage": ["Generated codes are used once: leave it out, or say 1."]})
-    return coupon_service.complete({**terms, "max_usage": 1})
+    return coupon_terms.complete({**terms, "max_usage": 1})
 
 
 def _check_odds(pattern: str, count: int) -> None:
@@ -92,7 +91,7 @@ def make_more(_message_id: UUID, payload: dict[str, Any]) -> None:
     batch_id, start = UUID(payload["batch_id"]), payload["start"]
     batch = db.session.execute(sa.select(_batches).where(_batches.c.id == batch_id)).one()
     terms = _terms(batch.template)
-    end = min(start + bulk.at_once(terms), batch.size)
+    end = min(start + coupons_in_bulk.at_once(terms), batch.size)
     with transaction():
         if _make(batch_id, batch.pattern, terms, start, end) and end < batch.size:
             _ask_for_more(batch_id, end)
@@ -102,10 +101,10 @@ def _make(batch_id: UUID, pattern: str, terms: dict[str, Any], start: int, end: 
     """Codes from `start` to `end`, exactly. False where somebody has made them before, or makes them: that one is waited for."""
     if rows_changed(db.session.execute(sa.update(_batches).where(_batches.c.id == batch_id, _batches.c.done == start).values(done=end))) == 0:
         return False
-    at_once, missing = bulk.at_once(terms), end - start
+    at_once, missing = coupons_in_bulk.at_once(terms), end - start
     for _ in range(TRIES * (1 + missing // at_once)):
         # What was taken is replaced.
-        missing -= sum(bulk.write([(code, terms) for code in _draw(pattern, min(missing, at_once))], is_public=False, batch_id=batch_id))
+        missing -= sum(coupons_in_bulk.write([(code, terms) for code in _draw(pattern, min(missing, at_once))], is_public=False, batch_id=batch_id))
         if not missing:
             return True
     raise errors.Unavailable
@@ -141,7 +140,7 @@ def codes_of(batch_id: UUID) -> Iterator[list[str]]:
 
 
 def _pages(batch_id: UUID) -> Iterator[list[str]]:
-    of_batch = sa.select(_coupons.c.id, _coupons.c.code).where(_coupons.c.batch_id == batch_id).order_by(_coupons.c.id).limit(bulk.ROWS_AT_ONCE)
+    of_batch = sa.select(_coupons.c.id, _coupons.c.code).where(_coupons.c.batch_id == batch_id).order_by(_coupons.c.id).limit(coupons_in_bulk.ROWS_AT_ONCE)
     page = db.session.execute(of_batch).all()
     while page:
         # Whoever reads them may be slow.

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..core import clock, errors, guesses, money, stock
+from ..core import clock, coupon_terms, errors, guesses, stock
 from ..database import AnyRow, broken_constraint, db, retried, transaction
 from ..models import DiscountCoupon, DiscountCouponTarget, LimitUse, Stock, new_id
 from ..web.pagination import Page
@@ -21,30 +20,6 @@ MOST_OF_A_PRODUCT = 100
 _coupons: Any = DiscountCoupon.__table__
 _targets: Any = DiscountCouponTarget.__table__
 _stocks: Any = Stock.__table__
-
-# What a coupon is where nothing else is said.
-_DEFAULTS: dict[str, Any] = {
-    "description": None,
-    "products": [],
-    "categories": [],
-    "excluded_products": [],
-    "excluded_categories": [],
-    "min_purchase_amount": None,
-    "max_discount_amount": None,
-    "is_active": True,
-    "max_usage": None,
-    "starts_at": None,
-    "expires_at": None,
-    "schedule": None,
-    "customer_ids": [],
-    "first_order_only": False,
-    "limits": {},
-    "combinable": False,
-    "exclusive_group": None,
-    "priority": 0,
-    "base": "remaining",
-}
-TERMS = ("code", "type", "discount", "currency", "coupon_for", *_DEFAULTS)
 
 SELECT = sa.select(*_coupons.c, _stocks.c.claimed.label("usage_count"), _stocks.c.capacity.label("max_usage")).join(
     _stocks, _stocks.c.id == _coupons.c.stock_id
@@ -66,59 +41,15 @@ class Caller:
         return self.manages or not coupon.customer_ids or self.customer_id in coupon.customer_ids
 
 
-def check(terms: dict[str, Any]) -> None:
-    """Raises Invalid where a coupon's terms contradict one another."""
-    wrong: dict[str, list[str]] = {}
-    if terms["type"] == "percentage" and terms["discount"] > 100:
-        wrong["discount"] = ["A percentage is at most 100."]
-    if terms["coupon_for"] == "minPurchase" and terms["min_purchase_amount"] is None:
-        wrong["minPurchaseAmount"] = ["A minPurchase coupon needs it."]
-    if terms["starts_at"] is not None and terms["expires_at"] is not None and terms["starts_at"] >= terms["expires_at"]:
-        wrong["expiresAt"] = ["It must be after startsAt."]
-    amounts = {
-        "discount": terms["discount"] if terms["type"] == "fixed" else None,
-        "minPurchaseAmount": terms["min_purchase_amount"],
-        "maxDiscountAmount": terms["max_discount_amount"],
-        "limits.budget": Decimal(terms["limits"]["budget"]) if "budget" in terms["limits"] else None,
-    }
-    for name, amount in amounts.items():
-        if amount is not None and not money.fits(amount, terms["currency"]):
-            wrong[name] = [f"{terms['currency']} has {money.decimals(terms['currency'])} decimals."]
-    if wrong:
-        raise errors.Invalid(wrong)
-
-
-def columns(terms: dict[str, Any]) -> dict[str, Any]:
-    """The row of these terms, with what is kept for searching."""
-    return {
-        **{name: terms[name] for name in TERMS if name != "max_usage"},
-        "is_bound": bool(terms["customer_ids"]),
-        "for_every_product": terms["coupon_for"] == "minPurchase" or not terms["products"],
-    }
-
-
-def targets(terms: dict[str, Any]) -> list[tuple[str, str]]:
-    """By what a coupon of these terms is found: pairs of a kind and an id."""
-    by_kind = {"product": terms["products"], "excluded": terms["excluded_products"], "customer": terms["customer_ids"]}
-    return [(kind, target) for kind, found in by_kind.items() for target in found]
-
-
 def _write_targets(coupon_id: UUID, terms: dict[str, Any]) -> None:
-    rows = [{"kind": kind, "target": target, "coupon_id": coupon_id} for kind, target in targets(terms)]
+    rows = [{"kind": kind, "target": target, "coupon_id": coupon_id} for kind, target in coupon_terms.targets(terms)]
     if rows:
         db.session.execute(sa.insert(_targets), rows)
 
 
-def complete(terms: dict[str, Any]) -> dict[str, Any]:
-    """All terms of a coupon; what is not said is the default. Raises Invalid where they contradict one another."""
-    whole = {**_DEFAULTS, **terms}
-    check(whole)
-    return whole
-
-
 def create_coupon(*, currency: str, is_public: bool = True, batch_id: UUID | None = None, **terms: Any) -> AnyRow:
     """A new coupon of these terms; what is not said is the default. Shoppers are never shown one that is not public. Raises Invalid, CodeTaken."""
-    whole = complete({"currency": currency, **terms})
+    whole = coupon_terms.complete({"currency": currency, **terms})
     coupon_id, now = new_id(), clock.now()
     with transaction(), _unique_code():
         db.session.execute(
@@ -130,7 +61,7 @@ def create_coupon(*, currency: str, is_public: bool = True, batch_id: UUID | Non
                 version=1,
                 created_at=now,
                 updated_at=now,
-                **columns(whole),
+                **coupon_terms.columns(whole),
             )
         )
         _write_targets(coupon_id, whole)
@@ -149,15 +80,17 @@ def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> AnyRow:
         # Whoever holds the stock decides about the coupon: no claim and no other change happens until this is committed.
         stock.lock([by_id(coupon_id).stock_id])
         before = by_id(coupon_id)
-        terms = {name: changes.get(name, getattr(before, name)) for name in TERMS}
-        check(terms)
+        terms = {name: changes.get(name, getattr(before, name)) for name in coupon_terms.TERMS}
+        coupon_terms.check(terms)
         if terms["currency"] != before.currency and _gave_money(coupon_id):
             raise errors.Invalid({"currency": ["Its budget is used in another currency already."]})
         if terms["max_usage"] != before.max_usage:
             _set_max_usage(before.stock_id, terms["max_usage"])
         # Two changes in one tick of the clock are two.
         now = max(clock.now(), before.updated_at)
-        db.session.execute(sa.update(_coupons).where(_coupons.c.id == coupon_id).values(version=_coupons.c.version + 1, updated_at=now, **columns(terms)))
+        db.session.execute(
+            sa.update(_coupons).where(_coupons.c.id == coupon_id).values(version=_coupons.c.version + 1, updated_at=now, **coupon_terms.columns(terms))
+        )
         if any(terms[name] != getattr(before, name) for name in ("products", "excluded_products", "customer_ids")):
             db.session.execute(sa.delete(_targets).where(_targets.c.coupon_id == coupon_id))
             _write_targets(coupon_id, terms)

@@ -10,9 +10,8 @@ from typing import Any, BinaryIO
 
 import marshmallow as ma
 
-from ..core import errors
+from ..core import coupon_terms, coupons_in_bulk, errors
 from ..database import retried, transaction
-from . import bulk, coupon_service
 from .errors import MESSAGES
 from .schemas import Code, CouponTemplate
 
@@ -71,8 +70,8 @@ def _write(file: BinaryIO, currency: str) -> None:
         rows = 0
         for coupon in _coupons(file, currency, bad):
             waiting.append(coupon)
-            rows += 1 + bulk.entries(coupon[2])
-            if rows >= bulk.ROWS_AT_ONCE:
+            rows += 1 + coupons_in_bulk.entries(coupon[2])
+            if rows >= coupons_in_bulk.ROWS_AT_ONCE:
                 _write_those(waiting, bad)
                 waiting, rows = [], 0
         _write_those(waiting, bad)
@@ -81,7 +80,7 @@ def _write(file: BinaryIO, currency: str) -> None:
 
 def _write_those(waiting: list[tuple[int, str, dict[str, Any]]], bad: dict[int, str]) -> None:
     if waiting:
-        made = bulk.write([(code, terms) for _, code, terms in waiting], is_public=True)
+        made = coupons_in_bulk.write([(code, terms) for _, code, terms in waiting], is_public=True)
         bad |= {line: MESSAGES["coupon_code_taken"] for (line, _, _), is_made in zip(waiting, made, strict=True) if not is_made}
 
 
@@ -147,7 +146,7 @@ def _terms(names: tuple[str, ...], cells: tuple[str, ...], currency: str) -> dic
             inner = given.setdefault(path[0], {}) if len(path) > 1 else given
             inner[path[-1]] = _value(field, text)
     try:
-        return coupon_service.complete({"currency": currency, **_template.load(given)})
+        return coupon_terms.complete({"currency": currency, **_template.load(given)})
     except ma.ValidationError as error:
         raise _Bad(_sentence(error.messages_dict)) from error
     except errors.Invalid as error:

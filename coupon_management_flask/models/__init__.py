@@ -5,7 +5,8 @@ from .batches import CouponBatch
 from .columns import new_id
 from .credit_coupons import CreditCoupon
 from .discount_coupons import AMOUNT_DECIMALS, Amount, DiscountCoupon, DiscountCouponTarget, OrderRedemption, OrderRedemptionCode
-from .operations import IdempotencyKey, Lease, OutboxMessage
+from .email_coupons import EmailCoupon, UnsubscribedAddress
+from .operations import IdempotencyKey, Lease, Outage, OutboxMessage
 from .promos import (
     AntifraudQuestion,
     AntifraudVerdict,
@@ -36,6 +37,7 @@ __all__ = [
     "CreditCoupon",
     "DiscountCoupon",
     "DiscountCouponTarget",
+    "EmailCoupon",
     "FeedCount",
     "FeedDay",
     "FeedEntry",
@@ -47,6 +49,7 @@ __all__ = [
     "LoginSession",
     "OrderRedemption",
     "OrderRedemptionCode",
+    "Outage",
     "OutboxMessage",
     "Promo",
     "PromoComment",
@@ -57,6 +60,7 @@ __all__ = [
     "Redemption",
     "RedemptionTake",
     "Stock",
+    "UnsubscribedAddress",
     "Wallet",
     "Webhook",
     "WebhookDelivery",

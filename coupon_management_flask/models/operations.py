@@ -62,3 +62,13 @@ class Lease(Model):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     leased_until: Mapped[datetime]
+
+
+class Outage(Model):
+    """A service that we depend on and that did not answer when it was last asked: there from the first failure to the next success."""
+
+    __tablename__ = "outages"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    error: Mapped[str]

@@ -1,4 +1,7 @@
-"""The background loop as a thread of a server's process, so that a server alone is a whole service."""
+"""The background loops as threads of one process: a server's, so that a server alone is a whole service, or a worker's.
+
+Each topic of the outbox has a loop of its own, so that a mail server that takes its time holds up no webhook.
+"""
 
 import threading
 
@@ -13,18 +16,21 @@ ASKED_FOR = "BACKGROUND_THREAD"
 log = structlog.get_logger(__name__)
 
 
-def start(app: Flask) -> None:
-    """Runs the loop until the process ends. Whatever it was doing then is taken up by another when its lease lapses."""
-    threading.Thread(target=_run, args=(app,), name="background", daemon=True).start()
+def start(app: Flask, stop: threading.Event | None = None) -> list[threading.Thread]:
+    """Runs the loops until `stop` is set or the process ends. What they were doing then is taken up by others when its lease lapses."""
+    stop = stop or threading.Event()
+    threads = [threading.Thread(target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True) for topic in sorted(background.HANDLERS)]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
-def _run(app: Flask) -> None:
-    pause = threading.Event()
-    while True:
+def _run(app: Flask, stop: threading.Event, topic: str) -> None:
+    while not stop.is_set():
         with app.app_context():
             try:
-                background.run(threading.Event())
+                background.run(stop, [topic])
             except Exception:
-                # `flask worker` would end and be started again by its supervisor. Nobody starts a thread again.
-                log.exception("background.failed")
-        pause.wait(background.PAUSE_SECONDS)
+                # Nobody starts a thread again.
+                log.exception("background.failed", topic=topic)
+                stop.wait(background.PAUSE_SECONDS)

@@ -11,9 +11,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import clock, codes
+from coupon_management_flask.core import clock, codes, coupons_in_bulk
 from coupon_management_flask.database import db, transaction
-from coupon_management_flask.discount_coupons import batch_service, bulk
+from coupon_management_flask.discount_coupons import batch_service
 from coupon_management_flask.models import CouponBatch, DiscountCoupon, OutboxMessage, Stock, new_id
 
 from ...support.discounts import PATH
@@ -74,7 +74,7 @@ def test_a_generated_code_is_used_once(shop, generate):
 
 
 def test_more_than_a_thousand_are_made_in_the_background(shop, generate, monkeypatch):
-    monkeypatch.setattr(bulk, "ROWS_AT_ONCE", 400)
+    monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", 400)
     answer = generate(count=1001)
     assert answer.status_code == 202
     batch = answer.json
@@ -177,16 +177,16 @@ def test_a_batch_that_the_outbox_gave_up_has_failed(shop, generate):
 
 def test_a_bit_that_fails_leaves_nothing_and_is_made_later(shop, generate, monkeypatch):
     now = clock.now
-    monkeypatch.setattr(bulk, "ROWS_AT_ONCE", 1000)
+    monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", 1000)
     batch = generate(count=1500).json
-    write = bulk.write
+    write = coupons_in_bulk.write
 
     def half(*args, **kwargs):
         write(*args, **kwargs)
         raise ConnectionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(bulk, "write", half)
+        broken.setattr(coupons_in_bulk, "write", half)
         assert deliver_due() == 0
     assert codes_there() == []
     assert shop.get(f"{PATH}/batches/{batch['batchId']}").json["done"] == 0
@@ -197,7 +197,7 @@ def test_a_bit_that_fails_leaves_nothing_and_is_made_later(shop, generate, monke
 
 
 def test_a_bit_that_is_asked_for_twice_is_made_once(app, generate, monkeypatch):
-    monkeypatch.setattr(bulk, "ROWS_AT_ONCE", 1000)
+    monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", 1000)
     batch = generate(count=2500).json
     payload = {"batch_id": batch["batchId"], "start": 0}
 
@@ -214,7 +214,7 @@ def test_what_the_csv_needs_does_not_grow_with_the_batch(shop, generate, monkeyp
     deliver_due()
 
     def peak(rows):
-        monkeypatch.setattr(bulk, "ROWS_AT_ONCE", rows)
+        monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", rows)
         pages = batch_service.codes_of(batch_service.UUID(batch["batchId"]))
         [page[0] for page in pages]
         tracemalloc.start()

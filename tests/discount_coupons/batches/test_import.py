@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.application import DISCOUNT_COUPONS
+from coupon_management_flask.core import coupons_in_bulk
 from coupon_management_flask.database import db
-from coupon_management_flask.discount_coupons import bulk, import_service
+from coupon_management_flask.discount_coupons import import_service
 from coupon_management_flask.models import DiscountCoupon, DiscountCouponTarget, Stock
 
 from ...support.discounts import PATH
@@ -156,7 +157,7 @@ def test_of_many_bad_lines_the_first_thousand_are_told_and_the_others_counted(up
 
 
 def test_files_larger_than_a_bit_are_written_bit_by_bit_and_are_all_or_nothing_too(upload, monkeypatch):
-    monkeypatch.setattr(bulk, "ROWS_AT_ONCE", 50)
+    monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", 50)
     lines = [f"C-{number},{'fixed' if number % 2 else 'percentage'},{number % 7},product,{number % 3}" for number in range(500)]
 
     assert upload(HEADER + ",products", *lines, lines[0]).status_code == 400
@@ -193,7 +194,7 @@ def test_a_file_may_be_larger_than_other_bodies_and_one_that_is_too_large_is_413
 
 
 def test_what_a_file_needs_in_memory_does_not_grow_with_it(app, monkeypatch):
-    monkeypatch.setattr(bulk, "ROWS_AT_ONCE", 200)
+    monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", 200)
     number = count()
 
     def peak(lines):

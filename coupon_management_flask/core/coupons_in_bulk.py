@@ -9,16 +9,14 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from ..core import clock
 from ..database import db, is_postgresql
 from ..models import DiscountCoupon, DiscountCouponTarget, Stock, new_id
 from ..models.discount_coupons import Amount
-from . import coupon_service
+from . import clock, coupon_terms
+from .coupon_terms import Terms
 
 # So many rows of all kinds at once: enough that round trips do not count, few enough that nobody waits long for them.
 ROWS_AT_ONCE = 10_000
-
-Terms = dict[str, Any]
 
 _coupons: Any = DiscountCoupon.__table__
 _targets: Any = DiscountCouponTarget.__table__
@@ -59,7 +57,7 @@ def _taken_out(made: set[str], code: str) -> bool:
 
 def _row(terms: Terms) -> dict[str, Any]:
     """The columns that coupons of these terms have alike."""
-    return {name: value for name, value in coupon_service.columns({**terms, "code": ""}).items() if name != "code"}
+    return {name: value for name, value in coupon_terms.columns({**terms, "code": ""}).items() if name != "code"}
 
 
 def _write_in_one(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) -> set[str]:
@@ -67,7 +65,7 @@ def _write_in_one(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) 
     different = list({id(terms): terms for _, terms in by_code.values()}.values())
     numbers = {id(terms): number for number, terms in enumerate(different)}
     rows = [{"number": number, "max_usage": terms["max_usage"], **_row(terms)} for number, terms in enumerate(different)]
-    targets = [{"number": number, "kind": kind, "target": target} for number, terms in enumerate(different) for kind, target in coupon_service.targets(terms)]
+    targets = [{"number": number, "kind": kind, "target": target} for number, terms in enumerate(different) for kind, target in coupon_terms.targets(terms)]
     statement = _statement(tuple(_row(different[0])), with_targets=bool(targets))
     # One text for each column: an array costs the driver as much as writing the rows does. Neither ids nor codes hold a comma.
     parameters = {
@@ -135,7 +133,7 @@ def _write_in_several(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, An
     db.session.execute(sa.insert(_stocks), [{"id": coupon_id, "capacity": terms["max_usage"], "claimed": 0} for coupon_id, terms in free.values()])
     coupons = [{**alike[id(terms)], "id": coupon_id, "stock_id": coupon_id, "code": code} for code, (coupon_id, terms) in free.items()]
     db.session.execute(sa.insert(_coupons), coupons)
-    targets = [{"kind": kind, "target": target, "coupon_id": coupon_id} for coupon_id, terms in free.values() for kind, target in coupon_service.targets(terms)]
+    targets = [{"kind": kind, "target": target, "coupon_id": coupon_id} for coupon_id, terms in free.values() for kind, target in coupon_terms.targets(terms)]
     if targets:
         db.session.execute(sa.insert(_targets), targets)
     return set(free)

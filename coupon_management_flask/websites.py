@@ -1,0 +1,43 @@
+"""What a person would call the same website: its host, however it was written."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+import idna
+
+LONGEST = 253
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+
+
+def website_host(text: str) -> str:
+    """The host that a URL or a host name means, in ASCII and lower case, without port and a leading `www.`: https://WWW.Example.com/x is example.com.
+
+    Raises ValueError where it means none. A name of one label is none, but for localhost.
+    """
+    text = text.strip()
+    if not text.isprintable() or " " in text:
+        raise ValueError(f"{text!r} is no website")
+    host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    labels = _ascii(host.removesuffix(".")).split(".")
+    if labels[0] == "www" and len(labels) > 2:
+        del labels[0]
+    name = ".".join(labels)
+    # A last label of digits alone would be an address that is none.
+    if len(name) > LONGEST or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit() or (len(labels) == 1 and name != "localhost"):
+        raise ValueError(f"{text!r} is no website")
+    return name
+
+
+def _ascii(host: str) -> str:
+    if host.isascii():
+        return host.lower()
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise ValueError(str(error)) from error
