@@ -4,6 +4,7 @@ import threading
 from collections.abc import Collection
 from datetime import timedelta
 
+import sqlalchemy as sa
 import structlog
 
 from ..database import db, is_unavailable, transaction, upsert
@@ -23,7 +24,7 @@ def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
     """Works on these topics, or all, until `stop` is set. A database that is away is waited for."""
     while not stop.is_set():
         try:
-            delivered = turn(topics)
+            delivered = turn(topics, stop)
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -35,10 +36,10 @@ def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
             stop.wait(PAUSE_SECONDS)
 
 
-def turn(topics: Collection[str] | None = None) -> int:
+def turn(topics: Collection[str] | None = None, stop: threading.Event | None = None) -> int:
     """Does what is due of these topics, or of all, and the periodic jobs whose turn it is; says how many messages were delivered."""
     handlers = HANDLERS if topics is None else {topic: HANDLERS[topic] for topic in topics}
-    delivered = outbox.deliver_due(handlers)
+    delivered = outbox.deliver_due(handlers, stop=stop)
     if take_turn("purge", PURGE_EVERY):
         log.info("worker.purged", **purge.spent())
     return delivered
@@ -47,6 +48,9 @@ def turn(topics: Collection[str] | None = None) -> int:
 def take_turn(name: str, every: timedelta) -> bool:
     """Whether it is this caller's turn to do a periodic job: True for one caller in each period, whoever asks."""
     now = clock.now()
+    # Who only looks must not ask for SQLite's one lock.
+    if db.session.scalar(sa.select(sa.exists().where(Lease.name == name, Lease.leased_until > now))):
+        return False
     insert = upsert(Lease).values(name=name, leased_until=now + every)
     statement = insert.on_conflict_do_update(index_elements=[Lease.name], set_={"leased_until": now + every}, where=Lease.leased_until <= now).returning(
         Lease.name

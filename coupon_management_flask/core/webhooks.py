@@ -246,7 +246,8 @@ class _Cut:
     def __init__(self, connection: HTTPConnection, deadline: float) -> None:
         self._connection = connection
         self._socket = connection.sock
-        connection.sock.settimeout(max(0.001, deadline - monotonic()))
+        # urllib3 sets the socket's from this with each step.
+        connection.timeout = max(0.001, deadline - monotonic())
         self._timer = threading.Timer(deadline - monotonic(), self._shut)
         self._timer.daemon = True
 

@@ -3,7 +3,7 @@
 import redis
 import sqlalchemy as sa
 
-from .. import __version__, config
+from .. import __version__, config, mail
 from ..database import db, is_unavailable
 
 
@@ -15,7 +15,7 @@ def look() -> dict[str, str]:
         "flask": "running",
         "database": database,
         "redis": _redis(config.current().redis_url),
-        "mail": "not configured",
+        "mail": _mail(database),
         "version": __version__,
     }
 
@@ -28,6 +28,13 @@ def _database() -> str:
             raise
         return "failing"
     return "ok"
+
+
+def _mail(database: str) -> str:
+    if not mail.is_configured():
+        return "not configured"
+    # Mails are taken from the database.
+    return "ok" if database == "ok" and not mail.is_failing() else "failing"
 
 
 def _redis(url: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterable
 from ipaddress import ip_address
 from secrets import compare_digest
 from time import perf_counter
@@ -16,11 +17,14 @@ import orjson
 import structlog
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
 
 from .. import config
-from ..core import errors
+from ..core import background, errors, outbox
 
 log = structlog.get_logger("access")
 
@@ -40,10 +44,28 @@ metrics = Blueprint("metrics", __name__)
 def read_metrics() -> Response:
     _check_metrics_reader(config.current().metrics_token)
     registry: CollectorRegistry = REGISTRY
+    outbox_now = CollectorRegistry()
+    outbox_now.register(_OutboxCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(registry) + generate_latest(outbox_now), content_type=CONTENT_TYPE_LATEST)
+
+
+class _OutboxCollector(Collector):
+    """What the outbox holds, whoever delivers it: a worker of another server or of Celery counts nothing here."""
+
+    def collect(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily("outbox_waiting_messages", "Messages that are still to be delivered.", labels=["topic"])
+        given_up = GaugeMetricFamily("outbox_given_up_messages", "Messages of the last 30 days that were tried for a day in vain.", labels=["topic"])
+        try:
+            for family, found in ((waiting, outbox.count_waiting()), (given_up, outbox.count_given_up())):
+                for topic in sorted({*background.HANDLERS, *found}):
+                    family.add_metric([topic], found.get(topic, 0))
+        except SQLAlchemyError:
+            # What the process knows by itself is told all the same; whoever needs the database logs that it is away.
+            return []
+        return [waiting, given_up]
 
 
 def _check_metrics_reader(token: str) -> None:

@@ -1,6 +1,8 @@
 """core/outbox.py and core/background.py: what must happen after a commit, and the loop that does it."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from threading import Event
 
@@ -9,11 +11,11 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import background, guesses, outbox
+from coupon_management_flask.core import background, clock, guesses, outbox
 from coupon_management_flask.database import db, is_postgresql, transaction
-from coupon_management_flask.models import GuessLog, OutboxMessage
+from coupon_management_flask.models import GuessLog, OutboxMessage, new_id
 
-from ..conftest import settings_for
+from ..conftest import dispose_engines, settings_for
 from ..support.waiting import wait_until
 
 TOPIC = "test"
@@ -181,6 +183,49 @@ def test_after_a_failure_it_waits_longer_each_time_then_hourly_and_gives_up_afte
     assert deliver(Mailbox()) == 0
 
 
+def test_tries_are_counted_however_long_it_waited_before_the_first(app, time):
+    message_id = write()
+    time.passes(days=30)
+
+    for attempts in range(1, 31):
+        assert deliver(Mailbox(failures=1)) == 0
+        message = stored(message_id)
+        assert message["attempts"] == attempts
+        time.passes(hours=2)
+
+    assert message["given_up_at"] == time.moment - timedelta(hours=2)
+
+
+def test_a_topic_that_can_not_be_delivered_now_is_left_untouched_and_delivered_when_it_can(app, time, monkeypatch, statements):
+    mailbox, other, can = Mailbox(), Mailbox(), []
+    monkeypatch.setitem(outbox.ONLY_WHILE, TOPIC, lambda: bool(can))
+    message_id = write()
+    write(topic="other")
+    before = stored(message_id)
+    statements.clear()
+    assert deliver(mailbox) == 0
+    assert statements == []
+    time.passes(days=30)
+    assert outbox.deliver_due({TOPIC: mailbox, "other": other}) == 1
+    assert (stored(message_id), mailbox.received, len(other.received)) == (before, [], 1)
+
+    can.append(True)
+
+    assert deliver(mailbox) == 1
+    assert stored(message_id)["attempts"] == 1
+
+
+def test_what_a_failure_calls_its_reason_is_noted_in_place_of_its_type(app):
+    class Refused(Exception):
+        reason = "refused 550"
+
+    message_id = write()
+
+    deliver(Mailbox(failures=1, error=Refused))
+
+    assert stored(message_id)["last_error"] == "refused 550"
+
+
 def test_a_message_that_failed_is_delivered_at_its_next_turn(app, time):
     mailbox = Mailbox(failures=2)
     message_id = write()
@@ -206,6 +251,55 @@ def test_nobody_else_takes_a_message_while_it_is_leased(app, time):
 
     assert deliver(first) == 1
     assert second.received == []
+
+
+def leases_kept():
+    return [thread for thread in threading.enumerate() if thread.name == "lease"]
+
+
+def test_who_is_slow_and_lives_keeps_the_lease(app, monkeypatch):
+    monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=1.2))
+    message_id, second = write(), Mailbox()
+
+    def slow(*_):
+        for _ in range(4):
+            leased_until = stored(message_id)["due_at"]
+            wait_until(lambda leased_until=leased_until: stored(message_id)["due_at"] > leased_until, "the lease is renewed")
+            assert deliver(second) == 0
+
+    assert deliver(slow) == 1
+
+    assert second.received == []
+    assert (stored(message_id)["attempts"], leases_kept()) == (1, [])
+
+
+@pytest.mark.parametrize("ends", ["succeeds", "fails", "dies"])
+def test_a_lease_is_kept_no_longer_than_the_delivery_takes(app, ends):
+    def handler(*_):
+        assert len(leases_kept()) == 1
+        if ends != "succeeds":
+            raise {"fails": ConnectionError, "dies": SystemExit}[ends]
+
+    write()
+    with suppress(SystemExit):
+        deliver(handler)
+
+    assert leases_kept() == []
+
+
+def test_a_lease_that_is_lost_is_not_taken_back(app, monkeypatch):
+    monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=0.3))
+    message_id, others = write(), {"lease_id": new_id(), "due_at": clock.now() + timedelta(hours=1)}
+
+    def slow(*_):
+        with transaction():
+            db.session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(**others))
+        wait_until(lambda: leases_kept() == [], "who has lost the lease stops renewing it")
+
+    deliver(slow)
+
+    message = stored(message_id)
+    assert {name: message[name] for name in others} == others
 
 
 def test_the_lease_of_a_worker_that_died_lapses_and_another_takes_over(app, time):
@@ -347,6 +441,44 @@ def test_a_loop_that_was_stopped_before_it_began_does_nothing(app):
     assert stored(message_id) == before
 
 
+def test_the_loop_stops_between_two_messages(app):
+    stop, received = Event(), []
+
+    def handler(message_id, _):
+        received.append(message_id)
+        stop.set()
+
+    written = [write() for _ in range(3)]
+
+    assert outbox.deliver_due({TOPIC: handler}, stop=stop) == 1
+    assert received == written[:1]
+
+
+def test_a_turn_with_nothing_to_do_only_reads(app, monkeypatch, statements):
+    monkeypatch.setitem(background.HANDLERS, TOPIC, Mailbox())
+    background.turn()
+    statements.clear()
+
+    assert background.turn() == 0
+
+    # Not even a transaction: on SQLite it would be the one that may write.
+    assert [statement.split()[0] for statement in statements] == ["SELECT", "SELECT"]
+    assert db.engine.pool.checkedout() == 0
+
+
+def test_messages_are_counted_by_topic(app, time):
+    for topic in (TOPIC, TOPIC, "other"):
+        write(topic=topic)
+    assert (outbox.count_waiting(), outbox.count_given_up()) == ({TOPIC: 2, "other": 1}, {})
+
+    deliver(Mailbox(), most=1)
+    for _ in range(30):
+        deliver(Mailbox(failures=1))
+        time.passes(hours=1)
+
+    assert (outbox.count_waiting(), outbox.count_given_up()) == ({"other": 1}, {TOPIC: 1})
+
+
 def test_the_loop_goes_on_after_a_message_that_fails(running, monkeypatch):
     monkeypatch.setattr(outbox, "WAITS", [timedelta(milliseconds=1)])
     mailbox = Mailbox(failures=1)
@@ -376,24 +508,54 @@ def test_the_loop_purges_once_in_an_hour(running, time):
     wait_until(lambda: spent_guesses() == 0, "the loop purges again")
 
 
-def test_a_database_that_is_away_is_waited_for(new_database, postgres, monkeypatch):
+@pytest.fixture
+def database_apart(new_database, postgres, monkeypatch):
+    """A database that a test can have nobody connect to, its context pushed; says whether they may."""
     url = sa.make_url(new_database("postgresql"))
     app = create_app(settings_for(url.render_as_string(hide_password=False)))
     server = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    mailbox, stop = Mailbox(), Event()
-    monkeypatch.setattr(background, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setitem(background.HANDLERS, TOPIC, mailbox)
 
     def let_connect(allowed):
         with server.connect() as connection:
             connection.execute(sa.text(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS {allowed}'))
             connection.execute(sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": url.database})
 
+    with app.app_context():
+        yield app, let_connect
+        let_connect(True)
+        db.session.remove()
+        dispose_engines()
+
+
+def test_what_was_delivered_while_the_database_went_away_is_noted_when_it_is_back(database_apart):
+    _, let_connect = database_apart
+    received, message_id = [], write()
+
+    def handler(message_id, _):
+        received.append(message_id)
+        db.session.remove()
+        let_connect(False)
+        threading.Timer(0.5, let_connect, [True]).start()
+
+    assert deliver(handler, most=1) == 1
+
+    # What the pool still holds is gone.
+    dispose_engines()
+    assert stored(message_id)["delivered_at"] is not None
+    assert received == [message_id]
+
+
+def test_a_database_that_is_away_is_waited_for(database_apart, monkeypatch):
+    app, let_connect = database_apart
+    mailbox, stop = Mailbox(), Event()
+    monkeypatch.setattr(background, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setitem(background.HANDLERS, TOPIC, mailbox)
+
     def run():
         with app.app_context():
             background.run(stop)
 
-    with app.app_context(), ThreadPoolExecutor() as pool, capture_logs() as logs:
+    with ThreadPoolExecutor() as pool, capture_logs() as logs:
         loop = pool.submit(run)
         try:
             first = write()
@@ -401,12 +563,13 @@ def test_a_database_that_is_away_is_waited_for(new_database, postgres, monkeypat
             let_connect(False)
             wait_until(lambda: any(log["event"] == "worker.database_unavailable" for log in logs), "the loop notices that the database is away")
             let_connect(True)
+            # What this thread's pool still holds is gone.
             db.session.remove()
+            db.engine.dispose()
             second = write()
             wait_until(lambda: len(mailbox.received) == 2, "the loop delivers again")
         finally:
             stop.set()
         loop.result(timeout=20)
-        db.engine.dispose()
 
     assert [message_id for message_id, _ in mailbox.received] == [first, second]

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import guesses, outbox, purge, tokens
+from coupon_management_flask.core import clock, guesses, outbox, purge, tokens
 from coupon_management_flask.database import db, transaction
-from coupon_management_flask.models import AntifraudQuestion, AntifraudVerdict, IdempotencyKey, OutboxMessage, new_id
+from coupon_management_flask.models import AntifraudQuestion, AntifraudVerdict, CouponBatch, IdempotencyKey, OutboxMessage, new_id
 
 from ..support.people import make_coupon, make_user
 from ..support.waiting import wait_until
@@ -57,6 +57,11 @@ def deliver_message(time):
     assert outbox.deliver_due({"test": lambda *_: None}) == 1
 
 
+def give_up(message_id, time):
+    with transaction():
+        db.session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(given_up_at=time.moment))
+
+
 @pytest.mark.parametrize(
     ("table", "make", "kept"),
     [
@@ -66,6 +71,7 @@ def deliver_message(time):
         ("antifraud_verdicts", make_verdict, timedelta(minutes=5)),
         ("antifraud_questions", make_question, timedelta(days=1)),
         ("outbox_messages", deliver_message, timedelta(days=7)),
+        ("outbox_messages", lambda time: give_up(write_message(), time), timedelta(days=30)),
     ],
 )
 def test_what_is_spent_is_kept_for_its_time_and_then_deleted(app, time, table, make, kept):
@@ -88,14 +94,21 @@ def test_a_message_that_was_not_delivered_is_kept_for_ever(app, time):
     assert rows("outbox_messages") == 1
 
 
-def test_a_message_that_was_given_up_is_kept_for_whoever_looks_into_it(app, time):
-    message_id = write_message()
+def make_batch(message_id, done):
     with transaction():
-        db.session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(given_up_at=time.moment))
-    time.passes(days=365)
+        db.session.add(CouponBatch(account_id=make_user()[0], pattern="#", template={}, size=5, done=done, message_id=message_id, created_at=clock.now()))
 
-    assert purge.spent() == NOTHING
-    assert rows("outbox_messages") == 1
+
+@pytest.mark.parametrize("done", [3, 5])
+def test_a_message_that_was_given_up_is_kept_while_it_says_that_a_batch_has_failed(app, time, done):
+    message_id = write_message()
+    give_up(message_id, time)
+    make_batch(message_id, done)
+    time.passes(days=30, microseconds=1)
+
+    assert purge.spent() == {**NOTHING, "outbox_messages": 0 if done < 5 else 1}
+    assert rows("outbox_messages") == (1 if done < 5 else 0)
+    assert rows("coupon_batches") == 1
 
 
 def test_a_guess_that_still_counts_keeps_its_subjects_row(app, time):

@@ -25,6 +25,8 @@ TEST_ENVIRONMENT = {
     "PASSWORD_HASH_ROUNDS": "1",
     "RATE_LIMITS_ENABLED": "false",
     "LOG_LEVEL": "WARNING",
+    # The mailbox of development is the developer's.
+    "EMAIL_BACKEND": "console",
 }
 
 

@@ -1,14 +1,18 @@
 """`/api/health`, `/api/health/live`, `/api/test` and `/api/ping`: is the service well?"""
 
+from dataclasses import replace
+
 import pytest
 
-from coupon_management_flask import __version__, create_app
+from coupon_management_flask import __version__, create_app, mail
 from coupon_management_flask.database import db
+from coupon_management_flask.models import new_id
 
 from ..conftest import settings_for
 from ..support.ports import free_port
+from ..support.smtp import running_smtp
 
-WELL = {"status": "healthy", "flask": "running", "database": "ok", "redis": "not configured", "mail": "not configured", "version": __version__}
+WELL = {"status": "healthy", "flask": "running", "database": "ok", "redis": "not configured", "mail": "ok", "version": __version__}
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/health/"])
@@ -30,6 +34,47 @@ def test_without_its_redis_the_service_is_well_and_says_what_fails(configured_ap
     assert (answer.status_code, answer.json) == (200, {**WELL, "redis": "failing"})
 
 
+def mail_of(app):
+    answer = app.test_client().get("/api/health")
+    assert (answer.status_code, answer.json) == (200, {**WELL, "mail": answer.json["mail"]})
+    return answer.json["mail"]
+
+
+SERVER = {"email_backend": "", "email_host": "127.0.0.1", "email_use_tls": False}
+
+
+def test_mails_that_go_nowhere_are_not_configured(configured_app):
+    nowhere = {"email_backend": "", "app_env": "production", "secret_key": "s" * 32}
+
+    assert mail_of(configured_app(**nowhere)) == "not configured"
+    assert mail_of(configured_app(**{**nowhere, "email_backend": "smtp"})) == "not configured"
+    assert mail_of(configured_app(**{**nowhere, "email_backend": "console"})) == "ok"
+    assert mail_of(configured_app(email_backend="")) == "ok"
+
+
+def test_a_mail_server_that_failed_last_is_failing_on_every_process_until_it_takes_a_mail(configured_app, monkeypatch):
+    def send():
+        mail.send(mail.Mail(to="alice@example.com", subject="x", text="x", html="x", message_id=new_id()))
+
+    with running_smtp() as smtp:
+        app, other = (configured_app(**SERVER, email_port=smtp.port) for _ in range(2))
+        assert mail_of(other) == "ok"
+        smtp.stop()
+        with app.app_context(), pytest.raises(mail.MailFailed):
+            send()
+        assert mail_of(app) == mail_of(other) == "failing"
+        # What a terminal prints does not depend on it.
+        monkeypatch.setitem(other.extensions, "settings", replace(other.extensions["settings"], email_backend="console"))
+        assert mail_of(other) == "ok"
+        monkeypatch.undo()
+
+        smtp.start()
+        assert mail_of(other) == "failing"
+        with app.app_context():
+            send()
+        assert mail_of(other) == "ok"
+
+
 @pytest.fixture(params=["postgresql", "sqlite"])
 def without_database(request, tmp_path):
     url = {"postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons", "sqlite": f"sqlite:///{tmp_path}"}[request.param]
@@ -42,7 +87,7 @@ def without_database(request, tmp_path):
 def test_without_its_database_the_service_is_not_well(without_database):
     answer = without_database.get("/api/health")
 
-    assert (answer.status_code, answer.json) == (503, {**WELL, "status": "unhealthy", "database": "failing"})
+    assert (answer.status_code, answer.json) == (503, {**WELL, "status": "unhealthy", "database": "failing", "mail": "failing"})
     assert int(answer.headers["Retry-After"]) >= 1
 
 

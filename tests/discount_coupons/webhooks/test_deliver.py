@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from threading import Timer
 
 import pytest
 import sqlalchemy as sa
@@ -150,6 +152,18 @@ def test_a_success_is_one_however_long_the_rest_of_the_answer_takes(subscribe, r
     webhook = subscribe()
     receiver.headers = {"Content-Length": "1000000000"}
     with receiver.unfinished():
+        happen()
+        assert deliver_due() == 1
+
+    assert outcomes(deliveries(webhook)) == [("succeeded", 200, None)]
+
+
+def test_an_answer_may_take_longer_than_connecting(subscribe, receiver, deliveries, monkeypatch):
+    monkeypatch.setattr(webhooks, "CONNECT_SECONDS", 0.1)
+    webhook = subscribe()
+    with ExitStack() as held:
+        held.enter_context(receiver.holding())
+        Timer(0.5, held.close).start()
         happen()
         assert deliver_due() == 1
 

@@ -1,0 +1,40 @@
+"""`/dev/mailbox`: the mails that development sends nowhere, for the developer to read."""
+
+from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
+
+from flask import Blueprint, render_template
+
+from .. import mail
+from ..core import errors
+
+PREVIEW = 200
+
+pages = Blueprint("mailbox", __name__, template_folder="templates", url_prefix="/dev/mailbox")
+
+
+@pages.get("")
+def show_list() -> str:
+    return render_template("mailbox.html", mails=[(one.key, _shown(one.message)) for one in mail.kept()])
+
+
+@pages.get("/<key>")
+def show_one(key: str) -> str:
+    message = mail.find_kept(key)
+    if message is None:
+        raise errors.NotFound
+    return render_template("mailbox_mail.html", mail=_shown(message), headers=message.items(), text=_part(message, "plain"), html=_part(message, "html"))
+
+
+def _shown(message: EmailMessage) -> dict[str, str]:
+    return {
+        "to": str(message["To"]),
+        "subject": str(message["Subject"]),
+        "preview": " ".join(_part(message, "plain").split())[:PREVIEW],
+        "date": parsedate_to_datetime(str(message["Date"])).strftime("%Y-%m-%d %H:%M:%S UTC"),
+    }
+
+
+def _part(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
+    return str(part.get_content()) if part is not None else ""

@@ -1,0 +1,65 @@
+"""A mail server, an application that sends to it, and a topic whose messages are mails."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from coupon_management_flask import mail
+from coupon_management_flask.core import background, outbox
+from coupon_management_flask.database import db, transaction
+from coupon_management_flask.models import Outage, OutboxMessage, new_id
+
+from ..support.smtp import SmtpServer, running_smtp
+
+TOPIC = "test_mail"
+ALICE = "alice@example.com"
+
+
+def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
+    mail.send(mail.Mail(to=payload["to"], subject="Your code", text=payload["text"], html=f"<p>{payload['text']}</p>", message_id=message_id))
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "HANDLERS", {})
+    monkeypatch.setattr(outbox, "ONLY_WHILE", {})
+    mail.handle(TOPIC, deliver)
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with running_smtp() as server:
+        yield server
+
+
+@pytest.fixture
+def mailing(configured_app: Callable[..., Flask]) -> Callable[..., Flask]:
+    """Makes an application that sends to a server on that port, in plain words unless told otherwise."""
+    return lambda port, **overrides: configured_app(
+        **{"email_backend": "", "email_host": "127.0.0.1", "email_port": port, "email_use_tls": False, "public_url": "https://coupons.example.com", **overrides}
+    )
+
+
+def new_mail(**given: Any) -> mail.Mail:
+    return mail.Mail(**{"to": ALICE, "subject": "Your code", "text": "ABC23456\n", "html": "<p>ABC23456</p>\n", "message_id": new_id(), **given})
+
+
+def write(text: str = "ABC23456", to: str = ALICE) -> UUID:
+    with transaction():
+        return outbox.write(TOPIC, {"to": to, "text": text})
+
+
+def deliver_due() -> int:
+    return outbox.deliver_due(background.HANDLERS)
+
+
+def stored(message_id: UUID) -> dict[str, Any]:
+    return db.session.execute(sa.select(OutboxMessage.__table__).where(OutboxMessage.id == message_id)).one()._asdict()
+
+
+def outages() -> list[tuple[str, str]]:
+    return [(row.name, row.error) for row in db.session.execute(sa.select(Outage.__table__))]

@@ -1,0 +1,32 @@
+"""A worker whose mails are those of the tests: `python -m tests.mail.worker`.
+
+DIE=accepted ends it, as by a power cut, before it notes that a mail was accepted. LEASE has its leases last so many seconds.
+"""
+
+import os
+import signal
+import threading
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from coupon_management_flask import create_app, mail
+from coupon_management_flask.core import outbox
+from coupon_management_flask.tasks import thread
+
+from .conftest import TOPIC, deliver
+
+
+def _die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    if statement.startswith("UPDATE outbox_messages") and "delivered_at=" in statement.partition("WHERE")[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    mail.handle(TOPIC, deliver)
+    if os.environ.get("DIE") == "accepted":
+        sa.event.listen(sa.Engine, "before_cursor_execute", _die)
+    outbox.LEASE = timedelta(seconds=float(os.environ.get("LEASE", outbox.LEASE.total_seconds())))
+    for loop in thread.start(create_app(), threading.Event()):
+        loop.join()
