@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 
-from . import cli, database
+from . import cli, database, mail
 from .auth import credit_routes as auth_credit_routes
 from .config import ROOT, Settings, load_settings
 from .core import passwords
@@ -16,13 +16,15 @@ from .discount_coupons import batch_routes, webhook_routes
 from .discount_coupons import errors as discount_coupon_errors
 from .discount_coupons import routes as discount_coupon_routes
 from .email_coupons import errors as email_coupon_errors
+from .email_coupons import popup_routes
+from .email_coupons import routes as email_coupon_routes
 from .health import routes as health_routes
 from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
 from .promos.antifraud import Antifraud
 from .vouchers import errors as voucher_errors
-from .web import contract, guard, limits, observability, openapi, security
+from .web import contract, guard, limits, mailbox, observability, openapi, security
 from .web.contract import MAX_BODY, Contract
 from .web.json import OrjsonProvider
 
@@ -51,7 +53,7 @@ DISCOUNT_COUPONS = Contract(
     max_body=4 * MAX_BODY,
     larger_bodies={"/api/v1/coupons/import": 64 * MAX_BODY},
 )
-EMAIL_COUPONS = Contract("email_coupons", ("/api/coupons",), (), email_coupon_errors.render_error)
+EMAIL_COUPONS = Contract("email_coupons", ("/api/coupons",), (email_coupon_routes.routes,), email_coupon_errors.render_error)
 VOUCHERS = Contract(
     "vouchers",
     ("/api/auth", "/api/users", "/api/vouchers", "/api/payments", "/api/analytics", "/api/health", "/api/test"),
@@ -76,6 +78,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     security.init_app(app, settings)
     limits.init_app(app, settings)
     guard.init_app(app, settings)
+    mail.init_app(app, settings)
     passwords.configure(settings.password_hash_memory_kib, settings.password_hash_rounds)
 
     database.init_app(app, settings.database_url)
@@ -94,6 +97,9 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     for one in CONTRACTS:
         for blueprint in one.blueprints:
             api.register_blueprint(blueprint)
+    app.register_blueprint(popup_routes.routes)
+    if not settings.is_production:
+        app.register_blueprint(mailbox.pages)
 
     cli.init_app(app)
     return app

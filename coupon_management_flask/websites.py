@@ -8,6 +8,7 @@ import idna
 
 LONGEST = 253
 
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?//", re.ASCII | re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 
 
@@ -19,13 +20,26 @@ def website_host(text: str) -> str:
     text = text.strip()
     if not text.isprintable() or " " in text:
         raise ValueError(f"{text!r} is no website")
-    host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
+    address = _address(text)
+    if address is not None:
+        return address
+    host = urlsplit(text if _SCHEME.match(text) else f"//{text}").hostname or ""
+    return _address(host) or _name(host, text)
+
+
+def _address(host: str) -> str | None:
+    # After a % stands the network card of one machine, in any words.
+    if "%" in host:
+        return None
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
-        pass
+        return None
+
+
+def _name(host: str, text: str) -> str:
     labels = _ascii(host.removesuffix(".")).split(".")
-    if labels[0] == "www" and len(labels) > 2:
+    while labels[0] == "www" and len(labels) > 2:
         del labels[0]
     name = ".".join(labels)
     # A last label of digits alone would be an address that is none.

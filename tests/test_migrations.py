@@ -237,6 +237,7 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "created_at": clock.now(),
     },
     "outbox_messages": lambda make: {"id": new_id(), "topic": "x", "payload": {}, "created_at": clock.now(), "due_at": clock.now(), "attempts": 0},
+    "outages": lambda make: {"name": _text(), "since": clock.now(), "error": "x"},
     "leases": lambda make: {"name": _text(), "leased_until": clock.now()},
     "promos": lambda make: {
         "id": new_id(),
@@ -349,6 +350,16 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "event": "x",
         "started_at": clock.now(),
     },
+    "email_coupons": lambda make: {
+        "id": new_id(),
+        "email": _text(),
+        "website": "x",
+        "number": 1,
+        "coupon_id": make("discount_coupons")["id"],
+        "message_id": new_id(),
+        "created_at": clock.now(),
+    },
+    "unsubscribed_addresses": lambda make: {"email": _text(), "created_at": clock.now()},
     "antifraud_questions": lambda make: {"id": new_id(), "account_id": make("accounts")["id"], "leased_until": clock.now()},
 }
 
@@ -378,6 +389,7 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
     "ck_discount_coupons_min_purchase_asked": [{"min_purchase_amount": None}],
     "ck_discount_coupons_type": [{"type": "free"}],
     "ck_discount_coupons_window": [{"starts_at": clock.now() + timedelta(days=1)}],
+    "ck_email_coupons_number": [{"number": 0}],
     "ck_ledger_entries_balance_after_not_negative": [{"balance_after": -1}],
     "ck_limit_uses_used_not_negative": [{"used": -1}],
     "ck_order_redemption_codes_amount_not_negative": [{"amount": -1}],

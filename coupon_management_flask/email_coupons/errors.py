@@ -2,7 +2,30 @@
 
 from typing import Any
 
+import marshmallow as ma
+
 from ..web.contract import Problem
+
+
+def _messages() -> Any:
+    return ma.fields.List(ma.fields.String())
+
+
+class EmailCouponErrorSchema(ma.Schema):
+    """`detail`, or a list of messages for each field that is wrong."""
+
+    class Meta:
+        # A field that nobody knows has its messages too.
+        unknown = ma.INCLUDE
+
+    error_code = ma.fields.String(required=True)
+    detail = ma.fields.String()
+    body = _messages()
+    email = _messages()
+    website = _messages()
+    token = _messages()
+    page = _messages()
+    page_size = _messages()
 
 
 def render_error(problem: Problem) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Codes that visitors of websites got for their e-mail addresses, and who wants no mails."""
 
-from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,9 +10,10 @@ from .columns import CreatedAt, Id
 
 
 class EmailCoupon(Model):
-    """A code of a pair of an e-mail address and a website: a discount coupon, whose code and expiry stand there. `number` counts the pair's codes from 1.
+    """A code of a pair of an e-mail address and a website, both in one form, however they were typed. `number` counts the pair's codes from 1.
 
-    `mailed_at` is when its mail was asked for last, `message_id` that mail in the outbox.
+    Code, discount and expiry stand in the discount coupon; a shop may delete that, and then there is no code any more. `message_id` is the
+    mail in the outbox that was written last.
     """
 
     __tablename__ = "email_coupons"
@@ -22,10 +22,8 @@ class EmailCoupon(Model):
     email: Mapped[str]
     website: Mapped[str]
     number: Mapped[int]
-    # No foreign key: a shop may delete the coupon.
-    coupon_id: Mapped[UUID] = mapped_column(sa.Uuid, unique=True)
+    coupon_id: Mapped[UUID | None] = mapped_column(sa.Uuid, sa.ForeignKey("discount_coupons.id", ondelete="SET NULL"), unique=True)
     message_id: Mapped[UUID] = mapped_column(sa.Uuid)
-    mailed_at: Mapped[datetime]
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (
@@ -37,7 +35,7 @@ class EmailCoupon(Model):
 
 
 class UnsubscribedAddress(Model):
-    """An e-mail address, in lower case, that gets no mails any more."""
+    """An e-mail address, in that form, that gets no mails any more."""
 
     __tablename__ = "unsubscribed_addresses"
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import marshmallow as ma
 import sqlalchemy as sa
+from flask import request
 
 from ..database import AnySelect, db
 from .body import QueryWhole
@@ -24,6 +26,11 @@ class OffsetQuery(ma.Schema):
     @ma.post_load
     def at_most(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {"limit": min(query.pop("limit"), 1000), "offset": min(query.pop("offset"), 2**62), **query}
+
+
+class LinkedPageQuery(ma.Schema):
+    page = QueryWhole(1, load_default=1)
+    page_size = QueryWhole(1, 100, load_default=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +67,20 @@ def paginate(statement: AnySelect, number: int, size: int) -> Page:
     total = db.session.scalar(sa.select(sa.func.count()).select_from(statement.order_by(None).subquery())) or 0
     rows = db.session.execute(statement.limit(size).offset((number - 1) * size)).all()
     return Page(list(rows), total, number, size)
+
+
+def _link(number: int | None) -> str | None:
+    """The URL of another page of the list that is asked for."""
+    return f"{request.base_url}?{urlencode({**request.args.to_dict(flat=False), 'page': [number]}, doseq=True)}" if number else None
+
+
+_LINK = {"type": ["string", "null"], "format": "uri"}
+
+
+class LinkedPageSchema(ma.Schema):
+    """A Page that links to the pages beside it. A list adds its `results`, with `attribute="items"`."""
+
+    count = ma.fields.Integer(attribute="total", required=True)
+    next = ma.fields.Function(lambda page: _link(page.next_page), required=True, metadata=_LINK)
+    # From behind the end back to the last one that holds anything.
+    previous = ma.fields.Function(lambda page: _link(min(page.number - 1, page.pages)), required=True, metadata=_LINK)

@@ -1,5 +1,6 @@
 """What surrounds every request: proxies that are believed, hosts that are answered, headers that browsers obey, and who may call from a page."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,14 +68,18 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = wrap_wsgi_with_proxy_headers(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
-    if settings.cors_allowed_origins:
-        CORS(
-            app,
-            origins=list(settings.cors_allowed_origins),
-            expose_headers=["X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
-            max_age=600,
-        )
+    origins = list(settings.cors_allowed_origins)
+    # The popup stands on anybody's website, unless the operator says on which; nobody is known there by a cookie.
+    CORS(
+        app,
+        resources=r"/*" if origins else re.compile(r"/api/coupons(/|$)"),
+        origins=origins or "*",
+        send_wildcard=not origins,
+        always_send=bool(origins),
+        expose_headers=["X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
+        max_age=600,
+    )
 
 
 class _NoSessions(SessionInterface):

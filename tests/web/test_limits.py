@@ -1,6 +1,13 @@
 """Rate limits by the caller's address: in Redis, counted by all; without it, or while it is away, by each process."""
 
+import time
+
 import pytest
+import sqlalchemy as sa
+
+from coupon_management_flask.database import db
+from coupon_management_flask.models import EmailCoupon
+from coupon_management_flask.web import limits
 
 from ..support.books import read_books
 from ..support.people import PASSWORD, make_coupon, make_user
@@ -32,8 +39,7 @@ def test_log_ins_beyond_the_limit_are_429_in_the_contracts_body_right_or_wrong(l
     for credentials in ({}, WRONG):
         answer = log_in(limited, **credentials)
         assert refusal(answer) == (429, "rate_limited")
-        # The library's windows end on a whole second, rounded up.
-        assert 1 <= int(answer.headers["Retry-After"]) <= 3601
+        assert 1 <= int(answer.headers["Retry-After"]) <= 3600
 
     assert read_books() == before
 
@@ -83,6 +89,75 @@ def test_a_refresh_that_came_too_often_has_not_spent_its_token(limited):
     assert limited.post("/v1/auth/token/refresh", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.2"}).status_code == 200
 
 
+def ask(client, email="user@example.com", website="example.com", address="10.0.0.1", **headers):
+    return client.post("/api/coupons/", json={"email": email, "website": website}, headers=headers, environ_overrides={"REMOTE_ADDR": address})
+
+
+def issued():
+    return db.session.scalar(sa.select(sa.func.count()).select_from(EmailCoupon))
+
+
+def test_coupons_are_limited_by_the_callers_address_good_requests_or_bad(configured_app):
+    client = configured_app(rate_limits_enabled=True).test_client()
+    asked = [ask(client), ask(client), ask(client, email="x"), ask(client, website=""), ask(client, email="other@example.com")]
+    assert [answer.status_code for answer in asked] == [201, 200, 400, 400, 201]
+
+    for email, headers in (("user@example.com", {}), ("new@example.com", {}), ("x", {}), ("new@example.com", {"X-Forwarded-For": "8.8.8.8"})):
+        answer = ask(client, email=email, **headers)
+        assert refusal(answer, "email_coupons") == (429, "rate_limited")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert issued() == 2
+
+    assert ask(client, address="10.0.0.2").status_code == 200
+    # Who asks for other things is not counted with them.
+    assert refusal(log_in(client, **WRONG)) == (401, "wrong_credentials")
+
+
+def test_coupons_are_limited_by_e_mail_however_it_is_written_and_wherever_it_is_asked_from(configured_app):
+    client = configured_app(rate_limits_enabled=True, rate_limit_coupons="1 per hour").test_client()
+    for number in range(20):
+        email = "user@example.com" if number % 2 else " USER@Example.com"
+        assert ask(client, email, f"w{number}.example", address=f"10.0.0.{number}").status_code == 201
+        # What is not valid is nobody's.
+        assert ask(client, "user@example.com", "x", address=f"10.0.1.{number}").status_code == 400
+
+    answer = ask(client, website="another.example", address="10.0.2.1")
+    assert refusal(answer, "email_coupons") == (429, "rate_limited")
+    assert 60 * 60 * 23 <= int(answer.headers["Retry-After"]) <= 60 * 60 * 24
+    assert ask(client, website="w0.example", address="10.0.2.2").status_code == 429
+    assert ask(client, "other@example.com", address="10.0.2.3").status_code == 201
+    assert issued() == 21
+
+
+def test_a_limit_holds_in_any_span_of_its_length_and_says_when_the_next_call_may_come(configured_app, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(limits, "time", lambda: now)
+    client = configured_app(rate_limits_enabled=True).test_client()
+    for _ in range(5):
+        assert ask(client).status_code < 400
+        now += 10.5
+
+    # The first five came within 42 seconds; 52.5 have passed since the first.
+    refused = ask(client)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "8")
+    now += 7
+    assert ask(client).status_code == 429
+    now += 1
+    # It alone has lapsed, and to be refused has cost nothing.
+    assert [ask(client).status_code, ask(client).status_code] == [200, 429]
+
+
+def test_a_log_does_not_tell_whose_e_mail_was_limited(configured_app, capsys):
+    client = configured_app(rate_limits_enabled=True, rate_limit_coupon_emails="1 per hour", log_level="INFO").test_client()
+
+    assert [ask(client).status_code for _ in range(2)] == [201, 429]
+
+    told = capsys.readouterr().err
+    assert "exceeded" in told
+    assert "user@example.com" not in told
+
+
 def test_wrong_codes_are_limited_by_account_and_by_address(configured_app, somebody):
     app = configured_app(rate_limits_enabled=True)
     alice, bob = somebody(app, credit=100), somebody(app, credit=100)
@@ -104,6 +179,8 @@ def test_without_rate_limits_nothing_is_limited(configured_app, somebody):
     alice = somebody(app, username="alice", credit=100)
     coupon = make_coupon()
 
+    for _ in range(21):
+        assert ask(alice.client).status_code in (200, 201)
     for _ in range(12):
         assert log_in(alice.client, **WRONG).status_code == 401
         assert refusal(alice.get("/v1/coupons/WRONG")) == (404, "coupon_not_found")
@@ -136,7 +213,7 @@ def test_redis_counts_for_all_servers_and_while_it_is_away_each_counts_for_itsel
         for server in (one, other):
             refused = log_in_to(server)
             assert refusal_of(refused) == (429, "rate_limited")
-            assert 1 <= int(refused.headers["Retry-After"]) <= 3601
+            assert 1 <= int(refused.headers["Retry-After"]) <= 3600
 
         redis_server.stop()
         try:

@@ -90,9 +90,39 @@ def test_a_browser_may_ask_first(cors):
     assert answer.headers["Access-Control-Max-Age"] == "600"
 
 
+EXPOSED = {"X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"}
+
+
+@pytest.mark.parametrize("path", ["/api/coupons", "/api/coupons/"])
+def test_where_no_origin_is_named_pages_of_any_may_ask_for_e_mail_coupons(app_without_tables, path):
+    client = app_without_tables(rate_limits_enabled=True, rate_limit_coupons="2 per hour").test_client()
+
+    for origin in (ORIGIN, "http://localhost:3000", "null"):
+        before = client.options(path, headers={"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"})
+        assert (before.status_code, before.headers["Access-Control-Max-Age"]) == (200, "600")
+        assert before.headers["Access-Control-Allow-Headers"].lower() == "content-type"
+        assert "POST" in before.headers["Access-Control-Allow-Methods"]
+        answer = client.post(path, json={}, headers={"Origin": origin})
+        assert answer.status_code == (429 if origin == "null" else 400)
+        # Also why it is refused, and when to come back, is for the page to read.
+        assert set(answer.headers["Access-Control-Expose-Headers"].split(", ")) == EXPOSED
+        for told in (before, answer):
+            assert told.headers["Access-Control-Allow-Origin"] == "*"
+            assert "Access-Control-Allow-Credentials" not in told.headers
+
+
+def test_where_origins_are_named_pages_of_no_other_may_ask_for_e_mail_coupons(cors):
+    for origin, allowed in ((ORIGIN, ORIGIN), ("https://evil.example", None)):
+        for method in ("POST", "OPTIONS"):
+            answer = cors.open("/api/coupons/", method=method, json={}, headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+            assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
 def test_where_no_origin_is_allowed_none_is(app_without_tables):
     client = app_without_tables().test_client()
 
-    for method in ("GET", "OPTIONS"):
-        answer = client.open("/api/ping", method=method, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
-        assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+    for path in ("/api/ping", "/api/couponss", "/api/v1/coupons", "/v1/coupons"):
+        for method in ("GET", "OPTIONS"):
+            answer = client.open(path, method=method, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
+            assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]

@@ -1,0 +1,86 @@
+"""What the e-mail contract takes and answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import email_validator
+import marshmallow as ma
+
+from ..web.body import Moment
+from ..web.pagination import LinkedPageQuery, LinkedPageSchema
+from ..websites import website_host
+
+
+class _Typed(ma.fields.String):
+    """Text as a visitor typed it, with spaces around it, in the one form in which two are the same. A popup may show what is wrong as it stands."""
+
+    longest: int
+    default_error_messages = {
+        "required": "This field is required.",
+        "null": "This field may not be null.",
+        "blank": "This field may not be blank.",
+        "too_long": "Ensure this field has no more than {longest} characters.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        typed = super()._deserialize(value, attr, data, **kwargs)
+        if not typed.strip():
+            raise self.make_error("blank")
+        if len(typed) > self.longest:
+            raise self.make_error("too_long", longest=self.longest)
+        try:
+            return self.in_one_form(typed.strip())
+        except ValueError as error:
+            raise self.make_error("wrong") from error
+
+    def in_one_form(self, typed: str) -> str:
+        """Raises ValueError for what is none."""
+        raise NotImplementedError
+
+
+class EmailField(_Typed):
+    longest = 254
+    default_error_messages = {"wrong": "Enter a valid email address."}
+
+    def in_one_form(self, typed: str) -> str:
+        found = email_validator.validate_email(typed, check_deliverability=False, test_environment=True)
+        return f"{found.local_part}@{found.ascii_domain}".lower()
+
+
+class WebsiteField(_Typed):
+    longest = 253
+    default_error_messages = {"wrong": "Enter a valid website."}
+
+    def in_one_form(self, typed: str) -> str:
+        return website_host(typed)
+
+
+class PairSchema(ma.Schema):
+    email = EmailField(required=True, metadata={"format": "email", "minLength": 1, "maxLength": EmailField.longest})
+    website = WebsiteField(
+        required=True, metadata={"description": "A host name or a URL.", "minLength": 1, "maxLength": WebsiteField.longest, "example": "example.com"}
+    )
+
+
+class EmailCouponSchema(ma.Schema):
+    email = ma.fields.String(required=True)
+    website = ma.fields.String(required=True)
+    code = ma.fields.String(required=True)
+    expires_at = Moment(required=True, allow_none=True)
+
+
+class EmailCouponsQuery(LinkedPageQuery):
+    email = EmailField(metadata={"maxLength": EmailField.longest})
+    website = WebsiteField(metadata={"maxLength": WebsiteField.longest})
+
+    @ma.pre_load
+    def without_empty_filters(self, query: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: query[name] for name in query if query[name] or name not in ("email", "website")}
+
+
+class EmailCouponPageSchema(LinkedPageSchema):
+    results = ma.fields.List(ma.fields.Nested(EmailCouponSchema()), attribute="items", required=True)
+
+
+class TokenQuery(ma.Schema):
+    token = ma.fields.String(required=True, error_messages={"required": "This field is required."})

@@ -1,0 +1,80 @@
+"""A visitor with a popup, the mails that are sent, and time that a test moves by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from coupon_management_flask import mail
+from coupon_management_flask.core import clock, outbox
+from coupon_management_flask.database import db, transaction
+from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock, UnsubscribedAddress
+
+from ..core.conftest import StoppedClock
+
+PATH = "/api/coupons/"
+
+Ask = Callable[..., TestResponse]
+
+
+@pytest.fixture
+def ask(client: FlaskClient) -> Ask:
+    """Asks for a code as the popup does."""
+    return lambda email="user@example.com", website="example.com", **options: client.post(PATH, json={"email": email, "website": website}, **options)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    stopped = StoppedClock()
+    monkeypatch.setattr(clock, "now", stopped)
+    return stopped
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[mail.Mail]:
+    """What was given to the mail server."""
+    mails: list[mail.Mail] = []
+    monkeypatch.setattr(mail, "send", mails.append)
+    return mails
+
+
+@pytest.fixture
+def deliver(sent: list[mail.Mail]) -> Callable[[], list[mail.Mail]]:
+    """Has the outbox deliver what is due, and says which mails that were."""
+
+    def run() -> list[mail.Mail]:
+        before = len(sent)
+        outbox.deliver_due({mailer.TOPIC: mailer.deliver})
+        return sent[before:]
+
+    return run
+
+
+@pytest.fixture
+def email_books(app: Flask) -> Callable[[], dict[str, Any]]:
+    """Everything that a code is made of; a refusal must leave it as it was."""
+    models = (EmailCoupon, DiscountCoupon, Stock, OutboxMessage, UnsubscribedAddress)
+
+    def read() -> dict[str, Any]:
+        return {
+            model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))]
+            for model in models
+        }
+
+    return read
+
+
+@pytest.fixture
+def rows(app: Flask) -> Callable[[Any], None]:
+    """Writes what no call of the service does."""
+
+    def write(statement: Any) -> None:
+        with transaction():
+            db.session.execute(statement)
+
+    return write
