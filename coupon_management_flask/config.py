@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from email.utils import parseaddr
+from email.utils import getaddresses
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -114,14 +114,17 @@ class _Websites(ma.fields.Field[Mapping[str, Mapping[str, Any]]]):
             raise ma.ValidationError("it is no table") from error
         if not isinstance(table, dict):
             raise ma.ValidationError("it must be a table of websites")
-        found = {}
+        found: dict[str, Mapping[str, Any]] = {}
         for website, terms in table.items():
             try:
-                found[website_host(str(website))] = MappingProxyType(_website_terms.load(terms or {}))
-            except ValueError as error:
-                raise ma.ValidationError(f"{website!r} is no website such as example.com") from error
+                host = website_host(str(website))
+                if host in found:
+                    raise ma.ValidationError("it is there twice")
+                found[host] = MappingProxyType(_website_terms.load(terms or {}))
             except ma.ValidationError as error:
                 raise ma.ValidationError(f"{website}: {error.messages}") from error
+            except ValueError as error:
+                raise ma.ValidationError(f"{website!r} is no website such as example.com") from error
         return MappingProxyType(found)
 
 
@@ -134,6 +137,12 @@ def _antifraud_address(value: str) -> None:
 def _redis_address(value: str) -> None:
     if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
         raise ma.ValidationError("it must start with redis://, rediss:// or unix://")
+
+
+def _broker_address(value: str) -> None:
+    # Celery has another name for unix://.
+    if value and urlsplit(value).scheme not in ("redis", "rediss"):
+        raise ma.ValidationError("it must start with redis:// or rediss://")
 
 
 def _networks(values: tuple[str, ...]) -> None:
@@ -160,7 +169,8 @@ def _rate(value: str) -> None:
 
 def _sender(value: str) -> None:
     # A mail server of one's own may know hosts that the world does not.
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(value)[1]) or not value.isprintable():
+    addresses = [address for _, address in getaddresses([value])]
+    if len(addresses) != 1 or not re.fullmatch(r"[^@\s]+@[^@\s]+", addresses[0]) or not value.isprintable():
         raise ma.ValidationError("it must read like Coupons <coupons@example.com>")
 
 
@@ -174,7 +184,7 @@ class _WebsiteTermsSchema(ma.Schema):
         unknown = ma.RAISE
 
     discount_percent = ma.fields.Decimal(validate=_percent)
-    expiry_days = ma.fields.Integer(validate=_days)
+    expiry_days = ma.fields.Integer(strict=True, validate=_days)
 
 
 _website_terms = _WebsiteTermsSchema()
@@ -201,7 +211,7 @@ class _SettingsSchema(ma.Schema):
     redis_url = ma.fields.String(validate=_redis_address)
     redis_host = ma.fields.String()
     redis_port = ma.fields.Integer(validate=validate.Range(1, 65535))
-    celery_broker_url = ma.fields.String(validate=_redis_address)
+    celery_broker_url = ma.fields.String(validate=_broker_address)
     antifraud_address = ma.fields.String(validate=_antifraud_address)
     antifraud_max_per_minute = ma.fields.Integer(validate=validate.Range(1))
     antifraud_connect_seconds = ma.fields.Float(validate=validate.Range(0.1, 60))

@@ -2,10 +2,16 @@
 
 import gc
 import os
+import threading
+from multiprocessing.util import Finalize
+
+import structlog
 
 from .application import create_app
 from .config import ConfigurationError
 from .tasks import thread
+
+log = structlog.get_logger(__name__)
 
 try:
     app = create_app()
@@ -16,6 +22,22 @@ except ConfigurationError as error:
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
 
-# `flask serve` asks for it; under another server `flask worker` does that work.
-if os.environ.get(thread.ASKED_FOR):
-    thread.start(app)
+
+def _work_in_the_background() -> None:
+    stop = threading.Event()
+    loops = thread.start(app, stop)
+
+    def finish() -> None:
+        # What is being delivered is brought to its end: cut off, it would be delivered again.
+        log.info("background.stopping")
+        stop.set()
+        for loop in loops:
+            loop.join()
+
+    # A worker of granian may be a forked process, which runs nothing of atexit.
+    Finalize(None, finish, exitpriority=0)
+
+
+# `flask serve` asks for it; under another server `flask worker` does that work, and where there is a broker Celery does.
+if os.environ.get(thread.ASKED_FOR) and not app.extensions["settings"].celery_broker_url:
+    _work_in_the_background()

@@ -13,8 +13,8 @@ from .support.server import ROOT
 
 PACKAGE = "coupon_management_flask"
 
-# What servers, `flask` and Alembic load, some of it by its name; all else must be reached from there.
-ENTRIES = {f"{PACKAGE}.wsgi", f"{PACKAGE}.promos.antifraud_service", PACKAGE, f"{PACKAGE}.models", f"{PACKAGE}.database"}
+# What servers, Celery, `flask` and Alembic load, some of it by its name; all else must be reached from there.
+ENTRIES = {f"{PACKAGE}.wsgi", f"{PACKAGE}.tasks.celery_app", f"{PACKAGE}.promos.antifraud_service", PACKAGE, f"{PACKAGE}.models", f"{PACKAGE}.database"}
 
 LAYERS = "Imports go one way, and features never import each other"
 CONFIGURATION = "The database is told what it needs and reads no configuration"

@@ -3,13 +3,16 @@
 import re
 import signal
 import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import accounts, background, clock, outbox
+from coupon_management_flask import create_app
+from coupon_management_flask.core import accounts, background, clock, outbox, webhooks
 from coupon_management_flask.database import db, transaction
+from coupon_management_flask.discount_coupons import webhook_service
 from coupon_management_flask.models import (
     AntifraudQuestion,
     AntifraudVerdict,
@@ -24,7 +27,9 @@ from coupon_management_flask.models import (
     Wallet,
     new_id,
 )
+from coupon_management_flask.tasks import thread
 
+from .conftest import dispose_engines, settings_for
 from .support.people import PASSWORD, make_coupon, make_user, sign_in
 from .support.ports import free_port
 from .support.server import FLASK, ROOT, environment, run_flask, running_server
@@ -352,11 +357,17 @@ def test_every_command_says_what_it_does(app):
         assert command.get_short_help_str(), name
 
 
-@pytest.mark.parametrize(("kind", "number"), [("postgresql", signal.SIGTERM), ("sqlite", signal.SIGINT)], ids=["postgresql-SIGTERM", "sqlite-SIGINT"])
-def test_the_worker_starts_works_and_stops_when_it_is_told_to(new_database, tmp_path, kind, number):
+# Celery or not: a worker is one by itself.
+@pytest.mark.parametrize(
+    ("kind", "number", "broker_url"),
+    [("postgresql", signal.SIGTERM, ""), ("sqlite", signal.SIGINT, "redis://127.0.0.1:1/1")],
+    ids=["postgresql-SIGTERM", "sqlite-SIGINT-with-a-broker"],
+)
+def test_the_worker_starts_works_and_stops_when_it_is_told_to(new_database, tmp_path, kind, number, broker_url):
     log = tmp_path / "log"
     with log.open("wb") as output:
-        worker = subprocess.Popen([*FLASK, "worker"], env=environment(new_database(kind), LOG_LEVEL="INFO"), cwd=ROOT, stdout=output, stderr=output)
+        told = environment(new_database(kind), LOG_LEVEL="INFO", CELERY_BROKER_URL=broker_url)
+        worker = subprocess.Popen([*FLASK, "worker"], env=told, cwd=ROOT, stdout=output, stderr=output)
     try:
         wait_until(lambda: "worker.purged" in log.read_text() or worker.poll() is not None, "the worker works")
         worker.send_signal(number)
@@ -367,6 +378,69 @@ def test_the_worker_starts_works_and_stops_when_it_is_told_to(new_database, tmp_
             worker.wait()
     assert log.read_text().index("worker.started") < log.read_text().index("worker.stopped")
     assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture
+def told_of_coupons(new_database):
+    """A receiver that is told of every coupon that is created, and the database in which that stands."""
+    database_url = new_database("postgresql")
+    with create_app(settings_for(database_url)).app_context(), running_receiver() as receiver:
+        webhook_service.create(receiver.url(), ["coupon.created"], allow_private=True)
+        yield receiver, database_url
+        dispose_engines()
+
+
+def happen():
+    with transaction():
+        webhooks.record("coupon.created", dict)
+
+
+def outbox_rows():
+    return [(message.delivered_at is not None, message.attempts) for message in db.session.execute(sa.select(OutboxMessage.__table__))]
+
+
+def test_what_a_server_is_delivering_when_it_is_told_to_stop_is_brought_to_its_end(told_of_coupons):
+    receiver, database_url = told_of_coupons
+    with running_server(database_url, workers=1, WEBHOOKS_ALLOW_PRIVATE="true", LOG_LEVEL="INFO") as server:
+        with receiver.holding():
+            happen()
+            receiver.wait_for(1)
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "background.stopping" in server.log(), "the server stops")
+        assert server.process.wait(timeout=20) == 0
+
+    assert (outbox_rows(), len(receiver.received)) == ([(True, 1)], 1)
+
+
+def test_what_a_worker_is_delivering_when_it_is_told_to_stop_is_brought_to_its_end(told_of_coupons):
+    receiver, database_url = told_of_coupons
+    worker = subprocess.Popen([*FLASK, "worker"], env=environment(database_url, WEBHOOKS_ALLOW_PRIVATE="true"), cwd=ROOT)
+    try:
+        with receiver.holding():
+            happen()
+            receiver.wait_for(1)
+            worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=20) == 0
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+
+    assert (outbox_rows(), len(receiver.received)) == ([(True, 1)], 1)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "broker_url", "works"),
+    [("1", "", True), ("1", "redis://127.0.0.1:1/1", False), ("", "", False)],
+    ids=["a server alone", "beside Celery", "under another server"],
+)
+def test_a_server_process_works_in_the_background_where_nobody_else_does(tmp_path, asked_for, broker_url, works):
+    program = "import threading, coupon_management_flask.wsgi; print([one.name for one in threading.enumerate() if one.name.startswith('background')])"
+    told = environment(f"sqlite:///{tmp_path}/coupons.db", CELERY_BROKER_URL=broker_url, **{thread.ASKED_FOR: asked_for})
+
+    ran = subprocess.run([sys.executable, "-c", program], env=told, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+
+    assert ran.stdout == f"{[f'background {topic}' for topic in sorted(background.HANDLERS)] if works else []}\n"
 
 
 def test_a_server_alone_delivers_what_is_due(new_database):

@@ -1,9 +1,11 @@
 """Configuration: application.yml, over it .env, over that the environment; and one sentence for the operator where something is wrong."""
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 import yaml
@@ -93,6 +95,17 @@ def test_a_variable_that_is_no_setting_is_somebody_elses():
         ("RATE_LIMIT_LOGINS", "5 per second; 100 per hour", "5 per second; 100 per hour"),
         ("PUBLIC_URL", "https://coupons.example/shop", "https://coupons.example/shop"),
         ("REDIS_URL", "redis://10.0.0.1:6379/2", "redis://10.0.0.1:6379/2"),
+        ("CELERY_BROKER_URL", "rediss://:secret@10.0.0.1:6380/1", "rediss://:secret@10.0.0.1:6380/1"),
+        ("COUPON_DISCOUNT_PERCENT", "12.5", Decimal("12.5")),
+        ("COUPON_EXPIRY_DAYS", "14", 14),
+        ("EMAIL_BACKEND", "smtp", "smtp"),
+        ("EMAIL_HOST", "email-smtp.eu-west-1.amazonaws.com", "email-smtp.eu-west-1.amazonaws.com"),
+        ("EMAIL_PORT", "465", 465),
+        ("EMAIL_USE_TLS", "false", False),
+        ("DEFAULT_FROM_EMAIL", "Zoë's shop <coupons@example.com>", "Zoë's shop <coupons@example.com>"),
+        ("DEFAULT_FROM_EMAIL", "coupons@mail", "coupons@mail"),
+        ("RATE_LIMIT_COUPONS", "10 per minute", "10 per minute"),
+        ("RATE_LIMIT_COUPON_EMAILS", "100 per day", "100 per day"),
     ],
 )
 def test_text_of_the_environment_becomes_what_the_setting_is(name, text, value):
@@ -133,6 +146,34 @@ def test_a_key_that_is_missing_is_named(tmp_path):
         ("REDIS_PORT", "-1"),
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "http://localhost:6379"),
+        ("CELERY_BROKER_URL", "localhost:6379"),
+        ("CELERY_BROKER_URL", "amqp://localhost"),
+        ("CELERY_BROKER_URL", "unix:///run/redis.sock"),
+        ("COUPON_DISCOUNT_PERCENT", "-1"),
+        ("COUPON_DISCOUNT_PERCENT", "100.5"),
+        ("COUPON_DISCOUNT_PERCENT", "NaN"),
+        ("COUPON_DISCOUNT_PERCENT", "ten"),
+        ("COUPON_EXPIRY_DAYS", "0"),
+        ("COUPON_EXPIRY_DAYS", "3651"),
+        ("COUPON_WEBSITES", "[example.com]"),
+        ("COUPON_WEBSITES", "{"),
+        ("COUPON_WEBSITES", '{"example.com": 15}'),
+        ("COUPON_WEBSITES", '{"example.com": [15]}'),
+        ("COUPON_WEBSITES", '{"example": {}}'),
+        ("COUPON_WEBSITES", '{"example.com": {"discount": 15}}'),
+        ("COUPON_WEBSITES", '{"example.com": {"discount_percent": 101}}'),
+        ("COUPON_WEBSITES", '{"example.com": {"expiry_days": 1.5}}'),
+        ("COUPON_WEBSITES", '{"example.com": {"expiry_days": true}}'),
+        ("COUPON_WEBSITES", '{"example.com": {}, "https://www.example.com": {}}'),
+        ("EMAIL_BACKEND", "django"),
+        ("EMAIL_PORT", "0"),
+        ("EMAIL_USE_TLS", "perhaps"),
+        ("DEFAULT_FROM_EMAIL", "Coupons"),
+        ("DEFAULT_FROM_EMAIL", "a b@example.com>"),
+        ("DEFAULT_FROM_EMAIL", "Coupons <a@example.com>\nBcc: b@example.com"),
+        ("DEFAULT_FROM_EMAIL", "a@example.com, b@example.com"),
+        ("RATE_LIMIT_COUPONS", "few"),
+        ("RATE_LIMIT_COUPON_EMAILS", "20"),
         ("ACCESS_TOKEN_MINUTES", "0"),
         ("ACCESS_TOKEN_MINUTES", "1441"),
         ("ACCESS_TOKEN_MINUTES", "1.5"),
@@ -249,6 +290,37 @@ def test_the_database_is_a_url_or_the_parts_of_one(environ, url):
 )
 def test_redis_is_a_url_or_the_parts_of_one_or_not_there(environ, url):
     assert load(environ).redis_url == url
+
+
+WEBSITES = {
+    "https://WWW.Example.com/": {"discount_percent": 15.5, "expiry_days": 14},
+    "bücher.example": {"discount_percent": 20},
+    "shop.example.com": None,
+}
+KNOWN_BY = {
+    "example.com": {"discount_percent": Decimal("15.5"), "expiry_days": 14},
+    "xn--bcher-kva.example": {"discount_percent": Decimal(20)},
+    "shop.example.com": {},
+}
+
+
+def test_the_table_of_websites_is_known_by_their_hosts_from_the_file_as_from_the_environment(tmp_path):
+    file = written(tmp_path, coupon_websites=WEBSITES)
+
+    assert load(file=file).coupon_websites == KNOWN_BY
+    assert load({"COUPON_WEBSITES": json.dumps(WEBSITES)}).coupon_websites == KNOWN_BY
+    # The environment's stands in place of the file's.
+    assert load({"COUPON_WEBSITES": '{"other.example": {"expiry_days": 7}}'}, file=file).coupon_websites == {"other.example": {"expiry_days": 7}}
+    assert load({"COUPON_WEBSITES": "{}"}, file=file).coupon_websites == {}
+    assert load({"COUPON_WEBSITES": ""}, file=file).coupon_websites == KNOWN_BY
+
+
+def test_the_table_of_websites_can_not_be_changed():
+    table = load({"COUPON_WEBSITES": json.dumps(WEBSITES)}).coupon_websites
+
+    for mapping in (table, table["example.com"]):
+        with pytest.raises(TypeError):
+            mapping["expiry_days"] = 1
 
 
 def test_settings_can_not_be_changed():

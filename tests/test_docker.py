@@ -19,6 +19,7 @@ from coupon_management_flask import config
 
 from .support.ports import free_port
 from .support.server import ROOT, running_server
+from .support.waiting import wait_until
 
 TOOLS = Path(sys.executable).parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -204,10 +205,23 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "ANTIFRAUD_ANSWER_SECONDS": "6",
         "CURRENCY": "JPY",
         "WEBHOOKS_ALLOW_PRIVATE": "true",
+        "CELERY_BROKER_URL": "rediss://broker.example.com:6380/5",
+        "COUPON_DISCOUNT_PERCENT": "15",
+        "COUPON_EXPIRY_DAYS": "14",
+        "COUPON_WEBSITES": '{"example.com": {"discount_percent": 20}}',
+        "EMAIL_BACKEND": "smtp",
+        "EMAIL_HOST": "smtp.example.com",
+        "EMAIL_PORT": "2525",
+        "EMAIL_USE_TLS": "false",
+        "EMAIL_HOST_USER": "mailer",
+        "EMAIL_HOST_PASSWORD": "m@il",
+        "DEFAULT_FROM_EMAIL": "Shop <shop@example.com>",
         "PROMO_TIMEZONE": "Asia/Tokyo",
         "PROMO_TOKEN_HOURS": "4",
         "RATE_LIMITS_ENABLED": "false",
         "RATE_LIMIT_LOGINS": "7 per minute",
+        "RATE_LIMIT_COUPONS": "8 per minute",
+        "RATE_LIMIT_COUPON_EMAILS": "9 per day",
         "METRICS_TOKEN": "metrics",
         "LOG_LEVEL": "WARNING",
         "PASSWORD_HASH_MEMORY_KIB": "8192",
@@ -222,12 +236,72 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
     assert services["web"]["environment"] == {**given, **chosen_by_compose}
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("worker", ["worker"]), ("antifraud", ["antifraud", "--host", "0.0.0.0", "--port", "9090"])])
-def test_the_other_services_of_ours_have_the_environment_of_the_web_service_and_its_image(name, arguments, resolved):
+FLASK = ["flask", "--app", "coupon_management_flask"]
+CELERY = ["celery", "--quiet", "--app", "coupon_management_flask.tasks.celery_app"]
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("worker", [*CELERY, "worker", "--hostname", "worker@coupons"]),
+        ("beat", [*CELERY, "beat", "--hostname", "beat@coupons"]),
+        ("antifraud", [*FLASK, "antifraud", "--host", "0.0.0.0", "--port", "9090"]),
+    ],
+)
+def test_the_other_services_of_ours_have_the_environment_of_the_web_service_and_its_image(name, command, resolved):
     web, other = resolved["services"]["web"], resolved["services"][name]
     assert other["environment"] == web["environment"]
     assert other["image"] == web["image"]
-    assert other["command"] == ["flask", "--app", "coupon_management_flask", *arguments]
+    assert other["command"] == command
+
+
+@pytest.fixture
+def celery(resolved, image, redis_server, new_database):
+    """Starts a service of Compose that is Celery's in a folder that holds what the image does, on servers of the tests; or asks what its health check says."""
+    in_image = {
+        **resolved["services"]["web"]["environment"],
+        "CELERY_BROKER_URL": redis_server.url.rpartition("/")[0] + "/2",
+        "DATABASE_URL": new_database("postgresql"),
+        "PATH": f"{TOOLS}:{os.environ['PATH']}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    started = []
+
+    def start(name):
+        started.append(subprocess.Popen(resolved["services"][name]["command"], cwd=image, env=in_image))
+        return started[-1]
+
+    def is_healthy(name):
+        kind, *command = resolved["services"][name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        return subprocess.run(command, cwd=image, env=in_image, capture_output=True, timeout=30, check=False).returncode == 0
+
+    before = sorted(image.rglob("*"))
+    yield start, is_healthy
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert sorted(image.rglob("*")) == before
+
+
+def test_celery_of_compose_starts_in_the_image_writes_no_file_is_healthy_and_ends(celery):
+    start, is_healthy = celery
+    worker, beat = start("worker"), start("beat")
+    for name in ("worker", "beat"):
+        wait_until(lambda name=name: is_healthy(name), f"{name} is healthy", seconds=120)
+
+    worker.terminate()
+    assert worker.wait(timeout=60) == 0
+    # The other one does not answer in its place.
+    assert not is_healthy("worker")
+    beat.terminate()
+    assert beat.wait(timeout=60) == 0
+
+
+def test_celery_has_a_database_of_redis_of_its_own_and_no_server_does_its_work(resolved):
+    settings = _settings(resolved["services"]["web"])
+    assert (settings.redis_url, settings.celery_broker_url) == ("redis://redis:6379/0", "redis://redis:6379/1")
 
 
 def test_the_antifraud_service_is_asked_unless_env_names_another_one(resolved):
@@ -277,7 +351,7 @@ def test_the_defaults_of_the_compose_file_are_those_of_env_example(resolved, tmp
     assert _settings(bare["services"]["web"]) == _settings(resolved["services"]["web"])
     for file in (bare, resolved):
         del file["x-application"]["environment"]
-        for name in ("web", "worker", "antifraud"):
+        for name in ("web", "worker", "beat", "antifraud"):
             file["services"][name]["environment"] = {"WORKERS": file["services"][name]["environment"]["WORKERS"]}
     assert bare == resolved
 
@@ -291,6 +365,7 @@ def test_names_port_and_volumes_come_from_env(tmp_path):
     assert {name: service["container_name"] for name, service in file["services"].items()} == {
         "web": "shop-web",
         "worker": "shop-worker",
+        "beat": "shop-beat",
         "antifraud": "shop-antifraud",
         "postgres": "shop-postgres",
         "redis": "shop-redis",
@@ -301,7 +376,7 @@ def test_names_port_and_volumes_come_from_env(tmp_path):
 
 def test_nothing_but_the_web_service_is_published_and_by_default_on_this_machine_alone(resolved):
     published = {name: [port["host_ip"] for port in service.get("ports", [])] for name, service in resolved["services"].items()}
-    assert published == {"web": ["127.0.0.1"], "worker": [], "antifraud": [], "postgres": [], "redis": []}
+    assert published == {"web": ["127.0.0.1"], "worker": [], "beat": [], "antifraud": [], "postgres": [], "redis": []}
 
 
 def test_every_service_starts_again_and_is_watched_or_says_why_not(resolved):
@@ -312,11 +387,12 @@ def test_every_service_starts_again_and_is_watched_or_says_why_not(resolved):
         assert check.get("test") or re.search(rf"^  {name}:\n(?:    .*\n)*?      disable: true # \w", COMPOSE_TEXT, re.MULTILINE), name
 
 
-def test_the_web_service_migrates_once_the_database_answers_and_the_worker_waits_for_it(resolved):
+def test_the_web_service_migrates_once_the_database_answers_and_celery_waits_for_it(resolved):
     waits = {name: {other: wait["condition"] for other, wait in service.get("depends_on", {}).items()} for name, service in resolved["services"].items()}
     assert waits == {
         "web": {"postgres": "service_healthy", "redis": "service_started"},
-        "worker": {"web": "service_healthy", "postgres": "service_healthy"},
+        "worker": {"web": "service_healthy", "postgres": "service_healthy", "redis": "service_started"},
+        "beat": {"web": "service_healthy", "redis": "service_started"},
         "antifraud": {},
         "postgres": {},
         "redis": {},

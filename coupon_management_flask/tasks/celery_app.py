@@ -1,0 +1,112 @@
+"""What `celery --app coupon_management_flask.tasks.celery_app worker` and `... beat` import.
+
+Celery gives turns and nothing else: what is to be done stands in the outbox, and a lease there says who does it. A turn that is lost is made up for
+a second later, and one too many finds nothing to do; so however many beats and workers there are, and whoever of them dies, each message is done once.
+"""
+
+import logging
+from threading import BoundedSemaphore, Event
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+from celery.beat import Scheduler
+
+from .. import config
+from ..application import create_app
+from ..core import background
+from ..database import is_unavailable
+
+# So many messages of a topic a worker delivers at once. Each topic has threads of its own: one whose receivers keep us waiting holds up no other.
+AT_ONCE = 4
+QUEUE = "coupons"
+# Longer than a worker polls Redis for, which is a second.
+BROKER_SECONDS = 10
+
+# Each turn would be a line in these, several a second.
+TALKATIVE = ("celery.app.trace", "celery.beat", "celery.worker.strategy")
+
+log = structlog.get_logger(__name__)
+
+try:
+    service = create_app()
+    settings: config.Settings = service.extensions["settings"]
+    if not settings.celery_broker_url:
+        raise config.ConfigurationError("Configuration: CELERY_BROKER_URL is not set; without it `flask serve` and `flask worker` do the background work.")
+except config.ConfigurationError as error:
+    raise SystemExit(str(error)) from None
+
+_slots = {topic: BoundedSemaphore(AT_ONCE) for topic in background.HANDLERS}
+_stopping = Event()
+
+
+class Turns(Scheduler):
+    """A schedule without a file: it has nothing to remember beyond the second.
+
+    It gives no turn while as many wait as there are topics: where no worker is, they would fill Redis. That they expire would be another way,
+    but for clocks of two machines that differ by more than that.
+    """
+
+    def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
+        try:
+            if producer.channel.queue_declare(QUEUE).message_count >= len(background.HANDLERS):
+                return None
+            return super().apply_async(entry, producer, advance, **kwargs)
+        except self.connection.recoverable_connection_errors as error:
+            log.warning("beat.broker_unavailable", error=type(error).__name__)
+            return None
+
+
+celery = Celery("coupons", broker=settings.celery_broker_url)
+celery.conf.update(
+    task_default_queue=QUEUE,
+    task_ignore_result=True,
+    # A turn that can't be given is given a second later.
+    task_publish_retry=False,
+    accept_content=["json"],
+    # Deliveries wait for others most of the time. Processes would have no slots in common, and could not be asked to stop between two messages.
+    worker_pool="threads",
+    worker_concurrency=AT_ONCE * len(_slots),
+    worker_prefetch_multiplier=1,
+    beat_scheduler=Turns,
+    beat_schedule={topic: {"task": "turn", "args": (topic,), "schedule": background.PAUSE_SECONDS} for topic in _slots},
+    # It answers `celery inspect ping`, as a worker does, unless it has not looked at its schedule for a minute.
+    beat_enable_remote_control=True,
+    beat_remote_control_max_tick_age=60.0,
+    # A broker that is away is waited for, at the start as later, for however long.
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS},
+    # Says nothing about turns, which are acknowledged at once; unset, it is warned of.
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+)
+
+
+@celery.task(name="turn")
+def turn(topic: str) -> None:
+    """Delivers what is due of a topic, unless as many do so as may, and does the periodic jobs whose turn it is."""
+    slot = _slots[topic]
+    if not slot.acquire(blocking=False):
+        return
+    try:
+        with service.app_context():
+            while not _stopping.is_set() and background.turn([topic], _stopping):
+                pass
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        log.warning("worker.database_unavailable")
+    finally:
+        slot.release()
+
+
+@signals.setup_logging.connect
+def _keep_our_logging(**_: object) -> None:
+    """That somebody listens here keeps Celery from setting up its own."""
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+@signals.worker_shutting_down.connect
+def _stop(**_: object) -> None:
+    _stopping.set()
