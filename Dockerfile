@@ -11,6 +11,7 @@ WORKDIR /app
 COPY --from=builder /venv /venv
 COPY application.yml ./
 COPY migrations ./migrations
+COPY frontend ./frontend
 COPY coupon_management_flask ./coupon_management_flask
 
 ENV PATH=/venv/bin:$PATH \

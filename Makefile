@@ -20,10 +20,12 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .PHONY: run
-run: $(RUNTIME) ## Develop: migrate, load the example data once, serve on http://127.0.0.1:8000 (HOST, PORT, WORKERS)
+run: $(RUNTIME) ## Develop: migrate, load the example data once, serve on http://127.0.0.1:8000 (HOST, PORT, WORKERS) and a demo shop on :8001 (DEMO_PORT)
 	@$(FLASK) db upgrade
 	@$(FLASK) seed-demo
-	@exec $(FLASK) serve
+	@# Each a process group, so that nothing of either is left behind whatever ends the service or this shell. A demo shop that can't start ends nothing.
+	@set -m; $(FLASK) demo-shop & shop=$$!; $(FLASK) serve & service=$$!; \
+	trap 'exec 2>/dev/null; kill -- -$$shop -$$service || true; wait' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; wait $$service
 
 .PHONY: serve
 serve: export APP_ENV ?= production

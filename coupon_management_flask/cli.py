@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from signal import SIGINT, SIGTERM, signal
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ import structlog
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from . import config
+from . import config, demo_shop
 from .core import accounts, audit, background, errors, outbox, passwords, purge
 from .credit_coupons import demo as credit_demo
 from .database import SERVER_THREADS
@@ -220,6 +220,28 @@ def antifraud(host: str, port: int) -> None:
     _serve("coupon_management_flask.promos.antifraud_service:create_antifraud_app", host, port, factory=True)
 
 
+@click.command("demo-shop", cls=_Command)
+@click.option("--host", envvar="DEMO_HOST", default="127.0.0.1", show_default=True)
+@click.option("--port", envvar="DEMO_PORT", type=click.IntRange(1, 65535), default=8001, show_default=True)
+def serve_demo_shop(host: str, port: int) -> None:
+    """Serve a shop that embeds the popup and takes its codes at the checkout, for development. The service runs beside it."""
+    settings = config.current()
+    if settings.is_production:
+        raise click.ClickException("The demo shop, which anybody may order from, is not for production.")
+    service = demo_shop.service_url(settings.public_url, os.environ.get("HOST", ""), os.environ.get("PORT", ""))
+    try:
+        listening = demo_shop.listen(host, port)
+    except OSError as error:
+        raise click.ClickException(f"There is no demo shop: {host}:{port} can't be listened on ({error.strerror}). DEMO_PORT names another port.") from error
+    # The key of the last start is of no use to anybody.
+    with suppress(errors.NotFound):
+        accounts.revoke_api_keys("demo-shop")
+    api_key = accounts.create_api_key("demo-shop", ["getCoupons", "manageCoupons"], timedelta(days=30))
+    click.echo(f"Demo shop on http://{host}:{port} (its mails: {service}/dev/mailbox)", err=True)
+    with listening:
+        demo_shop.serve(demo_shop.create_demo_shop(service, api_key), listening)
+
+
 def _serve(target: str, host: str, port: int, **options: Any) -> None:
     from granian.constants import Interfaces
     from granian.server import Server
@@ -256,5 +278,6 @@ def init_app(app: Flask) -> None:
         worker,
         serve,
         antifraud,
+        serve_demo_shop,
     ):
         app.cli.add_command(command)

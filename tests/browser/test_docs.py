@@ -1,58 +1,18 @@
 """GET /docs in a real browser: Swagger UI shows the API and can call it, and nothing is loaded from another host."""
 
-import shutil
-from dataclasses import dataclass, field
-
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from ..support.server import Server, running_server
+from .conftest import Visit, needs_browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# As root Chromium has no sandbox; what it does of its own accord would count as a request of the page.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine: tests/tools/install installs one")
-
-
-@dataclass
-class Visit:
-    """A page that is open, and what happened on it so far."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"{request.url}: {request.failure}"))
-        self.page.on("response", lambda response: response.ok or self.complaints.append(f"{response.url}: {response.status}"))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._listen)
-
-    def _listen(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
 def server(new_database):
     with running_server(new_database("sqlite"), workers=1) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
-        yield browser
 
 
 @pytest.fixture
