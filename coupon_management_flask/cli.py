@@ -206,6 +206,9 @@ def serve(host: str, port: int, workers: int) -> None:
         # Workers are new processes: what they are to know goes through the environment.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
         os.environ[thread.ASKED_FOR] = "1"
+        if not config.current().is_production:
+            # Links in mails lead here, wherever here is this time.
+            os.environ["PUBLIC_URL"] = demo_shop.service_url(config.current().public_url, host, str(port))
         click.echo(f"Serving on http://{host}:{port} (API description: /docs)", err=True)
         _serve("coupon_management_flask.wsgi:app", host, port, workers=workers)
 

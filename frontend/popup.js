@@ -25,7 +25,7 @@
       selected: "The code is selected: please copy it.",
       address: "Please enter a valid e-mail address.",
       website: "There are no codes for this website at the moment.",
-      many: "That were too many tries. Please try again",
+      many: "Too many tries. Please try again",
       later: "later",
       network: "We can't reach the server. Please check your connection and try again.",
       service: "Something went wrong on our side. Please try again later.",

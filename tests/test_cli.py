@@ -456,3 +456,13 @@ def test_a_server_alone_delivers_what_is_due(new_database):
         wait_until(lambda: receiver.received, "the webhook is told")
 
     assert [received.verified(webhook.json()["secret"])["data"]["code"] for received in receiver.received] == ["TOLD-10"]
+
+
+def test_links_in_mails_lead_to_where_the_server_listens_unless_it_was_told_otherwise(new_database):
+    pair = {"email": "visitor@example.com", "website": "example.com"}
+    for told, prefix in (({}, None), ({"PUBLIC_URL": "https://coupons.example"}, "https://coupons.example")):
+        with running_server(new_database("sqlite"), workers=1, EMAIL_BACKEND="console", **told) as server:
+            assert server.request("POST", "/api/coupons/", json=pair).status_code == 201
+            wait_until(lambda: "--- Mail to" in server.log() and server.log().endswith("---\n"), "the mail is printed")
+
+            assert f"{prefix or server.url}/api/coupons/unsubscribe?token=" in server.log()

@@ -438,7 +438,7 @@ def test_too_many_tries_are_told_with_how_long_to_wait(visit, server):
 
     send(page, "keen@example.com")
 
-    assert_refused(page, re.compile(r"^That were too many tries\. Please try again in \d+ (hours?|minutes?)\.$"), "keen@example.com")
+    assert_refused(page, re.compile(r"^Too many tries\. Please try again in \d+ (hours?|minutes?)\.$"), "keen@example.com")
 
 
 def test_no_network_is_said_in_words_and_the_next_try_succeeds(visit):
