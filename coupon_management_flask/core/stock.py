@@ -70,6 +70,11 @@ def given(name: str, type_: Any) -> sa.BindParameter[Any]:
     return sa.bindparam(f"given_{name}", type_=type_)
 
 
+LOCK = Prepared("lock_stock", sa.select(_stocks.c.id).where(_stocks.c.id == given("stock_id", sa.Uuid)).with_for_update())
+"""For claims whose conditions look beyond the stock, at what is changed by whoever holds it. A claim that waited for that one itself would not do:
+a statement that has waited judges other tables as they were when it began."""
+
+
 def leaves_some() -> sa.ColumnElement[bool]:
     """A condition for claims: it is not the last unit."""
     return sa.or_(_stocks.c.capacity.is_(None), _stocks.c.claimed + given("units", sa.BigInteger) < _stocks.c.capacity)

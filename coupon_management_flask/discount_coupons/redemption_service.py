@@ -35,7 +35,7 @@ _codes: Any = OrderRedemptionCode.__table__
 
 # The terms must be those that were looked at: who changes them holds the stock and raises the version.
 _UNCHANGED = sa.exists().where(_coupons.c.id == given("coupon_id", sa.Uuid), _coupons.c.version == given("version", sa.Integer))
-_CLAIMING = stock.Claiming(KIND, "discount", only_if=[_UNCHANGED])
+_CLAIMING = stock.Claiming(KIND, "discount", only_if=[_UNCHANGED], after=stock.LOCK)
 
 
 def _write_order(taken: Any) -> Any:
@@ -63,7 +63,7 @@ def _write_only_code(taken: Any) -> Any:
 
 
 # On PostgreSQL, an order that takes one use of one code and nothing else: one statement, which commits itself.
-_CLAIMING_ORDER = stock.Claiming(KIND, "discount_order", only_if=[_UNCHANGED], riders=[_write_order, _write_only_code])
+_CLAIMING_ORDER = stock.Claiming(KIND, "discount_order", only_if=[_UNCHANGED], riders=[_write_order, _write_only_code], after=stock.LOCK)
 
 
 class _OrderTaken(Exception):

@@ -1,7 +1,17 @@
 """PATCH and DELETE /api/v1/coupons/<id>: terms change, what was given stays."""
 
+from threading import Thread
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from coupon_management_flask.database import db, is_postgresql, transaction
+from coupon_management_flask.discount_coupons import coupon_service
+
 from ..support.discounts import PATH, coupon_body
 from ..support.refusals import refusal
+from ..support.waiting import wait_until
 
 
 def test_what_is_named_changes_and_nothing_else(shop):
@@ -108,3 +118,26 @@ def test_who_may_not_manage_coupons_changes_none(shop, alice, discount_books):
 
     assert discount_books() == before
     assert refusal(shop.patch(f"{PATH}/01a1fe71-d916-74a7-90b2-23dce04e7d8c", json={"discount": 1}), "discount_coupons") == (404, "coupon_not_found")
+
+
+@pytest.mark.parametrize("limits", [{}, {"perDay": 100}])
+def test_an_order_that_waits_for_a_change_is_judged_by_what_was_changed(app, shop, limits):
+    """On PostgreSQL a statement that has waited judges other tables as they were before: the claim must not be fooled by that."""
+    made = shop.new(code="SALE", limits=limits)
+    order = {"code": "SALE", "cartTotal": 10, "productIds": ["p1"], "customerId": "c1"}
+    assert shop.post(f"{PATH}/redeem", json={**order, "orderId": "first"}).status_code == 201
+    answers = []
+
+    def late():
+        with app.app_context():
+            answers.append(shop.post(f"{PATH}/redeem", json={**order, "orderId": "late"}))
+
+    with transaction():
+        coupon_service.change_coupon(UUID(made["id"]), {"limits": {"perCustomer": 1}})
+        thread = Thread(target=late)
+        thread.start()
+        if is_postgresql():
+            wait_until(lambda: db.session.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")), "the order waits for the change")
+    thread.join(timeout=30)
+
+    assert refusal(answers[0], "discount_coupons") == (400, "usage_limit_exceeded")
