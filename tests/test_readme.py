@@ -6,7 +6,9 @@ import subprocess
 import pytest
 
 from coupon_management_flask import create_app
+from coupon_management_flask.core import codes
 from coupon_management_flask.credit_coupons import demo
+from coupon_management_flask.email_coupons.service import CODE_LENGTH
 
 from .conftest import dispose_engines, settings_for
 from .support.server import ROOT, environment, running_server
@@ -21,9 +23,12 @@ def _blocks(language: str) -> str:
 
 
 def _without_what_differs(text: str) -> str:
-    """Ids, tokens and times are others in every run."""
+    """Ids, tokens, times and codes that are drawn are others in every run."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
     text = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>", text)
+    # One that comes again is the same.
+    for number, code in enumerate(dict.fromkeys(re.findall(rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}})"', text))):
+        text = text.replace(code, f"<code {number}>")
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text).strip()
 
 

@@ -8,7 +8,7 @@ from werkzeug.serving import make_server
 
 from coupon_management_flask.demo_shop import create_demo_shop
 
-from ..support.server import assert_books_add_up, run_flask, running_server
+from ..support.server import assert_books_add_up, copy_checkout, run_flask, running_server
 from ..support.waiting import wait_until
 from .conftest import Visit, needs_axe, needs_browser, violations
 
@@ -21,8 +21,8 @@ def database(new_database):
 
 
 @pytest.fixture(scope="module")
-def server(database):
-    with running_server(database, workers=1, EMAIL_BACKEND="") as server:
+def server(database, tmp_path_factory):
+    with running_server(database, workers=1, checkout=copy_checkout(tmp_path_factory.mktemp("checkout")), EMAIL_BACKEND="") as server:
         yield server
         assert_books_add_up(database)
 

@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
+import sqlalchemy as sa
 from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
 from coupon_management_flask import create_app
+from coupon_management_flask.database import db
+from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.models import EmailCoupon
 
-from ..conftest import settings_for
+from ..conftest import dispose_engines, settings_for
 from ..support.discounts import coupon_body
 from ..support.promos import PASSWORD, company_body, promo_body, user_body
 from ..support.server import Server, assert_books_add_up, run_flask, running_server
@@ -176,6 +180,16 @@ class Cast:
                 self.send(path, body, "admin")
         return body
 
+    @cached_property
+    def unsubscribe_token(self) -> str:
+        """Out of a mail."""
+        self.send("/api/coupons", {"email": "reader@example.com", "website": "shop.example"})
+        app = create_app(settings_for(self.database_url))
+        with app.app_context():
+            token = mailer.token_of(db.session.scalar(sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")))
+            dispose_engines()
+        return token
+
     def credentials(self, path: str) -> dict[str, str]:
         return {"username": "alice", "password": PASSWORD} if path.startswith("/v1/") else {"email": "visitor@example.com", "password": PASSWORD}
 
@@ -228,6 +242,12 @@ def find_something(case, cast):
         return
     if path.endswith(("/login", "/sign-in")):
         case.body = cast.credentials(path)
+    elif path == "/api/coupons" and case.operation.body:
+        # One that there is, and one that there is not yet.
+        number = next(cast.numbers)
+        case.body = {"email": f"visitor{number if number % 2 else ''}@example.com", "website": "shop.example"}
+    elif path.endswith("/unsubscribe"):
+        case.query = {"token": cast.unsubscribe_token}
     elif path.startswith("/api/v1/") and case.operation.body:
         case.body = cast.discount_body(case.operation.method.upper(), path, case.body)
     elif path.endswith("/{coupon_id}/use"):

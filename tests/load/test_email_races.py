@@ -23,7 +23,7 @@ PAIRS = [{"email": "user@example.com", "website": "example.com"}, {"email": "Use
 
 @pytest.fixture(scope="module", params=DATABASES)
 def mailing_server(request, new_database, clients):
-    with laid_track(new_database(request.param), clients, EMAIL_BACKEND="console") as laid:
+    with laid_track(new_database(request.param), clients) as laid:
         yield laid
 
 

@@ -14,7 +14,7 @@ from coupon_management_flask.discount_coupons.errors import MESSAGES as DISCOUNT
 from coupon_management_flask.promos.errors import MESSAGES as PROMO_MESSAGES
 
 from ..conftest import DATABASES
-from ..support.server import ROOT, Server, assert_books_add_up, run_flask, running_server
+from ..support.server import ROOT, Server, assert_books_add_up, copy_checkout, run_flask, running_server
 
 NEWMAN = ROOT / "tests" / "tools" / "node_modules" / ".bin" / "newman"
 FOLDER = ROOT / "postman"
@@ -50,6 +50,11 @@ COLLECTIONS = [
         ("/api/v1",),
         frozenset({*DISCOUNT_MESSAGES, *MET_ON_THE_WAY, "permission_denied", "webhook_not_found", "delivery_not_found"}),
     ),
+    Collection(
+        "email-coupons",
+        ("/api/coupons",),
+        frozenset({*FIRST_MET, "malformed_request", "not_found", "method_not_allowed", "permission_denied", "rate_limited", "usage_limit_exceeded"}),
+    ),
     Collection("promo-business", ("/api/ping", "/api/business"), frozenset(PROMO_MESSAGES.keys() - USERS_ALONE | MET_ON_THE_WAY)),
     Collection("promo-user", ("/api/user",), frozenset(PROMO_MESSAGES.keys() - COMPANIES_ALONE | MET_ON_THE_WAY)),
 ]
@@ -63,13 +68,15 @@ def database(request, new_database):
 
 
 @pytest.fixture(scope="module")
-def server(database):
-    """What `make run` starts, limits on guessing included, with the administrator of the environment."""
+def server(database, tmp_path_factory):
+    """What `make run` starts, limits included, with the administrator of the environment. But no run waits for the next minute."""
     values = read_environment()
     run_flask("seed-demo", database_url=database)
     credentials = ["--username", values["admin_username"], "--password", values["admin_password"]]
     run_flask("create-admin", "--email", "admin@example.com", *credentials, database_url=database)
-    with running_server(database, RATE_LIMITS_ENABLED="true") as server:
+    limits = {"RATE_LIMITS_ENABLED": "true", "RATE_LIMIT_COUPONS": "1000 per minute"}
+    checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
+    with running_server(database, workers=1, checkout=checkout, EMAIL_BACKEND="", **limits) as server:
         yield server
         assert_books_add_up(database)
 
@@ -107,8 +114,8 @@ def read_environment() -> dict[str, str]:
 
 
 def template(path: str) -> str:
-    """A path in which whatever stands for a value is `{}`."""
-    return re.sub(r"\{+[^{}]+\}+", "{}", path)
+    """A path in which whatever stands for a value is `{}`, and a slash at the end nothing."""
+    return re.sub(r"\{+[^{}]+\}+", "{}", path).rstrip("/")
 
 
 def test_every_collection_there_is_is_run():

@@ -1,6 +1,7 @@
 """The real server, as an operator starts it, on a free loopback port."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,15 +80,26 @@ class Server:
         self.process.wait()
 
 
+def copy_checkout(folder: Path) -> Path:
+    """What a server needs of the checkout, for one that keeps mails in the mailbox there: that of this one is the developer's."""
+    for name in ("coupon_management_flask", "frontend"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "application.yml", folder)
+    return folder
+
+
 @contextmanager
-def running_server(database_url: str, *, workers: int = 2, command: list[str] | None = None, port: int | None = None, **more: str) -> Iterator[Server]:
+def running_server(
+    database_url: str, *, workers: int = 2, command: list[str] | None = None, port: int | None = None, checkout: Path = ROOT, **more: str
+) -> Iterator[Server]:
     """A started server that answers; it is gone at the end, with all its workers."""
     port = port or free_port()
     with TemporaryFile() as output:
         process = subprocess.Popen(
             command or [*FLASK, "serve"],
             env=environment(database_url, HOST="127.0.0.1", PORT=str(port), WORKERS=str(workers), **more),
-            cwd=ROOT,
+            # Python looks here first.
+            cwd=checkout,
             stdout=output,
             stderr=output,
             start_new_session=True,

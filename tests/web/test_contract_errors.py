@@ -36,7 +36,6 @@ WHOSE = {
     "/api/v1/nothing": "discount_coupons",
     "/api/v1x": "promos",
     "/api/v10": "promos",
-    "/api/coupons": "email_coupons",
     "/api/coupons/x/y": "email_coupons",
     "/api/couponss": "promos",
     "/api/user": "promos",
@@ -99,6 +98,8 @@ def test_an_unknown_path_is_told_in_the_body_of_the_contract_whose_segments_it_s
         ("/api/user/promo/x/like", "GET", {"DELETE", "OPTIONS", "POST"}, "promos"),
         ("/api/user/promo/x/comments/x", "PATCH", {"DELETE", "GET", "HEAD", "OPTIONS", "PUT"}, "promos"),
         ("/api/user/promo/x/activate", "GET", {"OPTIONS", "POST"}, "promos"),
+        ("/api/coupons/", "DELETE", {"GET", "HEAD", "OPTIONS", "POST"}, "email_coupons"),
+        ("/api/coupons/unsubscribe", "PUT", {"GET", "HEAD", "OPTIONS", "POST"}, "email_coupons"),
         ("/api/health", "DELETE", {"GET", "HEAD", "OPTIONS"}, "vouchers"),
         ("/openapi.json", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
         ("/metrics", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
@@ -227,6 +228,8 @@ def test_a_database_that_is_away_is_503_and_never_401(without_database, capsys, 
         ("promos", "POST", "/api/user/auth/sign-in", {"json": {"email": "alice@example.com", "password": PROMO_PASSWORD}}),
         ("promos", "GET", "/api/user/feed", {}),
         ("promos", "POST", "/api/user/promo/01a1fdf8-0000-7000-8000-000000000000/activate", {"headers": {"Idempotency-Key": "k"}}),
+        ("email_coupons", "POST", "/api/coupons/", {"json": {"email": "user@example.com", "website": "example.com"}}),
+        ("email_coupons", "GET", "/api/coupons/", {}),
     ],
     ids=lambda value: value if str(value).startswith("/") else "",
 )
@@ -298,7 +301,9 @@ def test_a_trailing_slash_makes_no_difference_and_never_redirects(app, client):
             continue
         plain, slashed = client.open(path, method=method), client.open(path + "/", method=method)
         assert (slashed.status_code, without_time(slashed)) == (plain.status_code, without_time(plain)), (method, path)
-        assert slashed.status_code not in (301, 302, 303, 307, 308, 404)
+        assert not 300 <= slashed.status_code < 400, (method, path)
+        # No mail has this key.
+        assert slashed.status_code != 404 or path == "/dev/mailbox/x", (method, path)
 
 
 def test_a_trailing_slash_makes_no_difference_to_somebody_who_is_signed_in(admin):

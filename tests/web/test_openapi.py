@@ -11,8 +11,9 @@ from coupon_management_flask import __version__, create_app
 
 from ..conftest import settings_for
 
-# Not part of the API: its description, and what operators read.
+# Not part of the API: its description, what operators read, and what browsers load.
 UNDESCRIBED = {"/openapi.json", "/docs", "/docs/swagger-ui/<path:name>", "/docs/static/<path:filename>", "/metrics"}
+UNDESCRIBED |= {"/popup.js", "/dev/mailbox", "/dev/mailbox/<key>"}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,8 @@ def test_every_operation_says_what_it_does_and_what_it_answers(spec):
         assert "default" not in answers, name
         for status, answer in answers.items():
             assert answer["description"], (name, status)
-            kind = "text/csv" if name.endswith(".csv") and status == "200" else "application/json"
+            other = "text/csv" if name.endswith(".csv") else "text/html" if name.endswith("/unsubscribe") else None
+            kind = other if other is not None and status == "200" else "application/json"
             assert status == "204" or answer["content"][kind]["schema"], (name, status)
 
 
