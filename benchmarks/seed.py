@@ -55,7 +55,7 @@ def seed_discounts(count: int) -> list[str]:
     """`count` discount codes that never run out; in the application's context."""
     codes = [f"BENCH-{number}" for number in range(count)]
     lines = ["code,type,discount,couponFor,products,maxUsage", *(f"{code},percentage,15,product,tea,{HOT_UNITS}" for code in codes)]
-    import_service.import_coupons(["\n".join(lines).encode()], currency="EUR")
+    import_service.import_coupons(["\n".join(lines).encode()], currency="USD")
     return codes
 
 

@@ -2,7 +2,7 @@
 "use strict";
 
 const find = (id) => document.getElementById(id);
-const euros = (amount) => new Intl.NumberFormat("en", { style: "currency", currency: "EUR" }).format(amount);
+const dollars = (amount) => new Intl.NumberFormat("en", { style: "currency", currency: "USD" }).format(amount);
 // Names the cart for its server: an order that is sent twice is one order.
 const newCart = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -36,7 +36,7 @@ const draw = () => {
       const words = document.createElement("span");
       words.textContent = `${quantity} × ${products.get(product).name}`;
       const price = document.createElement("span");
-      price.textContent = euros(products.get(product).price * quantity);
+      price.textContent = dollars(products.get(product).price * quantity);
       const remove = document.createElement("button");
       remove.type = "button";
       remove.textContent = "×";
@@ -48,10 +48,10 @@ const draw = () => {
   );
   find("empty").hidden = cart.quantities.size > 0;
   find("checkout").disabled = cart.quantities.size === 0;
-  find("subtotal").textContent = euros(subtotal);
+  find("subtotal").textContent = dollars(subtotal);
   find("saving").hidden = !cart.discount;
-  find("saved").textContent = `−${euros(cart.discount)}`;
-  find("total").textContent = euros(subtotal - cart.discount);
+  find("saved").textContent = `−${dollars(cart.discount)}`;
+  find("total").textContent = dollars(subtotal - cart.discount);
 };
 
 const apply = async () => {
@@ -60,7 +60,7 @@ const apply = async () => {
     try {
       const { discountAmount, couponCode } = await send("discount", { items: items(), code: cart.code });
       cart.discount = discountAmount;
-      say(`${couponCode} takes ${euros(discountAmount)} off.`, "granted");
+      say(`${couponCode} takes ${dollars(discountAmount)} off.`, "granted");
     } catch (error) {
       cart.code = "";
       say(error.message, "refused");
@@ -93,7 +93,7 @@ find("checkout").addEventListener("click", async () => {
   find("checkout").disabled = true;
   try {
     const { orderId, total } = await send("orders", { cart: cart.name, items: items(), code: cart.code });
-    say(`Order placed: ${euros(total)}. Its number is ${orderId.slice(0, 13)}.`, "granted");
+    say(`Order placed: ${dollars(total)}. Its number is ${orderId.slice(0, 13)}.`, "granted");
     Object.assign(cart, { name: newCart(), code: "", discount: 0 });
     cart.quantities.clear();
     find("code").value = "";

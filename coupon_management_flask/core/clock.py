@@ -5,3 +5,8 @@ from datetime import UTC, datetime
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A point in time as all contracts write it: in UTC, with `Z`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 import pycountry
 
@@ -41,3 +42,10 @@ def from_minor(units: int, currency: str) -> Decimal:
 def written(amount: Decimal, currency: str) -> str:
     """As people read it, with all of the currency's decimals."""
     return f"{amount:.{decimals(currency)}f}"
+
+
+def number(value: Any) -> int | float | None:
+    """A decimal as a JSON number, without a fraction where it has none."""
+    if value is None or type(value) in (int, float):
+        return value  # type: ignore[no-any-return]
+    return int(value) if value == value.to_integral_value() else float(value)

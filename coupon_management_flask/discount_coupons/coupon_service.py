@@ -1,6 +1,5 @@
 """Use cases of a shop's coupons: make them, change them, find them."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,12 +7,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..core import clock, coupon_terms, errors, guesses, stock
+from ..core import clock, coupon_events, coupon_limits, coupon_terms, errors, guesses, stock
+from ..core.checkout import SELECT, Caller
+from ..core.coupon_errors import CouponNotFound
 from ..database import AnyRow, broken_constraint, db, retried, transaction
 from ..models import DiscountCoupon, DiscountCouponTarget, LimitUse, Stock, new_id
 from ..web.pagination import Page
-from . import events, limits
-from .errors import CodeTaken, CouponNotFound, MaxUsageTooLow
+from .errors import CodeTaken, MaxUsageTooLow
 
 MOST_OF_A_PRODUCT = 100
 
@@ -21,24 +21,7 @@ _coupons: Any = DiscountCoupon.__table__
 _targets: Any = DiscountCouponTarget.__table__
 _stocks: Any = Stock.__table__
 
-SELECT = sa.select(*_coupons.c, _stocks.c.claimed.label("usage_count"), _stocks.c.capacity.label("max_usage")).join(
-    _stocks, _stocks.c.id == _coupons.c.stock_id
-)
 _BY_ID = SELECT.where(_coupons.c.id == sa.bindparam("coupon_id", type_=sa.Uuid))
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, and for which customer. Whoever does not manage coupons is a shopper: its own customer, who sees what is public and may not guess forever."""
-
-    account_id: UUID
-    manages: bool
-    customer_id: str | None = None
-    guess_limits: guesses.Limits = field(default_factory=dict)
-
-    def may_know(self, coupon: AnyRow) -> bool:
-        """Whether this coupon is there at all for the caller, who knows its code."""
-        return self.manages or not coupon.customer_ids or self.customer_id in coupon.customer_ids
 
 
 def _write_targets(coupon_id: UUID, terms: dict[str, Any]) -> None:
@@ -66,7 +49,7 @@ def create_coupon(*, currency: str, is_public: bool = True, batch_id: UUID | Non
         )
         _write_targets(coupon_id, whole)
         coupon = by_id(coupon_id)
-        events.coupon_created(coupon)
+        coupon_events.coupon_created(coupon)
         return coupon
 
 
@@ -95,13 +78,13 @@ def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> AnyRow:
             db.session.execute(sa.delete(_targets).where(_targets.c.coupon_id == coupon_id))
             _write_targets(coupon_id, terms)
         after = by_id(coupon_id)
-        limits.count_what_was_used_before(after, sorted(after.limits.keys() - before.limits.keys()), now)
-        events.coupon_updated(after)
+        coupon_limits.count_what_was_used_before(after, sorted(after.limits.keys() - before.limits.keys()), now)
+        coupon_events.coupon_updated(after)
         return after
 
 
 def _gave_money(coupon_id: UUID) -> bool:
-    uses = sa.exists().where(LimitUse.owner_id == coupon_id, LimitUse.rule == limits.BUDGET, LimitUse.used > 0)
+    uses = sa.exists().where(LimitUse.owner_id == coupon_id, LimitUse.rule == coupon_limits.BUDGET, LimitUse.used > 0)
     return bool(db.session.scalar(sa.select(uses)))
 
 

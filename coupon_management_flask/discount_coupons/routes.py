@@ -7,12 +7,12 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from .. import config
-from ..core import errors
+from ..core import checkout, errors, orders
+from ..core.checkout import Caller
 from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.limits import code_guesses
-from . import checkout, coupon_service, redemption_service, schemas
-from .coupon_service import Caller
+from . import checkout_service, coupon_service, redemption_service, schemas
 from .errors import DiscountErrorSchema
 
 GET, MANAGE = "getCoupons", "manageCoupons"
@@ -124,7 +124,7 @@ def list_for_product(product: str) -> Any:
 @routes.refuses(404, 429)
 def validate(body: dict[str, Any]) -> Any:
     """Could this code be used for this cart?"""
-    return checkout.validate(**_cart(body))
+    return checkout_service.validate(**_cart(body))
 
 
 @routes.route("/coupons/apply", methods=["POST"])
@@ -134,7 +134,7 @@ def validate(body: dict[str, Any]) -> Any:
 @routes.refuses(404, 429)
 def apply(body: dict[str, Any]) -> Any:
     """What this code takes off this cart; it takes no use"""
-    return checkout.apply(**_cart(body))
+    return checkout_service.apply(**_cart(body))
 
 
 @routes.route("/coupons/apply-all", methods=["POST"])
@@ -144,7 +144,7 @@ def apply(body: dict[str, Any]) -> Any:
 @routes.refuses(429)
 def apply_all(body: dict[str, Any]) -> Any:
     """Which of these codes go together on this cart, and why the others do not"""
-    return checkout.apply_all(**_cart(body))
+    return checkout_service.apply_all(**_cart(body))
 
 
 @routes.route("/coupons/best", methods=["POST"])
@@ -154,7 +154,7 @@ def apply_all(body: dict[str, Any]) -> Any:
 @routes.refuses(429)
 def best(body: dict[str, Any]) -> Any:
     """The set of coupons with the lowest final amount"""
-    return checkout.best(**_cart(body), currency=config.current().currency)
+    return checkout_service.best(**_cart(body), currency=config.current().currency)
 
 
 @routes.route("/coupons/increment-usage", methods=["POST"])
@@ -164,7 +164,7 @@ def best(body: dict[str, Any]) -> Any:
 @routes.refuses(404)
 def increment_usage(body: dict[str, str]) -> Any:
     """Count a use that belongs to no order"""
-    return redemption_service.increment_usage(caller(), body["code"])
+    return orders.increment_usage(caller(), body["code"])
 
 
 @routes.route("/coupons/redeem", methods=["POST"])
@@ -175,7 +175,7 @@ def increment_usage(body: dict[str, str]) -> Any:
 @routes.refuses(404)
 def redeem(body: dict[str, Any]) -> Any:
     """Take one use of a code, or of several, for an order"""
-    answer, is_new = redemption_service.redeem(**_cart(body))
+    answer, is_new = orders.redeem(**_cart(body))
     return answer, 201 if is_new else 200
 
 
@@ -213,4 +213,4 @@ def explain(redemption_id: UUID) -> Any:
 @routes.refuses(404)
 def roll_back(body: dict[str, Any], redemption_id: UUID) -> Any:
     """Take a redemption back, or some lines of it: what it took of every limit comes back, once"""
-    return redemption_service.roll_back(redemption_id, **body)
+    return orders.roll_back(redemption_id, **body)

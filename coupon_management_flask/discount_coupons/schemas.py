@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import marshmallow as ma
 from marshmallow import validate
 
-from ..core import money
-from ..models import AMOUNT_DECIMALS
-from ..web.body import Moment, QueryTruth, QueryWhole, Text, Truth, Whole, rfc3339
+from ..core import coupon_events
+from ..core.clock import rfc3339
+from ..core.money import number
+from ..web.body import AmountField, CurrencyField, Moment, NumberField, QueryTruth, QueryWhole, Text, Truth, Whole
 
-# In a currency's major unit. Larger ones would lose their cents as JSON numbers, and nobody means them.
-LARGEST_AMOUNT = Decimal(1_000_000_000_000)
 MOST_ITEMS = 10_000
 MOST_CODES = 100
 LONGEST_ID = 64
@@ -36,52 +35,6 @@ class Wire(ma.Schema):
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
         if field_obj.data_key is None:
             field_obj.data_key = camel(field_name)
-
-
-class AmountField(ma.fields.Field[Decimal]):
-    """A JSON number or a string of decimals, never negative; out it goes as a number."""
-
-    default_error_messages = {
-        "invalid": "Not a valid amount: a number, or a string of decimals.",
-        "large": f"It must be between 0 and {LARGEST_AMOUNT}.",
-        "fine": f"It must have at most {AMOUNT_DECIMALS} decimals.",
-    }
-    _DECIMALS = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
-    _DOCUMENTED = {"type": ["number", "string"], "minimum": 0, "maximum": int(LARGEST_AMOUNT), "pattern": r"^\d{1,13}(\.\d{1,4})?$"}
-
-    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(metadata={**self._DOCUMENTED, **(metadata or {})}, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
-        if type(value) in (int, float):
-            # A float's repr is what was written: the shortest text that gives this float.
-            amount = Decimal(repr(value))
-        elif isinstance(value, str) and self._DECIMALS.fullmatch(value):
-            amount = Decimal(value)
-        else:
-            raise self.make_error("invalid")
-        if not 0 <= amount <= LARGEST_AMOUNT:
-            raise self.make_error("large")
-        if amount != round(amount, AMOUNT_DECIMALS):
-            raise self.make_error("fine")
-        return abs(amount)
-
-
-class NumberField(ma.fields.Field[Any]):
-    """An amount, as a JSON number."""
-
-    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(metadata={"type": "number", **(metadata or {})}, **kwargs)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> int | float | None:
-        return number(value)
-
-
-def number(value: Any) -> int | float | None:
-    """A decimal as a JSON number, without a fraction where it has none."""
-    if value is None or type(value) in (int, float):
-        return value  # type: ignore[no-any-return]
-    return int(value) if value == value.to_integral_value() else float(value)
 
 
 class Shown(Wire):
@@ -140,11 +93,6 @@ class ShopIds(ma.fields.List[str]):
 
 
 # --- A coupon's terms
-
-
-def _is_currency(code: str) -> None:
-    if not money.is_currency(code):
-        raise ma.ValidationError("Not an ISO 4217 currency code.")
 
 
 def _is_zone(name: str) -> None:
@@ -229,7 +177,7 @@ class _CouponTerms(Wire):
     description = Text(0, 1000, allow_none=True)
     type = ma.fields.String(validate=validate.OneOf(["percentage", "fixed"]))
     discount = AmountField()
-    currency = Text(3, 3, rules=[_is_currency])
+    currency = CurrencyField()
     coupon_for = ma.fields.String(validate=validate.OneOf(["product", "minPurchase"]))
     products = ShopIds()
     categories = ShopIds()
@@ -592,3 +540,7 @@ class ExplanationSchema(Wire):
     cart = _anything()
     redeemed = ma.fields.Nested(ExplanationPartSchema(), required=True)
     now = ma.fields.Nested(ExplanationPartSchema(), required=True)
+
+
+# What webhooks are told, and what is kept of an order, is shown as this contract shows it, whichever contract caused it.
+coupon_events.SHAPES.update(coupon=DiscountCouponSchema().dump, redeemed=RedeemedSchema().dump, rolled_back=RolledBackSchema().dump)

@@ -74,7 +74,7 @@ def test_a_minimum_purchase_applies_to_the_whole_cart(shop):
 
     assert apply(shop, coupon, **items(("p2", 1, 5000)))["discountAmount"] == 5
     answer = shop.post(f"{PATH}/apply", json={"code": coupon["code"], **items(("p2", 1, 4999))})
-    assert answer.json == {"code": 400, "message": "Minimum purchase amount of EUR 50.00 required", "error_code": "minimum_not_reached"}
+    assert answer.json == {"code": 400, "message": "Minimum purchase amount of USD 50.00 required", "error_code": "minimum_not_reached"}
 
 
 def test_a_currency_has_its_own_decimals(shop):

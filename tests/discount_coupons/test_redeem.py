@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from coupon_management_flask.core import checkout, coupon_events
 from coupon_management_flask.database import db
-from coupon_management_flask.discount_coupons import checkout, events
 from coupon_management_flask.models import LimitUse
 
 from ..support.discounts import PATH, items, new_shop
@@ -286,6 +286,6 @@ def test_a_crash_before_the_commit_has_taken_nothing(shop, monkeypatch, discount
         raise RuntimeError("the power is gone")
 
     # The last that happens in the transaction.
-    monkeypatch.setattr(events, "redeemed", fail)
+    monkeypatch.setattr(coupon_events, "redeemed", fail)
     assert shop.redeem(coupon).status_code == 500
     assert discount_books() == before

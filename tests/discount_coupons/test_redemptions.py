@@ -43,7 +43,7 @@ def test_redemptions_are_found_by_code_order_and_customer_newest_first(shop):
             "orderId": "o2",
             "customerId": "c2",
             "codes": [{"code": "ONE", "couponId": one["id"], "discountAmount": 10}, {"code": "TWO", "couponId": two["id"], "discountAmount": 9}],
-            "currency": "EUR",
+            "currency": "USD",
             "discountAmount": 19,
             "originalAmount": 100,
             "finalAmount": 81,

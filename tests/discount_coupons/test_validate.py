@@ -67,7 +67,7 @@ def test_the_first_refusal_in_the_contracts_order_is_named(shop, hopeless, time_
         ("Coupon budget is used up", {"limits": {}}),
         ("Coupon is not valid for this customer", {"customerIds": ["c1", "c2"]}),
         ("Coupon is for first orders only", {"firstOrderOnly": False}),
-        ("Minimum purchase amount of EUR 250.50 required", {"minPurchaseAmount": 100}),
+        ("Minimum purchase amount of USD 250.50 required", {"minPurchaseAmount": 100}),
         ("No eligible products in cart for this coupon", {"products": ["p2"]}),
     ]
     shop.patch(f"{PATH}/{hopeless['id']}", json={"customerIds": ["c2"]})

@@ -1,18 +1,37 @@
-"""Everything that a refusal must leave as it was."""
+"""What is in the books: for what a refusal must leave as it was, and for the proof that they add up."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
+from coupon_management_flask.core import audit
 from coupon_management_flask.database import db
 from coupon_management_flask.models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet
 
 Books = dict[str, list[Any]]
 
 
+def rows_of(*models: Any) -> Books:
+    """All rows of these tables."""
+    return {
+        model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))] for model in models
+    }
+
+
 def read_books() -> Books:
     """All rows of what is limited, owned or owed."""
-    return {
-        model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))]
-        for model in (Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet)
-    }
+    return rows_of(Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet)
+
+
+@pytest.fixture(autouse=True)
+def the_books_add_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test that has an application. For folders whose conftest imports it."""
+    if "app" not in request.fixturenames:
+        yield
+        return
+    # Made first, so that its tables are still there afterwards.
+    request.getfixturevalue("app")
+    yield
+    assert list(audit.discrepancies()) == []

@@ -1,22 +1,19 @@
-"""What coupons are worth for a cart: the one decision behind validate, apply, redeem, apply-all, best and explain."""
+"""What coupons are worth for a cart: the one decision behind every call that takes a discount code."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, discounts, errors, guesses, money, stock, validity
-from ..core.discounts import Cart, Combined, Item, Saving
-from ..core.stock import LimitKey
 from ..database import AnyRow, db, one_of
-from ..models import DiscountCoupon, OrderRedemption
+from ..models import DiscountCoupon, OrderRedemption, Stock
 from ..prepared import Prepared
-from . import limits
-from .coupon_service import SELECT, Caller, public_for, shown
-from .errors import (
+from . import clock, coupon_limits, discounts, errors, guesses, money, stock, validity
+from .coupon_errors import (
     LEFT_OUT,
     BudgetUsedUp,
     CouponExpired,
@@ -30,10 +27,16 @@ from .errors import (
     NotForThisCustomer,
     PeriodLimitReached,
     UsageLimitExceeded,
-    sentence,
 )
+from .discounts import Cart, Combined, Item, Saving
+from .stock import LimitKey
 
 _coupons: Any = DiscountCoupon.__table__
+_stocks: Any = Stock.__table__
+
+SELECT = sa.select(*_coupons.c, _stocks.c.claimed.label("usage_count"), _stocks.c.capacity.label("max_usage")).join(
+    _stocks, _stocks.c.id == _coupons.c.stock_id
+)
 
 _BY_CODES = Prepared(
     "coupons_by_codes", lambda on_postgresql: SELECT.where(one_of(_coupons.c.code, "codes", _coupons.c.code.type, on_postgresql=on_postgresql))
@@ -46,6 +49,20 @@ _LIVE_ORDER = sa.select(
 )
 
 Refusal = type[errors.DomainError]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and for which customer. Whoever does not manage coupons is a shopper: its own customer, who sees what is public and may not guess forever."""
+
+    account_id: UUID
+    manages: bool
+    customer_id: str | None = None
+    guess_limits: guesses.Limits = field(default_factory=dict)
+
+    def may_know(self, coupon: AnyRow) -> bool:
+        """Whether this coupon is there at all for the caller, who knows its code."""
+        return self.manages or not coupon.customer_ids or self.customer_id in coupon.customer_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +104,7 @@ def cart_of(cart_total: Decimal, product_ids: Iterable[str], items: Sequence[dic
     return Cart(cart_total, frozenset(product_ids), tuple(Item(**item) for item in items or ()))
 
 
-def _check_decimals(cart: Cart, currency: str) -> None:
+def check_decimals(cart: Cart, currency: str) -> None:
     for amount in (cart.total, *(item.unit_price for item in cart.items)):
         if not money.fits(amount, currency):
             raise errors.Invalid({"cartTotal": [f"{currency} has {money.decimals(currency)} decimals."]})
@@ -117,13 +134,13 @@ def terms_of(coupon: AnyRow) -> discounts.Terms:
 def see(coupons: Sequence[AnyRow], customer_id: str | None) -> Seen:
     """Reads what these coupons' rules ask for, in as many statements whatever it says."""
     now = clock.now()
-    keys = [key for coupon in coupons for key, _ in limits.of(coupon, customer_id, now).values()]
+    keys = [key for coupon in coupons for key, _ in coupon_limits.of(coupon, customer_id, now).values()]
     has_ordered = False
     if customer_id is not None and any(coupon.first_order_only for coupon in coupons):
-        keys.append(limits.first_order(customer_id))
+        keys.append(coupon_limits.first_order(customer_id))
         has_ordered = bool(db.session.scalar(_LIVE_ORDER, {"customer_id": customer_id}))
     used = stock.used(keys)
-    return Seen(now, used, has_ordered or any(count for key, count in used.items() if key.rule == limits.FIRST_ORDER))
+    return Seen(now, used, has_ordered or any(count for key, count in used.items() if key.rule == coupon_limits.FIRST_ORDER))
 
 
 def judge(coupon: AnyRow, seen: Seen, customer_id: str | None, cart: Cart | None) -> Judgement:
@@ -154,14 +171,14 @@ def judge(coupon: AnyRow, seen: Seen, customer_id: str | None, cart: Cart | None
 def _limit_rules(coupon: AnyRow, seen: Seen, customer_id: str | None, saving: Saving | None) -> list[Rule]:
     has_uses = coupon.max_usage is None or coupon.usage_count < coupon.max_usage
     found = [Rule(UsageLimitExceeded, has_uses, {"usageCount": coupon.usage_count, "maxUsage": coupon.max_usage})]
-    places = limits.of(coupon, customer_id, seen.now)
-    for rule in (limits.PER_CUSTOMER, "perDay", "perWeek", "perMonth", limits.PER_CUSTOMER_PER_DAY):
+    places = coupon_limits.of(coupon, customer_id, seen.now)
+    for rule in (coupon_limits.PER_CUSTOMER, "perDay", "perWeek", "perMonth", coupon_limits.PER_CUSTOMER_PER_DAY):
         if rule in places:
             key, limit = places[rule]
-            refusal: Refusal = UsageLimitExceeded if rule == limits.PER_CUSTOMER else PeriodLimitReached
+            refusal: Refusal = UsageLimitExceeded if rule == coupon_limits.PER_CUSTOMER else PeriodLimitReached
             found.append(Rule(refusal, seen.used[key] < limit, {"limit": rule, "used": seen.used[key], "allowed": limit, "period": key.period}))
-    if limits.BUDGET in places:
-        key, budget = places[limits.BUDGET]
+    if coupon_limits.BUDGET in places:
+        key, budget = places[coupon_limits.BUDGET]
         # A discount that does not fit any more is not given in part: what was promised is what is redeemed.
         asked = max(1, money.to_minor(saving.amount, coupon.currency) if saving is not None else 0)
         amounts = {"used": seen.used[key], "budget": budget, "asked": asked if saving is not None else 0}
@@ -171,7 +188,7 @@ def _limit_rules(coupon: AnyRow, seen: Seen, customer_id: str | None, saving: Sa
 
 
 def _customer_rule(coupon: AnyRow, customer_id: str | None) -> Rule:
-    asks = bool(coupon.customer_ids) or coupon.first_order_only or any(rule in coupon.limits for rule in limits.OF_A_CUSTOMER)
+    asks = bool(coupon.customer_ids) or coupon.first_order_only or any(rule in coupon.limits for rule in coupon_limits.OF_A_CUSTOMER)
     fits = not asks or (customer_id is not None and (not coupon.customer_ids or customer_id in coupon.customer_ids))
     return Rule(NotForThisCustomer, fits, {"customerId": customer_id, "bound": bool(coupon.customer_ids), "asksForACustomer": asks})
 
@@ -216,7 +233,7 @@ def decide_all(caller: Caller, codes: Sequence[str], cart: Cart) -> list[Judgeme
     if len(coupons) < len(codes):
         raise CouponNotFound
     for coupon in coupons.values():
-        _check_decimals(cart, coupon.currency)
+        check_decimals(cart, coupon.currency)
     seen = see(list(coupons.values()), caller.customer_id)
     judgements = [judge(coupon, seen, caller.customer_id, cart) for coupon in coupons.values()]
     for judgement in judgements:
@@ -233,26 +250,6 @@ def combine_all(judgements: Sequence[Judgement], cart: Cart) -> Combined:
     return combined
 
 
-# --- Use cases
-
-
-def validate(caller: Caller, code: str, cart: Cart) -> dict[str, Any]:
-    """The coupon, where it could be used for this cart now. Raises as `decide` does."""
-    return {"valid": True, "coupon": shown(decide(caller, code, cart).coupon, caller), "message": "Coupon is valid"}
-
-
-def apply(caller: Caller, code: str, cart: Cart) -> dict[str, Any]:
-    """What the coupon takes off this cart now; takes no use. Raises as `decide` does."""
-    judgement = decide(caller, code, cart)
-    assert judgement.saving is not None
-    return {
-        "coupon_code": judgement.coupon.code,
-        "discount_type": judgement.coupon.type,
-        "discount_value": judgement.coupon.discount,
-        **totals(cart, judgement.saving.amount, judgement.saving.lines),
-    }
-
-
 def totals(cart: Cart, discount: Decimal, shares: Sequence[Decimal]) -> dict[str, Any]:
     """What every answer about a cart says; with items, line by line too."""
     found: dict[str, Any] = {"discount_amount": discount, "original_amount": cart.total, "final_amount": cart.total - discount, "savings": discount}
@@ -264,28 +261,14 @@ def totals(cart: Cart, discount: Decimal, shares: Sequence[Decimal]) -> dict[str
     return found
 
 
-def apply_all(caller: Caller, codes: Sequence[str], cart: Cart) -> dict[str, Any]:
-    """Which of these codes go together on this cart now, in which order, and why the others do not. Raises RateLimited."""
-    judgements, left_out = _usable(caller, codes, cart)
-    combined = discounts.combine([terms_of(judgement.coupon) for judgement in judgements], cart)
-    by_code = {judgement.coupon.code: judgement for judgement in judgements}
-    for code, reason in combined.left_out:
-        left_out[code] = by_code[code].refusal or LEFT_OUT[reason]()
-    return {
-        "codes": [{"code": one.code, "discount_amount": one.amount} for one in combined.applied],
-        "left_out": [{"code": code, "error_code": left_out[code].name, "message": sentence(left_out[code])} for code in codes if code in left_out],
-        **totals(cart, combined.discount, combined.lines),
-    }
-
-
-def _usable(caller: Caller, codes: Sequence[str], cart: Cart) -> tuple[list[Judgement], dict[str, errors.DomainError]]:
+def usable(caller: Caller, codes: Sequence[str], cart: Cart) -> tuple[list[Judgement], dict[str, errors.DomainError]]:
     """Those of the codes that could be used alone, in one currency: that of the first which is there; and why the others could not."""
     coupons = find(caller, codes)
     left_out: dict[str, errors.DomainError] = {code: CouponNotFound() for code in codes if code not in coupons}
     if not coupons:
         return [], left_out
     currency = next(iter(coupons.values())).currency
-    _check_decimals(cart, currency)
+    check_decimals(cart, currency)
     seen = see(list(coupons.values()), caller.customer_id)
     found = []
     for code, coupon in coupons.items():
@@ -297,22 +280,3 @@ def _usable(caller: Caller, codes: Sequence[str], cart: Cart) -> tuple[list[Judg
         else:
             found.append(judgement)
     return found, left_out
-
-
-def best(caller: Caller, codes: Sequence[str] | None, cart: Cart, *, currency: str) -> dict[str, Any]:
-    """The set with the lowest final amount, among these codes or else all public coupons in `currency` that could be used. Raises RateLimited."""
-    if codes is not None:
-        judgements, _ = _usable(caller, codes, cart)
-    else:
-        _check_decimals(cart, currency)
-        judgements = _public(caller, cart, currency)
-    found = discounts.best([terms_of(judgement.coupon) for judgement in judgements], cart)
-    return {"codes": [one.code for one in found.combined.applied], **totals(cart, found.combined.discount, found.combined.lines), "exact": found.exact}
-
-
-def _public(caller: Caller, cart: Cart, currency: str) -> list[Judgement]:
-    # For a server that names no customer there are no coupons of somebody's own.
-    rows = db.session.execute(SELECT.where(public_for(caller.customer_id, clock.now()), _coupons.c.currency == currency)).all()
-    seen = see(rows, caller.customer_id)
-    judgements = [judge(row, seen, caller.customer_id, cart) for row in rows]
-    return [judgement for judgement in judgements if judgement.refusal is None]

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import money, stock, validity
-from ..core.stock import LimitKey, Take
 from ..database import AnyRow, db
 from ..models import OrderRedemption, OrderRedemptionCode, Redemption, RedemptionTake
+from . import money, stock, validity
+from .stock import LimitKey, Take
 
 PER_CUSTOMER, PER_CUSTOMER_PER_DAY, BUDGET, FIRST_ORDER = "perCustomer", "perCustomerPerDay", "budget", "firstOrder"
 

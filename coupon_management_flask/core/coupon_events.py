@@ -3,15 +3,14 @@
 Coupons that are generated or imported, thousands at a time, are not told of one by one.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from ..core import webhooks
 from ..database import AnyRow
-from . import schemas
+from . import webhooks
 
-_coupon = schemas.DiscountCouponSchema()
-_redeemed = schemas.RedeemedSchema()
-_rolled_back = schemas.RolledBackSchema()
+SHAPES: dict[str, Callable[[Any], dict[str, Any]]] = {}
+"""How the discount contract shows a `coupon`, what was `redeemed` and what was `rolled_back`, whoever caused it. That contract says it here."""
 
 
 def of_orders_are_wanted() -> bool:
@@ -20,25 +19,21 @@ def of_orders_are_wanted() -> bool:
 
 
 def coupon_created(coupon: AnyRow) -> None:
-    webhooks.record("coupon.created", lambda: _shown(coupon))
+    webhooks.record("coupon.created", lambda: SHAPES["coupon"](coupon))
 
 
 def coupon_updated(coupon: AnyRow) -> None:
-    webhooks.record("coupon.updated", lambda: _shown(coupon))
+    webhooks.record("coupon.updated", lambda: SHAPES["coupon"](coupon))
 
 
 def coupon_exhausted(coupon: AnyRow, *, uses: int) -> None:
     """Its last use has just been taken: `uses` in all."""
-    webhooks.record("coupon.exhausted", lambda: {**_shown(coupon), "usageCount": uses})
+    webhooks.record("coupon.exhausted", lambda: {**SHAPES["coupon"](coupon), "usageCount": uses})
 
 
 def redeemed(answer: dict[str, Any], *, order_id: str, customer_id: str | None) -> None:
-    webhooks.record("redemption.created", lambda: {"orderId": order_id, "customerId": customer_id, **_redeemed.dump(answer)})
+    webhooks.record("redemption.created", lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["redeemed"](answer)})
 
 
 def rolled_back(answer: dict[str, Any], *, order_id: str, customer_id: str | None) -> None:
-    webhooks.record("redemption.rolled_back", lambda: {"orderId": order_id, "customerId": customer_id, **_rolled_back.dump(answer)})
-
-
-def _shown(coupon: AnyRow) -> dict[str, Any]:
-    return _coupon.dump(coupon)  # type: ignore[no-any-return]
+    webhooks.record("redemption.rolled_back", lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["rolled_back"](answer)})
