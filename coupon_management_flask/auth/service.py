@@ -21,7 +21,7 @@ def log_in(login: str, password: str, *, issued_by: str, lifetime: timedelta, ad
     Raises WrongCredentials, AccountDisabled, RateLimited.
     """
     identity = accounts.authenticate(login, password, address=address)
-    grant = tokens.open_session(identity.id, issued_by=issued_by, lifetime=lifetime)
+    grant = tokens.open_session(identity.id, issued_by=issued_by, lifetime=lifetime, password_hash=identity.password_hash)
     return SignedIn(identity, wallet.balance_of(identity.id) or 0, grant)
 
 
@@ -31,3 +31,10 @@ def refresh(session_id: UUID, refresh_id: UUID, *, lifetime: timedelta) -> token
     if grant is None:
         raise errors.InvalidToken
     return grant
+
+
+def log_out(account_id: UUID, session_id: UUID) -> None:
+    """Ends a user's session, if it has not ended already. Raises InvalidToken where the account is disabled, as for all that it asks."""
+    if not accounts.is_active_user(account_id):
+        raise errors.InvalidToken
+    tokens.revoke(session_id)

@@ -2,7 +2,8 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..database import AnyRow, Moment, broken_constraint, db, rows_changed, transaction
-from ..models import Account, ApiKey, new_id
+from ..database import AnyRow, Moment, broken_constraint, db, retried, rows_changed, transaction, upsert
+from ..models import Account, ApiKey, PasswordReset, new_id
 from ..prepared import Prepared
 from . import clock, errors, guesses, passwords, tokens, wallet
 
@@ -28,7 +29,10 @@ WRONG_PASSWORDS_PER_ACCOUNT = 10
 # An office behind one address has many people; a machine that tries a list of stolen passwords has many names.
 WRONG_PASSWORDS_PER_ADDRESS = 100
 
+RESET_LIFETIME = timedelta(hours=1)
+
 _accounts: Any = Account.__table__
+_resets: Any = PasswordReset.__table__
 
 
 class UsernameTaken(errors.Conflict):
@@ -48,6 +52,8 @@ class Identity:
     username: str | None
     name: str
     role: str
+    # The password that was shown, as it was stored then: a session is opened only while that is still the password.
+    password_hash: str | None = field(default=None, compare=False, repr=False)
 
 
 def comparable(name: str) -> str:
@@ -73,10 +79,7 @@ def create_user(
     username = username if username is not None else email
     if username is None:
         raise errors.Invalid({"username": ["A username or an e-mail is needed."]})
-    if not comparable(username):
-        raise errors.Invalid({"username": ["It must not be blank."]})
-    if "@" in username and (email is None or comparable(username) != comparable(email)):
-        raise errors.Invalid({"username": ["A username holds no @, unless it is the account's e-mail."]})
+    _check_username(username, email)
     with transaction():
         account_id = _insert(
             kind="user",
@@ -90,6 +93,34 @@ def create_user(
         )
         wallet.open_wallet(account_id, credit)
     return account_id
+
+
+def _check_username(username: str, email: str | None) -> None:
+    if not comparable(username):
+        raise errors.Invalid({"username": ["It must not be blank."]})
+    if email is not None and comparable(username) == comparable(email):
+        return
+    if "@" in username:
+        raise errors.Invalid({"username": ["A username holds no @, unless it is the account's e-mail."]})
+    if len(username) > LONGEST_USERNAME:
+        raise errors.Invalid({"username": [f"It must have at most {LONGEST_USERNAME} characters."]})
+
+
+def change_user(account_id: UUID, changes: Mapping[str, Any]) -> None:
+    """Changes what is named of a user, by the names of the columns. Raises Invalid for a username that would pass for somebody's e-mail, UsernameTaken."""
+    columns = dict(changes)
+    with transaction():
+        if "username" in columns:
+            # An e-mail never changes.
+            _check_username(columns["username"], db.session.scalar(sa.select(_accounts.c.email).where(_accounts.c.id == account_id)))
+            columns["username_key"] = comparable(columns["username"])
+        if columns:
+            try:
+                db.session.execute(sa.update(_accounts).where(_accounts.c.id == account_id).values(**columns))
+            except IntegrityError as error:
+                if "username_key" in broken_constraint(error):
+                    raise UsernameTaken from error
+                raise
 
 
 def create_company(*, name: str, email: str, password: str) -> UUID:
@@ -143,6 +174,10 @@ def find(login: str, kind: str = "user") -> AnyRow | None:
     ).one_or_none()
 
 
+def is_active_user(account_id: UUID) -> bool:
+    return db.session.scalar(sa.select(_accounts.c.id).where(_accounts.c.id == account_id, _accounts.c.kind == "user", _accounts.c.is_active)) is not None
+
+
 def authenticate(login: str, password: str, *, kind: str = "user", address: str | None) -> Identity:
     """Who belongs to this name and password. `address` is where the caller is; None means that guesses are not limited.
 
@@ -151,16 +186,21 @@ def authenticate(login: str, password: str, *, kind: str = "user", address: str 
     """
     account = find(login, kind)
     who = account.id if account is not None else hashlib.sha256(comparable(login).encode()).hexdigest()
-    limits = {}
-    if address is not None:
-        limits = {f"password:{kind}:{who}": WRONG_PASSWORDS_PER_ACCOUNT, f"password:address:{address}": WRONG_PASSWORDS_PER_ADDRESS}
-    guesses.check(limits)
-    if not passwords.verify(password, account.password_hash if account is not None else None) or account is None:
-        guesses.count_wrong(limits)
-        raise errors.WrongCredentials
+    _check_password(password, account.password_hash if account is not None else None, f"{kind}:{who}", address)
+    assert account is not None
     if not account.is_active:
         raise errors.AccountDisabled
-    return Identity(account.id, account.kind, account.username, account.name, account.role)
+    return Identity(account.id, account.kind, account.username, account.name, account.role, account.password_hash)
+
+
+def _check_password(password: str, password_hash: str | None, whose: str, address: str | None) -> None:
+    limits = {}
+    if address is not None:
+        limits = {f"password:{whose}": WRONG_PASSWORDS_PER_ACCOUNT, f"password:address:{address}": WRONG_PASSWORDS_PER_ADDRESS}
+    guesses.check(limits)
+    if not passwords.verify(password, password_hash):
+        guesses.count_wrong(limits)
+        raise errors.WrongCredentials
 
 
 def replace_password(login: str, password: str, kind: str = "user") -> None:
@@ -168,14 +208,92 @@ def replace_password(login: str, password: str, kind: str = "user") -> None:
     account = find(login, kind)
     if account is None:
         raise errors.NotFound
+    set_password(account.id, passwords.hash_password(password))
+
+
+def change_password(account_id: UUID, old_password: str, new_password: str, *, address: str | None, keep: UUID | None) -> None:
+    """Gives a user who knows the old password a new one; every session but `keep` ends.
+
+    Raises WrongCredentials for a wrong old one, which counts as a wrong guess, and RateLimited.
+    """
+    password_hash = db.session.scalar(sa.select(_accounts.c.password_hash).where(_accounts.c.id == account_id))
+    _check_password(old_password, password_hash, f"user:{account_id}", address)
+    set_password(account_id, passwords.hash_password(new_password), keep=keep, instead_of=password_hash)
+
+
+@retried
+def set_password(account_id: UUID, password_hash: str, *, keep: UUID | None = None, instead_of: str | None = None) -> None:
+    """The one way to a new password: a link that could have set one is dead, and every session but `keep` ends.
+
+    With `instead_of`, the hash that it is to replace: raises WrongCredentials where somebody was faster.
+    """
     with transaction():
-        db.session.execute(sa.update(_accounts).where(_accounts.c.id == account.id).values(password_hash=passwords.hash_password(password)))
-        tokens.revoke_all(account.id)
+        # Before the account, wherever both are changed.
+        db.session.execute(sa.delete(_resets).where(_resets.c.account_id == account_id))
+        is_still = [] if instead_of is None else [_accounts.c.password_hash == instead_of]
+        changed = db.session.execute(sa.update(_accounts).where(_accounts.c.id == account_id, *is_still).values(password_hash=password_hash))
+        if not rows_changed(changed):
+            raise errors.WrongCredentials
+        tokens.revoke_all(account_id, keep=keep)
 
 
-def _digest(api_key: str) -> str:
-    # The key is 256 random bits: there is nothing to guess, so nothing to slow down.
-    return hashlib.sha256(api_key.encode()).hexdigest()
+@dataclass(frozen=True, slots=True)
+class ResetLink:
+    """Where a link goes, and the token in it."""
+
+    email: str
+    token: str = field(repr=False)
+
+
+@retried
+def open_password_reset(email: str) -> ResetLink | None:
+    """A token with which the user of that e-mail may set a new password, once and within an hour; former ones are dead from now on.
+
+    None where there is no such user, or the account is disabled.
+    """
+    account = db.session.execute(
+        sa.select(_accounts.c.id, _accounts.c.email).where(_accounts.c.kind == "user", _accounts.c.email_key == comparable(email), _accounts.c.is_active)
+    ).one_or_none()
+    if account is None:
+        return None
+    token = secrets.token_urlsafe(32)
+    row = {"digest": _digest(token), "expires_at": clock.now() + RESET_LIFETIME}
+    with transaction():
+        db.session.execute(upsert(_resets).values(account_id=account.id, **row).on_conflict_do_update(index_elements=[_resets.c.account_id], set_=row))
+    # To the address on file: what was typed is equal to it without case alone, and another mailbox may read that differently.
+    return ResetLink(account.email, token)
+
+
+def _is_reset_token(token: str) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        _resets.c.digest == _digest(token),
+        _resets.c.expires_at > clock.now(),
+        _resets.c.account_id.in_(sa.select(_accounts.c.id).where(_accounts.c.is_active)),
+    )
+
+
+def is_reset_token(token: str) -> bool:
+    """Whether a new password could be set by this token now."""
+    return db.session.scalar(sa.select(_resets.c.account_id).where(_is_reset_token(token))) is not None
+
+
+@retried
+def reset_password(token: str, password: str) -> None:
+    """Sets a new password by such a token, which is spent; all sessions end. Raises InvalidToken where it is not valid (any more)."""
+    # Hashing takes a while: nobody makes us do it for a token that is none, nor does anybody wait for it at the database.
+    if not is_reset_token(token):
+        raise errors.InvalidToken
+    password_hash = passwords.hash_password(password)
+    with transaction():
+        account_id = db.session.scalar(sa.delete(_resets).where(_is_reset_token(token)).returning(_resets.c.account_id))
+        if account_id is None:
+            raise errors.InvalidToken
+        set_password(account_id, password_hash)
+
+
+def _digest(secret: str) -> str:
+    # It is 256 random bits: there is nothing to guess, so nothing to slow down.
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def create_api_key(service: str, permissions: list[str], lifetime: timedelta) -> str:

@@ -17,7 +17,8 @@
         ├── Exhausted           nothing left of a limited thing
         │   └── LimitReached    of what one customer, one day or one budget may have
         ├── AlreadyClaimed      this claim was made before
-        └── InsufficientCredit
+        ├── InsufficientCredit
+        └── FieldRefused        what one field of the input names is refused, for a reason of its own
 
 A class carries a stable `name` and an instance carries facts. Neither knows a status or a sentence:
 each contract's errors.py gives them both. Features add their own leaves below these.
@@ -120,3 +121,14 @@ class AlreadyClaimed(Refused):
 
 class InsufficientCredit(Refused):
     name = "insufficient_credit"
+
+
+class FieldRefused(Refused):
+    """`refusal` says why what `field` names can't be had, and is what a client is told, beside that field."""
+
+    name = "field_refused"
+
+    def __init__(self, field: str, refusal: DomainError) -> None:
+        super().__init__(field=field, refusal=refusal)
+        self.field = field
+        self.refusal = refusal

@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from ..database import db, retried, rows_changed, transaction
-from ..models import AntifraudQuestion, AntifraudVerdict, CouponBatch, GuessLog, IdempotencyKey, LoginSession, OutboxMessage
+from ..models import AntifraudQuestion, AntifraudVerdict, CouponBatch, GuessLog, IdempotencyKey, LoginSession, OutboxMessage, PasswordReset
 from . import clock, guesses
 
 # Kept for a while after its end, for whoever looks into what happened.
@@ -17,7 +17,7 @@ KEEP_KEYS = timedelta(hours=24)
 
 def spent() -> dict[str, int]:
     """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, those that were given up after 30 days,
-    guesses and verdicts that no longer count. Says how many of each."""
+    guesses, verdicts and password links that no longer count. Says how many of each."""
     now = clock.now()
     # A batch has failed as long as its message says so.
     is_asked_for = sa.exists().where(CouponBatch.message_id == OutboxMessage.id, CouponBatch.done < CouponBatch.size)
@@ -25,6 +25,7 @@ def spent() -> dict[str, int]:
         "idempotency_keys": _delete(IdempotencyKey, IdempotencyKey.created_at < now - KEEP_KEYS),
         "sessions": _delete(LoginSession, LoginSession.expires_at < now - KEEP_SESSIONS),
         "guess_logs": _delete(GuessLog, GuessLog.updated_at < now - guesses.WINDOW),
+        "password_resets": _delete(PasswordReset, PasswordReset.expires_at < now),
         "antifraud_verdicts": _delete(AntifraudVerdict, AntifraudVerdict.valid_until < now),
         "antifraud_questions": _delete(AntifraudQuestion, AntifraudQuestion.leased_until < now - KEEP_KEYS),
         "outbox_messages": _delete(OutboxMessage, OutboxMessage.delivered_at < now - KEEP_DELIVERED)

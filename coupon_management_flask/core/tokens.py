@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ..database import AnyRow, Moment, db, transaction
 from ..models import Account, LoginSession, new_id
 from ..prepared import Prepared
-from . import clock
+from . import clock, errors
 
 _sessions: Any = LoginSession.__table__
 _accounts: Any = Account.__table__
@@ -25,11 +25,16 @@ class Grant:
     refresh_id: UUID | None
 
 
-def open_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, refreshable: bool = True) -> Grant:
-    """A new session; without `refreshable` it ends when its access token does."""
+def open_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, refreshable: bool = True, password_hash: str | None = None) -> Grant:
+    """A new session; without `refreshable` it ends when its access token does.
+
+    With `password_hash`, what was signed in with: raises WrongCredentials where that is no longer the password.
+    """
     grant = Grant(account_id, new_id(), new_id() if refreshable else None)
     now = clock.now()
     with transaction():
+        if password_hash is not None:
+            _still(account_id, password_hash)
         db.session.execute(
             sa.insert(_sessions).values(
                 id=grant.session_id,
@@ -43,15 +48,22 @@ def open_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, refre
     return grant
 
 
-def open_only_session(account_id: UUID, *, issued_by: str, lifetime: timedelta) -> Grant:
-    """A new session, without refresh, that ends all which this contract opened for the account before.
+def _still(account_id: UUID, password_hash: str) -> None:
+    """Raises WrongCredentials where the password has changed since it was looked at. Whoever changes it now waits for us, and then ends what we open."""
+    is_still = sa.select(_accounts.c.id).where(_accounts.c.id == account_id, _accounts.c.password_hash == password_hash)
+    if db.session.scalar(is_still.with_for_update(read=True)) is None:
+        raise errors.WrongCredentials
+
+
+def open_only_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, password_hash: str | None = None) -> Grant:
+    """A new session, without refresh, that ends all which this contract opened for the account before. `password_hash` as in `open_session`.
 
     Of several at once the last one stands: they wait for each other at the account.
     """
     with transaction():
         db.session.execute(sa.select(_accounts.c.id).where(_accounts.c.id == account_id).with_for_update())
         revoke_all(account_id, issued_by=issued_by)
-        return open_session(account_id, issued_by=issued_by, lifetime=lifetime, refreshable=False)
+        return open_session(account_id, issued_by=issued_by, lifetime=lifetime, refreshable=False, password_hash=password_hash)
 
 
 def rotate(session_id: UUID, refresh_id: UUID, *, lifetime: timedelta) -> Grant | None:

@@ -1,6 +1,6 @@
 """Who may sign in, and with what."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,9 @@ class Account(Model):
     age: Mapped[int | None]
     country: Mapped[str | None]
     avatar_url: Mapped[str | None]
+    phone_number: Mapped[str | None]
+    address: Mapped[str | None]
+    date_of_birth: Mapped[date | None]
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (
@@ -62,6 +65,16 @@ class LoginSession(Model):
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
+
+
+class PasswordReset(Model):
+    """The one link with which an account's password may be set anew; a later one takes its place. The token in it is never stored, only its digest."""
+
+    __tablename__ = "password_resets"
+
+    account_id: Mapped[AccountId] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class ApiKey(Model):

@@ -35,7 +35,7 @@ def sign_up_user(
 def sign_in(email: str, password: str, *, kind: str, address: str | None, lifetime: timedelta) -> tokens.Grant:
     """Signed in; the tokens that this contract gave before are dead. Raises WrongCredentials, AccountDisabled, RateLimited, which end nothing."""
     identity = accounts.authenticate(email, password, kind=kind, address=address)
-    return tokens.open_only_session(identity.id, issued_by=ISSUED_BY, lifetime=lifetime)
+    return tokens.open_only_session(identity.id, issued_by=ISSUED_BY, lifetime=lifetime, password_hash=identity.password_hash)
 
 
 _ACCOUNT = sa.select(Account.name, Account.surname, Account.email, Account.username, Account.avatar_url, Account.age, Account.country)
@@ -54,11 +54,10 @@ def _shown(account: AnyRow) -> dict[str, Any]:
 def change_profile(user_id: UUID, changes: dict[str, Any], *, session_id: UUID | None) -> dict[str, Any]:
     """Changes what is named. A new password works from now on and ends every session but the caller's."""
     columns = {name: changes[name] for name in ("name", "surname", "avatar_url") if name in changes} | changes.get("other", {})
-    if "password" in changes:
-        columns["password_hash"] = passwords.hash_password(changes["password"])
+    password_hash = passwords.hash_password(changes["password"]) if "password" in changes else None
     with transaction():
+        if password_hash is not None:
+            accounts.set_password(user_id, password_hash, keep=session_id)
         if columns:
             db.session.execute(sa.update(Account).where(Account.id == user_id).values(**columns))
-        if "password" in changes:
-            tokens.revoke_all(user_id, keep=session_id)
         return read_profile(user_id)

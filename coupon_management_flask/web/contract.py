@@ -77,7 +77,8 @@ class Contract:
     name: str
     prefixes: tuple[str, ...]
     blueprints: tuple[Routes, ...]
-    render_error: Callable[[Problem], Mapping[str, Any]]
+    # What becomes JSON, or a page as it is.
+    render_error: Callable[[Problem], Mapping[str, Any] | str]
     messages: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
     max_body: int = MAX_BODY
@@ -106,7 +107,10 @@ class Contract:
         headers = {"Retry-After": str(error.facts["retry_after"])} if "retry_after" in error.facts else {}
         if status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        return Problem(status, error.name, self._words(error.name, error.facts), getattr(error, "fields", {}), headers)
+        told = error.refusal if isinstance(error, errors.FieldRefused) else error
+        words = self._words(told.name, told.facts)
+        fields = {error.field: [words]} if isinstance(error, errors.FieldRefused) else getattr(error, "fields", {})
+        return Problem(status, told.name, words, fields, headers)
 
     def _http_problem(self, error: HTTPException) -> Problem:
         status = error.code or 500
@@ -125,7 +129,8 @@ def error_response(error: Exception) -> Response:
     """The answer that the current request's contract gives to an error."""
     contract = contract_of(request.path)
     problem = contract.problem(error)
-    response = jsonify(contract.render_error(problem))
+    body = contract.render_error(problem)
+    response = Response(body, mimetype="text/html") if isinstance(body, str) else jsonify(body)
     response.status_code = problem.status
     response.headers.update(problem.headers)
     return response

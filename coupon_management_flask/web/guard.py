@@ -92,8 +92,16 @@ def _authenticate(kind: str, token_types: tuple[str, ...], api_key: bool) -> Act
     if api_key and (key := request.headers.get("X-API-Key")):
         identity, permissions = accounts.api_key_owner(key)
         return Actor(identity.id, identity.kind, identity.username, identity.name, identity.role, permissions)
-    claims = _claims(_bearer())
-    if claims.type not in token_types:
+    return actor_of(_bearer(), kind=kind, token=token_types)
+
+
+def actor_of(text: str, *, kind: str = "user", token: tuple[str, ...] = ("access",)) -> Actor:
+    """Who shows this token, which stands in a header or in a body. Raises InvalidToken where it is of another type or kind of account, or no longer stands.
+
+    A refresh token that was spent already ends its family.
+    """
+    claims = _claims(text)
+    if claims.type not in token:
         raise errors.InvalidToken
     account = tokens.standing(claims.session_id, claims.account_id)
     if account is None or account.kind != kind:
@@ -115,6 +123,14 @@ def _authenticate(kind: str, token_types: tuple[str, ...], api_key: bool) -> Act
         account.age,
         account.country,
     )
+
+
+def signed_refresh_token(text: str) -> tokens.Grant:
+    """What a refresh token of ours says, whether or not its session still stands. Raises InvalidToken for anything else, and once it has expired."""
+    claims = _claims(text)
+    if claims.type != "refresh":
+        raise errors.InvalidToken
+    return tokens.Grant(claims.account_id, claims.session_id, claims.refresh_id)
 
 
 def _bearer() -> str:

@@ -33,11 +33,19 @@ limit_logins = partial(_limit_by_address, "logins")
 limit_coupons = partial(_limit_by_address, "coupons")
 """Counts a view's calls among those of the caller's address that ask for e-mail coupons."""
 
+limit_password_resets = partial(_limit_by_address, "password_resets")
+"""Counts a view's calls among those of the caller's address that ask for a link to a new password."""
+
 
 def count_coupon_email(email: str) -> None:
     """Counts a call among those that ask for coupons for this e-mail address."""
     # Neither a log nor Redis need know who it is.
     _count("coupon_emails", sha256(email.encode()).hexdigest())
+
+
+def count_password_reset_email(email: str) -> None:
+    """Counts a call among those that ask for a link to a new password for this e-mail address."""
+    _count("password_reset_emails", sha256(email.encode()).hexdigest())
 
 
 def _count(name: str, whose: str) -> None:
@@ -79,7 +87,13 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     for functions, count in zip(hooks, before, strict=True):
         del functions[count:]
     app.extensions["rate_limiter"] = limiter
-    limits = {"logins": settings.rate_limit_logins, "coupons": settings.rate_limit_coupons, "coupon_emails": settings.rate_limit_coupon_emails}
+    limits = {
+        "logins": settings.rate_limit_logins,
+        "coupons": settings.rate_limit_coupons,
+        "coupon_emails": settings.rate_limit_coupon_emails,
+        "password_resets": settings.rate_limit_password_resets,
+        "password_reset_emails": settings.rate_limit_password_reset_emails,
+    }
     app.extensions["rate_limits"] = {name: limiter.shared_limit(rate, scope=name)(_counted(name)) for name, rate in limits.items()}
 
 

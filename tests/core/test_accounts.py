@@ -68,6 +68,9 @@ def test_a_user_is_stored_as_given_with_a_wallet_and_a_hash_of_the_password(app,
         "age": 0,
         "country": "De",
         "avatar_url": "https://example.org/alice.png",
+        "phone_number": None,
+        "address": None,
+        "date_of_birth": None,
         "created_at": time.moment,
     }
     assert wallet.balance_of(account_id) == 20

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import clock, guesses, outbox, purge, tokens
+from coupon_management_flask.core import accounts, clock, guesses, outbox, purge, tokens
 from coupon_management_flask.database import db, transaction
 from coupon_management_flask.models import AntifraudQuestion, AntifraudVerdict, CouponBatch, IdempotencyKey, OutboxMessage, new_id
 
 from ..support.people import make_coupon, make_user
 from ..support.waiting import wait_until
 
-NOTHING = {"idempotency_keys": 0, "sessions": 0, "guess_logs": 0, "antifraud_verdicts": 0, "antifraud_questions": 0, "outbox_messages": 0}
+NOTHING = {"idempotency_keys": 0, "sessions": 0, "guess_logs": 0, "password_resets": 0, "antifraud_verdicts": 0, "antifraud_questions": 0, "outbox_messages": 0}
 
 
 def rows(table):
@@ -42,6 +42,11 @@ def make_guess(time):
     guesses.count_wrong({"code:alice": 3})
 
 
+def make_reset(time):
+    make_user(email="alice@example.com")
+    assert accounts.open_password_reset("alice@example.com") is not None
+
+
 def make_verdict(time):
     with transaction():
         db.session.add(AntifraudVerdict(account_id=make_user()[0], ok=False, valid_until=time.moment + timedelta(minutes=5)))
@@ -68,6 +73,7 @@ def give_up(message_id, time):
         ("idempotency_keys", make_key, timedelta(days=1)),
         ("sessions", make_session, timedelta(days=1 + 7)),
         ("guess_logs", make_guess, timedelta(minutes=10)),
+        ("password_resets", make_reset, timedelta(hours=1)),
         ("antifraud_verdicts", make_verdict, timedelta(minutes=5)),
         ("antifraud_questions", make_question, timedelta(days=1)),
         ("outbox_messages", deliver_message, timedelta(days=7)),

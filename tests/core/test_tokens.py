@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import tokens
+from coupon_management_flask.core import accounts, errors, passwords, tokens
 from coupon_management_flask.database import db, is_postgresql, transaction
 from coupon_management_flask.models import Account, LoginSession, new_id
 
 from ..support.people import make_user
+from ..support.waiting import wait_until
 
 WEEK = timedelta(days=7)
 
@@ -77,6 +78,37 @@ def test_asking_whether_a_session_stands_is_one_select(account, statements):
     assert stands(grant)
 
     assert [statement.split()[0] for statement in statements] == (["EXECUTE"] if is_postgresql() else ["SELECT"])
+
+
+@pytest.mark.parametrize("open_one", [tokens.open_session, tokens.open_only_session])
+def test_no_session_opens_for_a_password_that_was_changed_since_it_was_looked_at(account, open_one):
+    standing = open_session(account, issued_by="promo")
+    looked_at = db.session.scalar(sa.select(Account.password_hash))
+    accounts.set_password(account, passwords.hash_password("new horse 1"), keep=standing.session_id)
+
+    before = stored()
+    with pytest.raises(errors.WrongCredentials):
+        open_one(account, issued_by="promo", lifetime=WEEK, password_hash=looked_at)
+    assert stored() == before
+    assert stands(open_one(account, issued_by="promo", lifetime=WEEK, password_hash=db.session.scalar(sa.select(Account.password_hash))))
+
+
+def test_a_password_that_changes_while_a_session_opens_ends_that_session(account, elsewhere):
+    new_hash = passwords.hash_password("new horse 1")
+
+    with transaction():
+        opened = open_session(account, password_hash=db.session.scalar(sa.select(Account.password_hash)))
+        change = elsewhere(lambda: accounts.set_password(account, new_hash))
+        if is_postgresql():
+            wait_until(somebody_waits, "the change waits for who signs in")
+    change.result(timeout=20)
+
+    assert not stands(opened)
+
+
+def somebody_waits():
+    with db.engines["reading"].connect() as connection:
+        return connection.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 def test_a_session_stands_for_its_own_account_alone(account):

@@ -1,0 +1,213 @@
+"""The shapes of accounts in the voucher contract: `first_name` is a name, `last_name` a surname, `profile_picture` an avatar_url."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from ..core import clock, passwords
+from ..web.body import EmailAddress, Moment, Text
+from ..web.voucher_shapes import VoucherErrorSchema
+
+LONGEST_EMAIL = 254
+LONGEST_NAME = 150
+LONGEST_PHONE_NUMBER = 32
+LONGEST_ADDRESS = 500
+# As the promo contract has it, which shows it beside comments.
+LONGEST_URL = 350
+EARLIEST_BIRTH = date(1900, 1, 1)
+
+
+class _Input(ma.Schema):
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        words = {"required": "This field is required.", "null": "This field may not be null."}
+        field_obj.error_messages = {**field_obj.error_messages, **words}
+
+
+class _Line(Text):
+    """Text that people type into a form: spaces around it are not theirs."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return super()._deserialize(value, attr, data, **kwargs).strip()
+
+
+def _not_blank(text: str) -> None:
+    if not text:
+        raise ma.ValidationError("This field may not be blank.")
+
+
+class _FilledLine(_Line):
+    def __init__(self, longest: int, **kwargs: Any) -> None:
+        super().__init__(0, longest, rules=[_not_blank, *kwargs.pop("rules", [])], metadata={"minLength": 1, **kwargs.pop("metadata", {})}, **kwargs)
+
+
+def _strong(password: str) -> None:
+    if found := passwords.weaknesses(password):
+        raise ma.ValidationError(found)
+
+
+class _NewPassword(Text):
+    def __init__(self) -> None:
+        metadata = {"format": "password", "minLength": passwords.SHORTEST, "maxLength": passwords.LONGEST}
+        super().__init__(0, rules=[_strong], required=True, load_only=True, metadata=metadata)
+
+
+class _Secret(Text):
+    """What is compared with something, whatever its length: a password of old, a token."""
+
+    def __init__(self) -> None:
+        super().__init__(0, required=True, load_only=True)
+
+
+class _Day(ma.fields.Date):
+    """`YYYY-MM-DD` and no other way to write a day."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        day = super()._deserialize(value, attr, data, **kwargs)
+        if day.isoformat() != value:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        return day
+
+
+def _of_somebody_alive(day: date) -> None:
+    if not EARLIEST_BIRTH <= day <= clock.now().date():
+        raise ma.ValidationError(f"It must be between {EARLIEST_BIRTH} and today.")
+
+
+_PHONE_NUMBER = r"^\+?[0-9(](?:[ ()./-]{0,2}[0-9]){4,19}$"
+_is_phone_number = validate.Regexp(_PHONE_NUMBER, error="Not a valid phone number.")
+_is_url = validate.URL(schemes={"http", "https"}, require_tld=False)
+
+
+def _phone_number(**kwargs: Any) -> _FilledLine:
+    return _FilledLine(LONGEST_PHONE_NUMBER, rules=[_is_phone_number], **kwargs)
+
+
+def _username(**kwargs: Any) -> _FilledLine:
+    # One's own e-mail may be longer than other names: core/accounts.py knows.
+    return _FilledLine(LONGEST_EMAIL, **kwargs)
+
+
+class Registration(_Input):
+    email = EmailAddress(required=True)
+    password = _NewPassword()
+    password_confirm = _Secret()
+    first_name = _FilledLine(LONGEST_NAME, required=True)
+    last_name = _FilledLine(LONGEST_NAME, required=True)
+    username = _username()
+    phone_number = _phone_number()
+
+    @ma.validates_schema
+    def confirmed(self, body: dict[str, Any], **_: Any) -> None:
+        _check_same(body, "password", "password_confirm")
+
+    @ma.post_load
+    def once(self, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        del body["password_confirm"]
+        return body
+
+
+def _check_same(body: dict[str, Any], password: str, confirmed: str) -> None:
+    if body[password] != body[confirmed]:
+        raise ma.ValidationError("The passwords do not match.", confirmed)
+
+
+class Login(_Input):
+    """Lengths are checked when a name or password is set, not when somebody signs in with it. An account without an e-mail address says its username."""
+
+    email = Text(0, required=True)
+    password = _Secret()
+
+
+class RefreshToken(_Input):
+    refresh = _Secret()
+
+
+class ChangePassword(_Input):
+    old_password = _Secret()
+    new_password = _NewPassword()
+    confirm_password = _Secret()
+
+    @ma.validates_schema
+    def confirmed(self, body: dict[str, Any], **_: Any) -> None:
+        _check_same(body, "new_password", "confirm_password")
+
+
+class AskForReset(_Input):
+    email = EmailAddress(required=True)
+
+
+class ConfirmReset(_Input):
+    token = _Secret()
+    password = _NewPassword()
+    password_confirm = _Secret()
+
+    @ma.validates_schema
+    def confirmed(self, body: dict[str, Any], **_: Any) -> None:
+        _check_same(body, "password", "password_confirm")
+
+
+class AccountChanges(_Input):
+    """What is unknown or read-only is ignored; null clears what need not be there."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    username = _username()
+    first_name = _FilledLine(LONGEST_NAME, attribute="name")
+    # People that another contract knows by one name alone have none.
+    last_name = _Line(0, LONGEST_NAME, attribute="surname")
+    phone_number = _phone_number(allow_none=True)
+    address = _FilledLine(LONGEST_ADDRESS, allow_none=True)
+    date_of_birth = _Day(allow_none=True, validate=_of_somebody_alive)
+    profile_picture = _FilledLine(LONGEST_URL, attribute="avatar_url", rules=[_is_url], metadata={"format": "uri"}, allow_none=True)
+
+
+class AccountReplacement(AccountChanges):
+    """All of it: the names must be there. What may be left out stays as it is."""
+
+    first_name = _FilledLine(LONGEST_NAME, attribute="name", required=True)
+    last_name = _Line(0, LONGEST_NAME, attribute="surname", required=True)
+
+
+_INPUTS = (Registration, Login, RefreshToken, ChangePassword, AskForReset, ConfirmReset, AccountChanges)
+
+AccountErrorSchema = VoucherErrorSchema.from_dict(
+    {name: ma.fields.List(ma.fields.String()) for name in ("body", *(name for given in _INPUTS for name in given._declared_fields))},
+    name="AccountErrorSchema",
+)
+"""What is wrong with an account: a sentence, or messages for each field that is known here."""
+
+
+class AccountSchema(ma.Schema):
+    id = ma.fields.UUID(required=True)
+    email = ma.fields.String(required=True, allow_none=True)
+    username = ma.fields.String(required=True)
+    first_name = ma.fields.String(required=True, attribute="name")
+    last_name = ma.fields.String(required=True, attribute="surname")
+    full_name = ma.fields.String(required=True)
+    phone_number = ma.fields.String(required=True, allow_none=True)
+    address = ma.fields.String(required=True, allow_none=True)
+    date_of_birth = ma.fields.Date(required=True, allow_none=True)
+    profile_picture = ma.fields.String(required=True, allow_none=True, attribute="avatar_url")
+    credit = ma.fields.Integer(required=True)
+    is_active = ma.fields.Boolean(required=True)
+    is_staff = ma.fields.Boolean(required=True)
+    is_superuser = ma.fields.Boolean(required=True)
+    date_joined = Moment(required=True, attribute="created_at")
+
+
+class TokenPairSchema(ma.Schema):
+    access = ma.fields.String(required=True)
+    refresh = ma.fields.String(required=True)
+
+
+class DoneMessageSchema(ma.Schema):
+    message = ma.fields.String(required=True)
+
+
+class SignedInSchema(TokenPairSchema):
+    user = ma.fields.Nested(AccountSchema(), required=True)
+    message = ma.fields.String(required=True)
