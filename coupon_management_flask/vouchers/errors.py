@@ -1,8 +1,51 @@
-"""How the voucher contract tells its clients what is wrong."""
+"""What the voucher contract refuses, and how it tells its clients what is wrong."""
 
 from typing import Any
 
+from ..core import errors
 from ..web.contract import Problem
+from ..web.coupon_words import REFUSALS
+
+
+class VoucherNotFound(errors.NotFound):
+    name = "voucher_not_found"
+
+
+class VoucherTypeNotFound(errors.NotFound):
+    name = "voucher_type_not_found"
+
+
+# Why a voucher can't be redeemed, in the contract's order: the first that applies is named.
+
+
+class VoucherCancelled(errors.Refused):
+    name = "voucher_cancelled"
+
+
+class VoucherExpired(errors.Refused):
+    name = "voucher_expired"
+
+
+class VoucherUsedUp(errors.Refused):
+    name = "voucher_used_up"
+
+
+class WrongServiceType(errors.Refused):
+    name = "wrong_service_type"
+
+
+MESSAGES = {
+    **REFUSALS,
+    "voucher_not_found": "You have no voucher with this code.",
+    "voucher_type_not_found": "There is no such voucher type.",
+    "voucher_cancelled": "This voucher was cancelled.",
+    "voucher_expired": "This voucher has expired.",
+    "voucher_used_up": "This voucher has no uses left.",
+    "wrong_service_type": "This voucher is for another service.",
+    "insufficient_credit": "Not enough credit.",
+}
+
+STATUSES: dict[type[errors.DomainError], int] = {errors.InsufficientCredit: 402}
 
 # Token, role and rate errors have a body of their own here.
 _DETAIL = {401, 403, 429}

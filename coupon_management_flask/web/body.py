@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
+from uuid import UUID
 
 import email_validator
 import flask_smorest
@@ -20,12 +22,17 @@ from marshmallow import validate
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest
 
-from ..core import errors
+from ..core import errors, money
+from ..core.clock import rfc3339
+from ..core.money import number
+from ..models import AMOUNT_DECIMALS
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 # Larger whole numbers would overflow a sum somewhere, and nobody means them.
 LARGEST = 1_000_000_000
+# In a currency's major unit. Larger ones would lose their cents as JSON numbers, and nobody means them.
+LARGEST_AMOUNT = Decimal(1_000_000_000_000)
 
 Headers = dict[str, dict[str, Any]]
 """Of an answer, as OpenAPI describes them."""
@@ -130,8 +137,64 @@ class Moment(ma.fields.Field[datetime]):
             raise self.make_error("invalid") from error
 
 
-def rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+class AmountField(ma.fields.Field[Decimal]):
+    """A JSON number or a string of decimals, never negative; out it goes as a number."""
+
+    default_error_messages = {
+        "invalid": "Not a valid amount: a number, or a string of decimals.",
+        "large": f"It must be between 0 and {LARGEST_AMOUNT}.",
+        "fine": f"It must have at most {AMOUNT_DECIMALS} decimals.",
+    }
+    _DECIMALS = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
+    _DOCUMENTED = {"type": ["number", "string"], "minimum": 0, "maximum": int(LARGEST_AMOUNT), "pattern": r"^\d{1,13}(\.\d{1,4})?$"}
+
+    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(metadata={**self._DOCUMENTED, **(metadata or {})}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+        if type(value) in (int, float):
+            # A float's repr is what was written: the shortest text that gives this float.
+            amount = Decimal(repr(value))
+        elif isinstance(value, str) and self._DECIMALS.fullmatch(value):
+            amount = Decimal(value)
+        else:
+            raise self.make_error("invalid")
+        if not 0 <= amount <= LARGEST_AMOUNT:
+            raise self.make_error("large")
+        if amount != round(amount, AMOUNT_DECIMALS):
+            raise self.make_error("fine")
+        return abs(amount)
+
+
+class NumberField(ma.fields.Field[Any]):
+    """An amount, as a JSON number."""
+
+    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(metadata={"type": "number", **(metadata or {})}, **kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> int | float | None:
+        return number(value)
+
+
+class CurrencyField(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(3, 3, rules=[_is_currency], **kwargs)
+
+
+def _is_currency(code: str) -> None:
+    if not money.is_currency(code):
+        raise ma.ValidationError("Not an ISO 4217 currency code.")
+
+
+class IdField(ma.fields.UUID):
+    """A UUID as it is written everywhere; UUID() alone also takes braces, prefixes and no dashes."""
+
+    FORMAT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> UUID:
+        if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
+            raise self.make_error("invalid_uuid")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class _Parser(FlaskParser):

@@ -1,0 +1,100 @@
+"""Vouchers: what is sold, what was bought, and what was made of it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..database import Model
+from .columns import AccountId, CreatedAt, Id
+
+
+class VoucherType(Model):
+    """A service that is sold, at `price` in minor units of `currency`. A voucher keeps the uses and the days that its type gave when it was bought."""
+
+    __tablename__ = "voucher_types"
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    description: Mapped[str]
+    price: Mapped[int] = mapped_column(sa.BigInteger)
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    service_type: Mapped[str]
+    is_active: Mapped[bool]
+    validity_days: Mapped[int]
+    max_uses: Mapped[int]
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (
+        sa.CheckConstraint("price >= 0", name="price_not_negative"),
+        sa.CheckConstraint("validity_days > 0", name="validity_days_positive"),
+        sa.CheckConstraint("max_uses > 0", name="max_uses_positive"),
+    )
+
+
+class VoucherPurchase(Model):
+    """So many vouchers of a type, paid: with `credits`, or by card where that is null. Amounts are in minor units of `currency`.
+
+    `order_redemption_id` is the discount that was given, an order under this purchase's id.
+    """
+
+    __tablename__ = "voucher_purchases"
+
+    id: Mapped[Id]
+    account_id: Mapped[AccountId]
+    voucher_type_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("voucher_types.id"))
+    quantity: Mapped[int]
+    unit_price: Mapped[int] = mapped_column(sa.BigInteger)
+    discount: Mapped[int] = mapped_column(sa.BigInteger)
+    total: Mapped[int] = mapped_column(sa.BigInteger)
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    credits: Mapped[int | None] = mapped_column(sa.BigInteger)
+    order_redemption_id: Mapped[UUID | None] = mapped_column(sa.Uuid, sa.ForeignKey("order_redemptions.id"), unique=True)
+    created_at: Mapped[CreatedAt]
+    refunded_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        sa.CheckConstraint("quantity > 0", name="quantity_positive"),
+        sa.CheckConstraint("discount >= 0 AND (discount = 0 OR order_redemption_id IS NOT NULL)", name="discount"),
+        sa.CheckConstraint("total >= 0 AND total = unit_price * quantity - discount", name="total"),
+        sa.CheckConstraint("credits >= 0", name="credits_not_negative"),
+    )
+
+
+class Voucher(Model):
+    """A prepaid right to `stock_id`'s capacity of uses, until `expiry_date`. `position` counts the vouchers of a purchase from 0."""
+
+    __tablename__ = "vouchers"
+
+    id: Mapped[Id]
+    code: Mapped[str]
+    code_key: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[AccountId]
+    voucher_type_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("voucher_types.id"))
+    purchase_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("voucher_purchases.id"))
+    position: Mapped[int]
+    stock_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("stocks.id"), unique=True)
+    purchase_date: Mapped[datetime]
+    expiry_date: Mapped[datetime]
+    cancelled_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        sa.UniqueConstraint("purchase_id", "position"),
+        # Somebody's vouchers, newest first: it is read backwards.
+        sa.Index(None, "account_id", "id"),
+        sa.CheckConstraint("position >= 0", name="position_not_negative"),
+        sa.CheckConstraint("purchase_date < expiry_date", name="window"),
+    )
+
+
+class VoucherUsage(Model):
+    """What a voucher was redeemed for. Who and when is said by the redemption that proves it."""
+
+    __tablename__ = "voucher_usages"
+
+    redemption_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("redemptions.id"), primary_key=True)
+    voucher_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("vouchers.id"), index=True)
+    service_type: Mapped[str]
+    details: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))

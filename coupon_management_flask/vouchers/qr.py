@@ -1,0 +1,20 @@
+"""A code as a picture that phones read."""
+
+from io import BytesIO
+
+import segno
+
+
+def svg(code: str) -> bytes:
+    return _drawn(code, "svg")
+
+
+def png(code: str) -> bytes:
+    return _drawn(code, "png")
+
+
+def _drawn(code: str, kind: str) -> bytes:
+    picture = BytesIO()
+    # Never a Micro QR code, which many readers do not know; and white is painted, for what is around it may be dark.
+    segno.make_qr(code, error="m").save(picture, kind=kind, scale=8, light="white")
+    return picture.getvalue()

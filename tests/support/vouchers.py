@@ -1,0 +1,77 @@
+"""Voucher types and vouchers, made as clients make them."""
+
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+
+from coupon_management_flask.database import db
+from coupon_management_flask.models import (
+    LedgerEntry,
+    LimitUse,
+    OrderRedemption,
+    OrderRedemptionCode,
+    Redemption,
+    RedemptionTake,
+    Stock,
+    Voucher,
+    VoucherPurchase,
+    VoucherType,
+    VoucherUsage,
+    Wallet,
+)
+
+from .people import Person
+
+PATH = "/api/vouchers"
+NOBODYS = "019aa6f0-0000-7000-8000-0000000000ff"
+
+_LIMITED = (LedgerEntry, LimitUse, OrderRedemption, OrderRedemptionCode, Redemption, RedemptionTake, Stock)
+_OWN = (Voucher, VoucherPurchase, VoucherType, VoucherUsage, Wallet)
+_numbers = count(1)
+
+
+def read_voucher_books() -> dict[str, list[Any]]:
+    """Everything that a refusal must leave as it was."""
+    return {
+        model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))]
+        for model in (*_LIMITED, *_OWN)
+    }
+
+
+def type_body(**terms: Any) -> dict[str, Any]:
+    return {"name": f"type {next(_numbers)}", "price": 10, "service_type": "exam_results", **terms}
+
+
+def sell(admin: Person, **terms: Any) -> Any:
+    """A voucher type of 10.00, one use and a year, unless told otherwise."""
+    answer = admin.post(f"{PATH}/types/", json=type_body(**terms))
+    assert answer.status_code == 201, answer.text
+    return answer.json
+
+
+def buy(person: Any, kind: Any, **more: Any) -> Any:
+    headers = more.pop("headers", {})
+    return person.post(f"{PATH}/purchase/", json={"voucher_type_id": kind["id"], **more}, headers=headers)
+
+
+def bought(person: Person, kind: Any, **more: Any) -> Any:
+    """The vouchers of a purchase that must succeed; the oldest first."""
+    answer = buy(person, kind, **more)
+    assert answer.status_code == 201, answer.text
+    return answer.json["vouchers"]
+
+
+def redeem(person: Person, voucher: Any, **more: Any) -> Any:
+    headers = more.pop("headers", {})
+    body = {"code": voucher["code"], "service_type": voucher["voucher_type"]["service_type"], **more}
+    return person.post(f"{PATH}/redeem/", json=body, headers=headers)
+
+
+def fields(answer: Any) -> dict[str, Any]:
+    """What is wrong with which field, of an answer that says nothing else."""
+    assert answer.status_code == 400, answer.text
+    body = dict(answer.json)
+    assert body.pop("error_code") == "validation_error"
+    assert all(isinstance(messages, list) and messages for messages in body.values())
+    return body
