@@ -1,7 +1,8 @@
-"""Background work: one loop, whoever runs it. It delivers the outbox, and now and then purges; of many loops one purges at a time."""
+"""Background work: one loop, whoever runs it. It delivers the outbox, and now and then does a periodic job; of many loops one does it at a time."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -17,11 +18,28 @@ PURGE_EVERY = timedelta(hours=1)
 # What each topic of the outbox asks for. A feature that writes messages registers how they are delivered.
 HANDLERS: dict[str, outbox.Handler] = {}
 
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that is done again and again, in a loop of its own: one that takes its time holds up nothing else."""
+
+    every: timedelta
+    work: Callable[[], object]
+
+
+# A feature that has something to do by the clock registers it, under a name that is no topic's.
+JOBS: dict[str, Job] = {}
+
 log = structlog.get_logger(__name__)
 
 
+def names() -> list[str]:
+    """Every topic and every periodic job: what has a loop of its own where there are several."""
+    return sorted([*HANDLERS, *JOBS])
+
+
 def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
-    """Works on these topics, or all, until `stop` is set. A database that is away is waited for."""
+    """Works on these topics and jobs, or on all, until `stop` is set. A database that is away is waited for."""
     while not stop.is_set():
         try:
             delivered = turn(topics, stop)
@@ -38,10 +56,13 @@ def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
 
 def turn(topics: Collection[str] | None = None, stop: threading.Event | None = None) -> int:
     """Does what is due of these topics, or of all, and the periodic jobs whose turn it is; says how many messages were delivered."""
-    handlers = HANDLERS if topics is None else {topic: HANDLERS[topic] for topic in topics}
+    handlers = {topic: handler for topic, handler in HANDLERS.items() if topics is None or topic in topics}
     delivered = outbox.deliver_due(handlers, stop=stop)
     if take_turn("purge", PURGE_EVERY):
         log.info("worker.purged", **purge.spent())
+    for name, job in JOBS.items():
+        if (topics is None or name in topics) and take_turn(name, job.every):
+            job.work()
     return delivered
 
 

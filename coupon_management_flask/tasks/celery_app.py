@@ -36,7 +36,7 @@ try:
 except config.ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
-_slots = {topic: BoundedSemaphore(AT_ONCE) for topic in background.HANDLERS}
+_slots = {name: BoundedSemaphore(AT_ONCE) for name in background.names()}
 _stopping = Event()
 
 
@@ -49,7 +49,7 @@ class Turns(Scheduler):
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         try:
-            if producer.channel.queue_declare(QUEUE).message_count >= len(background.HANDLERS):
+            if producer.channel.queue_declare(QUEUE).message_count >= len(_slots):
                 return None
             return super().apply_async(entry, producer, advance, **kwargs)
         except self.connection.recoverable_connection_errors as error:

@@ -1,6 +1,6 @@
 """The background loops as threads of one process: a server's, so that a server alone is a whole service, or a worker's.
 
-Each topic of the outbox has a loop of its own, so that a mail server that takes its time holds up no webhook.
+Each topic of the outbox and each periodic job has a loop of its own, so that a mail server that takes its time holds up no webhook.
 """
 
 import threading
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 def start(app: Flask, stop: threading.Event | None = None) -> list[threading.Thread]:
     """Runs the loops until `stop` is set or the process ends. What they were doing then is taken up by others when its lease lapses."""
     stop = stop or threading.Event()
-    threads = [threading.Thread(target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True) for topic in sorted(background.HANDLERS)]
+    threads = [threading.Thread(target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True) for topic in background.names()]
     for thread in threads:
         thread.start()
     return threads

@@ -4,13 +4,12 @@ import json
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SHUT_RDWR, socket
 from typing import Any
 
 from .ports import free_port
+from .stand_in import StandInHandler, StandInServer
 from .waiting import wait_until
 
 
@@ -71,7 +70,7 @@ class AntifraudService:
         self._next: deque[Reply] = deque()
         self._holds: dict[str | None, Held] = {}
         self._lock = threading.Lock()
-        self._server: _Server | None = None
+        self._server: StandInServer | None = None
 
     def forget(self) -> None:
         """As it was at first: nothing asked, and it says yes."""
@@ -102,7 +101,7 @@ class AntifraudService:
             held.released.set()
 
     def start(self) -> None:
-        self._server = _Server(self.port, self)
+        self._server = StandInServer(self.port, _Handler, self)
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
     def stop(self) -> None:
@@ -127,36 +126,7 @@ class AntifraudService:
             return self.replies_about.get(email) or (self._next.popleft() if self._next else self.reply)
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64
-
-    def __init__(self, port: int, service: AntifraudService) -> None:
-        self.service = service
-        self.open: set[socket] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
-
-    def close_connections(self) -> None:
-        for connection in list(self.open):
-            # It may have gone by itself.
-            with suppress(OSError):
-                connection.shutdown(SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up waiting is no error of ours."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.open.add(self.connection)
-
-    def finish(self) -> None:
-        self.server.open.discard(self.connection)
-        super().finish()
-
+class _Handler(StandInHandler):
     def answer(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
@@ -181,9 +151,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or reply.cut
 
     do_GET = do_POST = do_PUT = answer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: the test's output is not its place."""
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""`/api/payments`: vouchers and credit are paid by card, through Stripe."""

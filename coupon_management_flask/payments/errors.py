@@ -1,0 +1,67 @@
+"""What payments refuse, and the words for it."""
+
+from ..core import errors
+
+
+class PaymentsNotConfigured(errors.Unavailable):
+    name = "payments_not_configured"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=3600)
+
+
+class PaymentProviderError(errors.DomainError):
+    """Stripe could not be asked, or said no. `is_final` says that it said no, and that nothing has happened there."""
+
+    name = "payment_provider_error"
+
+    def __init__(self, *, is_final: bool = False, code: str | None = None) -> None:
+        super().__init__(is_final=is_final, code=code)
+        self.is_final = is_final
+        self.code = code
+
+
+class InvalidSignature(errors.DomainError):
+    name = "invalid_signature"
+
+
+class TransactionNotFound(errors.NotFound):
+    name = "transaction_not_found"
+
+
+class PaymentNotCompleted(errors.Refused):
+    name = "payment_not_completed"
+
+
+# Why there is no refund, in the order in which it is looked at.
+
+
+class PaymentNotRefundable(errors.Conflict):
+    name = "payment_not_refundable"
+
+
+class RefundPeriodOver(errors.Conflict):
+    name = "refund_period_over"
+
+
+class VoucherUsed(errors.Conflict):
+    name = "voucher_used"
+
+
+class CreditSpent(errors.Conflict):
+    name = "credit_spent"
+
+
+STATUSES: dict[type[errors.DomainError], int] = {PaymentProviderError: 502}
+
+MESSAGES = {
+    "payments_not_configured": "Payments by card are not set up here; pay with credit.",
+    "payment_provider_error": "The payment provider can't help right now. Nothing was lost; try again in a few minutes.",
+    "invalid_signature": "This was not signed by Stripe in the last five minutes.",
+    "transaction_not_found": "There is no such transaction.",
+    "payment_not_completed": "This payment is not completed yet.",
+    "payment_not_refundable": "Only a completed payment can be refunded, and only once.",
+    "refund_period_over": "This payment is too old to be refunded.",
+    "voucher_used": "A voucher of this payment was used.",
+    "credit_spent": "The credit of this payment was spent.",
+}

@@ -1,0 +1,27 @@
+"""What Stripe tells by itself. An event says which payment to look at; what became of it Stripe is asked, so that events may come in any order."""
+
+import sqlalchemy as sa
+
+from ..database import db
+from ..models import PaymentTransaction
+from . import gateway, settlement
+from .errors import PaymentsNotConfigured
+
+HANDLED = {"payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled", "charge.refunded"}
+
+
+def receive(body: bytes, signature: str, secret: str) -> None:
+    """Handles a webhook's event, once. Events of other kinds, and about payments that are not ours, are nothing to us.
+
+    Raises PaymentsNotConfigured, InvalidSignature, and PaymentProviderError: Stripe then sends it again.
+    """
+    stripe = gateway.current()
+    if not secret:
+        raise PaymentsNotConfigured
+    event = stripe.event(body, signature, secret)
+    if event.type not in HANDLED or event.intent_id is None or settlement.was_handled(event.id):
+        return
+    seen = stripe.read(event.intent_id)
+    if seen.transaction_id is None or not db.session.scalar(sa.select(sa.exists().where(PaymentTransaction.id == seen.transaction_id))):
+        return
+    settlement.settle(seen.transaction_id, seen, event=event)

@@ -1,0 +1,78 @@
+"""`/api/payments`."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import request
+
+from .. import config
+from ..web.body import Routes
+from ..web.guard import actor, guard
+from ..web.limits import code_guesses
+from ..web.pagination import LinkedPageQuery, Page
+from ..web.voucher_shapes import VoucherErrorSchema
+from . import events, intents, refunds, schemas
+
+routes: Routes = Routes("payments", __name__, error_schema=VoucherErrorSchema(), url_prefix="/api/payments", description="Payments by card, through Stripe")
+
+_SIGNATURE = {"in": "header", "name": "Stripe-Signature", "schema": {"type": "string"}, "description": "Stripe's, over the body as it is."}
+
+
+@routes.route("/create-payment-intent", methods=["POST"])
+@guard()
+@routes.arguments(schemas.NewPayment())
+@routes.response(201, schemas.IntentSchema())
+@routes.refuses(429, 502)
+def create_payment_intent(body: dict[str, Any]) -> intents.Asked:
+    """Begin to pay for vouchers, or for credit"""
+    if "credit_amount" in body:
+        return intents.pay_for_credit(actor().id, **body)
+    return intents.pay_for_vouchers(actor().id, **body, guess_limits=code_guesses(actor().id))
+
+
+@routes.route("/confirm-payment", methods=["POST"])
+@guard()
+@routes.arguments(schemas.Confirmation())
+@routes.response(200, schemas.ConfirmedSchema())
+@routes.refuses(404, 502)
+def confirm_payment(body: dict[str, str]) -> dict[str, Any]:
+    """Have Stripe asked whether it is paid, and get what was bought"""
+    done = intents.confirm(actor().id, **body)
+    return {"message": "Payment completed.", "transaction": done.transaction, "vouchers": done.vouchers}
+
+
+@routes.route("/webhook", methods=["POST"], parameters=[_SIGNATURE])
+@routes.response(200, schemas.ReceivedSchema())
+@routes.refuses(400, 413, 502)
+def receive_event() -> dict[str, bool]:
+    """For Stripe, which tells what happened"""
+    events.receive(request.get_data(), request.headers.get("Stripe-Signature", ""), config.current().stripe_webhook_secret)
+    return {"received": True}
+
+
+@routes.route("/history", methods=["GET"])
+@guard()
+@routes.arguments(LinkedPageQuery(), location="query")
+@routes.response(200, schemas.TransactionPageSchema())
+def list_transactions(query: dict[str, int]) -> Page:
+    """One's own transactions, newest first"""
+    return intents.list_transactions(actor().id, **query)
+
+
+@routes.route("/transaction/<transaction_id>", methods=["GET"])
+@guard()
+@routes.response(200, schemas.TransactionSchema())
+@routes.refuses(400, 404)
+def read_transaction(transaction_id: UUID) -> dict[str, Any]:
+    """One's own transaction"""
+    return intents.read_transaction(actor().id, transaction_id)
+
+
+@routes.route("/refund", methods=["POST"])
+@guard()
+@routes.arguments(schemas.Refund())
+@routes.response(200, schemas.RefundedSchema())
+@routes.refuses(404, 502)
+def refund(body: dict[str, Any]) -> dict[str, Any]:
+    """Send a payment back, and take back what it bought"""
+    return {"message": "Payment refunded.", "transaction": refunds.refund(actor().id, **body, is_administrator=actor().is_administrator)}

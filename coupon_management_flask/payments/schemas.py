@@ -1,0 +1,90 @@
+"""The shapes of payments."""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from ..web.body import LARGEST, IdField, Moment, NumberField, Text, Whole
+from ..web.pagination import LinkedPageSchema
+from ..web.voucher_shapes import VoucherSchema, VoucherTypeSchema
+
+LONGEST_CODE = 64
+LONGEST_REASON = 500
+MOST_AT_ONCE = 10
+STATUSES = ("pending", "completed", "failed", "cancelled", "refunded")
+
+
+class NewPayment(ma.Schema):
+    """Vouchers, or credit: one of the two."""
+
+    voucher_type_id = IdField()
+    quantity = Whole(1, MOST_AT_ONCE)
+    discount_code = Text(1, LONGEST_CODE)
+    credit_amount = Whole(1, LARGEST)
+
+    @ma.validates_schema
+    def one_of_the_two(self, data: dict[str, Any], **_: Any) -> None:
+        if "credit_amount" not in data and "voucher_type_id" not in data:
+            raise ma.ValidationError("This, or credit_amount, is required.", "voucher_type_id")
+        beside = [name for name in ("voucher_type_id", "quantity", "discount_code") if name in data]
+        if "credit_amount" in data and beside:
+            raise ma.ValidationError({name: ["Not together with credit_amount."] for name in beside})
+
+    @ma.post_load
+    def whole(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return data if "credit_amount" in data else {"quantity": 1, "discount_code": None, **data}
+
+
+class Confirmation(ma.Schema):
+    payment_intent_id = Text(1, 255, required=True)
+
+
+class Refund(ma.Schema):
+    transaction_id = IdField(required=True)
+    reason = Text(1, LONGEST_REASON, required=True)
+
+
+_NULL_IF_FREE = {"description": "null where nothing is to be paid, and all is delivered already."}
+
+
+class IntentSchema(ma.Schema):
+    transaction_id = ma.fields.UUID(required=True)
+    payment_intent_id = ma.fields.String(required=True, allow_none=True, metadata=_NULL_IF_FREE)
+    client_secret = ma.fields.String(required=True, allow_none=True, metadata=_NULL_IF_FREE)
+    amount = NumberField(required=True)
+    currency = ma.fields.String(required=True)
+    publishable_key = ma.fields.String(required=True)
+
+
+class TransactionSchema(ma.Schema):
+    id = ma.fields.UUID(required=True)
+    user = ma.fields.UUID(required=True)
+    voucher_type = ma.fields.Nested(VoucherTypeSchema(), required=True, allow_none=True, metadata={"description": "null for a top-up."})
+    quantity = ma.fields.Integer(required=True, allow_none=True)
+    amount = NumberField(required=True, metadata={"description": "What is paid, the discount taken off."})
+    discount_amount = NumberField(required=True)
+    currency = ma.fields.String(required=True)
+    status = ma.fields.String(required=True, validate=validate.OneOf(STATUSES))
+    stripe_payment_intent_id = ma.fields.String(required=True, allow_none=True)
+    created_at = Moment(required=True)
+    updated_at = Moment(required=True)
+
+
+class TransactionPageSchema(LinkedPageSchema):
+    results = ma.fields.List(ma.fields.Nested(TransactionSchema()), attribute="items", required=True)
+
+
+class ConfirmedSchema(ma.Schema):
+    message = ma.fields.String(required=True)
+    transaction = ma.fields.Nested(TransactionSchema(), required=True)
+    vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
+
+
+class RefundedSchema(ma.Schema):
+    message = ma.fields.String(required=True)
+    transaction = ma.fields.Nested(TransactionSchema(), required=True)
+
+
+class ReceivedSchema(ma.Schema):
+    received = ma.fields.Boolean(required=True)
