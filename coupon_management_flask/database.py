@@ -300,6 +300,8 @@ def _engine_options(url: str) -> dict[str, Any]:
         # Whoever died in the middle of a transaction must not hold its locks for long. What is prepared is planned once, however cheap
         # PostgreSQL thinks a plan for the values at hand would be: it was prepared because planning costs more.
         limits = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC -c plan_cache_mode=force_generic_plan"
+        # Compiling a statement to machine code takes longer than any of ours runs.
+        limits += " -c jit=off"
         options |= {"pool_recycle": 1800, "connect_args": {"connect_timeout": 3, "application_name": "coupons", "options": limits}}
     return options
 

@@ -1,0 +1,1 @@
+"""What was issued, redeemed and sold: a dashboard and an export."""

@@ -1,0 +1,61 @@
+"""What is summed up by day, so that a dashboard over millions of redemptions scans none of them."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..database import Model
+from .discount_coupons import DiscountCoupon
+from .stock import Redemption
+from .vouchers import Voucher
+
+
+class DailyFigure(Model):
+    """How much of something there was on a day (UTC), less what was taken back since. Changed by core/figures.py alone, which names the measures.
+
+    `kind` is of a redemption or of what was issued, `label` what is told apart within it (a type, an offer); `amount` is in minor units of `currency`,
+    in credits where that is empty. What a measure does not tell apart is empty.
+    """
+
+    __tablename__ = "daily_figures"
+
+    measure: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(sa.String(3), primary_key=True)
+    number: Mapped[int] = mapped_column(sa.BigInteger)
+    amount: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class RollUpMark(Model):
+    """How far a stream of events is summed up: up to and with this moment and id. A stream in the order of ids has no moments."""
+
+    __tablename__ = "roll_up_marks"
+
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    moment: Mapped[datetime]
+    last_id: Mapped[UUID] = mapped_column(sa.Uuid)
+
+
+# How what was taken back since a mark is found. No claim writes to them.
+sa.Index(
+    "ix_redemptions_rolled_back_at",
+    Redemption.rolled_back_at,
+    Redemption.id,
+    postgresql_where=sa.text("rolled_back_at IS NOT NULL"),
+    sqlite_where=sa.text("rolled_back_at IS NOT NULL"),
+)
+sa.Index(
+    "ix_vouchers_cancelled_at",
+    Voucher.cancelled_at,
+    Voucher.id,
+    postgresql_where=sa.text("cancelled_at IS NOT NULL"),
+    sqlite_where=sa.text("cancelled_at IS NOT NULL"),
+)
+
+# Which vouchers have expired today; how many coupons nobody can use any more.
+sa.Index("ix_vouchers_expiry_date", Voucher.expiry_date)
+sa.Index("ix_discount_coupons_inactive", DiscountCoupon.id, postgresql_where=sa.text("NOT is_active"), sqlite_where=sa.text("is_active = 0"))

@@ -1,0 +1,334 @@
+"""core/figures.py: everything is summed up exactly once, whoever does it, however late it is committed and whoever dies meanwhile."""
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from coupon_management_flask.analytics import queries
+from coupon_management_flask.core import audit, background, clock, figures, stock, vouchers
+from coupon_management_flask.database import db, transaction
+from coupon_management_flask.models import DailyFigure, PaymentTransaction, Redemption, RollUpMark, VoucherPurchase, new_id
+
+from ..support import people
+from ..support.server import ROOT, environment
+from ..support.vouchers import bought, redeem, sell
+from .conftest import DASHBOARD
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Lets time pass."""
+    now = clock.now
+    return lambda span: monkeypatch.setattr(clock, "now", lambda: now() + span)
+
+
+def claim_some(count, account_id):
+    stock_id = stock.create(None)
+    return [people.claim(stock_id, account_id) for _ in range(count)]
+
+
+def redeemed():
+    """How many redemptions are in the figures."""
+    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == figures.REDEEMED))
+
+
+def test_nothing_is_summed_up_while_somebody_may_still_come(alice, later):
+    with transaction():
+        claim_some(3, alice.id)
+
+    assert figures.roll_up() == 0
+    later(figures.MARGIN + timedelta(seconds=1))
+    assert figures.roll_up() > 0
+    assert redeemed() == 3
+    assert figures.roll_up() == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_redemption_that_is_committed_late_is_waited_for(app, alice, admin, later):
+    written, may_commit = threading.Event(), threading.Event()
+
+    def slow():
+        with app.app_context(), transaction():
+            claim_some(1, alice.id)
+            written.set()
+            assert may_commit.wait(timeout=20)
+
+    with ThreadPoolExecutor() as pool:
+        slow_one = pool.submit(slow)
+        assert written.wait(timeout=20)
+        with transaction():
+            claim_some(1, alice.id)
+        later(HOUR / 2)
+        # The later one was committed first, half an hour ago by now: its turn comes after the slow one's.
+        figures.roll_up()
+        assert redeemed() == 0
+        may_commit.set()
+        slow_one.result(timeout=20)
+    figures.roll_up()
+
+    assert redeemed() == 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_whoever_only_reads_holds_nothing_up(alice, later):
+    with transaction():
+        claim_some(2, alice.id)
+    with db.engine.connect() as connection:
+        # A backup, which takes an hour.
+        connection.execute(sa.text("SELECT count(*) FROM redemptions"))
+        later(HOUR / 2)
+        figures.roll_up()
+
+    assert redeemed() == 2
+
+
+_PROMO = stock.Claiming("promo", "figures_promo")
+_DISCOUNT = stock.Claiming("discount", "figures_discount")
+
+
+def claim_one(claiming, stock_id, account_id):
+    redemption_id = new_id()
+    with transaction():
+        claiming.claim(stock_id, claim_key=stock.repeatable_key(account_id, redemption_id), account_id=account_id, redemption_id=redemption_id)
+    return redemption_id
+
+
+def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks_sees_every_one_once(app, alice, admin, monkeypatch):
+    # Nobody here takes that long between making an id and committing it.
+    monkeypatch.setattr(figures, "MARGIN", timedelta(seconds=2))
+    monkeypatch.setattr(figures, "EVENTS_AT_ONCE", 3)
+    stop = threading.Event()
+    with transaction():
+        stock_id = stock.create(None)
+    to_roll_back = [claim_one(_DISCOUNT, stock_id, alice.id) for _ in range(40)]
+
+    def in_context(work):
+        def loop():
+            with app.app_context():
+                while not stop.is_set():
+                    work()
+                    db.session.remove()
+
+        return loop
+
+    def roll_back():
+        if to_roll_back:
+            with transaction():
+                stock.release(to_roll_back.pop())
+        stop.wait(0.05)
+
+    def redeem_one():
+        claim_one(_PROMO, stock_id, alice.id)
+        stop.wait(0.02)
+
+    def live(kind):
+        return db.session.scalar(sa.select(sa.func.count()).where(Redemption.kind == kind, Redemption.rolled_back_at.is_(None)))
+
+    with ThreadPoolExecutor() as pool:
+        threads = [pool.submit(in_context(work)) for work in (figures.roll_up, figures.roll_up, redeem_one, redeem_one, roll_back)]
+        try:
+            # Until much of what happened meanwhile is summed up too.
+            while redeemed_of("promo") < 12 and not any(thread.done() for thread in threads):
+                before = {kind: live(kind) for kind in ("promo", "discount")}
+                seen = queries.read_dashboard(admin.id, days=1, whole_service=True)["redemptions"]
+                after = {kind: live(kind) for kind in ("promo", "discount")}
+                assert before["promo"] <= seen["promo"] <= after["promo"]
+                assert before["discount"] >= seen["discount"] >= after["discount"]
+        finally:
+            stop.set()
+        for thread in threads:
+            thread.result(timeout=60)
+    monkeypatch.setattr(figures, "MARGIN", timedelta(seconds=-1))
+    while figures.roll_up():
+        pass
+
+    assert (redeemed_of("promo"), redeemed_of("discount")) == (live("promo"), live("discount"))
+    assert len(to_roll_back) < 40
+
+
+def redeemed_of(kind):
+    measure = sa.and_(DailyFigure.measure == figures.REDEEMED, DailyFigure.kind == kind)
+    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(measure))
+
+
+def test_a_bit_that_fails_leaves_nothing_and_is_summed_up_later(alice, sum_up, monkeypatch):
+    with transaction():
+        claim_some(5, alice.id)
+
+    def written_and_lost(facts, write=figures._write):
+        write(facts)
+        raise ConnectionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(figures, "_write", written_and_lost)
+        with pytest.raises(ConnectionError):
+            sum_up()
+    assert (redeemed(), db.session.scalar(sa.select(sa.func.count()).select_from(RollUpMark))) == (0, 0)
+
+    sum_up()
+    assert redeemed() == 5
+
+
+# Dies as by a power cut: when so many bits are written, and the next one is written but not committed.
+_DYING = """
+import os, signal, sqlalchemy as sa
+from datetime import timedelta
+from coupon_management_flask import create_app
+from coupon_management_flask.core import figures
+figures.EVENTS_AT_ONCE, figures.MARGIN, seen = 10, timedelta(seconds=-1), []
+
+@sa.event.listens_for(sa.Engine, "after_cursor_execute")
+def die(_connection, _cursor, statement, *_):
+    seen.append(statement.lstrip().startswith(("INSERT INTO daily_figures", "WITH")) and "INSERT INTO daily_figures" in statement)
+    if sum(seen) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with create_app().app_context():
+    figures.roll_up()
+"""
+
+
+def test_one_that_is_killed_in_the_middle_has_summed_up_whole_bits_and_another_does_the_rest(alice, database_url, sum_up, dashboard):
+    with transaction():
+        claim_some(95, alice.id)
+    before = dashboard()
+
+    died = subprocess.run([sys.executable, "-c", _DYING], env=environment(database_url), cwd=ROOT, check=False, timeout=60)
+
+    assert died.returncode == -9
+    assert redeemed() == 20
+    assert dashboard() == before
+    assert list(audit.discrepancies()) == []
+    sum_up()
+    assert redeemed() == 95
+
+
+def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(admin, buyer, dashboard, sum_up):
+    kind = sell(admin, price=1)
+    bought(buyer, kind, quantity=2)
+    bought(buyer, kind)
+    first, second = db.session.scalars(sa.select(VoucherPurchase.id).order_by(VoucherPurchase.id))
+    now = clock.now()
+    with transaction():
+        db.session.add(
+            PaymentTransaction(
+                id=first,
+                account_id=buyer.id,
+                voucher_type_id=db.session.scalar(sa.select(VoucherPurchase.voucher_type_id).limit(1)),
+                quantity=2,
+                unit_price=100,
+                amount=200,
+                currency="USD",
+                status="refunding",
+                completed_at=now,
+                due_at=now,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        vouchers.cancel(first)
+    with transaction():
+        vouchers.cancel(second)
+    sum_up()
+    assert dashboard()["vouchers"]["by_status"]["cancelled"] == 3
+    assert cancelled() == 0
+
+    # Stripe refuses.
+    with transaction():
+        vouchers.restore(first)
+        db.session.execute(sa.delete(PaymentTransaction))
+    sum_up()
+
+    assert dashboard()["vouchers"]["by_status"] == {"active": 2, "used": 0, "expired": 0, "cancelled": 1}
+    assert dashboard()["revenue"] == {"USD": 2}
+    assert cancelled() == 1
+
+
+def cancelled():
+    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == figures.CANCELLED))
+
+
+def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_together(shop, admin, dashboard, sum_up, monkeypatch):
+    monkeypatch.setattr(figures, "OFFERS_OF_A_DAY", 2)
+    for number in range(5):
+        shop.new(code=f"CODE{number}")
+        for _ in range(5 - number):
+            assert shop.redeem(f"CODE{number}").status_code == 201
+    sum_up()
+    best = dashboard()["top_offers"]
+    assert [(offer["name"], offer["redemptions"]) for offer in best] == [(f"CODE{number}", 5 - number) for number in range(5)]
+
+    # Three days later there is another redemption, and with it the day is over.
+    with monkeypatch.context() as patched:
+        patched.setattr(figures, "MARGIN", timedelta(seconds=-1))
+        with transaction():
+            db.session.execute(
+                sa.update(RollUpMark).where(RollUpMark.stream == "redemptions").values(last_id=figures.first_id_at(clock.now() + timedelta(days=3)))
+            )
+        figures.roll_up()
+
+    assert [(offer["name"], offer["redemptions"]) for offer in dashboard()["top_offers"]] == [("CODE0", 5), ("CODE1", 4)]
+    kept = sa.select(DailyFigure.label, DailyFigure.number).where(DailyFigure.measure == figures.OF_OFFER)
+    assert sorted(number for _, number in db.session.execute(kept)) == [4, 5, 6]
+    assert dashboard()["redemptions"]["discount"] == 15
+
+
+def test_an_operator_sees_wrong_figures_and_rebuilds_them(app, admin, buyer, sum_up, dashboard):
+    exams = bought(buyer, sell(admin), quantity=2)
+    redeem(buyer, exams[0])
+    before = dashboard()
+    sum_up()
+    with transaction():
+        db.session.execute(sa.update(DailyFigure).where(DailyFigure.measure == figures.SOLD).values(amount=DailyFigure.amount + 1))
+        db.session.execute(sa.delete(DailyFigure).where(DailyFigure.measure == figures.REDEEMED))
+    today = clock.now().date()
+    assert sorted(audit.discrepancies()) == [
+        f"figures of {today}, redeemed voucher: they say 0 and 0, what happened says 1 and 0",
+        f"figures of {today}, sold USD: they say 2 and 2001, what happened says 2 and 2000",
+    ]
+
+    run = app.test_cli_runner().invoke(args=["analytics", "rebuild"])
+
+    assert run.exit_code == 0, run.output
+    assert list(audit.discrepancies()) == []
+    assert dashboard() == before
+
+
+def test_the_worker_sums_up_twice_a_minute(alice, later, monkeypatch):
+    with transaction():
+        claim_some(2, alice.id)
+    later(2 * figures.MARGIN)
+
+    background.turn(["figures"])
+    assert redeemed() == 2
+    with transaction():
+        claim_some(1, alice.id)
+    later(4 * figures.MARGIN)
+    background.turn(["figures"])
+
+    assert redeemed() == 3
+
+
+def test_users_who_register_are_counted_and_nobody_else(client, admin, person, dashboard, sum_up):
+    before = dashboard()["users"]
+    person()
+    people.make_user()
+    assert dashboard()["users"] == {"total": before["total"] + 2, "new": before["new"] + 2}
+    sum_up()
+    assert dashboard()["users"] == {"total": before["total"] + 2, "new": before["new"] + 2}
+    assert admin.get(DASHBOARD).status_code == 200
+
+
+def test_ids_of_version_7_begin_with_the_moment_that_they_are_compared_by(app):
+    before = figures.first_id_at(clock.now() - timedelta(milliseconds=2))
+    made = new_id()
+
+    assert before < made < figures.first_id_at(clock.now() + timedelta(milliseconds=2))
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Redemption).where(Redemption.id > made)) == 0
