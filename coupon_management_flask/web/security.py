@@ -1,11 +1,13 @@
 """What surrounds every request: proxies that are believed, hosts that are answered, headers that browsers obey, and who may call from a page."""
 
+import hashlib
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask, Request, request
-from flask.sessions import SessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_cors import CORS
 from flask_talisman import Talisman
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
@@ -27,6 +29,20 @@ _CONTENT_SECURITY_POLICY = {
     "base-uri": "'none'",
     "form-action": "'self'",
 }
+
+# Pages for administrators. No script runs there, whatever somebody has written into a coupon's name; they are styled by files of their own.
+ADMIN = "/admin"
+ADMIN_FILES = f"{ADMIN}/files"
+_ADMIN_CONTENT_SECURITY_POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+}
+# Without a request for so long, an administrator is signed out.
+ADMIN_IDLE = timedelta(minutes=30)
 
 
 class BoundedRequest(Request):
@@ -64,7 +80,14 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     # A slash more or less makes no difference, and nothing redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.session_interface = _NoSessions()
+    app.session_interface = _AdminSessions()
+    app.config.update(
+        SESSION_COOKIE_NAME="admin_session",
+        SESSION_COOKIE_PATH=ADMIN,
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_SECURE=settings.is_production,
+        PERMANENT_SESSION_LIFETIME=ADMIN_IDLE,
+    )
     app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = wrap_wsgi_with_proxy_headers(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
@@ -82,24 +105,44 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     )
 
 
-class _NoSessions(SessionInterface):
-    """Nobody is known by a cookie: tokens say who asks."""
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
 
-    def open_session(self, app: Flask, request: Request) -> None:
-        return None
+
+class _AdminSessions(SecureCookieSessionInterface):
+    """Nobody is known to the API by a cookie: tokens say who asks. Under /admin a signed cookie does, which names a session of the database.
+
+    It is signed anew with each answer; one that was signed longer ago than `ADMIN_IDLE` is none.
+    """
+
+    salt = "admin-session"
+    digest_method = staticmethod(hashlib.sha256)
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if not _is_below(request.path, ADMIN) or _is_below(request.path, ADMIN_FILES):
+            return None
+        return super().open_session(app, request)
 
 
 def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
-    headers = {scheme: _browser_headers(settings, scheme) for scheme in ("http", "https")}
+    schemes = ("http", "https")
+    headers = {scheme: _browser_headers(settings, scheme, _CONTENT_SECURITY_POLICY) for scheme in schemes}
+    of_admin = {scheme: _browser_headers(settings, scheme, _ADMIN_CONTENT_SECURITY_POLICY) for scheme in schemes}
+    # What an administrator has seen must not be found in the browser's cache.
+    of_admin_pages = {scheme: [*of_admin[scheme], ("Cache-Control", "no-store")] for scheme in schemes}
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        more = headers[environ["wsgi.url_scheme"]]
+        # As the router reads it, which takes several slashes for one there.
+        path, found = "/" + environ["PATH_INFO"].lstrip("/"), headers
+        if _is_below(path, ADMIN):
+            found = of_admin if _is_below(path, ADMIN_FILES) else of_admin_pages
+        more = found[environ["wsgi.url_scheme"]]
         return wsgi_app(environ, lambda status, given, *error: start_response(status, [*given, *more], *error))
 
     return answer
 
 
-def _browser_headers(settings: config.Settings, scheme: str) -> list[tuple[str, str]]:
+def _browser_headers(settings: config.Settings, scheme: str, content_security_policy: dict[str, str]) -> list[tuple[str, str]]:
     """What Flask-Talisman would add to an answer over http or https.
 
     It is the same for all answers and costs as much to work out as a small request, so it is asked once.
@@ -111,7 +154,7 @@ def _browser_headers(settings: config.Settings, scheme: str) -> list[tuple[str, 
         strict_transport_security=settings.is_production,
         # What else is served below this host is not ours to decide.
         strict_transport_security_include_subdomains=False,
-        content_security_policy=_CONTENT_SECURITY_POLICY,
+        content_security_policy=content_security_policy,
         frame_options="DENY",
         referrer_policy="no-referrer",
     )
