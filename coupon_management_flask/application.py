@@ -6,7 +6,13 @@ from flask import Flask
 from flask_migrate import Migrate
 
 from . import cli, database, mail
+from .admin import console as admin_console
+from .admin import errors as admin_errors
+from .analytics import routes as analytics_routes
 from .auth import credit_routes as auth_credit_routes
+from .auth import profile_routes as auth_profile_routes
+from .auth import reset_page as auth_reset_page
+from .auth import voucher_routes as auth_voucher_routes
 from .config import ROOT, Settings, load_settings
 from .core import passwords
 from .credit_coupons import coupon_routes, user_routes
@@ -19,11 +25,15 @@ from .email_coupons import errors as email_coupon_errors
 from .email_coupons import popup_routes
 from .email_coupons import routes as email_coupon_routes
 from .health import routes as health_routes
+from .payments import errors as payment_errors
+from .payments import gateway as payment_gateway
+from .payments import routes as payment_routes
 from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
 from .promos.antifraud import Antifraud
 from .vouchers import errors as voucher_errors
+from .vouchers import routes as voucher_routes
 from .web import contract, guard, limits, mailbox, observability, openapi, security
 from .web.contract import MAX_BODY, Contract
 from .web.json import OrjsonProvider
@@ -57,8 +67,10 @@ EMAIL_COUPONS = Contract("email_coupons", ("/api/coupons",), (email_coupon_route
 VOUCHERS = Contract(
     "vouchers",
     ("/api/auth", "/api/users", "/api/vouchers", "/api/payments", "/api/analytics", "/api/health", "/api/test"),
-    (health_routes.routes,),
+    (health_routes.routes, auth_voucher_routes.routes, auth_profile_routes.routes, voucher_routes.routes, payment_routes.routes, analytics_routes.routes),
     voucher_errors.render_error,
+    voucher_errors.MESSAGES | payment_errors.MESSAGES,
+    voucher_errors.STATUSES | payment_errors.STATUSES,
 )
 CONTRACTS = (CREDIT_COUPONS, PROMOS, DISCOUNT_COUPONS, EMAIL_COUPONS, VOUCHERS)
 
@@ -92,11 +104,15 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
         answer_seconds=settings.antifraud_answer_seconds,
     )
 
-    contract.init_app(app, CONTRACTS, elsewhere=PROMOS)
+    payment_gateway.init_app(app, settings)
+
+    contract.init_app(app, (*CONTRACTS, admin_errors.CONTRACT), elsewhere=PROMOS)
     api = openapi.init_app(app)
     for one in CONTRACTS:
         for blueprint in one.blueprints:
             api.register_blueprint(blueprint)
+    app.register_blueprint(auth_reset_page.pages)
+    admin_console.init_app(app)
     app.register_blueprint(popup_routes.routes)
     if not settings.is_production:
         app.register_blueprint(mailbox.pages)

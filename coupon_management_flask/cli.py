@@ -18,12 +18,14 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 
 from . import config, demo_shop
-from .core import accounts, audit, background, errors, outbox, passwords, purge
+from .core import accounts, audit, background, errors, figures, outbox, passwords, purge
 from .credit_coupons import demo as credit_demo
 from .database import SERVER_THREADS
 from .discount_coupons import batch_schemas, batch_service
 from .discount_coupons import demo as discount_demo
+from .payments import reconciliation
 from .tasks import thread
+from .vouchers import type_service as voucher_types
 from .web.body import LARGEST, EmailAddress, Text
 
 log = structlog.get_logger(__name__)
@@ -103,16 +105,24 @@ def seed_demo() -> None:
     """Load the example users and coupons, once. Not for production."""
     if config.current().is_production:
         raise click.ClickException("Example data, with passwords that everybody knows, is not loaded in production.")
-    loaded = [load() for load in (credit_demo.load, lambda: discount_demo.load(config.current().currency))]
+    loaded = [load() for load in (credit_demo.load, lambda: discount_demo.load(config.current().currency), voucher_types.create_samples)]
     click.echo("Example data loaded." if any(loaded) else "Example data is there already.")
+
+
+@click.command()
+def create_sample_vouchers() -> None:
+    """Create the sample voucher types, those that are not there."""
+    click.echo(f"{voucher_types.create_samples()} voucher types created.")
 
 
 @click.command("audit")
 def audit_books() -> None:
-    """Prove that the books add up: print what does not, and exit 1 if there is anything."""
+    """Prove that the books add up: print what does not, and exit 1 if there is anything; then what somebody should know."""
     adds_up = True
     for sentence in audit.discrepancies():
         adds_up = False
+        click.echo(sentence)
+    for sentence in audit.notes():
         click.echo(sentence)
     if not adds_up:
         raise click.exceptions.Exit(1)
@@ -147,6 +157,18 @@ def deliver_outbox() -> None:
     click.echo(f"{outbox.deliver_due(background.HANDLERS)} delivered.")
 
 
+payments_group = AppGroup("payments", help="Payments by card.")
+
+
+@payments_group.command("reconcile", cls=_Command)
+def reconcile_payments() -> None:
+    """Ask Stripe about every payment that is not decided, and settle it."""
+    done = reconciliation.reconcile(at_once=True)
+    click.echo(f"{done.asked} asked about, {done.decided} of them decided.")
+    if done.is_away:
+        raise click.ClickException("Stripe could not be asked; the rest is asked about later.")
+
+
 codes_group = AppGroup("codes", help="Discount codes in bulk.")
 
 
@@ -171,6 +193,24 @@ def generate_codes(count: int, pattern: str, template: str, output: Any) -> None
     output.write("code\n")
     for page in batch_service.codes_of(batch.batch_id):
         output.writelines(f"{code}\n" for code in page)
+
+
+analytics_group = AppGroup("analytics", help="The daily figures that the dashboard reads.")
+
+
+@analytics_group.command("roll-up")
+def roll_up_figures() -> None:
+    """Sum up what has happened since; the worker does that twice a minute."""
+    while figures.roll_up() == figures.STEPS_AT_ONCE:
+        pass
+    click.echo("All is summed up.")
+
+
+@analytics_group.command("rebuild")
+def rebuild_figures() -> None:
+    """Forget all figures and sum up everything anew, where the audit says that they are wrong."""
+    figures.rebuild()
+    click.echo("All is summed up anew.")
 
 
 @click.command("purge")
@@ -273,10 +313,13 @@ def init_app(app: Flask) -> None:
         create_user,
         change_password,
         seed_demo,
+        create_sample_vouchers,
         audit_books,
         api_keys,
         outbox_group,
         codes_group,
+        payments_group,
+        analytics_group,
         purge_spent,
         worker,
         serve,

@@ -57,6 +57,7 @@ class Settings:
     promo_timezone: ZoneInfo
     promo_token_hours: int
     currency: str
+    credit_value: Decimal
     webhooks_allow_private: bool
     coupon_discount_percent: Decimal
     coupon_expiry_days: int
@@ -68,12 +69,19 @@ class Settings:
     email_host_user: str
     email_host_password: str
     default_from_email: str
+    stripe_secret_key: str
+    stripe_publishable_key: str
+    stripe_webhook_secret: str
+    stripe_api_base: str
+    refund_days: int
     access_token_minutes: int
     refresh_token_days: int
     rate_limits_enabled: bool
     rate_limit_logins: str
     rate_limit_coupons: str
     rate_limit_coupon_emails: str
+    rate_limit_password_resets: str
+    rate_limit_password_reset_emails: str
     metrics_token: str
     log_level: str
     password_hash_memory_kib: int
@@ -155,7 +163,7 @@ def _networks(values: tuple[str, ...]) -> None:
 
 def _currency(value: str) -> None:
     if not value.isupper() or pycountry.currencies.get(alpha_3=value) is None:
-        raise ma.ValidationError("it must be an ISO 4217 code such as EUR")
+        raise ma.ValidationError("it must be an ISO 4217 code such as USD")
 
 
 def _rate(value: str) -> None:
@@ -165,6 +173,12 @@ def _rate(value: str) -> None:
         parse_many(value)
     except ValueError as error:
         raise ma.ValidationError("it must read like '300 per minute'") from error
+
+
+def _word(value: str) -> None:
+    # A key with a space or a line's end in it was copied badly, and a header can't hold it.
+    if not all("!" <= letter <= "~" for letter in value):
+        raise ma.ValidationError("it must be one word")
 
 
 def _sender(value: str) -> None:
@@ -219,6 +233,7 @@ class _SettingsSchema(ma.Schema):
     promo_timezone = _Zone()
     promo_token_hours = ma.fields.Integer(validate=validate.Range(1, 24))
     currency = ma.fields.String(validate=_currency)
+    credit_value = ma.fields.Decimal(allow_nan=False, validate=validate.Range(Decimal("0.0001"), Decimal(1_000_000)))
     webhooks_allow_private = ma.fields.Boolean()
     coupon_discount_percent = ma.fields.Decimal(validate=_percent)
     coupon_expiry_days = ma.fields.Integer(validate=_days)
@@ -230,12 +245,19 @@ class _SettingsSchema(ma.Schema):
     email_host_user = ma.fields.String()
     email_host_password = ma.fields.String()
     default_from_email = ma.fields.String(validate=_sender)
+    stripe_secret_key = ma.fields.String(validate=_word)
+    stripe_publishable_key = ma.fields.String(validate=_word)
+    stripe_webhook_secret = ma.fields.String(validate=_word)
+    stripe_api_base = ma.fields.Url(require_tld=False, schemes={"http", "https"})
+    refund_days = ma.fields.Integer(validate=validate.Range(0, 3650))
     access_token_minutes = ma.fields.Integer(validate=validate.Range(1, 24 * 60))
     refresh_token_days = ma.fields.Integer(validate=validate.Range(1, 365))
     rate_limits_enabled = ma.fields.Boolean()
     rate_limit_logins = ma.fields.String(validate=_rate)
     rate_limit_coupons = ma.fields.String(validate=_rate)
     rate_limit_coupon_emails = ma.fields.String(validate=_rate)
+    rate_limit_password_resets = ma.fields.String(validate=_rate)
+    rate_limit_password_reset_emails = ma.fields.String(validate=_rate)
     metrics_token = ma.fields.String()
     log_level = ma.fields.String(validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     password_hash_memory_kib = ma.fields.Integer(validate=validate.Range(8, 4 * 1024 * 1024))

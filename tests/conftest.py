@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy.engine import URL
 
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
+from coupon_management_flask.core import clock
 from coupon_management_flask.database import db, is_postgresql, transaction
 
 from .support import people
@@ -180,6 +182,12 @@ def bob(person: Callable[..., people.Person]) -> people.Person:
 @pytest.fixture
 def admin(person: Callable[..., people.Person]) -> people.Person:
     return person(username="admin", name="Admin", role="administrator")
+
+
+@pytest.fixture
+def time_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Sets the clock."""
+    return lambda moment: monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 @pytest.fixture

@@ -225,6 +225,38 @@ def test_seed_demo_refuses_production(configured_app, capsys):
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Wallet)) == 0
 
 
+SAMPLE_VOUCHERS = [
+    ("Exam Results Checking", 10, "exam_results"),
+    ("School Application", 25, "school_application"),
+    ("Placement Application", 35, "placement_application"),
+    ("Document Verification", 15, "document_verification"),
+]
+
+
+def test_create_sample_vouchers_creates_exactly_the_four_of_the_contract(flask, client):
+    result = flask("create-sample-vouchers")
+
+    assert (result.exit_code, result.output) == (0, "4 voucher types created.\n")
+    found = client.get("/api/vouchers/types/").json["results"]
+    assert [(kind["name"], kind["price"], kind["service_type"]) for kind in found] == SAMPLE_VOUCHERS
+    assert {(kind["currency"], kind["validity_days"], kind["max_uses"], kind["is_active"]) for kind in found} == {("USD", 365, 1, True)}
+
+
+def test_create_sample_vouchers_leaves_alone_what_became_of_them(flask, client):
+    flask("seed-demo")
+    admin = sign_in(client, *make_user(role="administrator"))
+    one, other, *_ = client.get("/api/vouchers/types/").json["results"]
+    admin.patch(f"/api/vouchers/types/{one['id']}/", json={"name": "Another name", "price": 11})
+    admin.delete(f"/api/vouchers/types/{other['id']}/")
+    before = client.get("/api/vouchers/types/").json
+
+    result = flask("create-sample-vouchers")
+
+    assert (result.exit_code, result.output) == (0, "0 voucher types created.\n")
+    assert client.get("/api/vouchers/types/").json == before
+    assert (before["count"], before["results"][0]["name"]) == (3, "Another name")
+
+
 def test_audit_says_that_the_books_add_up(flask, client):
     alice = sign_in(client, *make_user(credit=100))
     assert alice.post(f"/v1/coupons/use/{make_coupon().hidden_code}").status_code == 200

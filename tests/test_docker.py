@@ -204,6 +204,7 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "ANTIFRAUD_CONNECT_SECONDS": "3",
         "ANTIFRAUD_ANSWER_SECONDS": "6",
         "CURRENCY": "JPY",
+        "CREDIT_VALUE": "2",
         "WEBHOOKS_ALLOW_PRIVATE": "true",
         "CELERY_BROKER_URL": "rediss://broker.example.com:6380/5",
         "COUPON_DISCOUNT_PERCENT": "15",
@@ -226,6 +227,13 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "LOG_LEVEL": "WARNING",
         "PASSWORD_HASH_MEMORY_KIB": "8192",
         "PASSWORD_HASH_ROUNDS": "9",
+        "RATE_LIMIT_PASSWORD_RESETS": "11 per hour",
+        "RATE_LIMIT_PASSWORD_RESET_EMAILS": "2 per hour",
+        "STRIPE_SECRET_KEY": "sk_test_1",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+        "STRIPE_WEBHOOK_SECRET": "whsec_1",
+        "STRIPE_API_BASE": "https://stripe.example.com",
+        "REFUND_DAYS": "30",
         "WORKERS": "3",
     }
     chosen_by_compose = {"APP_ENV": "production", "POSTGRES_HOST": "postgres", "POSTGRES_PORT": "5432", "REDIS_HOST": "redis", "REDIS_PORT": "6379"}

@@ -15,6 +15,8 @@ from ..models import (
     LimitUse,
     OrderRedemption,
     OrderRedemptionCode,
+    PaymentDebt,
+    PaymentTransaction,
     Promo,
     PromoComment,
     PromoCounter,
@@ -24,9 +26,18 @@ from ..models import (
     Redemption,
     RedemptionTake,
     Stock,
+    Voucher,
+    VoucherPurchase,
+    VoucherUsage,
     Wallet,
 )
-from . import validity
+from . import figures, money, validity
+
+
+def notes() -> Iterator[str]:
+    """A sentence for each thing that adds up and that somebody should know all the same: what customers owe, and discounts that were given beyond a limit."""
+    for rule in (_debts, _discounts_without_a_use):
+        yield from rule()
 
 
 def discrepancies() -> Iterator[str]:
@@ -40,12 +51,22 @@ def discrepancies() -> Iterator[str]:
         _limits_are_what_was_taken,
         _orders_have_their_redemptions,
         _orders_are_the_sum_of_their_codes,
+        _purchases_have_their_vouchers,
+        _purchases_with_credit_were_paid,
+        _purchases_have_the_discount_of_their_order,
+        _uses_of_vouchers_are_redemptions,
+        _card_payments_have_their_goods,
+        _unpaid_payments_have_none,
+        _refunded_payments_have_none_left,
+        _holds_are_what_payments_say,
+        _money_bought_what_was_asked_for,
         _entries_were_handed_out_once,
         _unique_promos_have_an_entry_for_each_unit,
         _promos_count_what_they_have,
         _countries_are_no_more_than_activations,
         _feed_counts_are_its_entries,
         _feed_states_are_the_promos,
+        figures.discrepancies,
     ):
         yield from rule()
 
@@ -145,6 +166,164 @@ def _orders_are_the_sum_of_their_codes() -> Iterator[str]:
         .where(OrderRedemption.discount != codes.c.amount)
     ):
         yield f"order redemption {row.id}: its discount says {row.discount}, its codes say {row.amount}"
+
+
+def _purchases_have_their_vouchers() -> Iterator[str]:
+    """Each has as many as were bought, of its type, for who bought them; all are cancelled if it was refunded, and none if not."""
+    is_right = sa.and_(
+        Voucher.account_id == VoucherPurchase.account_id,
+        Voucher.voucher_type_id == VoucherPurchase.voucher_type_id,
+        Voucher.cancelled_at.is_not(None) == VoucherPurchase.refunded_at.is_not(None),
+    )
+    number = sa.func.coalesce(sa.func.sum(sa.case((is_right, 1), else_=0)), 0)
+    for row in _rows(
+        sa.select(VoucherPurchase.id, VoucherPurchase.quantity, sa.func.count(Voucher.id).label("n"), number.label("rightly"))
+        .outerjoin(Voucher, Voucher.purchase_id == VoucherPurchase.id)
+        .group_by(VoucherPurchase.id, VoucherPurchase.quantity)
+        .having(sa.or_(sa.func.count(Voucher.id) != VoucherPurchase.quantity, number != VoucherPurchase.quantity))
+    ):
+        yield f"voucher purchase {row.id}: it is of {row.quantity} and has {row.n} vouchers, {row.rightly} of them as they should be"
+
+
+def _purchases_with_credit_were_paid() -> Iterator[str]:
+    paid = sa.exists().where(
+        LedgerEntry.account_id == VoucherPurchase.account_id,
+        LedgerEntry.reference == VoucherPurchase.id,
+        LedgerEntry.reason == "voucher",
+        LedgerEntry.amount == -VoucherPurchase.credits,
+    )
+    for row in _rows(sa.select(VoucherPurchase.id).where(VoucherPurchase.credits.is_not(None), ~paid)):
+        yield f"voucher purchase {row.id}: no ledger entry paid for it"
+    bought = sa.exists().where(VoucherPurchase.id == LedgerEntry.reference)
+    for row in _rows(sa.select(LedgerEntry.id).where(LedgerEntry.reason == "voucher", ~bought)):
+        yield f"ledger entry {row.id}: it paid for vouchers that were not delivered"
+
+
+def _purchases_have_the_discount_of_their_order() -> Iterator[str]:
+    is_right = sa.and_(
+        OrderRedemption.account_id == VoucherPurchase.account_id,
+        OrderRedemption.currency == VoucherPurchase.currency,
+        OrderRedemption.original == VoucherPurchase.unit_price * VoucherPurchase.quantity,
+        OrderRedemption.discount == VoucherPurchase.discount,
+    )
+    for row in _rows(
+        sa.select(VoucherPurchase.id, VoucherPurchase.discount, OrderRedemption.discount.label("given"))
+        .join(OrderRedemption, OrderRedemption.id == VoucherPurchase.order_redemption_id)
+        .where(~is_right)
+    ):
+        yield f"voucher purchase {row.id}: its discount says {row.discount}, the order redemption that it cites is another one, of {row.given}"
+
+
+def _uses_of_vouchers_are_redemptions() -> Iterator[str]:
+    """Every live redemption of a voucher says what it was for, and every use was of that voucher, by its owner."""
+    told = sa.exists().where(VoucherUsage.redemption_id == Redemption.id)
+    for row in _rows(sa.select(Redemption.id).where(Redemption.kind == "voucher", Redemption.rolled_back_at.is_(None), ~told)):
+        yield f"redemption {row.id}: nothing says what the voucher was used for"
+    is_right = sa.and_(
+        Redemption.kind == "voucher",
+        Redemption.rolled_back_at.is_(None),
+        Redemption.stock_id == Voucher.stock_id,
+        Redemption.account_id == Voucher.account_id,
+    )
+    for row in _rows(
+        sa.select(VoucherUsage.redemption_id)
+        .join(Redemption, Redemption.id == VoucherUsage.redemption_id)
+        .join(Voucher, Voucher.id == VoucherUsage.voucher_id)
+        .where(~is_right)
+    ):
+        yield f"voucher usage {row.redemption_id}: its redemption is rolled back, or of something else"
+
+
+def _card_payments_have_their_goods() -> Iterator[str]:
+    """Every completed payment has the purchase or the credit that it paid for."""
+    bought = sa.exists().where(
+        VoucherPurchase.id == PaymentTransaction.id,
+        VoucherPurchase.account_id == PaymentTransaction.account_id,
+        VoucherPurchase.quantity == PaymentTransaction.quantity,
+        VoucherPurchase.total == PaymentTransaction.amount,
+        VoucherPurchase.currency == PaymentTransaction.currency,
+        VoucherPurchase.credits.is_(None),
+        (PaymentTransaction.status == "completed") == VoucherPurchase.refunded_at.is_(None),
+    )
+    credited = sa.exists().where(
+        LedgerEntry.reference == PaymentTransaction.id,
+        LedgerEntry.account_id == PaymentTransaction.account_id,
+        LedgerEntry.reason == "top-up",
+        LedgerEntry.amount == PaymentTransaction.credits,
+    )
+    has_goods = sa.or_(sa.and_(PaymentTransaction.credits.is_(None), bought), sa.and_(PaymentTransaction.credits.is_not(None), credited))
+    for row in _rows(sa.select(PaymentTransaction.id).where(PaymentTransaction.completed_at.is_not(None), ~has_goods)):
+        yield f"payment {row.id}: it is completed, and what it paid for is not there"
+    paid = sa.exists().where(PaymentTransaction.id == VoucherPurchase.id, PaymentTransaction.completed_at.is_not(None))
+    for row in _rows(sa.select(VoucherPurchase.id).where(VoucherPurchase.credits.is_(None), ~paid)):
+        yield f"voucher purchase {row.id}: it was paid neither with credit nor by a payment that is completed"
+
+
+def _unpaid_payments_have_none() -> Iterator[str]:
+    """Credit came from a completed payment, once for each."""
+    top_ups = sa.select(LedgerEntry.reference, sa.func.count().label("n")).where(LedgerEntry.reason == "top-up").group_by(LedgerEntry.reference).subquery()
+    wrong = (
+        sa.select(top_ups.c.reference, top_ups.c.n)
+        .outerjoin(PaymentTransaction, sa.and_(PaymentTransaction.id == top_ups.c.reference, PaymentTransaction.completed_at.is_not(None)))
+        .where(sa.or_(PaymentTransaction.id.is_(None), top_ups.c.n != 1))
+    )
+    for row in _rows(wrong):
+        yield f"payment {row.reference}: credit was given for it {row.n} times, and it is not completed or was one"
+
+
+def _refunded_payments_have_none_left() -> Iterator[str]:
+    """What a refunded top-up gave was taken back, or is owed; and of one that was not refunded it was not."""
+    entries = (
+        sa.select(LedgerEntry.reference, sa.func.sum(LedgerEntry.amount).label("credits"))
+        .where(LedgerEntry.reason.in_(("top-up", "top-up refunded", "top-up refund undone")))
+        .group_by(LedgerEntry.reference)
+        .subquery()
+    )
+    has_debt = sa.exists().where(PaymentDebt.transaction_id == PaymentTransaction.id)
+    is_wrong = sa.case(
+        (PaymentTransaction.status == "completed", entries.c.credits != PaymentTransaction.credits),
+        (PaymentTransaction.status == "refunding", entries.c.credits != 0),
+        else_=sa.or_(entries.c.credits < 0, (entries.c.credits > 0) != has_debt),
+    )
+    statement = sa.select(PaymentTransaction.id, PaymentTransaction.status, entries.c.credits).join(entries, entries.c.reference == PaymentTransaction.id)
+    for row in _rows(statement.where(is_wrong)):
+        yield f"payment {row.id}: it is {row.status}, and the wallet has {row.credits} credits of it"
+
+
+def _holds_are_what_payments_say() -> Iterator[str]:
+    """A payment that may still be made holds its discount, and one that is over without money does not."""
+    is_unpaid = PaymentTransaction.completed_at.is_(None)
+    is_open = sa.and_(is_unpaid, PaymentTransaction.due_at.is_not(None))
+    is_over = sa.or_(PaymentTransaction.status == "refunded", sa.and_(is_unpaid, PaymentTransaction.due_at.is_(None)))
+    is_held = OrderRedemption.rolled_back_at.is_(None)
+    for row in _rows(
+        sa.select(PaymentTransaction.id, PaymentTransaction.status)
+        .join(OrderRedemption, OrderRedemption.id == PaymentTransaction.order_redemption_id)
+        .where(sa.or_(sa.and_(is_open, ~is_held), sa.and_(is_over, is_held), OrderRedemption.discount != PaymentTransaction.discount_amount))
+    ):
+        yield f"payment {row.id}: it is {row.status}, and its discount is not what it should be: held, given back, or of that amount"
+
+
+def _money_bought_what_was_asked_for() -> Iterator[str]:
+    for row in _rows(
+        sa.select(PaymentTransaction.id, PaymentTransaction.problem).where(PaymentTransaction.problem.is_not(None), PaymentTransaction.status != "refunded")
+    ):
+        yield f"payment {row.id}: Stripe took money for it that is not what was asked for ({row.problem}); refund it at Stripe"
+
+
+def _debts() -> Iterator[str]:
+    for row in _rows(sa.select(PaymentDebt.__table__).order_by(PaymentDebt.transaction_id)):
+        amount = money.written(money.from_minor(row.amount, row.currency), row.currency)
+        yield f"note: {row.account_id} owes {amount} {row.currency} for payment {row.transaction_id}, which Stripe sent back after its goods were used"
+
+
+def _discounts_without_a_use() -> Iterator[str]:
+    for row in _rows(
+        sa.select(PaymentTransaction.id)
+        .join(OrderRedemption, OrderRedemption.id == PaymentTransaction.order_redemption_id)
+        .where(PaymentTransaction.status == "completed", OrderRedemption.rolled_back_at.is_not(None))
+    ):
+        yield f"note: payment {row.id} came in after its discount was given back, and has it all the same"
 
 
 def _entries_were_handed_out_once() -> Iterator[str]:

@@ -11,11 +11,13 @@ import pytest
 import requests
 import schemathesis
 import sqlalchemy as sa
+from flask import Flask
 from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
 from coupon_management_flask import create_app
+from coupon_management_flask.core import accounts
 from coupon_management_flask.database import db
 from coupon_management_flask.email_coupons import mailer
 from coupon_management_flask.models import EmailCoupon
@@ -24,6 +26,7 @@ from ..conftest import dispose_engines, settings_for
 from ..support.discounts import coupon_body
 from ..support.promos import PASSWORD, company_body, promo_body, user_body
 from ..support.server import Server, assert_books_add_up, run_flask, running_server
+from ..support.stripe import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, Stripe, running_stripe
 
 CONFIG = {
     "seed": 1,
@@ -84,10 +87,16 @@ class Cast:
 
     server: Server
     database_url: str
+    stripe: Stripe
     session: requests.Session = field(default_factory=requests.Session)
     tokens: dict[str, str] = field(default_factory=dict)
     promos: dict[str, str] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
+
+    @cached_property
+    def app(self) -> Flask:
+        """On the server's database, for what would be in a mail."""
+        return create_app(settings_for(self.database_url))
 
     def send(self, path: str, body: dict[str, Any], who: str = "") -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who else {}
@@ -99,10 +108,46 @@ class Cast:
         return self.send("/v1/auth/login", {"username": username, "password": PASSWORD})
 
     def token_for(self, path: str) -> str:
+        if path.startswith(("/api/auth/", "/api/users/")):
+            # Somebody whose password is still the one that they registered with.
+            return str(self.new_member()["access"])
         if path.startswith("/v1/auth/"):
             # Refreshing spends a token and signing out ends a session: each time another one.
             return str(self.log_in("alice")["access_token" if path.endswith("/logout") else "refresh_token"])
         return self.tokens["company" if path.startswith("/api/business/") else "user" if path.startswith("/api/user/") else "admin"]
+
+    def registration(self) -> dict[str, str]:
+        names = {"email": f"member{next(self.numbers)}@example.com", "first_name": "Mem", "last_name": "Ber"}
+        return {**names, "password": PASSWORD, "password_confirm": PASSWORD}
+
+    def new_member(self) -> dict[str, Any]:
+        return self.send("/api/auth/register", self.registration())
+
+    def account_body(self, path: str, body: Any) -> Any:
+        """One that is possible, of what was made up."""
+        match path.rpartition("/")[2]:
+            case "register":
+                return self.registration()
+            case "refresh" | "logout":
+                return {"refresh": self.new_member()["refresh"]}
+            case "password-reset":
+                return {"email": f"member{next(self.numbers)}@example.com"}
+            case "password-reset-confirm":
+                return {"token": self.reset_token(), "password": PASSWORD, "password_confirm": PASSWORD}
+            case "change-password":
+                return {"old_password": PASSWORD, "new_password": PASSWORD, "confirm_password": PASSWORD}
+            case _:
+                # Who is changed has no other name that could be taken, and was born.
+                return body if not isinstance(body, dict) else {"first_name": "Mem", "last_name": "Ber", "address": body.get("address")}
+
+    def reset_token(self) -> str:
+        """What would be in a mail."""
+        email = self.new_member()["user"]["email"]
+        with self.app.app_context():
+            link = accounts.open_password_reset(email)
+            dispose_engines()
+        assert link is not None
+        return link.token
 
     def known(self, path: str) -> dict[str, str]:
         """What stands for the variables of a path where something shall be found."""
@@ -114,12 +159,57 @@ class Cast:
             return {"coupon_id": coupon["id"], "hidden_code": coupon["hidden_code"]}
         if path.startswith("/api/v1/"):
             return self.known_discount(path)
+        if path.startswith("/api/vouchers/"):
+            return self.new_voucher() if "{code}" in path else {"type_id": self.new_voucher_type()}
+        if path.startswith("/api/payments/"):
+            return {"transaction_id": self.new_payment()["transaction_id"]}
         if path.startswith("/v1/user/"):
             return {"user_id": self.log_in("alice")["user"]["id"]}
         known = {"promo_id": self.promos["changed" if path.startswith("/api/business/") else "looked at"]}
         if "{comment_id}" in path:
             known["comment_id"] = self.send(f"/api/user/promo/{known['promo_id']}/comments", {"text": "Much better than tea."}, "user")["id"]
         return known
+
+    def new_voucher_type(self) -> str:
+        return str(self.send("/api/vouchers/types", {"name": "Tea", "price": 0, "service_type": "tea"}, "admin")["id"])
+
+    def new_voucher(self) -> dict[str, str]:
+        made = self.send("/api/vouchers/purchase", {"voucher_type_id": self.new_voucher_type()}, "admin")["vouchers"]
+        return {"code": made[0]["code"]}
+
+    def voucher_body(self, path: str, body: Any) -> Any:
+        """One that is possible, of what was made up."""
+        match path.rpartition("/")[2]:
+            case "purchase":
+                return {"voucher_type_id": self.new_voucher_type(), "quantity": 2}
+            case "redeem":
+                return {**self.new_voucher(), "service_type": "tea", "details": {"cup": 1}}
+            case _:
+                # A price that every currency can have.
+                return {**body, **({"price": 5} if "price" in body else {}), "currency": "USD"} if isinstance(body, dict) else body
+
+    def new_payment(self) -> dict[str, Any]:
+        """One whose money has come in, and that nobody has confirmed yet."""
+        made = self.send("/api/payments/create-payment-intent", {"credit_amount": 100}, "admin")
+        self.stripe.pay(made["payment_intent_id"])
+        return made
+
+    def payment_body(self, path: str) -> dict[str, Any]:
+        """One that is possible."""
+        match path.rpartition("/")[2]:
+            case "create-payment-intent":
+                return {"credit_amount": 100}
+            case "confirm-payment":
+                return {"payment_intent_id": self.new_payment()["payment_intent_id"]}
+            case _:
+                made = self.new_payment()
+                self.send("/api/payments/confirm-payment", {"payment_intent_id": made["payment_intent_id"]}, "admin")
+                return {"transaction_id": made["transaction_id"], "reason": "tea"}
+
+    def event(self) -> dict[str, Any]:
+        """What Stripe sends, signed."""
+        self.new_payment()
+        return self.stripe.webhook(self.stripe.events[-1])
 
     def new_discount(self) -> dict[str, Any]:
         return self.send("/api/v1/coupons", coupon_body(combinable=True), "admin")
@@ -184,8 +274,7 @@ class Cast:
     def unsubscribe_token(self) -> str:
         """Out of a mail."""
         self.send("/api/coupons", {"email": "reader@example.com", "website": "shop.example"})
-        app = create_app(settings_for(self.database_url))
-        with app.app_context():
+        with self.app.app_context():
             token = mailer.token_of(db.session.scalar(sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")))
             dispose_engines()
         return token
@@ -199,8 +288,17 @@ def cast(new_database):
     database_url = new_database("postgresql")
     for command, name in (("create-admin", "admin"), ("create-user", "alice")):
         run_flask(command, "--email", f"{name}@example.com", "--username", name, "--password", PASSWORD, database_url=database_url)
-    with running_server(database_url) as server:
-        cast = Cast(server, database_url)
+    with (
+        running_stripe() as stripe,
+        running_server(
+            database_url,
+            STRIPE_API_BASE=stripe.url,
+            STRIPE_SECRET_KEY=SECRET_KEY,
+            STRIPE_PUBLISHABLE_KEY=PUBLISHABLE_KEY,
+            STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET,
+        ) as server,
+    ):
+        cast = Cast(server, database_url, stripe)
         cast.tokens["admin"] = cast.log_in("admin")["access_token"]
         for who, path, body in (("company", "/api/business", company_body), ("user", "/api/user", user_body)):
             cast.tokens[who] = cast.send(f"{path}/auth/sign-up", body())["token"]
@@ -220,7 +318,10 @@ def test_every_answer_is_as_described(case, cast):
 
     if is_guarded and 401 not in met[operation.label]:
         met[operation.label].add(case.call_and_validate(**request).status_code)
-    answer = case.call_and_validate(**request, headers={"Authorization": f"Bearer {cast.token_for(operation.path)}"} if is_guarded else {})
+    sent: dict[str, Any] = {"headers": {"Authorization": f"Bearer {cast.token_for(operation.path)}"} if is_guarded else {}}
+    if operation.path == "/api/payments/webhook" and 200 not in met[operation.label]:
+        sent = cast.event()
+    answer = case.call_and_validate(**request, **sent)
 
     if answer.request.method == operation.method.upper():
         met[operation.label].add(answer.status_code)
@@ -242,6 +343,8 @@ def find_something(case, cast):
         return
     if path.endswith(("/login", "/sign-in")):
         case.body = cast.credentials(path)
+    elif path.startswith(("/api/auth/", "/api/users/")) and case.operation.body:
+        case.body = cast.account_body(path, case.body)
     elif path == "/api/coupons" and case.operation.body:
         # One that there is, and one that there is not yet.
         number = next(cast.numbers)
@@ -250,6 +353,10 @@ def find_something(case, cast):
         case.query = {"token": cast.unsubscribe_token}
     elif path.startswith("/api/v1/") and case.operation.body:
         case.body = cast.discount_body(case.operation.method.upper(), path, case.body)
+    elif path.startswith("/api/vouchers/") and case.operation.body:
+        case.body = cast.voucher_body(path, case.body)
+    elif path.startswith("/api/payments/") and case.operation.body:
+        case.body = cast.payment_body(path)
     elif path.endswith("/{coupon_id}/use"):
         case.body = {"hidden_code": known["hidden_code"]}
     elif path.startswith("/api/business/promo") and isinstance(case.body, dict):

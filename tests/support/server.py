@@ -76,7 +76,14 @@ class Server:
 
     def kill(self) -> None:
         """Ends it as a power cut would: all of it at once, with no chance to finish anything."""
+        import psutil
+
+        # Of `make run`, not all are in one process group.
+        others = psutil.Process(self.process.pid).children(recursive=True)
         os.killpg(self.process.pid, signal.SIGKILL)
+        for other in others:
+            with suppress(psutil.NoSuchProcess):
+                other.kill()
         self.process.wait()
 
 

@@ -2,7 +2,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(happened: Callable[[], object], what: str, seconds: float = 20) -> None:
+def wait_until(happened: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Returns as soon as it has happened; fails when it has not in time."""
     deadline = time.monotonic() + seconds
     while not happened():
