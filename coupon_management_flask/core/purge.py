@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from ..database import db, retried, rows_changed, transaction
-from ..models import AntifraudQuestion, AntifraudVerdict, CouponBatch, GuessLog, IdempotencyKey, LoginSession, OutboxMessage, PasswordReset
+from ..models import AntifraudQuestion, AntifraudVerdict, CouponBatch, GuessLog, IdempotencyKey, LoginSession, OutboxMessage, PasswordReset, PaymentEvent
 from . import clock, guesses
 
 # Kept for a while after its end, for whoever looks into what happened.
@@ -13,11 +13,13 @@ KEEP_SESSIONS = timedelta(days=7)
 KEEP_DELIVERED = timedelta(days=7)
 KEEP_GIVEN_UP = timedelta(days=30)
 KEEP_KEYS = timedelta(hours=24)
+# Stripe sends an event again for three days.
+KEEP_EVENTS = timedelta(days=30)
 
 
 def spent() -> dict[str, int]:
-    """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, those that were given up after 30 days,
-    guesses, verdicts and password links that no longer count. Says how many of each."""
+    """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, those that were given up and
+    Stripe's events after 30 days, guesses, verdicts and password links that no longer count. Says how many of each."""
     now = clock.now()
     # A batch has failed as long as its message says so.
     is_asked_for = sa.exists().where(CouponBatch.message_id == OutboxMessage.id, CouponBatch.done < CouponBatch.size)
@@ -26,6 +28,7 @@ def spent() -> dict[str, int]:
         "sessions": _delete(LoginSession, LoginSession.expires_at < now - KEEP_SESSIONS),
         "guess_logs": _delete(GuessLog, GuessLog.updated_at < now - guesses.WINDOW),
         "password_resets": _delete(PasswordReset, PasswordReset.expires_at < now),
+        "payment_events": _delete(PaymentEvent, PaymentEvent.received_at < now - KEEP_EVENTS),
         "antifraud_verdicts": _delete(AntifraudVerdict, AntifraudVerdict.valid_until < now),
         "antifraud_questions": _delete(AntifraudQuestion, AntifraudQuestion.leased_until < now - KEEP_KEYS),
         "outbox_messages": _delete(OutboxMessage, OutboxMessage.delivered_at < now - KEEP_DELIVERED)

@@ -13,7 +13,16 @@ from coupon_management_flask.models import AntifraudQuestion, AntifraudVerdict, 
 from ..support.people import make_coupon, make_user
 from ..support.waiting import wait_until
 
-NOTHING = {"idempotency_keys": 0, "sessions": 0, "guess_logs": 0, "password_resets": 0, "antifraud_verdicts": 0, "antifraud_questions": 0, "outbox_messages": 0}
+NOTHING = {
+    "idempotency_keys": 0,
+    "sessions": 0,
+    "guess_logs": 0,
+    "password_resets": 0,
+    "payment_events": 0,
+    "antifraud_verdicts": 0,
+    "antifraud_questions": 0,
+    "outbox_messages": 0,
+}
 
 
 def rows(table):

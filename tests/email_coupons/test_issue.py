@@ -45,7 +45,7 @@ def test_a_new_pair_gets_a_code_that_can_be_used_once_and_a_mail(ask, time):
     assert datetime.fromisoformat(expires_at) == (time.moment + timedelta(days=30)).replace(microsecond=0)
 
     coupon = coupon_of(answer)
-    assert (coupon.type, coupon.discount, coupon.currency, coupon.coupon_for, coupon.products) == ("percentage", 10, "EUR", "product", [])
+    assert (coupon.type, coupon.discount, coupon.currency, coupon.coupon_for, coupon.products) == ("percentage", 10, "USD", "product", [])
     assert (coupon.is_active, coupon.is_public, coupon.expires_at) == (True, False, datetime.fromisoformat(expires_at))
     assert db.session.scalar(sa.select(Stock.capacity).where(Stock.id == coupon.stock_id)) == 1
     (message,) = db.session.execute(sa.select(OutboxMessage.__table__))

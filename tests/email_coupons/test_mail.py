@@ -157,7 +157,7 @@ def test_what_the_shop_changes_is_what_is_mailed(ask, client, deliver):
 
     (sent,) = deliver()
 
-    assert sent.subject == "Your code for 5.00 EUR off at example.com"
+    assert sent.subject == "Your code for 5.00 USD off at example.com"
     for text in (sent.text, _Page(sent.html).text):
         assert "WELCOME" in text
         assert "None" not in text

@@ -20,7 +20,7 @@ INSERT INTO stocks (id, capacity, claimed) SELECT stock_id, 1, 0 FROM seeded;
 INSERT INTO discount_coupons (id, code, type, discount, currency, coupon_for, products, categories, excluded_products, excluded_categories,
     customer_ids, first_order_only, limits, combinable, priority, base, is_active, is_public, is_bound, for_every_product, stock_id, version,
     created_at, updated_at, expires_at)
-SELECT id, 'SEEDED-' || n, 'percentage', 100000, 'EUR', 'product', '[]', '[]', '[]', '[]', '[]', false, '{}', false, 0, 'remaining', true, false, false,
+SELECT id, 'SEEDED-' || n, 'percentage', 100000, 'USD', 'product', '[]', '[]', '[]', '[]', '[]', false, '{}', false, 0, 'remaining', true, false, false,
     true, stock_id, 1, now(), now(), now() + interval '30 days'
 FROM seeded;
 INSERT INTO outbox_messages (id, topic, payload, created_at, due_at, attempts, delivered_at)

@@ -21,7 +21,7 @@ from ..support.server import ROOT, environment
 from ..support.waiting import wait_until
 from .conftest import CELERY, START_SECONDS, happen, messages, wait_until_all_are_delivered
 
-TOPICS = len(background.HANDLERS)
+TOPICS = len(background.names())
 # What a worker delivers of one topic at once.
 AT_ONCE = 4
 # Said once in an hour, by who has the first turn.
