@@ -13,7 +13,6 @@ from ..models import Lease
 from . import clock, outbox, purge
 
 PAUSE_SECONDS = 1.0
-PURGE_EVERY = timedelta(hours=1)
 
 # What each topic of the outbox asks for. A feature that writes messages registers how they are delivered.
 HANDLERS: dict[str, outbox.Handler] = {}
@@ -27,10 +26,15 @@ class Job:
     work: Callable[[], object]
 
 
-# A feature that has something to do by the clock registers it, under a name that is no topic's.
-JOBS: dict[str, Job] = {}
-
 log = structlog.get_logger(__name__)
+
+
+def _purge() -> None:
+    log.info("worker.purged", **purge.spent())
+
+
+# A feature that has something to do by the clock registers it, under a name that is no topic's.
+JOBS: dict[str, Job] = {"purge": Job(timedelta(hours=1), _purge)}
 
 
 def names() -> list[str]:
@@ -58,8 +62,6 @@ def turn(topics: Collection[str] | None = None, stop: threading.Event | None = N
     """Does what is due of these topics, or of all, and the periodic jobs whose turn it is; says how many messages were delivered."""
     handlers = {topic: handler for topic, handler in HANDLERS.items() if topics is None or topic in topics}
     delivered = outbox.deliver_due(handlers, stop=stop)
-    if take_turn("purge", PURGE_EVERY):
-        log.info("worker.purged", **purge.spent())
     for name, job in JOBS.items():
         if (topics is None or name in topics) and take_turn(name, job.every):
             job.work()
