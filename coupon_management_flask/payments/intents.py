@@ -4,7 +4,6 @@ Between any two of these the process may die: what was written down is enough to
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from uuid import UUID
@@ -19,12 +18,9 @@ from ..web.pagination import Page, paginate
 from . import gateway, settlement
 from .errors import PaymentNotCompleted, PaymentProviderError, TransactionNotFound
 from .gateway import Intent
-from .settlement import FAILED, PENDING, REFUNDING
+from .settlement import FAILED, FIRST_LOOK, PENDING, REFUNDING
 
 TRIES = 5
-# How long whoever asked for an intent has, before reconciliation takes it for dead; and how long it is waited for money.
-FIRST_LOOK = timedelta(minutes=5)
-
 _transactions: Any = PaymentTransaction.__table__
 _types: Any = VoucherType.__table__
 
@@ -163,16 +159,14 @@ def confirm(account_id: UUID, payment_intent_id: str) -> Confirmed:
 
 
 def _select() -> AnySelect:
-    kinds = (column.label(f"type_{column.name}") for column in _types.c)
-    return sa.select(*_transactions.c, *kinds).outerjoin(_types, _types.c.id == _transactions.c.voucher_type_id)
+    return sa.select(*_transactions.c, *vouchers.TYPE_COLUMNS).outerjoin(_types, _types.c.id == _transactions.c.voucher_type_id)
 
 
 def _shown(row: AnyRow) -> dict[str, Any]:
-    kind = None if row.voucher_type_id is None else vouchers.type_shown({column.name: getattr(row, f"type_{column.name}") for column in _types.c})
     return {
         "id": row.id,
         "user": row.account_id,
-        "voucher_type": kind,
+        "voucher_type": None if row.voucher_type_id is None else vouchers.type_of(row),
         "quantity": row.quantity,
         "amount": money.from_minor(row.amount, row.currency),
         "discount_amount": money.from_minor(row.discount_amount, row.currency),

@@ -18,8 +18,7 @@ from ..database import AnyRow, db, rows_changed, transaction
 from ..models import PaymentTransaction
 from . import gateway, refunds, settlement
 from .errors import PaymentProviderError
-from .intents import FIRST_LOOK
-from .settlement import FAILED, REFUNDING
+from .settlement import FAILED, FIRST_LOOK, REFUNDING
 
 # How long money is waited for.
 PAY_WITHIN = timedelta(hours=24)

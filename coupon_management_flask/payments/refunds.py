@@ -15,9 +15,7 @@ from ..database import AnyRow, db, retried, transaction
 from ..models import PaymentTransaction
 from . import gateway, intents, settlement
 from .errors import CreditSpent, PaymentNotRefundable, PaymentProviderError, RefundPeriodOver, TransactionNotFound, VoucherUsed
-from .settlement import COMPLETED, REFUNDING
-
-FIRST_LOOK = timedelta(minutes=5)
+from .settlement import COMPLETED, FIRST_LOOK, REFUNDING
 
 _transactions: Any = PaymentTransaction.__table__
 

@@ -5,6 +5,7 @@ The steps go one way, so that what was heard late changes nothing. Locks: the tr
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,9 @@ STEPS = {
     REFUNDING: (COMPLETED,),
     REFUNDED: (PENDING, FAILED, CANCELLED, COMPLETED, REFUNDING),
 }
+
+# How long whoever asked Stripe for something has, before reconciliation takes it for dead.
+FIRST_LOOK = timedelta(minutes=5)
 
 TOP_UP, TOP_UP_REFUNDED, TOP_UP_RESTORED = "top-up", "top-up refunded", "top-up refund undone"
 
