@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Model
 from .accounts import Account
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, where
 
 
 class AdminChange(Model):
@@ -36,4 +36,4 @@ class AdminChange(Model):
 
 
 # Who is an administrator, among millions.
-sa.Index("ix_accounts_administrators", Account.id, postgresql_where=sa.text("role = 'administrator'"), sqlite_where=sa.text("role = 'administrator'"))
+sa.Index("ix_accounts_administrators", Account.id, **where("role = 'administrator'"))

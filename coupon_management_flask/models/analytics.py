@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Model
+from .columns import where
 from .discount_coupons import DiscountCoupon
 from .stock import Redemption
 from .vouchers import Voucher
@@ -45,17 +46,15 @@ sa.Index(
     "ix_redemptions_rolled_back_at",
     Redemption.rolled_back_at,
     Redemption.id,
-    postgresql_where=sa.text("rolled_back_at IS NOT NULL"),
-    sqlite_where=sa.text("rolled_back_at IS NOT NULL"),
+    **where("rolled_back_at IS NOT NULL"),
 )
 sa.Index(
     "ix_vouchers_cancelled_at",
     Voucher.cancelled_at,
     Voucher.id,
-    postgresql_where=sa.text("cancelled_at IS NOT NULL"),
-    sqlite_where=sa.text("cancelled_at IS NOT NULL"),
+    **where("cancelled_at IS NOT NULL"),
 )
 
 # Which vouchers have expired today; how many coupons nobody can use any more.
 sa.Index("ix_vouchers_expiry_date", Voucher.expiry_date)
-sa.Index("ix_discount_coupons_inactive", DiscountCoupon.id, postgresql_where=sa.text("NOT is_active"), sqlite_where=sa.text("is_active = 0"))
+sa.Index("ix_discount_coupons_inactive", DiscountCoupon.id, **where("NOT is_active", sqlite="is_active = 0"))

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Model
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, where
 
 # No currency has more decimals, and a percentage needs none.
 AMOUNT_DECIMALS = 4
@@ -91,29 +91,25 @@ class DiscountCoupon(Model):
             "ix_discount_coupons_batch",
             "batch_id",
             "id",
-            postgresql_where=sa.text("batch_id IS NOT NULL"),
-            sqlite_where=sa.text("batch_id IS NOT NULL"),
+            **where("batch_id IS NOT NULL"),
         ),
         sa.Index(
             "ix_discount_coupons_public",
             "created_at",
             "id",
-            postgresql_where=sa.text("is_active AND is_public"),
-            sqlite_where=sa.text("is_active = 1 AND is_public = 1"),
+            **where("is_active AND is_public", sqlite="is_active = 1 AND is_public = 1"),
         ),
         sa.Index(
             "ix_discount_coupons_everything",
             "priority",
             "id",
-            postgresql_where=sa.text("is_active AND for_every_product"),
-            sqlite_where=sa.text("is_active = 1 AND for_every_product = 1"),
+            **where("is_active AND for_every_product", sqlite="is_active = 1 AND for_every_product = 1"),
         ),
         sa.Index(
             "ix_discount_coupons_public_everything",
             "priority",
             "id",
-            postgresql_where=sa.text("is_active AND is_public AND for_every_product"),
-            sqlite_where=sa.text("is_active = 1 AND is_public = 1 AND for_every_product = 1"),
+            **where("is_active AND is_public AND for_every_product", sqlite="is_active = 1 AND is_public = 1 AND for_every_product = 1"),
         ),
     )
 

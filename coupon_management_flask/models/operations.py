@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Model
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, where
 
 
 class IdempotencyKey(Model):
@@ -51,16 +51,14 @@ class OutboxMessage(Model):
             "ix_outbox_messages_due",
             "topic",
             "due_at",
-            postgresql_where=sa.text("delivered_at IS NULL AND given_up_at IS NULL"),
-            sqlite_where=sa.text("delivered_at IS NULL AND given_up_at IS NULL"),
+            **where("delivered_at IS NULL AND given_up_at IS NULL"),
         ),
         # A few among many; they are counted at every scrape of the metrics.
         sa.Index(
             "ix_outbox_messages_given_up",
             "topic",
             "given_up_at",
-            postgresql_where=sa.text("given_up_at IS NOT NULL"),
-            sqlite_where=sa.text("given_up_at IS NOT NULL"),
+            **where("given_up_at IS NOT NULL"),
         ),
     )
 

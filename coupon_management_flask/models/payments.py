@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Model
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, where
 
 
 class PaymentTransaction(Model):
@@ -48,8 +48,7 @@ class PaymentTransaction(Model):
         sa.Index(
             "ix_payment_transactions_due",
             "due_at",
-            postgresql_where=sa.text("due_at IS NOT NULL"),
-            sqlite_where=sa.text("due_at IS NOT NULL"),
+            **where("due_at IS NOT NULL"),
         ),
         sa.CheckConstraint("status IN ('pending', 'completed', 'failed', 'cancelled', 'refunding', 'refunded')", name="status"),
         sa.CheckConstraint(

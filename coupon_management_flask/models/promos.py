@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Model
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, where
 
 
 class Promo(Model):
@@ -186,6 +186,6 @@ class AntifraudQuestion(Model):
     answer: Mapped[str | None]
 
     __table_args__ = (
-        sa.Index("uq_antifraud_questions_open", "account_id", unique=True, postgresql_where=sa.text("answer IS NULL"), sqlite_where=sa.text("answer IS NULL")),
+        sa.Index("uq_antifraud_questions_open", "account_id", unique=True, **where("answer IS NULL")),
         sa.CheckConstraint("answer IN ('yes', 'no', 'failed')", name="answer"),
     )
