@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL
 
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
-from coupon_management_flask.core import accounts, tokens
+from coupon_management_flask.identity import accounts, sessions
 from coupon_management_flask.web.guard import access_token
 from tests.support.ports import free_port
 from tests.support.postgres import create_database, postgres_binaries, running_postgres
@@ -83,7 +83,7 @@ def _active_paths(bench: Bench) -> list[str]:
     """Of promos that every user may activate."""
     from sqlalchemy import select
 
-    from coupon_management_flask.database import db
+    from coupon_management_flask.db.session import db
     from coupon_management_flask.models import Promo
 
     with bench.app.app_context():
@@ -127,7 +127,7 @@ def _bench(postgres: URL, name: str, promos: int) -> Iterator[Bench]:
     with app.app_context():
         life = timedelta(hours=2)
         signed_in = [
-            access_token(tokens.open_only_session(account, issued_by="promo", lifetime=life), life) for account in [seeded.company, *seeded.users[:TOKENS]]
+            access_token(sessions.open_only_session(account, issued_by="promo", lifetime=life), life) for account in [seeded.company, *seeded.users[:TOKENS]]
         ]
         shop_key = accounts.create_api_key("shop", ["getCoupons", "manageCoupons"], life)
     yield Bench(app, url, seeded, signed_in[1:], signed_in[0], shop_key, discount_codes)

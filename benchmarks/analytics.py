@@ -16,8 +16,9 @@ import psycopg2
 from flask import Flask
 
 from coupon_management_flask import create_app
+from coupon_management_flask.analytics.figures import rollup
 from coupon_management_flask.config import load_settings
-from coupon_management_flask.core import accounts, figures, tokens
+from coupon_management_flask.identity import accounts, sessions
 from coupon_management_flask.models import new_id
 from coupon_management_flask.web.guard import access_token
 from tests.support.postgres import create_database, running_postgres
@@ -93,7 +94,7 @@ def seed_redemptions(connection: Any, redemptions: int) -> None:
 
 def _signed_in(account_id: UUID) -> dict[str, str]:
     life = timedelta(hours=4)
-    return {"Authorization": f"Bearer {access_token(tokens.open_only_session(account_id, issued_by='voucher', lifetime=life), life)}"}
+    return {"Authorization": f"Bearer {access_token(sessions.open_only_session(account_id, issued_by='voucher', lifetime=life), life)}"}
 
 
 def _measure(name: str, calls: int, call: Callable[[], Any]) -> None:
@@ -115,9 +116,9 @@ def _timed(name: str, work: Callable[[], Any]) -> None:
 
 def _sum_up(app: Flask) -> None:
     with app.app_context():
-        while figures.roll_up() == figures.STEPS_AT_ONCE:
+        while rollup.roll_up() == rollup.STEPS_AT_ONCE:
             pass
-        figures.count_coupons()
+        rollup.count_coupons()
 
 
 def _look(app: Flask, calls: int, callers: dict[str, dict[str, str]], state: str) -> None:

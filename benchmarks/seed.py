@@ -12,9 +12,9 @@ from uuid import UUID
 import psycopg2
 from uuid_utils.compat import uuid7
 
-from coupon_management_flask.core import passwords
-from coupon_management_flask.discount_coupons import import_service
-from coupon_management_flask.promos import feed
+from coupon_management_flask.discount_coupons.bulk import imports
+from coupon_management_flask.identity import passwords
+from coupon_management_flask.promos.feed import index
 
 CATEGORIES = ["coffee", "tea", "books", "shoes", "games"]
 COUNTRIES = ["", "", "", "us", "de", "fr", "kz", "br"]
@@ -55,7 +55,7 @@ def seed_discounts(count: int) -> list[str]:
     """`count` discount codes that never run out; in the application's context."""
     codes = [f"BENCH-{number}" for number in range(count)]
     lines = ["code,type,discount,couponFor,products,maxUsage", *(f"{code},percentage,15,product,tea,{HOT_UNITS}" for code in codes)]
-    import_service.import_coupons(["\n".join(lines).encode()], currency="USD")
+    imports.import_coupons(["\n".join(lines).encode()], currency="USD")
     return codes
 
 
@@ -73,7 +73,7 @@ def _seed_promos(connection: Any, company: UUID, promos: int, now: datetime, cha
         rows.append([promo_id, uuid7(), country, ages, categories, is_active, HOT_UNITS if is_active else 0, began + timedelta(milliseconds=number)])
         countries[country] += 1
         for category in ["", *categories]:
-            for node in feed.nodes_of_ages(*ages):
+            for node in index.nodes_of_ages(*ages):
                 entries.append([promo_id, category, node, country, is_active])
                 counts[category, country, node, is_active] += 1
     _copy(connection, "stocks", "id capacity claimed", ([row[1], row[6], 0] for row in rows))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 from psycopg2.extensions import cursor as Cursor
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 

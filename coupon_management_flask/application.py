@@ -5,7 +5,6 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 
-from . import cli, database, mail
 from .admin import console as admin_console
 from .admin import errors as admin_errors
 from .analytics import routes as analytics_routes
@@ -13,28 +12,32 @@ from .auth import credit_routes as auth_credit_routes
 from .auth import profile_routes as auth_profile_routes
 from .auth import reset_page as auth_reset_page
 from .auth import voucher_routes as auth_voucher_routes
+from .cli import commands
 from .config import ROOT, Settings, load_settings
-from .core import passwords
 from .credit_coupons import coupon_routes, user_routes
 from .credit_coupons import errors as credit_coupon_errors
-from .database import db
-from .discount_coupons import batch_routes, webhook_routes
+from .db import session
+from .db.session import db
 from .discount_coupons import errors as discount_coupon_errors
 from .discount_coupons import routes as discount_coupon_routes
+from .discount_coupons.bulk import routes
+from .discount_coupons.webhooks import routes as webhook_routes
 from .email_coupons import errors as email_coupon_errors
 from .email_coupons import popup_routes
 from .email_coupons import routes as email_coupon_routes
 from .health import routes as health_routes
+from .identity import passwords
+from .messaging.mail import sender
 from .payments import errors as payment_errors
 from .payments import gateway as payment_gateway
 from .payments import routes as payment_routes
 from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
-from .promos.antifraud import Antifraud
+from .promos.antifraud.verdicts import Antifraud
 from .vouchers import errors as voucher_errors
 from .vouchers import routes as voucher_routes
-from .web import contract, guard, limits, mailbox, observability, openapi, security
+from .web import contract, guard, mailbox, observability, openapi, rates, security
 from .web.contract import MAX_BODY, Contract
 from .web.json import OrjsonProvider
 
@@ -56,7 +59,7 @@ PROMOS = Contract(
 DISCOUNT_COUPONS = Contract(
     "discount_coupons",
     ("/api/v1",),
-    (discount_coupon_routes.routes, batch_routes.routes, webhook_routes.routes),
+    (discount_coupon_routes.routes, routes.routes, webhook_routes.routes),
     discount_coupon_errors.render_error,
     discount_coupon_errors.MESSAGES,
     # Carts have up to 10,000 items.
@@ -88,12 +91,12 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
 
     observability.init_app(app, settings)
     security.init_app(app, settings)
-    limits.init_app(app, settings)
+    rates.init_app(app, settings)
     guard.init_app(app, settings)
-    mail.init_app(app, settings)
+    sender.init_app(app, settings)
     passwords.configure(settings.password_hash_memory_kib, settings.password_hash_rounds)
 
-    database.init_app(app, settings.database_url)
+    session.init_app(app, settings.database_url)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
 
     app.extensions["antifraud"] = Antifraud(
@@ -117,5 +120,5 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     if not settings.is_production:
         app.register_blueprint(mailbox.pages)
 
-    cli.init_app(app)
+    commands.init_app(app)
     return app

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import context
 
 from coupon_management_flask import models
-from coupon_management_flask.database import Moment, db
+from coupon_management_flask.db.session import Moment, db
 
 # Any number that nothing else on the database uses.
 MIGRATION_LOCK = 7305_1977

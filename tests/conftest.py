@@ -21,10 +21,11 @@ from sqlalchemy.engine import URL
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import db, is_postgresql, transaction
+from coupon_management_flask.db.session import db, is_postgresql, transaction
 
 from .support import people
 from .support.books import Books, read_books
+from .support.concurrency import elsewhere, time, together  # noqa: F401
 from .support.postgres import create_database, drop_database, running_postgres
 from .support.redis import RedisServer, running_redis
 from .support.server import TEST_ENVIRONMENT

@@ -10,9 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import accounts, background, clock, outbox, webhooks
-from coupon_management_flask.database import db, transaction
-from coupon_management_flask.discount_coupons import webhook_service
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.discount_coupons.webhooks import service
+from coupon_management_flask.identity import accounts
+from coupon_management_flask.messaging import loop, outbox
+from coupon_management_flask.messaging.webhooks import delivery
 from coupon_management_flask.models import (
     AntifraudQuestion,
     AntifraudVerdict,
@@ -324,7 +327,7 @@ def test_revoking_ends_all_keys_of_a_service_and_of_no_other(flask):
 
 def test_outbox_deliver_delivers_what_is_due_and_stops(flask, monkeypatch):
     delivered = []
-    monkeypatch.setitem(background.HANDLERS, "greeting", lambda _, payload: delivered.append(payload))
+    monkeypatch.setitem(loop.HANDLERS, "greeting", lambda _, payload: delivered.append(payload))
     with transaction():
         outbox.write("greeting", {"to": "alice"})
         outbox.write("greeting", {"to": "bob"})
@@ -421,14 +424,14 @@ def told_of_coupons(new_database):
     """A receiver that is told of every coupon that is created, and the database in which that stands."""
     database_url = new_database("postgresql")
     with create_app(settings_for(database_url)).app_context(), running_receiver() as receiver:
-        webhook_service.create(receiver.url(), ["coupon.created"], allow_private=True)
+        service.create(receiver.url(), ["coupon.created"], allow_private=True)
         yield receiver, database_url
         dispose_engines()
 
 
 def happen():
     with transaction():
-        webhooks.record("coupon.created", dict)
+        delivery.record("coupon.created", dict)
 
 
 def outbox_rows():
@@ -476,7 +479,7 @@ def test_a_server_process_works_in_the_background_where_nobody_else_does(tmp_pat
 
     ran = subprocess.run([sys.executable, "-c", program], env=told, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
 
-    assert ran.stdout == f"{[f'background {topic}' for topic in background.names()] if works else []}\n"
+    assert ran.stdout == f"{[f'background {topic}' for topic in loop.names()] if works else []}\n"
 
 
 def test_a_server_alone_delivers_what_is_due(new_database):

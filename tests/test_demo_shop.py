@@ -14,10 +14,10 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from coupon_management_flask import demo_shop
+from coupon_management_flask.cli.demo import shop as demo_shop
 from coupon_management_flask.config import load_settings
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import ApiKey
 
 from .support.ports import free_port

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from flask import Flask
 
-from coupon_management_flask import cli, config
+from coupon_management_flask import config
+from coupon_management_flask.cli import commands
 
 from .support.server import ROOT
 
@@ -98,7 +99,7 @@ def test_ci_may_only_read_ends_by_itself_and_stops_when_overtaken():
 @pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("db ")])
 def test_a_flask_command_of_the_pages_exists_with_its_options(command):
     app = Flask(__name__)
-    cli.init_app(app)
+    commands.init_app(app)
     found, words = app.cli, command.split()
     while words and hasattr(found, "commands"):
         found = found.commands[words.pop(0)]

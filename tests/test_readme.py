@@ -6,10 +6,10 @@ import subprocess
 import pytest
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import codes, vouchers
-from coupon_management_flask.credit_coupons import demo
+from coupon_management_flask.cli.demo import credit_coupons
+from coupon_management_flask.core import codes
 from coupon_management_flask.email_coupons.service import CODE_LENGTH
-from coupon_management_flask.vouchers import type_service
+from coupon_management_flask.vouchers import purchases, type_service
 
 from .conftest import dispose_engines, settings_for
 from .support.server import ROOT, environment, running_server
@@ -29,7 +29,7 @@ def _without_what_differs(text: str) -> str:
     text = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>", text)
     # One that comes again is the same.
     for number, code in enumerate(
-        dict.fromkeys(re.findall(rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{vouchers.CODE_LENGTH}}})"', text))
+        dict.fromkeys(re.findall(rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{purchases.CODE_LENGTH}}})"', text))
     ):
         text = text.replace(code, f"<code {number}>")
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text).strip()
@@ -38,7 +38,7 @@ def _without_what_differs(text: str) -> str:
 def test_the_session_of_the_readme_gives_the_output_of_the_readme(new_database):
     url = new_database("sqlite")
     with create_app(settings_for(url)).app_context():
-        assert demo.load()
+        assert credit_coupons.load()
         assert type_service.create_samples()
         dispose_engines()
     with running_server(url) as server:

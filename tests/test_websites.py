@@ -1,10 +1,10 @@
-"""websites.py: what a person would call the same website has one name."""
+"""text/hosts.py: what a person would call the same website has one name."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coupon_management_flask.websites import LONGEST, website_host
+from coupon_management_flask.text.hosts import LONGEST, website_host
 
 LABEL_63 = "a" * 63
 

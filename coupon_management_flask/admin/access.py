@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from wtforms import ValidationError
 
-from ..core import tokens
-from ..database import AnyRow
+from ..db.session import AnyRow
+from ..identity import sessions
 from .errors import FormExpired
 from .service import ADMINISTRATOR
 
@@ -21,7 +21,7 @@ def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_TIME_LIMIT"] = None
 
 
-def remember(grant: tokens.Grant) -> None:
+def remember(grant: sessions.Grant) -> None:
     """This browser is signed in from now on. Whatever its cookie held before is gone, and so are the forms that were opened before."""
     session.clear()
     session.permanent = True
@@ -32,16 +32,16 @@ def forget() -> None:
     session.clear()
 
 
-def _claimed() -> tokens.Grant | None:
+def _claimed() -> sessions.Grant | None:
     """What the cookie says; it is signed."""
     if "session_id" not in session:
         return None
-    return tokens.Grant(UUID(session["account_id"]), UUID(session["session_id"]), None)
+    return sessions.Grant(UUID(session["account_id"]), UUID(session["session_id"]), None)
 
 
 def _look() -> AnyRow | None:
     claimed = _claimed()
-    account = tokens.standing(claimed.session_id, claimed.account_id) if claimed is not None else None
+    account = sessions.standing(claimed.session_id, claimed.account_id) if claimed is not None else None
     return account if account is not None and account.role == ADMINISTRATOR else None
 
 

@@ -13,7 +13,7 @@ from ..analytics import queries
 from ..analytics.schemas import DaysQuery
 from ..core import errors
 from ..web.body import Text
-from ..web.limits import guessing_address, limit_logins
+from ..web.rates import guessing_address, limit_logins
 from ..web.security import ADMIN, ADMIN_FILES
 from . import access, charts, service, views
 from .access import SignedIn, administrator

@@ -17,10 +17,10 @@ from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, 
 
 from ..core import errors
 from ..core.clock import rfc3339
-from ..database import db, retried, transaction
+from ..db.session import db, retried, transaction
+from ..identity import change_log
 from ..promos.schemas import Day
 from ..web.body import AmountField, Moment, Truth, Whole
-from . import log
 from .access import administrator
 from .errors import CONTRACT, ChangedMeanwhile
 from .tables import Row, TableView
@@ -163,14 +163,14 @@ class EditableView(TableView):
             self.change(before, form.loaded)
             after = self._read(key)
             assert after is not None
-            log.write_change(self.table.name, self.get_pk_value(model), by=administrator().id, before=_facts(before), after=_facts(after))
+            change_log.write_change(self.table.name, self.get_pk_value(model), by=administrator().id, before=_facts(before), after=_facts(after))
 
     @retried
     def _create(self, given: dict[str, Any]) -> None:
         with transaction():
             row = self._read(self.create(given))
             assert row is not None
-            log.write("create", self.table.name, self.get_pk_value(row), by=administrator().id, after=_facts(row))
+            change_log.write("create", self.table.name, self.get_pk_value(row), by=administrator().id, after=_facts(row))
 
     @retried
     def _delete(self, model: Row) -> None:
@@ -180,7 +180,7 @@ class EditableView(TableView):
             if before is None:
                 raise errors.NotFound
             self.delete(before)
-            log.write("delete", self.table.name, self.get_pk_value(model), by=administrator().id, before=_facts(before))
+            change_log.write("delete", self.table.name, self.get_pk_value(model), by=administrator().id, before=_facts(before))
 
     # Deleting asks first, on a page of its own: no script does
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask_admin.model.filters import BaseFilter
 
-from ..core.figures import first_id_at
+from ..analytics.figures.rollup import first_id_at
 from . import columns
 
 NEWEST = 20_000

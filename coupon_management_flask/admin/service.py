@@ -7,10 +7,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import accounts, errors, tokens
-from ..database import db, transaction
+from ..core import errors
+from ..db.session import db, transaction
+from ..identity import accounts, change_log, sessions
 from ..models import Account, UnsubscribedAddress
-from . import log
 from .errors import NotAnAdministrator
 
 ISSUED_BY = "admin"
@@ -22,7 +22,7 @@ _accounts: Any = Account.__table__
 _unsubscribed: Any = UnsubscribedAddress.__table__
 
 
-def sign_in(login: str, password: str, *, address: str | None, caller: str | None) -> tokens.Grant:
+def sign_in(login: str, password: str, *, address: str | None, caller: str | None) -> sessions.Grant:
     """A session for the administrator of that username or e-mail. `address` limits guesses, as in `accounts.authenticate`; `caller` is for the log.
 
     Raises WrongCredentials, AccountDisabled, NotAnAdministrator, each of which is logged, and RateLimited.
@@ -32,21 +32,21 @@ def sign_in(login: str, password: str, *, address: str | None, caller: str | Non
         if identity.role != ADMINISTRATOR:
             raise NotAnAdministrator
         with transaction():
-            grant = tokens.open_session(identity.id, issued_by=ISSUED_BY, lifetime=LIFETIME, refreshable=False, password_hash=identity.password_hash)
-            log.write("sign_in", "sessions", str(grant.session_id), by=identity.id, after={"address": caller})
+            grant = sessions.open_session(identity.id, issued_by=ISSUED_BY, lifetime=LIFETIME, refreshable=False, password_hash=identity.password_hash)
+            change_log.write("sign_in", "sessions", str(grant.session_id), by=identity.id, after={"address": caller})
             return grant
     except (errors.WrongCredentials, errors.Forbidden) as error:
         # What was typed is not kept: it may be a password in the wrong field.
         account = accounts.find(login)
         with transaction():
-            log.write("sign_in_failed", "sessions", None, by=account.id if account is not None else None, after={"address": caller, "error": error.name})
+            change_log.write("sign_in_failed", "sessions", None, by=account.id if account is not None else None, after={"address": caller, "error": error.name})
         raise
 
 
 def sign_out(account_id: UUID, session_id: UUID) -> None:
     with transaction():
-        tokens.revoke(session_id)
-        log.write("sign_out", "sessions", str(session_id), by=account_id)
+        sessions.revoke(session_id)
+        change_log.write("sign_out", "sessions", str(session_id), by=account_id)
 
 
 def hold_accounts(account_id: UUID) -> set[UUID]:
@@ -75,9 +75,9 @@ def change_account(account_id: UUID, changes: Mapping[str, Any], *, by: UUID) ->
             raise errors.Invalid({"role": ["Only a user can be an administrator."]})
         db.session.execute(sa.update(_accounts).where(_accounts.c.id == account_id).values(**changes))
         if changes.get("is_active") is False:
-            tokens.revoke_all(account_id)
+            sessions.revoke_all(account_id)
         elif changes.get("role") == "user":
-            tokens.revoke_all(account_id, issued_by=ISSUED_BY)
+            sessions.revoke_all(account_id, issued_by=ISSUED_BY)
 
 
 def allow_mails(email: str) -> None:

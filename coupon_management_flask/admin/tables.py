@@ -15,7 +15,7 @@ from flask_admin.tools import iterdecode, iterencode
 from jinja2 import pass_context
 
 from ..core import clock
-from ..database import before_waiting, db
+from ..db.session import before_waiting, db
 from ..models import VoucherType
 from . import cells, columns, finding
 from .access import SignedIn

@@ -10,9 +10,10 @@ from .. import config
 from ..core import errors, money, stock
 from ..credit_coupons import schemas as credit_schemas
 from ..credit_coupons import service as credit_service
-from ..database import Model
-from ..discount_coupons import coupon_service, webhook_service
+from ..db.session import Model
+from ..discount_coupons import coupon_service
 from ..discount_coupons import schemas as discount_schemas
+from ..discount_coupons.webhooks import service as webhook_service
 from ..email_coupons import service as email_service
 from ..email_coupons.schemas import EmailField
 from ..models import (
@@ -65,8 +66,9 @@ from ..models import (
     WebhookDelivery,
     WebhookSubscription,
 )
-from ..promos import business_service, feed
+from ..promos import business_service
 from ..promos import schemas as promo_schemas
+from ..promos.feed import index
 from ..vouchers import schemas as voucher_schemas
 from ..vouchers import type_service
 from ..web.body import Text, Truth
@@ -168,10 +170,10 @@ class Promos(_HasStock):
 
     def prepare(self) -> None:
         timezone = config.current().promo_timezone
-        feed.turn_to(feed.today(timezone), timezone.key)
+        index.turn_to(index.today(timezone), timezone.key)
 
     def hold(self, row: Row) -> None:
-        feed.held_day(feed.today(config.current().promo_timezone))
+        index.held_day(index.today(config.current().promo_timezone))
         super().hold(row)
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:

@@ -11,10 +11,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, figures, money
-from ..database import AnyRow, before_waiting, db
+from ..core import clock, money
+from ..db.session import AnyRow, before_waiting, db
 from ..models import DiscountCoupon, EmailCoupon, Redemption
 from ..web.spreadsheets import no_formula
+from .figures import rollup
 from .queries import Window
 
 ROWS_AT_ONCE = 1_000
@@ -49,7 +50,7 @@ def redemptions_as_csv(reader_id: UUID, *, days: int, whole_service: bool) -> It
 def _everybodys(window: Window) -> Iterator[AnyRow]:
     """In the order of their ids, which is that in which they were made."""
     # An id is made a moment before its redemption.
-    start = figures.first_id_at(window.begin - figures.MARGIN)
+    start = rollup.first_id_at(window.begin - rollup.MARGIN)
     statement = _SELECT.where(_redemptions.c.created_at.between(window.begin, window.now)).order_by(_redemptions.c.id)
     return _paged(statement.where(_redemptions.c.id >= start), lambda last: statement.where(_redemptions.c.id > last.id))
 

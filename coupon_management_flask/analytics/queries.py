@@ -1,6 +1,6 @@
 """The dashboard's figures and the export's rows. Reads only.
 
-For the whole service: daily figures (core/figures.py) and the tail that is not in them yet, in one statement, which sees one moment. For a user: the
+For the whole service: daily figures (analytics/figures/rollup.py) and the tail that is not in them yet, in one statement, which sees one moment. For a user: the
 same, of the user's own rows, which an index finds.
 """
 
@@ -14,10 +14,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, figures, money, vouchers
-from ..core.figures import CANCELLED, COLUMNS, CONVERTED, EXPIRING, ISSUED, OF_OFFER, REDEEMED, REGISTERED, SOLD, USED_UP
-from ..database import AnyRow, Moment, db
+from ..core import clock, money
+from ..db.session import AnyRow, Moment, db
 from ..models import CouponBatch, CreditCoupon, DailyFigure, DiscountCoupon, Promo, Redemption, Stock, Voucher, VoucherType
+from ..vouchers import purchases
+from .figures import rollup
+from .figures.rollup import CANCELLED, COLUMNS, CONVERTED, EXPIRING, ISSUED, OF_OFFER, REDEEMED, REGISTERED, SOLD, USED_UP
 
 KINDS = ("credit", "promo", "discount", "email", "voucher")
 BEST = 10
@@ -72,7 +74,7 @@ def read_dashboard(reader_id: UUID, *, days: int, whole_service: bool) -> dict[s
 
 
 def _of_platform(window: Window) -> dict[str, Any]:
-    parts = _parts(_platform_statement(), {**window.parameters(), **figures.parameters_of(figures.marks())})
+    parts = _parts(_platform_statement(), {**window.parameters(), **rollup.parameters_of(rollup.marks())})
     ever = {(row.measure, row.label): row.number for row in parts["ever"]}
     expired = {row.label: row.number for row in parts["expired_today"]}
     total = sum(ever.get((REGISTERED, label), 0) for label in ("past", "coming"))
@@ -84,7 +86,7 @@ def _of_user(window: Window, reader_id: UUID) -> dict[str, Any]:
     parts = _parts(_user_statement(), {**window.parameters(), "me": reader_id})
     statuses = {row.label: row.number for row in parts["statuses"]}
     # An e-mail coupon was issued to an address; whose that is, nobody knows.
-    shown = _shown(window, parts, {status: statuses.get(status, 0) for status in vouchers.STATUSES}, issued=("voucher",))
+    shown = _shown(window, parts, {status: statuses.get(status, 0) for status in purchases.STATUSES}, issued=("voucher",))
     return {"scope": "user", **shown, "users": None, "coupons": None}
 
 
@@ -127,7 +129,7 @@ def _window_parts(rows: Any) -> list[Any]:
 
 @cache
 def _platform_statement() -> Any:
-    tail = sa.union_all(*(fact for stream in figures.STREAMS for fact in stream.facts(stream.tail()))).cte("tail")
+    tail = sa.union_all(*(fact for stream in rollup.STREAMS for fact in stream.facts(stream.tail()))).cte("tail")
 
     def rows(*measures: str, ever: bool = False) -> Any:
         tables = (_figures, tail)
@@ -159,17 +161,17 @@ def _user_statement() -> Any:
     bought = sa.and_(_vouchers.c.account_id == _me, _vouchers.c.purchase_date >= _begin)
     cancelled = sa.and_(bought, _vouchers.c.cancelled_at.is_not(None))
     own = sa.union_all(
-        *figures.of_redemptions(redeemed),
-        *figures.of_rollbacks(sa.and_(redeemed, _redemptions.c.rolled_back_at.is_not(None))),
-        *figures.of_vouchers(bought),
-        *figures.of_cancellations(cancelled),
+        *rollup.of_redemptions(redeemed),
+        *rollup.of_rollbacks(sa.and_(redeemed, _redemptions.c.rolled_back_at.is_not(None))),
+        *rollup.of_vouchers(bought),
+        *rollup.of_cancellations(cancelled),
     ).cte("own")
 
     def rows(*measures: str) -> Any:
         return sa.select(*(own.c[name] for name in COLUMNS)).where(own.c.measure.in_(measures), own.c.day >= _since).subquery()
 
     statuses = (
-        sa.select(vouchers.status_at(_now).label("label"), sa.literal(1).label("number"), sa.literal(0).label("amount"))
+        sa.select(purchases.status_at(_now).label("label"), sa.literal(1).label("number"), sa.literal(0).label("amount"))
         .join_from(_vouchers, _stocks, _stocks.c.id == _vouchers.c.stock_id)
         .where(_vouchers.c.account_id == _me)
         .subquery()
@@ -212,9 +214,9 @@ def _at_most(condition: Any) -> Any:
 
 def _counted(past: tuple[date, date], coming: tuple[date, date]) -> dict[str, int]:
     which = {
-        "expired": sa.and_(_figures.c.measure == figures.ENDING, _figures.c.day.between(*past)),
-        "expiring": sa.and_(_figures.c.measure == figures.ENDING, _figures.c.day.between(*coming)),
-        "deactivated": _figures.c.measure == figures.SWITCHED_OFF,
+        "expired": sa.and_(_figures.c.measure == rollup.ENDING, _figures.c.day.between(*past)),
+        "expiring": sa.and_(_figures.c.measure == rollup.ENDING, _figures.c.day.between(*coming)),
+        "deactivated": _figures.c.measure == rollup.SWITCHED_OFF,
     }
     sums = (sa.select(sa.cast(sa.func.coalesce(sa.func.sum(_figures.c.number), 0), sa.BigInteger)).where(one).scalar_subquery() for one in which.values())
     return dict(zip(which, db.session.execute(sa.select(*sums)).one(), strict=True))

@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Response, stream_with_context
 
+from ..vouchers.shapes import VoucherErrorSchema
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
-from ..web.voucher_shapes import VoucherErrorSchema
 from . import export, queries, schemas
 
 routes: Routes = Routes("analytics", __name__, error_schema=VoucherErrorSchema(), url_prefix="/api/analytics", description="What was issued, redeemed and sold")

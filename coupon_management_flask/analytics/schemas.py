@@ -5,7 +5,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from ..core import money, vouchers
+from ..core import money
+from ..vouchers import purchases
 from ..web.body import QueryWhole
 from .queries import BEST, KINDS
 
@@ -40,7 +41,7 @@ class CouponFiguresSchema(ma.Schema):
     deactivated = _count("As they are now, whenever that was.")
 
 
-VoucherStatusesSchema = ma.Schema.from_dict({status: _count() for status in vouchers.STATUSES}, name="VoucherStatusesSchema")
+VoucherStatusesSchema = ma.Schema.from_dict({status: _count() for status in purchases.STATUSES}, name="VoucherStatusesSchema")
 
 
 class VoucherFiguresSchema(ma.Schema):

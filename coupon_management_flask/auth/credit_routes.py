@@ -4,17 +4,17 @@ from datetime import timedelta
 from typing import Any
 
 from .. import config
-from ..core import tokens
+from ..credit_coupons.envelope import credit_routes, enveloped
+from ..identity import sessions
 from ..web.body import NO_STORE
-from ..web.envelope import credit_routes, enveloped
 from ..web.guard import access_token, actor, guard, no_store, refresh_token
-from ..web.limits import guessing_address, limit_logins
+from ..web.rates import guessing_address, limit_logins
 from . import schemas, service
 
 routes = credit_routes("credit-auth", __name__, url_prefix="/v1/auth", description="Signing in and out")
 
 
-def _tokens(grant: tokens.Grant) -> dict[str, str]:
+def _tokens(grant: sessions.Grant) -> dict[str, str]:
     settings = config.current()
     return {
         "access_token": access_token(grant, timedelta(minutes=settings.access_token_minutes)),
@@ -58,5 +58,5 @@ def log_out() -> dict[str, Any]:
     """End the session: its access and refresh tokens are dead from now on"""
     current = actor()
     assert current.session_id is not None
-    tokens.revoke(current.session_id)
+    sessions.revoke(current.session_id)
     return {}

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from flask import render_template
 
-from .. import config, mail
-from ..core import accounts
+from .. import config
+from ..identity import accounts
+from ..messaging.mail import sender
 from ..models import new_id
 
 TOPIC = "password_reset"
@@ -21,8 +22,8 @@ def deliver(_message_id: UUID, payload: dict[str, Any]) -> None:
         return
     url = f"{config.current().public_url.rstrip('/')}{PAGE}?token={quote(link.token)}"
     minutes = round(accounts.RESET_LIFETIME.total_seconds() / 60)
-    mail.send(
-        mail.Mail(
+    sender.send(
+        sender.Mail(
             to=link.email,
             subject="Choose a new password",
             text=render_template("auth/password_reset_mail.txt", url=url, minutes=minutes),
@@ -33,4 +34,4 @@ def deliver(_message_id: UUID, payload: dict[str, Any]) -> None:
     )
 
 
-mail.handle(TOPIC, deliver)
+sender.handle(TOPIC, deliver)

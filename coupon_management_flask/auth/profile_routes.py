@@ -4,7 +4,7 @@ from typing import Any
 
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.limits import guessing_address
+from ..web.rates import guessing_address
 from . import voucher_schemas, voucher_service
 
 routes: Routes = Routes("voucher-users", __name__, error_schema=voucher_schemas.AccountErrorSchema(), url_prefix="/api", description="The signed-in user")

@@ -3,9 +3,10 @@
 import marshmallow as ma
 from flask import Blueprint, Response, render_template, request
 
-from ..core import accounts, errors, passwords
+from ..core import errors
+from ..identity import accounts, passwords
 from ..web.guard import no_store
-from ..web.limits import limit_logins
+from ..web.rates import limit_logins
 from . import mailer, voucher_schemas, voucher_service
 
 pages = Blueprint("reset-password", __name__, template_folder="templates")

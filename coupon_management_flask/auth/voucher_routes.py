@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 from .. import config
-from ..core import accounts, tokens
+from ..identity import accounts, sessions
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor_of, no_store, refresh_token, signed_refresh_token
-from ..web.limits import count_password_reset_email, guessing_address, limit_logins, limit_password_resets
+from ..web.rates import count_password_reset_email, guessing_address, limit_logins, limit_password_resets
 from . import service, voucher_schemas, voucher_service
 
 routes: Routes = Routes(
@@ -19,12 +19,12 @@ def _session_lifetime() -> timedelta:
     return timedelta(days=config.current().refresh_token_days)
 
 
-def _tokens(grant: tokens.Grant) -> dict[str, str]:
+def _tokens(grant: sessions.Grant) -> dict[str, str]:
     minutes = timedelta(minutes=config.current().access_token_minutes)
     return {"access": access_token(grant, minutes), "refresh": refresh_token(grant, _session_lifetime())}
 
 
-def _signed_in(grant: tokens.Grant, message: str) -> dict[str, Any]:
+def _signed_in(grant: sessions.Grant, message: str) -> dict[str, Any]:
     return {"user": voucher_service.read_profile(grant.account_id), **_tokens(grant), "message": message}
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from ..core import clock, passwords
+from ..core import clock
+from ..identity import passwords
+from ..vouchers.shapes import VoucherErrorSchema
 from ..web.body import EmailAddress, Moment, Text
-from ..web.voucher_shapes import VoucherErrorSchema
 
 LONGEST_EMAIL = 254
 LONGEST_NAME = 150
@@ -86,7 +87,7 @@ def _phone_number(**kwargs: Any) -> _FilledLine:
 
 
 def _username(**kwargs: Any) -> _FilledLine:
-    # One's own e-mail may be longer than other names: core/accounts.py knows.
+    # One's own e-mail may be longer than other names: identity/accounts.py knows.
     return _FilledLine(LONGEST_EMAIL, **kwargs)
 
 

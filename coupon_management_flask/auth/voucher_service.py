@@ -8,8 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import accounts, errors, outbox, tokens
-from ..database import db, transaction
+from ..core import errors
+from ..db.session import db, transaction
+from ..identity import accounts, sessions
+from ..messaging import outbox
 from ..models import Account, Wallet
 from . import mailer
 
@@ -30,11 +32,11 @@ def _names_are_free() -> Iterator[None]:
 
 def register(
     *, email: str, password: str, first_name: str, last_name: str, username: str | None = None, phone_number: str | None = None, lifetime: timedelta
-) -> tokens.Grant:
+) -> sessions.Grant:
     """A new user with an empty wallet, signed in. Raises Invalid for an e-mail or username that is taken, or a username that would pass for an e-mail."""
     with _names_are_free(), transaction():
         user_id = accounts.create_user(email=email, password=password, name=first_name, surname=last_name, username=username, phone_number=phone_number)
-        return tokens.open_session(user_id, issued_by=ISSUED_BY, lifetime=lifetime)
+        return sessions.open_session(user_id, issued_by=ISSUED_BY, lifetime=lifetime)
 
 
 _profile = (

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from ..database import broken_constraint, commits_alone, db, is_postgresql, rows_changed, transaction, upsert
+from ..db.session import broken_constraint, commits_alone, db, is_postgresql, rows_changed, transaction, upsert
+from ..db.statements import Prepared, Rows
 from ..models import LimitUse, Redemption, RedemptionTake, Stock, new_id
-from ..prepared import Prepared, Rows
 from . import clock, errors
 
 _stocks: Any = Stock.__table__

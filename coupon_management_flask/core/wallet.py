@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..database import AnyRow, db
+from ..db.session import AnyRow, db
 from ..models import LedgerEntry, Wallet, new_id
 from . import clock, errors
 

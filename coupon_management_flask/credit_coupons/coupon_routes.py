@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from ..web.envelope import credit_routes
 from ..web.guard import actor, guard
-from ..web.limits import code_guesses
+from ..web.rates import code_guesses
 from . import schemas, service
+from .envelope import credit_routes
 
 routes = credit_routes("credit-coupons", __name__, url_prefix="/v1/coupons", description="Coupons that cost credit")
 

@@ -1,7 +1,7 @@
 """What the credit-coupon contract refuses, and the words it has for it."""
 
 from ..core import errors
-from ..web.envelope import render_error
+from .envelope import render_error
 
 __all__ = ["MESSAGES", "render_error"]
 

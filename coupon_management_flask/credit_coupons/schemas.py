@@ -4,10 +4,10 @@ from typing import Any
 
 import marshmallow as ma
 
-from ..core import accounts, passwords
+from ..identity import accounts, passwords
 from ..web.body import EmailAddress, Moment, QueryTruth, Text, Truth, Whole
-from ..web.envelope import enveloped
 from ..web.pagination import PageQuery
+from .envelope import enveloped
 
 # GET /v1/coupons/mine is another call: a coupon with that code could not be looked at.
 _RESERVED_CODES = {"mine", ".", ".."}

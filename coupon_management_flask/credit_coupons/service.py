@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..core import accounts, clock, codes, errors, guesses, stock, wallet
-from ..database import AnyRow, AnySelect, Moment, broken_constraint, db, retried, transaction
+from ..core import clock, codes, errors, stock, wallet
+from ..db.session import AnyRow, AnySelect, Moment, broken_constraint, db, retried, transaction
+from ..identity import accounts, failed_attempts
 from ..models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet, new_id
 from ..web.guard import Actor
 from ..web.pagination import Page, paginate
@@ -60,12 +61,12 @@ def list_coupons(*, page: int, per_page: int, all: bool, reader_is_administrator
     return paginate(statement, page, per_page)
 
 
-def look_up(hidden_code: str, guess_limits: guesses.Limits) -> AnyRow:
+def look_up(hidden_code: str, guess_limits: failed_attempts.Limits) -> AnyRow:
     """The coupon with that hidden code. Raises CouponNotFound (a wrong guess, which counts) and RateLimited."""
-    guesses.check(guess_limits)
+    failed_attempts.check(guess_limits)
     coupon = _by_code(hidden_code)
     if coupon is None:
-        guesses.count_wrong(guess_limits)
+        failed_attempts.count_wrong(guess_limits)
         raise CouponNotFound
     return coupon
 
@@ -89,17 +90,17 @@ class CouponUse:
     credit: int
 
 
-def use_by_code(account_id: UUID, hidden_code: str, guess_limits: guesses.Limits) -> CouponUse:
+def use_by_code(account_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits) -> CouponUse:
     """Buys and uses the coupon with that hidden code; raises what `look_up` and `use` raise."""
     return use(account_id, look_up(hidden_code, guess_limits))
 
 
-def use_chosen(account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits: guesses.Limits) -> CouponUse:
+def use_chosen(account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits) -> CouponUse:
     """Buys and uses that coupon. Raises CouponNotFound, WrongHiddenCode (which counts as a wrong guess), RateLimited and what `use` raises."""
-    guesses.check(guess_limits)
+    failed_attempts.check(guess_limits)
     coupon = _by_id(coupon_id)
     if codes.comparable(coupon.hidden_code) != codes.comparable(hidden_code):
-        guesses.count_wrong(guess_limits)
+        failed_attempts.count_wrong(guess_limits)
         raise WrongHiddenCode
     return use(account_id, coupon)
 

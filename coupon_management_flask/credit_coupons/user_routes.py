@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from ..web.envelope import credit_routes
 from ..web.guard import actor, guard
 from . import schemas, service
+from .envelope import credit_routes
 
 routes = credit_routes("credit-users", __name__, url_prefix="/v1/user", description="Users, their credit and its ledger")
 

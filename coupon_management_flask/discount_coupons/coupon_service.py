@@ -7,13 +7,16 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..core import clock, coupon_events, coupon_limits, coupon_terms, errors, guesses, stock
-from ..core.checkout import SELECT, Caller
-from ..core.coupon_errors import CouponNotFound
-from ..database import AnyRow, broken_constraint, db, retried, transaction
+from ..core import clock, errors, stock
+from ..db.session import AnyRow, broken_constraint, db, retried, transaction
+from ..identity import failed_attempts
 from ..models import DiscountCoupon, DiscountCouponTarget, LimitUse, Stock, new_id
 from ..web.pagination import Page
+from . import events, limits
+from . import terms as coupon_terms
 from .errors import CodeTaken, MaxUsageTooLow
+from .refusals import CouponNotFound
+from .rules import SELECT, Caller
 
 MOST_OF_A_PRODUCT = 100
 
@@ -49,7 +52,7 @@ def create_coupon(*, currency: str, is_public: bool = True, batch_id: UUID | Non
         )
         _write_targets(coupon_id, whole)
         coupon = by_id(coupon_id)
-        coupon_events.coupon_created(coupon)
+        events.coupon_created(coupon)
         return coupon
 
 
@@ -78,13 +81,13 @@ def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> AnyRow:
             db.session.execute(sa.delete(_targets).where(_targets.c.coupon_id == coupon_id))
             _write_targets(coupon_id, terms)
         after = by_id(coupon_id)
-        coupon_limits.count_what_was_used_before(after, sorted(after.limits.keys() - before.limits.keys()), now)
-        coupon_events.coupon_updated(after)
+        limits.count_what_was_used_before(after, sorted(after.limits.keys() - before.limits.keys()), now)
+        events.coupon_updated(after)
         return after
 
 
 def _gave_money(coupon_id: UUID) -> bool:
-    uses = sa.exists().where(LimitUse.owner_id == coupon_id, LimitUse.rule == coupon_limits.BUDGET, LimitUse.used > 0)
+    uses = sa.exists().where(LimitUse.owner_id == coupon_id, LimitUse.rule == limits.BUDGET, LimitUse.used > 0)
     return bool(db.session.scalar(sa.select(uses)))
 
 
@@ -179,11 +182,11 @@ def read_coupon(caller: Caller, coupon_id: UUID) -> dict[str, Any]:
 
 def read_by_code(caller: Caller, code: str) -> dict[str, Any]:
     """Raises CouponNotFound, for a shopper also where it is not public (a wrong guess, which counts), and RateLimited."""
-    guesses.check(caller.guess_limits)
+    failed_attempts.check(caller.guess_limits)
     try:
         return _read(caller, _coupons.c.code == code.upper())
     except CouponNotFound:
-        guesses.count_wrong(caller.guess_limits)
+        failed_attempts.count_wrong(caller.guess_limits)
         raise
 
 

@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from ..core import errors
 from ..web.contract import Problem
-from ..web.coupon_words import REFUSALS
+from .wording import REFUSALS
 
 
 class BatchNotFound(errors.NotFound):

@@ -7,12 +7,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import checkout, discounts, money, orders
-from ..core.checkout import SELECT
-from ..core.discounts import Cart, Item
-from ..database import AnyRow, db
+from ..core import money
+from ..db.session import AnyRow, db
 from ..models import DiscountCoupon, OrderRedemption, OrderRedemptionCode
 from ..web.pagination import Page
+from . import orders, pricing, rules
+from .pricing import Cart, Item
+from .rules import SELECT
 
 _coupons: Any = DiscountCoupon.__table__
 _orders: Any = OrderRedemption.__table__
@@ -79,10 +80,10 @@ def _with_number(item: dict[str, Any]) -> dict[str, Any]:
 
 def _decided_now(order: AnyRow, codes: Sequence[AnyRow], cart: Cart) -> dict[str, Any]:
     rows = {row.id: row for row in db.session.execute(SELECT.where(_coupons.c.id.in_([code.coupon_id for code in codes])))}
-    seen = checkout.see(list(rows.values()), order.customer_id)
-    judgements = [checkout.judge(rows[code.coupon_id], seen, order.customer_id, cart) for code in codes if code.coupon_id in rows]
+    seen = rules.see(list(rows.values()), order.customer_id)
+    judgements = [rules.judge(rows[code.coupon_id], seen, order.customer_id, cart) for code in codes if code.coupon_id in rows]
     usable = [judgement for judgement in judgements if judgement.refusal is None]
-    combined = discounts.combine([checkout.terms_of(judgement.coupon) for judgement in usable], cart)
+    combined = pricing.combine([rules.terms_of(judgement.coupon) for judgement in usable], cart)
     part = orders.part(judgements, combined, cart, seen.now)
     gone: dict[str, Any] = {"coupon": None, "rules": [], "discount_amount": None, "steps": [], "error_code": "coupon_not_found"}
     part["codes"] += [{"code": code.code, **gone} for code in codes if code.coupon_id not in rows]

@@ -7,13 +7,13 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from .. import config
-from ..core import checkout, errors, orders
-from ..core.checkout import Caller
+from ..core import errors
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.limits import code_guesses
-from . import checkout_service, coupon_service, redemption_service, schemas
+from ..web.rates import code_guesses
+from . import checkout_service, coupon_service, orders, redemption_service, rules, schemas
 from .errors import DiscountErrorSchema
+from .rules import Caller
 
 GET, MANAGE = "getCoupons", "manageCoupons"
 
@@ -47,7 +47,7 @@ def caller(customer_id: str | None = None) -> Caller:
 
 def _cart(body: dict[str, Any]) -> dict[str, Any]:
     """A body's cart as the services take it, and who calls for whom; whatever else it says stays."""
-    cart = checkout.cart_of(body.pop("cart_total"), body.pop("product_ids"), body.pop("items"))
+    cart = rules.cart_of(body.pop("cart_total"), body.pop("product_ids"), body.pop("items"))
     return {"caller": caller(body.pop("customer_id")), "cart": cart, **body}
 
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import marshmallow as ma
 from marshmallow import validate
 
-from ..core import coupon_events
 from ..core.clock import rfc3339
 from ..core.money import number
 from ..web.body import AmountField, CurrencyField, Moment, NumberField, QueryTruth, QueryWhole, Text, Truth, Whole
+from . import events
 
 MOST_ITEMS = 10_000
 MOST_CODES = 100
@@ -543,4 +543,4 @@ class ExplanationSchema(Wire):
 
 
 # What webhooks are told, and what is kept of an order, is shown as this contract shows it, whichever contract caused it.
-coupon_events.SHAPES.update(coupon=DiscountCouponSchema().dump, redeemed=RedeemedSchema().dump, rolled_back=RolledBackSchema().dump)
+events.SHAPES.update(coupon=DiscountCouponSchema().dump, redeemed=RedeemedSchema().dump, rolled_back=RolledBackSchema().dump)

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from flask import current_app, render_template
 from itsdangerous import BadSignature, Signer
 
-from .. import config, mail
+from .. import config
 from ..core import clock, errors, money
-from ..database import AnyRow, db
+from ..db.session import AnyRow, db
+from ..messaging.mail import sender
 from ..models import DiscountCoupon, EmailCoupon, UnsubscribedAddress
 
 TOPIC = "email_coupon"
@@ -35,10 +36,10 @@ def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
     """Mails the code; to nobody who unsubscribed, and no code that was deleted or has expired since."""
     coupon = db.session.execute(_TO_MAIL, {"id": UUID(payload["email_coupon_id"]), "now": clock.now()}).one_or_none()
     if coupon is not None:
-        mail.send(_compose(coupon, message_id))
+        sender.send(_compose(coupon, message_id))
 
 
-def _compose(coupon: AnyRow, message_id: UUID) -> mail.Mail:
+def _compose(coupon: AnyRow, message_id: UUID) -> sender.Mail:
     unsubscribe = f"{config.current().public_url.rstrip('/')}/api/coupons/unsubscribe?token={token_of(coupon.id)}"
     said = {
         "website": coupon.website,
@@ -47,7 +48,7 @@ def _compose(coupon: AnyRow, message_id: UUID) -> mail.Mail:
         "expiry": None if coupon.expires_at is None else _for_people(coupon.expires_at),
         "unsubscribe": unsubscribe,
     }
-    return mail.Mail(
+    return sender.Mail(
         to=coupon.email,
         subject=f"Your code for {said['discount']} off at {coupon.website}",
         text=render_template("email_coupons/mail.txt", **said),
@@ -92,4 +93,4 @@ def address_of(token: str) -> str:
     return str(address)
 
 
-mail.handle(TOPIC, deliver)
+sender.handle(TOPIC, deliver)

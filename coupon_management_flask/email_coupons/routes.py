@@ -7,7 +7,7 @@ from flask import Response, render_template
 from .. import config
 from ..web.body import Routes
 from ..web.guard import guard
-from ..web.limits import count_coupon_email, limit_coupons
+from ..web.rates import count_coupon_email, limit_coupons
 from . import mailer, schemas, service
 from .errors import EmailCouponErrorSchema
 

@@ -6,9 +6,9 @@ from typing import Any
 import email_validator
 import marshmallow as ma
 
+from ..text.hosts import website_host
 from ..web.body import Moment
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
-from ..websites import website_host
 
 
 class _Typed(ma.fields.String):

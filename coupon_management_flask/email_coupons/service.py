@@ -9,10 +9,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, codes, coupon_terms, coupons_in_bulk, errors, outbox
-from ..database import AnyRow, db, rows_changed, transaction, upsert
+from ..core import clock, codes, errors
+from ..db.session import AnyRow, db, rows_changed, transaction, upsert
+from ..db.statements import Prepared
+from ..discount_coupons import terms as coupon_terms
+from ..discount_coupons.bulk import write
+from ..messaging import outbox
 from ..models import DiscountCoupon, EmailCoupon, OutboxMessage, UnsubscribedAddress, new_id
-from ..prepared import Prepared
 from ..web.pagination import Page
 from .mailer import TOPIC
 
@@ -108,7 +111,7 @@ def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms)
 def _make_coupon(terms: coupon_terms.Terms) -> str:
     for _ in range(TRIES):
         code = codes.generate(CODE_LENGTH)
-        if all(coupons_in_bulk.write([(code, terms)], is_public=False)):
+        if all(write.write([(code, terms)], is_public=False)):
             return code
     raise errors.Unavailable
 

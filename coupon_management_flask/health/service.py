@@ -3,8 +3,9 @@
 import redis
 import sqlalchemy as sa
 
-from .. import __version__, config, mail
-from ..database import db, is_unavailable
+from .. import __version__, config
+from ..db.session import db, is_unavailable
+from ..messaging.mail import sender
 
 
 def look() -> dict[str, str]:
@@ -31,10 +32,10 @@ def _database() -> str:
 
 
 def _mail(database: str) -> str:
-    if not mail.is_configured():
+    if not sender.is_configured():
         return "not configured"
     # Mails are taken from the database.
-    return "ok" if database == "ok" and not mail.is_failing() else "failing"
+    return "ok" if database == "ok" and not sender.is_failing() else "failing"
 
 
 def _redis(url: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..database import Model
+from ..db.session import Model
 from .accounts import Account
 from .columns import AccountId, CreatedAt, Id, where
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..database import Model
+from ..db.session import Model
 from .columns import where
 from .discount_coupons import DiscountCoupon
 from .stock import Redemption
@@ -14,7 +14,7 @@ from .vouchers import Voucher
 
 
 class DailyFigure(Model):
-    """How much of something there was on a day (UTC), less what was taken back since. Changed by core/figures.py alone, which names the measures.
+    """How much of something there was on a day (UTC), less what was taken back since. Changed by analytics/figures/rollup.py alone, which names the measures.
 
     `kind` is of a redemption or of what was issued, `label` what is told apart within it (a type, an offer); `amount` is in minor units of `currency`,
     in credits where that is empty. What a measure does not tell apart is empty.

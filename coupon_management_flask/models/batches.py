@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..database import Model
+from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id
 
 

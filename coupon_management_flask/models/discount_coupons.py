@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..database import Model
+from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id, where
 
 # No currency has more decimals, and a percentage needs none.

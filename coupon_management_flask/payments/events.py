@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from ..database import db
+from ..db.session import db
 from ..models import PaymentTransaction
 from . import gateway, settlement
 from .errors import PaymentsNotConfigured

@@ -16,7 +16,7 @@ from flask import Flask, current_app
 
 from .. import config
 from ..core import money
-from ..database import before_waiting
+from ..db.session import before_waiting
 from .errors import InvalidSignature, PaymentProviderError, PaymentsNotConfigured
 
 # Two tries of these stay below the lease of an Idempotency-Key.

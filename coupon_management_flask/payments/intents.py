@@ -11,9 +11,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from .. import config
-from ..core import clock, errors, guesses, money, orders, vouchers
-from ..database import AnyRow, AnySelect, db, retried, transaction
+from ..core import clock, errors, money
+from ..db.session import AnyRow, AnySelect, db, retried, transaction
+from ..discount_coupons import orders
+from ..identity import failed_attempts
 from ..models import PaymentTransaction, VoucherType, new_id
+from ..vouchers import purchases
 from ..web.pagination import Page, paginate
 from . import gateway, settlement
 from .errors import PaymentNotCompleted, PaymentProviderError, TransactionNotFound
@@ -37,7 +40,7 @@ class Asked:
     publishable_key: str
 
 
-def pay_for_vouchers(buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, discount_code: str | None, guess_limits: guesses.Limits) -> Asked:
+def pay_for_vouchers(buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, discount_code: str | None, guess_limits: failed_attempts.Limits) -> Asked:
     """Begins a payment by card for vouchers; a discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
 
     Raises what `vouchers.quote` raises, Invalid for an amount that Stripe does not take, PaymentsNotConfigured and PaymentProviderError: the
@@ -45,7 +48,7 @@ def pay_for_vouchers(buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, di
     """
     gateway.current()
     for _ in range(TRIES):
-        quote = vouchers.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
+        quote = purchases.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
         counted = _counted(quote.total, quote.currency, "voucher_type_id")
         try:
             row = _begin_vouchers(buyer_id, quote, discount_code)
@@ -59,7 +62,7 @@ def pay_for_vouchers(buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, di
 
 
 @retried
-def _begin_vouchers(buyer_id: UUID, quote: vouchers.Quote, discount_code: str | None) -> AnyRow:
+def _begin_vouchers(buyer_id: UUID, quote: purchases.Quote, discount_code: str | None) -> AnyRow:
     transaction_id = new_id()
     with transaction():
         _begin(
@@ -72,7 +75,7 @@ def _begin_vouchers(buyer_id: UUID, quote: vouchers.Quote, discount_code: str | 
             discount_amount=quote.discount,
             currency=quote.currency,
             discount_code=discount_code,
-            order_redemption_id=vouchers.hold(quote, transaction_id, buyer_id),
+            order_redemption_id=purchases.hold(quote, transaction_id, buyer_id),
         )
         if not quote.total:
             settlement.fulfil(transaction_id)
@@ -152,21 +155,21 @@ def confirm(account_id: UUID, payment_intent_id: str) -> Confirmed:
         row = settlement.read(row.id)
     if row.completed_at is None:
         raise PaymentNotCompleted
-    return Confirmed(read_transaction(account_id, row.id), vouchers.of_purchase(row.id))
+    return Confirmed(read_transaction(account_id, row.id), purchases.of_purchase(row.id))
 
 
 # --- Reading
 
 
 def _select() -> AnySelect:
-    return sa.select(*_transactions.c, *vouchers.TYPE_COLUMNS).outerjoin(_types, _types.c.id == _transactions.c.voucher_type_id)
+    return sa.select(*_transactions.c, *purchases.TYPE_COLUMNS).outerjoin(_types, _types.c.id == _transactions.c.voucher_type_id)
 
 
 def _shown(row: AnyRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "user": row.account_id,
-        "voucher_type": None if row.voucher_type_id is None else vouchers.type_of(row),
+        "voucher_type": None if row.voucher_type_id is None else purchases.type_of(row),
         "quantity": row.quantity,
         "amount": money.from_minor(row.amount, row.currency),
         "discount_amount": money.from_minor(row.discount_amount, row.currency),

@@ -13,8 +13,9 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from ..core import background, clock
-from ..database import AnyRow, db, rows_changed, transaction
+from ..core import clock
+from ..db.session import AnyRow, db, rows_changed, transaction
+from ..messaging import loop
 from ..models import PaymentTransaction
 from . import gateway, refunds, settlement
 from .errors import PaymentProviderError
@@ -135,4 +136,4 @@ def _work() -> None:
             log.info("worker.reconciled", asked=done.asked, decided=done.decided, stripe_is_away=done.is_away)
 
 
-background.JOBS["reconcile payments"] = background.Job(EVERY, _work)
+loop.JOBS["reconcile payments"] = loop.Job(EVERY, _work)

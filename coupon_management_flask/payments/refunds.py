@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from .. import config
 from ..core import clock
-from ..database import AnyRow, db, retried, transaction
+from ..db.session import AnyRow, db, retried, transaction
 from ..models import PaymentTransaction
 from . import gateway, intents, settlement
 from .errors import CreditSpent, PaymentNotRefundable, PaymentProviderError, RefundPeriodOver, TransactionNotFound, VoucherUsed

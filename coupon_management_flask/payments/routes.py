@@ -6,11 +6,11 @@ from uuid import UUID
 from flask import request
 
 from .. import config
+from ..vouchers.shapes import VoucherErrorSchema
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.limits import code_guesses
 from ..web.pagination import LinkedPageQuery, Page
-from ..web.voucher_shapes import VoucherErrorSchema
+from ..web.rates import code_guesses
 from . import events, intents, refunds, schemas
 
 routes: Routes = Routes("payments", __name__, error_schema=VoucherErrorSchema(), url_prefix="/api/payments", description="Payments by card, through Stripe")

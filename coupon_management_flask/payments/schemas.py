@@ -5,9 +5,9 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from ..vouchers.shapes import VoucherSchema, VoucherTypeSchema
 from ..web.body import LARGEST, IdField, Moment, NumberField, Text, Whole
 from ..web.pagination import LinkedPageSchema
-from ..web.voucher_shapes import VoucherSchema, VoucherTypeSchema
 
 LONGEST_CODE = 64
 LONGEST_REASON = 500

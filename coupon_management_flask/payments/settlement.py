@@ -13,9 +13,11 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from ..core import clock, errors, orders, vouchers, wallet
-from ..database import AnyRow, db, retried, transaction, upsert
+from ..core import clock, errors, wallet
+from ..db.session import AnyRow, db, retried, transaction, upsert
+from ..discount_coupons import orders
 from ..models import OrderRedemption, PaymentDebt, PaymentEvent, PaymentTransaction, Stock, Voucher
+from ..vouchers import purchases
 from . import gateway
 from .gateway import Intent
 
@@ -67,7 +69,7 @@ def settle(transaction_id: UUID, seen: Intent, *, event: gateway.Event | None = 
 
 
 @retried
-def _settle(transaction_id: UUID, seen: Intent, event: gateway.Event | None, again: vouchers.Quote | None) -> None:
+def _settle(transaction_id: UUID, seen: Intent, event: gateway.Event | None, again: purchases.Quote | None) -> None:
     # It is the same when it is done again, and so needs no answer that is kept with it.
     with transaction(at_once=True):
         if event is not None and not _note(event):
@@ -114,7 +116,7 @@ def _mark(transaction_id: UUID, seen: Intent, problem: str) -> None:
 # --- Money came in
 
 
-def _complete(row: AnyRow, seen: Intent, again: vouchers.Quote | None) -> None:
+def _complete(row: AnyRow, seen: Intent, again: purchases.Quote | None) -> None:
     if seen.currency != row.currency or seen.amount_received != gateway.units(row.amount, row.currency):
         if row.completed_at is None:
             _mark(row.id, seen, "another_amount")
@@ -126,7 +128,7 @@ def _complete(row: AnyRow, seen: Intent, again: vouchers.Quote | None) -> None:
     fulfil(row.id, again)
 
 
-def fulfil(transaction_id: UUID, again: vouchers.Quote | None = None) -> None:
+def fulfil(transaction_id: UUID, again: purchases.Quote | None = None) -> None:
     """Hands out what was paid, once; `again` is for a discount whose hold was given back meanwhile. Inside an open transaction."""
     row = step(transaction_id, COMPLETED, completed_at=clock.now(), due_at=None)
     if row is None:
@@ -136,9 +138,9 @@ def fulfil(transaction_id: UUID, again: vouchers.Quote | None = None) -> None:
         return
     order_id = row.order_redemption_id
     if again is not None and not _is_held(order_id):
-        order_id = vouchers.hold(again, row.id, row.account_id)
+        order_id = purchases.hold(again, row.id, row.account_id)
         db.session.execute(sa.update(_transactions).where(_transactions.c.id == row.id).values(order_redemption_id=order_id))
-    vouchers.deliver(
+    purchases.deliver(
         row.id,
         account_id=row.account_id,
         voucher_type_id=row.voucher_type_id,
@@ -150,7 +152,7 @@ def fulfil(transaction_id: UUID, again: vouchers.Quote | None = None) -> None:
     )
 
 
-def _again(transaction_id: UUID, seen: Intent) -> vouchers.Quote | None:
+def _again(transaction_id: UUID, seen: Intent) -> purchases.Quote | None:
     """The same discount at the same price, where money came in after its hold was given back and it can still be had."""
     if not seen.is_paid or seen.is_refunded:
         return None
@@ -158,7 +160,7 @@ def _again(transaction_id: UUID, seen: Intent) -> vouchers.Quote | None:
     if row.status not in STEPS[COMPLETED] or row.order_redemption_id is None or _is_held(row.order_redemption_id):
         return None
     try:
-        quote = vouchers.quote(row.account_id, row.voucher_type_id, row.quantity, row.discount_code, {})
+        quote = purchases.quote(row.account_id, row.voucher_type_id, row.quantity, row.discount_code, {})
     except errors.DomainError:
         return None
     return quote if (quote.discount, quote.unit_price) == (row.discount_amount, row.unit_price) else None
@@ -181,7 +183,7 @@ def close(transaction_id: UUID, status: str) -> None:
 
 def _give_back(row: AnyRow) -> None:
     if row.order_redemption_id is not None:
-        vouchers.give_back(row.order_redemption_id)
+        purchases.give_back(row.order_redemption_id)
 
 
 # --- Money went back
@@ -209,9 +211,9 @@ def take_back(row: AnyRow) -> bool:
         except errors.InsufficientCredit:
             return False
         return True
-    if not vouchers.is_unused(row.id):
+    if not purchases.is_unused(row.id):
         return False
-    vouchers.cancel(row.id)
+    purchases.cancel(row.id)
     return True
 
 
@@ -220,7 +222,7 @@ def give_again(row: AnyRow) -> None:
     if row.credits is not None:
         wallet.credit(row.account_id, row.credits, reason=TOP_UP_RESTORED, reference=row.id)
     else:
-        vouchers.restore(row.id)
+        purchases.restore(row.id)
 
 
 def _take_back_all(row: AnyRow) -> Fraction:
@@ -228,7 +230,7 @@ def _take_back_all(row: AnyRow) -> Fraction:
     if take_back(row):
         return Fraction(0)
     if row.credits is None:
-        vouchers.cancel(row.id)
+        purchases.cancel(row.id)
         uses = sa.select(sa.func.sum(Stock.claimed), sa.func.sum(Stock.capacity)).join(Voucher, Voucher.stock_id == Stock.id)
         used, of = db.session.execute(uses.where(Voucher.purchase_id == row.id)).one()
         return Fraction(int(used or 0), int(of or 1))

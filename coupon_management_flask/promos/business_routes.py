@@ -4,13 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from .. import config
+from ..auth import promo_service
+from ..auth.promo_tokens import token_lifetime
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
-from ..web.limits import guessing_address, limit_logins
-from . import auth_service, business_service, schemas
+from ..web.rates import guessing_address, limit_logins
+from . import business_service, schemas
 from .business_service import Terms
 from .errors import PromoErrorSchema
-from .tokens import token_lifetime
 
 routes: Routes = Routes("promo-business", __name__, error_schema=PromoErrorSchema(), url_prefix="/api", description="Companies and their promos")
 
@@ -32,7 +33,7 @@ def ping() -> dict[str, str]:
 @routes.refuses(409, 429)
 def sign_up(body: dict[str, Any]) -> dict[str, Any]:
     """Register a company"""
-    grant = auth_service.sign_up_company(**body, lifetime=token_lifetime())
+    grant = promo_service.sign_up_company(**body, lifetime=token_lifetime())
     return {"token": access_token(grant, token_lifetime()), "company_id": grant.account_id}
 
 
@@ -44,7 +45,7 @@ def sign_up(body: dict[str, Any]) -> dict[str, Any]:
 @routes.refuses(401, 403, 429)
 def sign_in(body: dict[str, str]) -> dict[str, str]:
     """Sign in as a company; every earlier token is dead at once"""
-    grant = auth_service.sign_in(body["email"], body["password"], kind="company", address=guessing_address(), lifetime=token_lifetime())
+    grant = promo_service.sign_in(body["email"], body["password"], kind="company", address=guessing_address(), lifetime=token_lifetime())
     return {"token": access_token(grant, token_lifetime())}
 
 

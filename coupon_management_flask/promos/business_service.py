@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
-from ..database import AnyRow, db, one_of, rows_changed, transaction, upsert
+from ..db.session import AnyRow, db, one_of, rows_changed, transaction, upsert
+from ..db.statements import Prepared
 from ..models import Account, CompanyPromoCount, Promo, PromoCounter, PromoCountryCount, PromoValue, Stock, new_id
-from ..prepared import Prepared
-from . import feed, paging, targeting
+from . import targeting
 from .errors import MaxCountTooLow, NotYourPromo, PromoNotFound
+from .feed import index, paging
 
 COMMON, UNIQUE = "COMMON", "UNIQUE"
 
@@ -45,7 +46,7 @@ class Terms:
 
     @property
     def country_key(self) -> str:
-        return feed.ANY_COUNTRY if self.country is None else self.country.casefold()
+        return index.ANY_COUNTRY if self.country is None else self.country.casefold()
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -62,7 +63,7 @@ class Terms:
         }
 
     def enter_feed(self, promo_id: UUID, *, is_active: bool) -> None:
-        feed.enter(
+        index.enter(
             promo_id,
             categories=self.categories or [],
             country_key=self.country_key,
@@ -75,12 +76,12 @@ class Terms:
 def publish(company_id: UUID, terms: Terms, *, mode: str, promo_common: str | None, promo_unique: list[str] | None, timezone: ZoneInfo) -> UUID:
     """A new promo. A COMMON one gives one value `max_count` times, a UNIQUE one each of its values once. Raises Invalid."""
     terms.check(mode)
-    today = feed.today(timezone)
-    feed.turn_to(today, timezone.key)
+    today = index.today(timezone)
+    index.turn_to(today, timezone.key)
     promo_id = new_id()
     capacity = terms.max_count if mode == COMMON else len(promo_unique or [])
     with transaction():
-        is_active = targeting.is_open(terms, feed.held_day(today)) and capacity > 0
+        is_active = targeting.is_open(terms, index.held_day(today)) and capacity > 0
         db.session.execute(
             sa.insert(_promos).values(
                 id=promo_id,
@@ -118,10 +119,10 @@ def change(company_id: UUID, promo_id: UUID, changes: dict[str, Any], *, timezon
 
     Raises PromoNotFound, NotYourPromo, Invalid where the whole would contradict itself, MaxCountTooLow.
     """
-    today = feed.today(timezone)
-    feed.turn_to(today, timezone.key)
+    today = index.today(timezone)
+    index.turn_to(today, timezone.key)
     with transaction():
-        day = feed.held_day(today)
+        day = index.held_day(today)
         seen = _own(company_id, promo_id)
         # Whoever holds the stock decides about the promo: no claim and no other change happens until this is committed.
         db.session.execute(sa.select(Stock.id).where(Stock.id == seen.stock_id).with_for_update())
@@ -136,9 +137,9 @@ def change(company_id: UUID, promo_id: UUID, changes: dict[str, Any], *, timezon
             _count(company_id, terms.country_key, 1)
         after = _own(company_id, promo_id)
         if _target(terms) != _target(before):
-            feed.leave(promo_id)
+            index.leave(promo_id)
             terms.enter_feed(promo_id, is_active=before.is_active)
-        feed.set_state(promo_id, is_active=targeting.is_active(after, day))
+        index.set_state(promo_id, is_active=targeting.is_active(after, day))
         return _shown([after], today)[0]
 
 
@@ -175,7 +176,7 @@ def _own(company_id: UUID, promo_id: UUID) -> Any:
 
 def read(company_id: UUID, promo_id: UUID, *, timezone: ZoneInfo) -> dict[str, Any]:
     """One of the company's own promos. Raises PromoNotFound, NotYourPromo."""
-    return _shown([_own(company_id, promo_id)], feed.today(timezone))[0]
+    return _shown([_own(company_id, promo_id)], index.today(timezone))[0]
 
 
 def _shown(promos: list[Any], today: date) -> list[dict[str, Any]]:
@@ -226,10 +227,10 @@ def list_own(company_id: UUID, *, sort_by: str | None, countries: list[str], lim
     """A page of the company's promos, and how many there are in all; with countries, of those for any country or one of these."""
     parameters = {"company_id": company_id, "limit": limit, "offset": offset}
     if countries:
-        parameters["countries"] = [feed.ANY_COUNTRY, *(country.casefold() for country in countries)]
+        parameters["countries"] = [index.ANY_COUNTRY, *(country.casefold() for country in countries)]
     ids, total = paging.run(_PAGES[sort_by, bool(countries)], parameters)
     by_id = {promo.id: promo for promo in _SELECT_SOME.execute({"promo_ids": ids})} if ids else {}
-    return _shown([by_id[promo_id] for promo_id in ids if promo_id in by_id], feed.today(timezone)), total
+    return _shown([by_id[promo_id] for promo_id in ids if promo_id in by_id], index.today(timezone)), total
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ from uuid import UUID
 from flask import current_app
 
 from .. import config
+from ..auth import promo_service
+from ..auth.promo_tokens import token_lifetime
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
-from ..web.limits import guessing_address, limit_logins
-from . import auth_service, schemas, user_service
-from .antifraud import Antifraud
+from ..web.rates import guessing_address, limit_logins
+from . import schemas, user_service
+from .antifraud.verdicts import Antifraud
 from .business_routes import TOTAL
 from .errors import PromoErrorSchema
-from .tokens import token_lifetime
 
 routes: Routes = Routes("promo-user", __name__, error_schema=PromoErrorSchema(), url_prefix="/api/user", description="Users and the promos they find")
 
@@ -28,7 +29,7 @@ DONE = {"status": "ok"}
 @routes.refuses(409, 429)
 def sign_up(body: dict[str, Any]) -> dict[str, str]:
     """Register a user"""
-    return {"token": access_token(auth_service.sign_up_user(**body, lifetime=token_lifetime()), token_lifetime())}
+    return {"token": access_token(promo_service.sign_up_user(**body, lifetime=token_lifetime()), token_lifetime())}
 
 
 @routes.route("/auth/sign-in", methods=["POST"])
@@ -39,7 +40,7 @@ def sign_up(body: dict[str, Any]) -> dict[str, str]:
 @routes.refuses(401, 403, 429)
 def sign_in(body: dict[str, str]) -> dict[str, str]:
     """Sign in; the tokens that these calls gave before are dead at once"""
-    grant = auth_service.sign_in(body["email"], body["password"], kind="user", address=guessing_address(), lifetime=token_lifetime())
+    grant = promo_service.sign_in(body["email"], body["password"], kind="user", address=guessing_address(), lifetime=token_lifetime())
     return {"token": access_token(grant, token_lifetime())}
 
 
@@ -48,7 +49,7 @@ def sign_in(body: dict[str, str]) -> dict[str, str]:
 @routes.response(200, schemas.ProfileSchema())
 def read_profile() -> dict[str, Any]:
     """The signed-in user"""
-    return auth_service.read_profile(actor().id)
+    return promo_service.read_profile(actor().id)
 
 
 @routes.route("/profile", methods=["PATCH"])
@@ -57,7 +58,7 @@ def read_profile() -> dict[str, Any]:
 @routes.response(200, schemas.ProfileSchema())
 def change_profile(body: dict[str, Any]) -> dict[str, Any]:
     """Change the signed-in user"""
-    return auth_service.change_profile(actor().id, body, session_id=actor().session_id)
+    return promo_service.change_profile(actor().id, body, session_id=actor().session_id)
 
 
 @routes.route("/feed", methods=["GET"])

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
-from ..database import AnyRow, db, one_of, retried, rows_changed, transaction, upsert
+from ..db.session import AnyRow, db, one_of, retried, rows_changed, transaction, upsert
+from ..db.statements import Prepared
 from ..models import Account, Promo, PromoComment, PromoCounter, PromoCountryCount, PromoLike, PromoValue, Redemption, Stock, new_id
-from ..prepared import Prepared
-from . import feed, targeting
-from .antifraud import NOT_TOO_MANY, ONE_AT_A_TIME, Antifraud
+from . import targeting
+from .antifraud.verdicts import NOT_TOO_MANY, ONE_AT_A_TIME, Antifraud
 from .errors import AntifraudRefused, CommentNotFound, NotYourComment, PromoInactive, PromoNotFound, PromoNotTargeted
+from .feed import index
 
 KIND = "promo"
 
@@ -92,7 +93,7 @@ def read(reader_id: UUID, promo_id: UUID, *, timezone: ZoneInfo) -> dict[str, An
     promo = _SELECT_ONE.execute({"promo_id": promo_id, **_reads(reader_id)}).one_or_none()
     if promo is None:
         raise PromoNotFound
-    return _shown(promo, feed.today(timezone))
+    return _shown(promo, index.today(timezone))
 
 
 def _shown(promo: Any, today: date) -> dict[str, Any]:
@@ -109,9 +110,9 @@ def _read_some(reader_id: UUID, promo_ids: list[UUID], today: date) -> list[dict
 
 def read_feed(reader: User, *, category: str | None, active: bool | None, limit: int, offset: int, timezone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:
     """A page of the promos whose targeting fits the reader, newest first, and how many there are in all."""
-    today = feed.today(timezone)
-    feed.turn_to(today, timezone.key)
-    ids, total = feed.find(age=reader.age, country=reader.country, category=category, active=active, limit=limit, offset=offset)
+    today = index.today(timezone)
+    index.turn_to(today, timezone.key)
+    ids, total = index.find(age=reader.age, country=reader.country, category=category, active=active, limit=limit, offset=offset)
     return _read_some(reader.id, ids, today), total
 
 
@@ -127,7 +128,7 @@ def read_history(reader_id: UUID, *, limit: int, offset: int, timezone: ZoneInfo
         .limit(limit)
         .offset(offset)
     ).all()
-    return _read_some(reader_id, list(ids), feed.today(timezone)), total
+    return _read_some(reader_id, list(ids), index.today(timezone)), total
 
 
 def like(account_id: UUID, promo_id: UUID) -> None:
@@ -281,13 +282,13 @@ def activate(reader: User, promo_id: UUID, *, antifraud: Antifraud, timezone: Zo
     Raises PromoNotFound, PromoInactive, PromoNotTargeted, AntifraudRefused: the first that applies, in this order. The antifraud service is asked
     only where the first three do not, and with no transaction open.
     """
-    feed.turn_to(feed.today(timezone), timezone.key)
+    index.turn_to(index.today(timezone), timezone.key)
     promo = _claimable(reader, promo_id, timezone)
     if not antifraud.allows(reader.id, reader.email or reader.username or "", promo_id):
         raise AntifraudRefused
     for _ in range(TRIES):
         # The service may have taken seconds, in which the promo can have ended or been changed: then it is looked at again.
-        if not targeting.is_open(promo, feed.today(timezone)):
+        if not targeting.is_open(promo, index.today(timezone)):
             raise PromoInactive
         try:
             return _claim(reader, promo, antifraud)
@@ -302,7 +303,7 @@ def _claimable(reader: User, promo_id: UUID, timezone: ZoneInfo) -> AnyRow:
     promo: AnyRow | None = _TERMS.execute({"promo_id": promo_id}).one_or_none()
     if promo is None:
         raise PromoNotFound
-    if not targeting.is_active(promo, feed.today(timezone)):
+    if not targeting.is_active(promo, index.today(timezone)):
         raise PromoInactive
     if not targeting.fits(promo, age=reader.age, country=reader.country):
         raise PromoNotTargeted
@@ -337,5 +338,5 @@ def _claim_a_unit(reader: User, promo: AnyRow, antifraud: Antifraud, *, is_last:
     if value is None:
         raise RuntimeError(f"promo {promo.id} has no entry number {claimed.claimed}, or gave it away before")
     if claimed.claimed == claimed.capacity:
-        feed.set_state(promo.id, is_active=False)
+        index.set_state(promo.id, is_active=False)
     return str(value)

@@ -14,8 +14,8 @@ from celery.beat import Scheduler
 
 from .. import config
 from ..application import create_app
-from ..core import background
-from ..database import is_unavailable
+from ..db.session import is_unavailable
+from ..messaging import loop
 
 # So many messages of a topic a worker delivers at once. Each topic has threads of its own: one whose receivers keep us waiting holds up no other.
 AT_ONCE = 4
@@ -36,7 +36,7 @@ try:
 except config.ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
-_slots = {name: BoundedSemaphore(AT_ONCE) for name in background.names()}
+_slots = {name: BoundedSemaphore(AT_ONCE) for name in loop.names()}
 _stopping = Event()
 
 
@@ -69,7 +69,7 @@ celery.conf.update(
     worker_concurrency=AT_ONCE * len(_slots),
     worker_prefetch_multiplier=1,
     beat_scheduler=Turns,
-    beat_schedule={topic: {"task": "turn", "args": (topic,), "schedule": background.PAUSE_SECONDS} for topic in _slots},
+    beat_schedule={topic: {"task": "turn", "args": (topic,), "schedule": loop.PAUSE_SECONDS} for topic in _slots},
     # It answers `celery inspect ping`, as a worker does, unless it has not looked at its schedule for a minute.
     beat_enable_remote_control=True,
     beat_remote_control_max_tick_age=60.0,
@@ -90,7 +90,7 @@ def turn(topic: str) -> None:
         return
     try:
         with service.app_context():
-            while not _stopping.is_set() and background.turn([topic], _stopping):
+            while not _stopping.is_set() and loop.turn([topic], _stopping):
                 pass
     except Exception as error:
         if not is_unavailable(error):

@@ -8,7 +8,7 @@ import threading
 import structlog
 from flask import Flask
 
-from ..core import background
+from ..messaging import loop
 
 # Workers of a server are new processes: what they are to know goes through the environment.
 ASKED_FOR = "BACKGROUND_THREAD"
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 def start(app: Flask, stop: threading.Event | None = None) -> list[threading.Thread]:
     """Runs the loops until `stop` is set or the process ends. What they were doing then is taken up by others when its lease lapses."""
     stop = stop or threading.Event()
-    threads = [threading.Thread(target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True) for topic in background.names()]
+    threads = [threading.Thread(target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True) for topic in loop.names()]
     for thread in threads:
         thread.start()
     return threads
@@ -29,8 +29,8 @@ def _run(app: Flask, stop: threading.Event, topic: str) -> None:
     while not stop.is_set():
         with app.app_context():
             try:
-                background.run(stop, [topic])
+                loop.run(stop, [topic])
             except Exception:
                 # Nobody starts a thread again.
                 log.exception("background.failed", topic=topic)
-                stop.wait(background.PAUSE_SECONDS)
+                stop.wait(loop.PAUSE_SECONDS)

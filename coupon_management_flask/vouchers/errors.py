@@ -3,8 +3,8 @@
 from typing import Any
 
 from ..core import errors
+from ..discount_coupons.wording import REFUSALS
 from ..web.contract import Problem
-from ..web.coupon_words import REFUSALS
 
 
 class VoucherNotFound(errors.NotFound):

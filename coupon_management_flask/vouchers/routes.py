@@ -8,10 +8,10 @@ from flask import Response
 from .. import config
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
-from ..web.limits import code_guesses
 from ..web.pagination import LinkedPageQuery, Page
-from ..web.voucher_shapes import VoucherErrorSchema, VoucherSchema, VoucherTypeSchema
+from ..web.rates import code_guesses
 from . import qr, schemas, service, type_service
+from .shapes import VoucherErrorSchema, VoucherSchema, VoucherTypeSchema
 
 routes: Routes = Routes("vouchers", __name__, error_schema=VoucherErrorSchema(), url_prefix="/api/vouchers", description="Vouchers for services")
 

@@ -6,10 +6,10 @@ import marshmallow as ma
 import orjson
 from marshmallow import validate
 
-from ..core import vouchers
 from ..web.body import AmountField, CurrencyField, IdField, Moment, NumberField, Text, Truth, Whole
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
-from ..web.voucher_shapes import VoucherSchema, VoucherTypeSchema
+from . import purchases
+from .shapes import VoucherSchema, VoucherTypeSchema
 
 LONGEST_CODE = 64
 LONGEST_SERVICE_TYPE = 64
@@ -76,7 +76,7 @@ class VoucherUse(ma.Schema):
 
 
 class VouchersQuery(LinkedPageQuery):
-    status = ma.fields.String(validate=validate.OneOf(vouchers.STATUSES))
+    status = ma.fields.String(validate=validate.OneOf(purchases.STATUSES))
 
 
 class VoucherTypePageSchema(LinkedPageSchema):

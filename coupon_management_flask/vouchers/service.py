@@ -7,12 +7,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, codes, errors, guesses, money, stock, vouchers, wallet
-from ..core.vouchers import TRIES, Quote
-from ..database import AnyRow, Moment, db, retried, transaction
+from ..core import clock, codes, errors, money, stock, wallet
+from ..db.session import AnyRow, Moment, db, retried, transaction
+from ..identity import failed_attempts
 from ..models import Redemption, Stock, Voucher, VoucherPurchase, VoucherType, VoucherUsage, new_id
 from ..web.pagination import Page
+from . import purchases
 from .errors import VoucherCancelled, VoucherExpired, VoucherNotFound, VoucherUsedUp, WrongServiceType
+from .purchases import TRIES, Quote
 
 KIND = "voucher"
 
@@ -36,16 +38,16 @@ class Credit:
 
 
 def purchase(
-    buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, discount_code: str | None = None, guess_limits: guesses.Limits, credit: Credit
+    buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, discount_code: str | None = None, guess_limits: failed_attempts.Limits, credit: Credit
 ) -> dict[str, Any]:
     """Buys so many vouchers with credit: all or none; and says what was paid in the currency, and what the wallet has left.
 
     Raises what `vouchers.quote` raises, and InsufficientCredit.
     """
     for _ in range(TRIES):
-        priced = vouchers.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits, currency=credit.currency)
+        priced = purchases.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits, currency=credit.currency)
         try:
-            return _buy(buyer_id, priced, vouchers.in_credits(priced.total, credit.currency, credit.value))
+            return _buy(buyer_id, priced, purchases.in_credits(priced.total, credit.currency, credit.value))
         except errors.Exhausted:
             # The discount has gone since it was priced: a new quote says why. If nothing refuses any more, it is worth another try.
             continue
@@ -57,8 +59,8 @@ def _buy(buyer_id: UUID, priced: Quote, price: int) -> dict[str, Any]:
     purchase_id = new_id()
     with transaction():
         entry = wallet.debit(buyer_id, price, reason=KIND, reference=purchase_id)
-        order_redemption_id = vouchers.hold(priced, purchase_id, buyer_id)
-        bought = vouchers.deliver(
+        order_redemption_id = purchases.hold(priced, purchase_id, buyer_id)
+        bought = purchases.deliver(
             purchase_id,
             account_id=buyer_id,
             voucher_type_id=priced.voucher_type.id,
@@ -93,7 +95,7 @@ _CLAIMING = stock.Claiming(
 )
 
 
-def redeem(owner_id: UUID, *, code: str, service_type: str, details: Any = None, guess_limits: guesses.Limits) -> dict[str, Any]:
+def redeem(owner_id: UUID, *, code: str, service_type: str, details: Any = None, guess_limits: failed_attempts.Limits) -> dict[str, Any]:
     """Takes one use of the owner's voucher for a service: the voucher as it is then, and the use.
 
     Raises VoucherNotFound (for somebody else's too; a wrong guess, which counts), RateLimited, and VoucherCancelled, VoucherExpired, VoucherUsedUp or
@@ -124,7 +126,7 @@ def _claim(voucher: AnyRow, service_type: str, details: Any) -> dict[str, Any]:
         )
         db.session.execute(sa.insert(_usages).values(redemption_id=redemption_id, voucher_id=voucher.id, service_type=service_type, details=details))
         now = clock.now()
-        after = vouchers.shown(db.session.execute(vouchers.select(now).where(_vouchers.c.id == voucher.id)).one(), now)
+        after = purchases.shown(db.session.execute(purchases.select(now).where(_vouchers.c.id == voucher.id)).one(), now)
     usage = {
         "id": redemption_id,
         "voucher_code": voucher.code,
@@ -150,19 +152,19 @@ def _explain(voucher: AnyRow, service_type: str) -> None:
 # --- Looking
 
 
-def _own(owner_id: UUID, code: str, guess_limits: guesses.Limits) -> AnyRow:
-    guesses.check(guess_limits)
-    own = vouchers.select(clock.now()).where(_vouchers.c.code_key == codes.comparable(code), _vouchers.c.account_id == owner_id)
+def _own(owner_id: UUID, code: str, guess_limits: failed_attempts.Limits) -> AnyRow:
+    failed_attempts.check(guess_limits)
+    own = purchases.select(clock.now()).where(_vouchers.c.code_key == codes.comparable(code), _vouchers.c.account_id == owner_id)
     voucher: AnyRow | None = db.session.execute(own).one_or_none()
     if voucher is None:
-        guesses.count_wrong(guess_limits)
+        failed_attempts.count_wrong(guess_limits)
         raise VoucherNotFound
     return voucher
 
 
-def read_voucher(owner_id: UUID, code: str, guess_limits: guesses.Limits) -> dict[str, Any]:
+def read_voucher(owner_id: UUID, code: str, guess_limits: failed_attempts.Limits) -> dict[str, Any]:
     """The owner's voucher with that code. Raises VoucherNotFound (for somebody else's too; a wrong guess, which counts) and RateLimited."""
-    return vouchers.shown(_own(owner_id, code, guess_limits), clock.now())
+    return purchases.shown(_own(owner_id, code, guess_limits), clock.now())
 
 
 def list_vouchers(owner_id: UUID, *, page: int, page_size: int, status: str | None = None) -> Page:
@@ -171,16 +173,16 @@ def list_vouchers(owner_id: UUID, *, page: int, page_size: int, status: str | No
     conditions = [_vouchers.c.account_id == owner_id]
     counted = sa.select(sa.func.count()).select_from(_vouchers)
     if status is not None:
-        conditions.append(vouchers.status_at(now) == status)
+        conditions.append(purchases.status_at(now) == status)
         counted = counted.join(_stocks, _stocks.c.id == _vouchers.c.stock_id)
     total = db.session.scalar(counted.where(*conditions)) or 0
-    rows = db.session.execute(vouchers.select(now).where(*conditions).order_by(_vouchers.c.id.desc()).limit(page_size).offset((page - 1) * page_size))
-    return Page([vouchers.shown(row, now) for row in rows], total, page, page_size)
+    rows = db.session.execute(purchases.select(now).where(*conditions).order_by(_vouchers.c.id.desc()).limit(page_size).offset((page - 1) * page_size))
+    return Page([purchases.shown(row, now) for row in rows], total, page, page_size)
 
 
 def stats(owner_id: UUID, *, currency: str) -> dict[str, Any]:
     """How many vouchers the owner has by status, what those in `currency` that were not cancelled are worth, and how many uses were redeemed."""
-    status = vouchers.status_at(clock.now())
+    status = purchases.status_at(clock.now())
 
     def total(condition: Any, value: Any = 1) -> Any:
         return sa.func.coalesce(sa.func.sum(sa.case((condition, value), else_=0)), 0)
@@ -211,7 +213,7 @@ def list_usages(owner_id: UUID, *, page: int, page_size: int) -> Page:
             _redemptions.c.created_at.label("used_at"),
             _usages.c.service_type,
             _usages.c.details,
-            *vouchers.TYPE_COLUMNS,
+            *purchases.TYPE_COLUMNS,
         )
         .join(_usages, _usages.c.redemption_id == _redemptions.c.id)
         .join(_vouchers, _vouchers.c.id == _usages.c.voucher_id)
@@ -221,4 +223,4 @@ def list_usages(owner_id: UUID, *, page: int, page_size: int) -> Page:
         .limit(page_size)
         .offset((page - 1) * page_size)
     )
-    return Page([{**row._asdict(), "voucher_type": vouchers.type_of(row)} for row in rows], total, page, page_size)
+    return Page([{**row._asdict(), "voucher_type": purchases.type_of(row)} for row in rows], total, page, page_size)

@@ -7,11 +7,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, errors, money
-from ..core.vouchers import type_shown
-from ..database import AnyRow, db, retried, rows_changed, transaction, upsert
+from ..db.session import AnyRow, db, retried, rows_changed, transaction, upsert
 from ..models import VoucherType, new_id
 from ..web.pagination import Page, paginate
 from .errors import VoucherTypeNotFound
+from .purchases import type_shown
 
 _types: Any = VoucherType.__table__
 

@@ -14,9 +14,9 @@ from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from ..core import errors
-from ..database import is_unavailable
+from ..db.session import is_unavailable
 from .body import Routes
-from .limits import seconds_to_wait
+from .rates import seconds_to_wait
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,8 @@ from flask_jwt_extended import JWTManager, create_access_token, create_refresh_t
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from .. import config
-from ..core import accounts, clock, errors, tokens
+from ..core import clock, errors
+from ..identity import accounts, sessions
 from . import idempotency
 from .body import document
 
@@ -103,12 +104,12 @@ def actor_of(text: str, *, kind: str = "user", token: tuple[str, ...] = ("access
     claims = _claims(text)
     if claims.type not in token:
         raise errors.InvalidToken
-    account = tokens.standing(claims.session_id, claims.account_id)
+    account = sessions.standing(claims.session_id, claims.account_id)
     if account is None or account.kind != kind:
         raise errors.InvalidToken
     if claims.refresh_id is not None and claims.refresh_id != account.refresh_id:
         # A spent refresh token: somebody has a copy, and nobody can tell who is the thief.
-        tokens.revoke(claims.session_id)
+        sessions.revoke(claims.session_id)
         raise errors.InvalidToken
     return Actor(
         account.id,
@@ -125,12 +126,12 @@ def actor_of(text: str, *, kind: str = "user", token: tuple[str, ...] = ("access
     )
 
 
-def signed_refresh_token(text: str) -> tokens.Grant:
+def signed_refresh_token(text: str) -> sessions.Grant:
     """What a refresh token of ours says, whether or not its session still stands. Raises InvalidToken for anything else, and once it has expired."""
     claims = _claims(text)
     if claims.type != "refresh":
         raise errors.InvalidToken
-    return tokens.Grant(claims.account_id, claims.session_id, claims.refresh_id)
+    return sessions.Grant(claims.account_id, claims.session_id, claims.refresh_id)
 
 
 def _bearer() -> str:
@@ -201,13 +202,13 @@ def _verify(token: str) -> _Claims:
         raise errors.InvalidToken from error
 
 
-def access_token(grant: tokens.Grant, lifetime: timedelta) -> str:
+def access_token(grant: sessions.Grant, lifetime: timedelta) -> str:
     """A JWT of at most 300 characters: ids in base64url, and its `jti` is the session's id."""
     claims = {"jti": _as_text(grant.session_id)}
     return str(create_access_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims))
 
 
-def refresh_token(grant: tokens.Grant, lifetime: timedelta) -> str:
+def refresh_token(grant: sessions.Grant, lifetime: timedelta) -> str:
     assert grant.refresh_id is not None
     claims = {"jti": _as_text(grant.refresh_id), "sid": _as_text(grant.session_id)}
     return str(create_refresh_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims))

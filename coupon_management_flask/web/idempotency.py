@@ -16,7 +16,7 @@ from flask import Response, current_app, request
 from sqlalchemy.orm import Session
 
 from ..core import clock, errors
-from ..database import db, held_commit, rows_changed, transaction, upsert
+from ..db.session import db, held_commit, rows_changed, transaction, upsert
 from ..models import IdempotencyKey, new_id
 
 LEASE = timedelta(seconds=30)

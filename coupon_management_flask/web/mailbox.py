@@ -5,8 +5,8 @@ from email.utils import parsedate_to_datetime
 
 from flask import Blueprint, render_template
 
-from .. import mail
 from ..core import errors
+from ..messaging.mail import sender
 
 PREVIEW = 200
 
@@ -15,12 +15,12 @@ pages = Blueprint("mailbox", __name__, template_folder="templates", url_prefix="
 
 @pages.get("")
 def show_list() -> str:
-    return render_template("mailbox.html", mails=[(one.key, _shown(one.message)) for one in mail.kept()])
+    return render_template("mailbox.html", mails=[(one.key, _shown(one.message)) for one in sender.kept()])
 
 
 @pages.get("/<key>")
 def show_one(key: str) -> str:
-    message = mail.find_kept(key)
+    message = sender.find_kept(key)
     if message is None:
         raise errors.NotFound
     return render_template("mailbox_mail.html", mail=_shown(message), headers=message.items(), text=_part(message, "plain"), html=_part(message, "html"))

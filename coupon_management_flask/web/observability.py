@@ -24,7 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
 
 from .. import config
-from ..core import background, errors, outbox
+from ..core import errors
+from ..messaging import loop, outbox
 
 log = structlog.get_logger("access")
 
@@ -60,7 +61,7 @@ class _OutboxCollector(Collector):
         given_up = GaugeMetricFamily("outbox_given_up_messages", "Messages of the last 30 days that were tried for a day in vain.", labels=["topic"])
         try:
             for family, found in ((waiting, outbox.count_waiting()), (given_up, outbox.count_given_up())):
-                for topic in sorted({*background.HANDLERS, *found}):
+                for topic in sorted({*loop.HANDLERS, *found}):
                     family.add_metric([topic], found.get(topic, 0))
         except SQLAlchemyError:
             # What the process knows by itself is told all the same; whoever needs the database logs that it is away.

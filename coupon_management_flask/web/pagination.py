@@ -8,7 +8,7 @@ import marshmallow as ma
 import sqlalchemy as sa
 from flask import request
 
-from ..database import AnySelect, db
+from ..db.session import AnySelect, db
 from .body import QueryWhole
 
 

@@ -14,7 +14,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import AdminChange
 
 from ..support.people import PASSWORD, make_user

@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
 
-from coupon_management_flask.admin import log as admin_log
 from coupon_management_flask.admin import service
-from coupon_management_flask.core import accounts, audit, clock, errors
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.audit import rules
+from coupon_management_flask.core import clock, errors
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons import errors as discount_errors
+from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import change_log as admin_log
 from coupon_management_flask.models import (
     Account,
     CreditCoupon,
@@ -50,7 +52,7 @@ def saved(answer: Any) -> bool:
 @pytest.fixture(autouse=True)
 def _the_books_add_up(app):
     yield
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
 
 
 # --- Forms

@@ -7,8 +7,10 @@ import pytest
 import sqlalchemy as sa
 from itsdangerous import TimestampSigner
 
-from coupon_management_flask.core import accounts, clock, tokens
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import sessions as tokens
 from coupon_management_flask.models import Account, AdminChange, LoginSession
 from coupon_management_flask.web.guard import access_token
 

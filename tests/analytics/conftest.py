@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
-from coupon_management_flask.core import clock, figures
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.analytics.figures import rollup
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import EmailCoupon, new_id
 
 from ..support.books import the_books_add_up  # noqa: F401 - a fixture
@@ -49,8 +50,8 @@ def sum_up(app: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
     def roll_up() -> int:
         with monkeypatch.context() as patched:
-            patched.setattr(figures, "MARGIN", timedelta(seconds=-1))
-            return figures.roll_up()
+            patched.setattr(rollup, "MARGIN", timedelta(seconds=-1))
+            return rollup.roll_up()
 
     return roll_up
 

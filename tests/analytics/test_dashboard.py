@@ -6,9 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.analytics import queries
-from coupon_management_flask.core import clock, figures, vouchers
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.analytics.figures import rollup
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Stock, Voucher, VoucherPurchase
+from coupon_management_flask.vouchers import purchases
 
 from ..support import promos
 from ..support.people import make_coupon
@@ -82,12 +84,12 @@ def test_an_administrator_sees_the_whole_service(everything, dashboard):
 
 def test_what_is_summed_up_and_what_is_not_yet_make_the_same_picture(everything, dashboard, sum_up, shop, buyer, monkeypatch):
     at_once = dashboard()
-    monkeypatch.setattr(figures, "EVENTS_AT_ONCE", 2)
-    monkeypatch.setattr(figures, "STEPS_AT_ONCE", 3)
+    monkeypatch.setattr(rollup, "EVENTS_AT_ONCE", 2)
+    monkeypatch.setattr(rollup, "STEPS_AT_ONCE", 3)
     # A bit, and all of it.
     assert sum_up() == 3
     assert dashboard() == at_once
-    monkeypatch.setattr(figures, "STEPS_AT_ONCE", 1000)
+    monkeypatch.setattr(rollup, "STEPS_AT_ONCE", 1000)
     assert sum_up() > 3
     assert dashboard() == at_once
     assert sum_up() == 0
@@ -131,7 +133,7 @@ def test_what_is_taken_back_counts_no_more(everything, dashboard, shop, buyer, s
     shop.roll_back(order["redemptionId"])
     purchase_id = db.session.scalar(sa.select(VoucherPurchase.id))
     with transaction():
-        vouchers.cancel(purchase_id)
+        purchases.cancel(purchase_id)
 
     for _ in range(2):
         answer = dashboard()
@@ -161,7 +163,7 @@ def test_vouchers_are_in_the_status_that_redeeming_them_would_meet_at_every_mome
                     assert redeem(buyer, voucher).status_code == 200
             for voucher in (cancelled, used_and_cancelled):
                 with transaction():
-                    vouchers.cancel(db.session.scalar(sa.select(Voucher.purchase_id).where(Voucher.code == voucher["code"])))
+                    purchases.cancel(db.session.scalar(sa.select(Voucher.purchase_id).where(Voucher.code == voucher["code"])))
 
     moments = [start + timedelta(hours=hours) for hours in range(20, 80, 5)]
     for _ in range(2):
@@ -175,10 +177,10 @@ def test_vouchers_are_in_the_status_that_redeeming_them_would_meet_at_every_mome
 
 
 def statuses_at(moment):
-    status = vouchers.status_at(moment).label("status")
+    status = purchases.status_at(moment).label("status")
     statuses = sa.select(status).join_from(Voucher, Stock, Stock.id == Voucher.stock_id).subquery()
     found = db.session.execute(sa.select(statuses.c.status, sa.func.count()).group_by(statuses.c.status)).all()
-    return dict.fromkeys(vouchers.STATUSES, 0) | {row[0]: row[1] for row in found}
+    return dict.fromkeys(purchases.STATUSES, 0) | {row[0]: row[1] for row in found}
 
 
 def test_the_window_is_so_many_days_of_which_today_is_the_last(admin, alice, dashboard, sum_up, monkeypatch):
@@ -221,7 +223,7 @@ def test_coupons_that_expire_or_are_switched_off_are_counted(client, admin, shop
     monkeypatch.setattr(queries, "COUNTED_AT_ONCE", 1)
     assert dashboard(days=10)["coupons"] == {"expired": 2, "expiring": 2, "deactivated": 2}
     for _ in range(2):
-        figures.count_coupons()
+        rollup.count_coupons()
         assert dashboard(days=10)["coupons"] == there
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.analytics import export
 from coupon_management_flask.core import clock, stock
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Redemption, new_id
 
 from ..support import promos

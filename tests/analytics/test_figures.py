@@ -1,4 +1,4 @@
-"""core/figures.py: everything is summed up exactly once, whoever does it, however late it is committed and whoever dies meanwhile."""
+"""analytics/figures/rollup.py: everything is summed up exactly once, whoever does it, however late it is committed and whoever dies meanwhile."""
 
 import subprocess
 import sys
@@ -10,9 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.analytics import queries
-from coupon_management_flask.core import audit, background, clock, figures, stock, vouchers
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.analytics.figures import rollup
+from coupon_management_flask.audit import rules
+from coupon_management_flask.core import clock, stock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.messaging import loop as background
 from coupon_management_flask.models import DailyFigure, PaymentTransaction, Redemption, RollUpMark, VoucherPurchase, new_id
+from coupon_management_flask.vouchers import purchases
 
 from ..support import people
 from ..support.server import ROOT, environment
@@ -36,18 +40,18 @@ def claim_some(count, account_id):
 
 def redeemed():
     """How many redemptions are in the figures."""
-    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == figures.REDEEMED))
+    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == rollup.REDEEMED))
 
 
 def test_nothing_is_summed_up_while_somebody_may_still_come(alice, later):
     with transaction():
         claim_some(3, alice.id)
 
-    assert figures.roll_up() == 0
-    later(figures.MARGIN + timedelta(seconds=1))
-    assert figures.roll_up() > 0
+    assert rollup.roll_up() == 0
+    later(rollup.MARGIN + timedelta(seconds=1))
+    assert rollup.roll_up() > 0
     assert redeemed() == 3
-    assert figures.roll_up() == 0
+    assert rollup.roll_up() == 0
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -67,11 +71,11 @@ def test_a_redemption_that_is_committed_late_is_waited_for(app, alice, admin, la
             claim_some(1, alice.id)
         later(HOUR / 2)
         # The later one was committed first, half an hour ago by now: its turn comes after the slow one's.
-        figures.roll_up()
+        rollup.roll_up()
         assert redeemed() == 0
         may_commit.set()
         slow_one.result(timeout=20)
-    figures.roll_up()
+    rollup.roll_up()
 
     assert redeemed() == 2
 
@@ -84,7 +88,7 @@ def test_whoever_only_reads_holds_nothing_up(alice, later):
         # A backup, which takes an hour.
         connection.execute(sa.text("SELECT count(*) FROM redemptions"))
         later(HOUR / 2)
-        figures.roll_up()
+        rollup.roll_up()
 
     assert redeemed() == 2
 
@@ -102,8 +106,8 @@ def claim_one(claiming, stock_id, account_id):
 
 def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks_sees_every_one_once(app, alice, admin, monkeypatch):
     # Nobody here takes that long between making an id and committing it.
-    monkeypatch.setattr(figures, "MARGIN", timedelta(seconds=2))
-    monkeypatch.setattr(figures, "EVENTS_AT_ONCE", 3)
+    monkeypatch.setattr(rollup, "MARGIN", timedelta(seconds=2))
+    monkeypatch.setattr(rollup, "EVENTS_AT_ONCE", 3)
     stop = threading.Event()
     with transaction():
         stock_id = stock.create(None)
@@ -132,7 +136,7 @@ def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks
         return db.session.scalar(sa.select(sa.func.count()).where(Redemption.kind == kind, Redemption.rolled_back_at.is_(None)))
 
     with ThreadPoolExecutor() as pool:
-        threads = [pool.submit(in_context(work)) for work in (figures.roll_up, figures.roll_up, redeem_one, redeem_one, roll_back)]
+        threads = [pool.submit(in_context(work)) for work in (rollup.roll_up, rollup.roll_up, redeem_one, redeem_one, roll_back)]
         try:
             # Until much of what happened meanwhile is summed up too.
             while redeemed_of("promo") < 12 and not any(thread.done() for thread in threads):
@@ -145,8 +149,8 @@ def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks
             stop.set()
         for thread in threads:
             thread.result(timeout=60)
-    monkeypatch.setattr(figures, "MARGIN", timedelta(seconds=-1))
-    while figures.roll_up():
+    monkeypatch.setattr(rollup, "MARGIN", timedelta(seconds=-1))
+    while rollup.roll_up():
         pass
 
     assert (redeemed_of("promo"), redeemed_of("discount")) == (live("promo"), live("discount"))
@@ -154,7 +158,7 @@ def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks
 
 
 def redeemed_of(kind):
-    measure = sa.and_(DailyFigure.measure == figures.REDEEMED, DailyFigure.kind == kind)
+    measure = sa.and_(DailyFigure.measure == rollup.REDEEMED, DailyFigure.kind == kind)
     return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(measure))
 
 
@@ -162,12 +166,12 @@ def test_a_bit_that_fails_leaves_nothing_and_is_summed_up_later(alice, sum_up, m
     with transaction():
         claim_some(5, alice.id)
 
-    def written_and_lost(facts, write=figures._write):
+    def written_and_lost(facts, write=rollup._write):
         write(facts)
         raise ConnectionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(figures, "_write", written_and_lost)
+        broken.setattr(rollup, "_write", written_and_lost)
         with pytest.raises(ConnectionError):
             sum_up()
     assert (redeemed(), db.session.scalar(sa.select(sa.func.count()).select_from(RollUpMark))) == (0, 0)
@@ -205,7 +209,7 @@ def test_one_that_is_killed_in_the_middle_has_summed_up_whole_bits_and_another_d
     assert died.returncode == -9
     assert redeemed() == 20
     assert dashboard() == before
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
     sum_up()
     assert redeemed() == 95
 
@@ -233,16 +237,16 @@ def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(admin, 
                 updated_at=now,
             )
         )
-        vouchers.cancel(first)
+        purchases.cancel(first)
     with transaction():
-        vouchers.cancel(second)
+        purchases.cancel(second)
     sum_up()
     assert dashboard()["vouchers"]["by_status"]["cancelled"] == 3
     assert cancelled() == 0
 
     # Stripe refuses.
     with transaction():
-        vouchers.restore(first)
+        purchases.restore(first)
         db.session.execute(sa.delete(PaymentTransaction))
     sum_up()
 
@@ -252,11 +256,11 @@ def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(admin, 
 
 
 def cancelled():
-    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == figures.CANCELLED))
+    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == rollup.CANCELLED))
 
 
 def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_together(shop, admin, dashboard, sum_up, monkeypatch):
-    monkeypatch.setattr(figures, "OFFERS_OF_A_DAY", 2)
+    monkeypatch.setattr(rollup, "OFFERS_OF_A_DAY", 2)
     for number in range(5):
         shop.new(code=f"CODE{number}")
         for _ in range(5 - number):
@@ -267,15 +271,15 @@ def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_toget
 
     # Three days later there is another redemption, and with it the day is over.
     with monkeypatch.context() as patched:
-        patched.setattr(figures, "MARGIN", timedelta(seconds=-1))
+        patched.setattr(rollup, "MARGIN", timedelta(seconds=-1))
         with transaction():
             db.session.execute(
-                sa.update(RollUpMark).where(RollUpMark.stream == "redemptions").values(last_id=figures.first_id_at(clock.now() + timedelta(days=3)))
+                sa.update(RollUpMark).where(RollUpMark.stream == "redemptions").values(last_id=rollup.first_id_at(clock.now() + timedelta(days=3)))
             )
-        figures.roll_up()
+        rollup.roll_up()
 
     assert [(offer["name"], offer["redemptions"]) for offer in dashboard()["top_offers"]] == [("CODE0", 5), ("CODE1", 4)]
-    kept = sa.select(DailyFigure.label, DailyFigure.number).where(DailyFigure.measure == figures.OF_OFFER)
+    kept = sa.select(DailyFigure.label, DailyFigure.number).where(DailyFigure.measure == rollup.OF_OFFER)
     assert sorted(number for _, number in db.session.execute(kept)) == [4, 5, 6]
     assert dashboard()["redemptions"]["discount"] == 15
 
@@ -286,10 +290,10 @@ def test_an_operator_sees_wrong_figures_and_rebuilds_them(app, admin, buyer, sum
     before = dashboard()
     sum_up()
     with transaction():
-        db.session.execute(sa.update(DailyFigure).where(DailyFigure.measure == figures.SOLD).values(amount=DailyFigure.amount + 1))
-        db.session.execute(sa.delete(DailyFigure).where(DailyFigure.measure == figures.REDEEMED))
+        db.session.execute(sa.update(DailyFigure).where(DailyFigure.measure == rollup.SOLD).values(amount=DailyFigure.amount + 1))
+        db.session.execute(sa.delete(DailyFigure).where(DailyFigure.measure == rollup.REDEEMED))
     today = clock.now().date()
-    assert sorted(audit.discrepancies()) == [
+    assert sorted(rules.discrepancies()) == [
         f"figures of {today}, redeemed voucher: they say 0 and 0, what happened says 1 and 0",
         f"figures of {today}, sold USD: they say 2 and 2001, what happened says 2 and 2000",
     ]
@@ -297,20 +301,20 @@ def test_an_operator_sees_wrong_figures_and_rebuilds_them(app, admin, buyer, sum
     run = app.test_cli_runner().invoke(args=["analytics", "rebuild"])
 
     assert run.exit_code == 0, run.output
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
     assert dashboard() == before
 
 
 def test_the_worker_sums_up_twice_a_minute(alice, later, monkeypatch):
     with transaction():
         claim_some(2, alice.id)
-    later(2 * figures.MARGIN)
+    later(2 * rollup.MARGIN)
 
     background.turn(["figures"])
     assert redeemed() == 2
     with transaction():
         claim_some(1, alice.id)
-    later(4 * figures.MARGIN)
+    later(4 * rollup.MARGIN)
     background.turn(["figures"])
 
     assert redeemed() == 3
@@ -327,8 +331,8 @@ def test_users_who_register_are_counted_and_nobody_else(client, admin, person, d
 
 
 def test_ids_of_version_7_begin_with_the_moment_that_they_are_compared_by(app):
-    before = figures.first_id_at(clock.now() - timedelta(milliseconds=2))
+    before = rollup.first_id_at(clock.now() - timedelta(milliseconds=2))
     made = new_id()
 
-    assert before < made < figures.first_id_at(clock.now() + timedelta(milliseconds=2))
+    assert before < made < rollup.first_id_at(clock.now() + timedelta(milliseconds=2))
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Redemption).where(Redemption.id > made)) == 0

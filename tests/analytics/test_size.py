@@ -6,7 +6,7 @@ import pytest
 from benchmarks.analytics import seed_redemptions
 from coupon_management_flask import create_app
 from coupon_management_flask.analytics import queries
-from coupon_management_flask.core import figures
+from coupon_management_flask.analytics.figures import rollup
 
 from ..conftest import settings_for
 from ..support import people
@@ -31,10 +31,10 @@ def large(new_database):
                 "UPDATE redemptions SET account_id = %s WHERE id IN (SELECT id FROM redemptions LIMIT %s)", [str(callers["user"].id), OWN]
             )
         connection.autocommit = True
-        while figures.roll_up():
+        while rollup.roll_up():
             pass
         connection.cursor().execute("VACUUM ANALYZE")
-        assert list(figures.discrepancies()) == []
+        assert list(rollup.discrepancies()) == []
     yield callers, connection
     connection.close()
 

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Account, LoginSession, OutboxMessage, PasswordReset, Wallet
 
 from ..support.refusals import refusal

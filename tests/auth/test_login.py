@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import accounts, clock
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import Account, LoginSession
 
 from ..support.envelope import NOT_TEXT, each, invalid, ok, refused, user_of

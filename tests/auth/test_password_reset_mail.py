@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.auth import mailer
-from coupon_management_flask.core import accounts, background, outbox
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.identity import accounts
+from coupon_management_flask.messaging import loop, outbox
 from coupon_management_flask.models import Account, OutboxMessage, PasswordReset
 
 from ..support.people import PASSWORD, make_user
@@ -49,7 +50,7 @@ def mailed(client, smtp):
 
     def deliver():
         smtp.received.clear()
-        assert outbox.deliver_due({mailer.TOPIC: background.HANDLERS[mailer.TOPIC]}) == 1
+        assert outbox.deliver_due({mailer.TOPIC: loop.HANDLERS[mailer.TOPIC]}) == 1
         return list(smtp.received)
 
     ask.again = deliver

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from coupon_management_flask.core import accounts
+from coupon_management_flask.identity import accounts
 
 from .conftest import ALICE, PASSWORD, WEAK
 

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from coupon_management_flask.core import accounts, clock
+from coupon_management_flask.core import clock
+from coupon_management_flask.identity import accounts
 
 from ..support.people import PASSWORD as OTHER_PASSWORD
 from ..support.people import make_user

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Account
 
 from ..support.people import make_user

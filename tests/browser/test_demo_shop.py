@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from werkzeug.serving import make_server
 
-from coupon_management_flask.demo_shop import create_demo_shop
+from coupon_management_flask.cli.demo.shop import create_demo_shop
 
 from ..support.server import assert_books_add_up, copy_checkout, run_flask, running_server
 from ..support.waiting import wait_until

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
-from coupon_management_flask import create_app, mail
+from coupon_management_flask import create_app
+from coupon_management_flask.messaging.mail import sender
 
 from ..conftest import settings_for
 from .conftest import Visit, needs_axe, needs_browser, violations
@@ -29,7 +30,7 @@ def url(new_database, tmp_path_factory):
     url = f"http://127.0.0.1:{server.server_port}"
     with app.app_context():
         html = HTML.format(link=f"{url}/api/ping")
-        mail.send(mail.Mail(to="alice@example.com", subject="Your code", text="ABC23456", html=html, message_id=UUID(int=1)))
+        sender.send(sender.Mail(to="alice@example.com", subject="Your code", text="ABC23456", html=html, message_id=UUID(int=1)))
     yield url
     server.shutdown()
     server.server_close()

@@ -17,9 +17,9 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import accounts
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import EmailCoupon
 
 from ..conftest import dispose_engines, settings_for

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from coupon_management_flask.core import errors, stock
-from coupon_management_flask.database import broken_constraint, db, held_commit, is_postgresql, transaction
+from coupon_management_flask.db.session import broken_constraint, db, held_commit, is_postgresql, transaction
 from coupon_management_flask.models import Redemption, Stock, new_id
 
 from ..support import people

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from coupon_management_flask.core.audit import discrepancies
+from coupon_management_flask.audit.rules import discrepancies
 
 from ..support.envelope import invalid, ok, refused, shown, shown_with_code
 from ..support.people import make_coupon

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from coupon_management_flask.core.audit import discrepancies
+from coupon_management_flask.audit.rules import discrepancies
 
 from ..support.envelope import AN_ID, NOT_A_MOMENT, NOT_TEXT, NOT_TRUTH, NOT_WHOLE, each, invalid, meta, ok, refused
 from ..support.people import make_coupon

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from coupon_management_flask.core import accounts
-from coupon_management_flask.core.audit import discrepancies
+from coupon_management_flask.audit.rules import discrepancies
+from coupon_management_flask.identity import accounts
 
 from ..support.envelope import AN_ID, NOT_TEXT, NOT_WHOLE, NOW, each, invalid, meta, ok, refused, user_of
 from ..support.people import PASSWORD, make_coupon

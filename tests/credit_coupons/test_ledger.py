@@ -4,7 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from coupon_management_flask.core import accounts, clock
+from coupon_management_flask.core import clock
+from coupon_management_flask.identity import accounts
 
 from ..support.envelope import AN_ID, NOW, WRONG_PAGES, invalid, meta, ok, refused
 from ..support.people import PASSWORD, make_coupon

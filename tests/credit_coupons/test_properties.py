@@ -10,7 +10,7 @@ from uuid import UUID
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coupon_management_flask.core.audit import discrepancies
+from coupon_management_flask.audit.rules import discrepancies
 
 from ..conftest import empty_tables
 from ..support.people import make_coupon, make_user, sign_in

@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import audit
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.audit import rules
+from coupon_management_flask.db.session import db, transaction
 
 from ..support.discounts import items
 
@@ -24,13 +24,13 @@ def found_after(statement):
     told = []
     with suppress(ZeroDivisionError), transaction():
         db.session.execute(sa.text(statement))
-        told.extend(audit.discrepancies())
+        told.extend(rules.discrepancies())
         raise ZeroDivisionError
     return told
 
 
 def test_books_of_ordinary_business_add_up(redeemed):
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import checkout, coupon_events
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
+from coupon_management_flask.discount_coupons import events, rules
 from coupon_management_flask.models import LimitUse
 
 from ..support.discounts import PATH, items, new_shop
@@ -90,7 +90,7 @@ def test_an_order_with_other_codes_or_another_cart_is_a_conflict(shop, discount_
 
 def test_an_order_that_is_redeemed_between_the_two_looks_is_redeemed(shop, monkeypatch):
     coupon = shop.new(maxUsage=1)["code"]
-    decide_all, firsts = checkout.decide_all, []
+    decide_all, firsts = rules.decide_all, []
 
     def decide_too_late(*arguments):
         monkeypatch.undo()
@@ -98,7 +98,7 @@ def test_an_order_that_is_redeemed_between_the_two_looks_is_redeemed(shop, monke
             firsts.append(elsewhere.submit(shop.redeem, coupon, order="o1").result())
         return decide_all(*arguments)
 
-    monkeypatch.setattr(checkout, "decide_all", decide_too_late)
+    monkeypatch.setattr(rules, "decide_all", decide_too_late)
 
     second = shop.redeem(coupon, order="o1")
 
@@ -286,6 +286,6 @@ def test_a_crash_before_the_commit_has_taken_nothing(shop, monkeypatch, discount
         raise RuntimeError("the power is gone")
 
     # The last that happens in the transaction.
-    monkeypatch.setattr(coupon_events, "redeemed", fail)
+    monkeypatch.setattr(events, "redeemed", fail)
     assert shop.redeem(coupon).status_code == 500
     assert discount_books() == before

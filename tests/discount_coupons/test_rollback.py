@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import LimitUse
 
 from ..support.discounts import PATH, items

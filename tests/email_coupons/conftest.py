@@ -9,13 +9,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask import mail
-from coupon_management_flask.core import clock, outbox
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.messaging import outbox
+from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock, UnsubscribedAddress
 
-from ..core.conftest import StoppedClock
+from ..support.concurrency import StoppedClock
 
 PATH = "/api/coupons/"
 
@@ -36,18 +37,18 @@ def time(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[mail.Mail]:
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[sender.Mail]:
     """What was given to the mail server."""
-    mails: list[mail.Mail] = []
-    monkeypatch.setattr(mail, "send", mails.append)
+    mails: list[sender.Mail] = []
+    monkeypatch.setattr(sender, "send", mails.append)
     return mails
 
 
 @pytest.fixture
-def deliver(sent: list[mail.Mail]) -> Callable[[], list[mail.Mail]]:
+def deliver(sent: list[sender.Mail]) -> Callable[[], list[sender.Mail]]:
     """Has the outbox deliver what is due, and says which mails that were."""
 
-    def run() -> list[mail.Mail]:
+    def run() -> list[sender.Mail]:
         before = len(sent)
         outbox.deliver_due({mailer.TOPIC: mailer.deliver})
         return sent[before:]

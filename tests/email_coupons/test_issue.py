@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import codes, coupon_terms
-from coupon_management_flask.database import db, is_postgresql
+from coupon_management_flask.core import codes
+from coupon_management_flask.db.session import db, is_postgresql
+from coupon_management_flask.discount_coupons import terms as coupon_terms
 from coupon_management_flask.email_coupons import mailer, service
 from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask import mail
-from coupon_management_flask.core import outbox
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.messaging import outbox
+from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage
 
 from ..support.discounts import new_shop
@@ -102,7 +102,7 @@ def test_the_hour_begins_when_it_was_sent_and_one_that_waits_is_not_written_twic
         raise ConnectionError
 
     with monkeypatch.context() as away:
-        away.setattr(mail, "send", fail)
+        away.setattr(sender, "send", fail)
         ask()
         for _ in range(3):
             outbox.deliver_due(handlers)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.email_coupons import mailer
 from coupon_management_flask.models import EmailCoupon, UnsubscribedAddress, new_id
 

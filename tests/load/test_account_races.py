@@ -4,8 +4,8 @@ from collections import Counter
 
 import sqlalchemy as sa
 
-from coupon_management_flask.core import accounts
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
+from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import Account, LoginSession, PasswordReset, Wallet
 
 from ..support.people import PASSWORD

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Redemption
 
 from ..support.people import make_coupon

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock
 
 from ..conftest import DATABASES, empty_tables

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import GuessLog
 
 from ..conftest import DATABASES

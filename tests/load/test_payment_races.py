@@ -11,7 +11,7 @@ import requests
 import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Lease, PaymentDebt, PaymentEvent, PaymentTransaction, Voucher, Wallet
 
 from ..conftest import DATABASES

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Account, LedgerEntry, Wallet
 
 from ..support.people import PASSWORD

@@ -6,11 +6,10 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from coupon_management_flask.core import vouchers
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons import coupon_service
 from coupon_management_flask.models import OrderRedemption, Stock, Voucher, VoucherPurchase, VoucherUsage
-from coupon_management_flask.vouchers import service, type_service
+from coupon_management_flask.vouchers import purchases, service, type_service
 
 from ..support.vouchers import PATH
 from ..support.waiting import wait_until
@@ -106,8 +105,8 @@ def test_what_is_unused_under_the_locks_stays_unused_once_it_is_cancelled(track)
             redeeming_all = beside.submit(track.race, [[redeeming(user, voucher.code)] * 5 for _ in range(6)])
             wait_until(lambda: claimed_of(voucher) >= least, f"{least} uses are redeemed")  # noqa: B023 - asked at once
             with transaction():
-                is_unused = vouchers.is_unused(voucher.purchase_id)
-                vouchers.cancel(voucher.purchase_id)
+                is_unused = purchases.is_unused(voucher.purchase_id)
+                purchases.cancel(voucher.purchase_id)
                 claimed = claimed_of(voucher)
             answers = [answer for runner in redeeming_all.result() for answer in runner]
         assert is_unused is (claimed == 0)

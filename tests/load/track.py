@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import audit, tokens
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.audit import rules
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.identity import sessions
 from coupon_management_flask.models import LedgerEntry, Redemption, Stock, Wallet
 from coupon_management_flask.web.guard import access_token, refresh_token
 
@@ -70,7 +71,7 @@ class Track:
         """People who have signed in before the race."""
         with transaction():
             made = [make_user(credit=credit, **given) for _ in range(count)]
-            grants = [tokens.open_session(account_id, issued_by="credit", lifetime=LIFETIME) for account_id, _ in made]
+            grants = [sessions.open_session(account_id, issued_by="credit", lifetime=LIFETIME) for account_id, _ in made]
         return [
             Racer(account_id, username, access_token(grant, LIFETIME), refresh_token(grant, LIFETIME))
             for (account_id, username), grant in zip(made, grants, strict=True)
@@ -99,7 +100,7 @@ def one_race(track: Track) -> Iterator[Track]:
     """The time of one test, which reads the database itself. In the end the books add up."""
     with track.app.app_context():
         yield track
-        assert list(audit.discrepancies()) == []
+        assert list(rules.discrepancies()) == []
         db.session.remove()
 
 

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from coupon_management_flask import mail
-from coupon_management_flask.core import background, outbox
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.messaging import loop, outbox
+from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import Outage, OutboxMessage, new_id
 
 from ..support.smtp import SmtpServer, running_smtp
@@ -20,14 +20,14 @@ ALICE = "alice@example.com"
 
 
 def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
-    mail.send(mail.Mail(to=payload["to"], subject="Your code", text=payload["text"], html=f"<p>{payload['text']}</p>", message_id=message_id))
+    sender.send(sender.Mail(to=payload["to"], subject="Your code", text=payload["text"], html=f"<p>{payload['text']}</p>", message_id=message_id))
 
 
 @pytest.fixture
 def topic(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "HANDLERS", {})
+    monkeypatch.setattr(loop, "HANDLERS", {})
     monkeypatch.setattr(outbox, "ONLY_WHILE", {})
-    mail.handle(TOPIC, deliver)
+    sender.handle(TOPIC, deliver)
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def mailing(configured_app: Callable[..., Flask]) -> Callable[..., Flask]:
     )
 
 
-def new_mail(**given: Any) -> mail.Mail:
-    return mail.Mail(**{"to": ALICE, "subject": "Your code", "text": "ABC23456\n", "html": "<p>ABC23456</p>\n", "message_id": new_id(), **given})
+def new_mail(**given: Any) -> sender.Mail:
+    return sender.Mail(**{"to": ALICE, "subject": "Your code", "text": "ABC23456\n", "html": "<p>ABC23456</p>\n", "message_id": new_id(), **given})
 
 
 def write(text: str = "ABC23456", to: str = ALICE) -> UUID:
@@ -54,7 +54,7 @@ def write(text: str = "ABC23456", to: str = ALICE) -> UUID:
 
 
 def deliver_due() -> int:
-    return outbox.deliver_due(background.HANDLERS)
+    return outbox.deliver_due(loop.HANDLERS)
 
 
 def stored(message_id: UUID) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from datetime import timedelta
 
 import pytest
 
-from coupon_management_flask import mail
-from coupon_management_flask.core import background, clock, outbox
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.messaging import loop as background
+from coupon_management_flask.messaging import outbox
+from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.tasks import thread
 
 from ..conftest import settings_for
@@ -120,7 +122,7 @@ def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_the
     server = {"email_backend": "", "email_host": "127.0.0.1", "email_port": smtp.port, "email_use_tls": False}
     set_now = settings_for(database_url, app_env="production", secret_key=SECRET, **server)
     app.extensions["settings"] = set_now
-    mail.init_app(app, set_now)
+    sender.init_app(app, set_now)
     assert deliver_due() == 1
 
     assert smtp.texts() == ["ABC23456"]

@@ -9,7 +9,7 @@ from re import findall, search
 import pytest
 from structlog.testing import capture_logs
 
-from coupon_management_flask import mail
+from coupon_management_flask.messaging.mail import sender
 
 from ..support.refusals import refusal
 from .conftest import deliver_due, new_mail, outages, stored, write
@@ -59,10 +59,10 @@ def test_a_mail_is_in_the_mailbox_and_on_the_terminal_and_not_in_the_log(develop
 
 
 def test_mails_are_listed_newest_first_and_the_last_200_are_kept(developing, page, monkeypatch):
-    assert mail.MAILBOX_KEEPS == 200
-    monkeypatch.setattr(mail, "MAILBOX_KEEPS", 3)
+    assert sender.MAILBOX_KEEPS == 200
+    monkeypatch.setattr(sender, "MAILBOX_KEEPS", 3)
     for number in range(5):
-        mail.send(new_mail(subject=f"Mail {number}"))
+        sender.send(new_mail(subject=f"Mail {number}"))
 
     assert findall(r"Mail \d", page()) == ["Mail 4", "Mail 3", "Mail 2"]
     assert len(os.listdir(Path(developing.instance_path) / "mailbox" / "new")) == 3
@@ -70,7 +70,7 @@ def test_mails_are_listed_newest_first_and_the_last_200_are_kept(developing, pag
 
 def test_a_mails_html_is_shown_where_it_can_do_nothing(developing, page):
     html = """<p id=q title='"'>1 &lt; 2</p></iframe><script>alert(1)</script>"""
-    mail.send(new_mail(subject="<script>alert(2)</script>", text="<script>alert(3)</script>", html=html))
+    sender.send(new_mail(subject="<script>alert(2)</script>", text="<script>alert(3)</script>", html=html))
 
     (link,) = links(page())
     shown = page(link)
@@ -83,7 +83,7 @@ def test_a_mails_html_is_shown_where_it_can_do_nothing(developing, page):
 
 
 def test_pages_of_the_mailbox_run_no_script_and_load_nothing(developing, page):
-    mail.send(new_mail())
+    sender.send(new_mail())
 
     for path in ("/dev/mailbox", *links(page())):
         assert "default-src 'none'" in developing.test_client().get(path).headers["Content-Security-Policy"]
@@ -92,7 +92,7 @@ def test_pages_of_the_mailbox_run_no_script_and_load_nothing(developing, page):
 
 @pytest.mark.parametrize("key", ["nothing", "..", "%2e%2e%2fsecret", "..%2f..%2fcoupons.db", ".hidden"])
 def test_only_mails_of_the_mailbox_are_shown(developing, key):
-    mail.send(new_mail())
+    sender.send(new_mail())
     (Path(developing.instance_path) / "secret").write_text("secret")
 
     assert refusal(developing.test_client().get(f"/dev/mailbox/{key}"), "promos") == (404, "not_found")
@@ -108,7 +108,7 @@ def test_in_production_there_is_no_mailbox(configured_app, path):
 def test_many_who_keep_mails_at_once_lose_none(developing, page):
     def send(number):
         with developing.app_context():
-            mail.send(new_mail(subject=f"Mail {number}"))
+            sender.send(new_mail(subject=f"Mail {number}"))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(send, range(20)))
@@ -120,7 +120,7 @@ def test_in_development_with_a_server_the_mailbox_stays_empty(mailing, smtp, tmp
     app = mailing(smtp.port)
     app.instance_path = str(tmp_path)
 
-    mail.send(new_mail())
+    sender.send(new_mail())
 
     assert "There is none yet." in app.test_client().get("/dev/mailbox").text
     assert len(smtp.received) == 1

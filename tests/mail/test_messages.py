@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from coupon_management_flask import mail
+from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import new_id
 
 from ..support.smtp import running_smtp
@@ -21,7 +21,7 @@ def test_a_mail_arrives_as_text_and_html_with_its_headers(mailing, smtp):
     subject = "10 % für Sie bei bücher.example — " + "lang " * 40 + "ende"
     text, html = "Grüße\n.\n..zwei\nFrom hier\n" + "ß" * 2000 + "\n", "<p>Grüße</p>\n<p>" + "x" * 2000 + "</p>\n"
 
-    mail.send(new_mail(subject=subject, text=text, html=html, message_id=message_id, headers=headers))
+    sender.send(new_mail(subject=subject, text=text, html=html, message_id=message_id, headers=headers))
 
     (received,) = smtp.received
     message = received.message
@@ -67,22 +67,22 @@ def test_what_could_be_read_as_more_than_it_is_is_not_sent(mailing, smtp, given)
     mailing(smtp.port)
 
     with pytest.raises(ValueError, match=r".") as refusal:
-        mail.send(new_mail(**given))
+        sender.send(new_mail(**given))
 
-    assert not isinstance(refusal.value, mail.MailFailed)
+    assert not isinstance(refusal.value, sender.MailFailed)
     assert (smtp.commands, smtp.received, outages()) == ([], [], [])
 
 
 def test_an_address_beyond_ascii_goes_to_servers_that_take_such_addresses_and_to_no_others(mailing, smtp):
     mailing(smtp.port)
-    with pytest.raises(mail.MailFailed) as failure:
-        mail.send(new_mail(to="zoë@example.com"))
+    with pytest.raises(sender.MailFailed) as failure:
+        sender.send(new_mail(to="zoë@example.com"))
     assert failure.value.reason == "smtputf8_not_supported"
     assert (smtp.received, outages()) == ([], [])
 
     with running_smtp(is_international=True) as other:
         mailing(other.port)
-        mail.send(new_mail(to="zoë@example.com", subject="Für Zoë"))
+        sender.send(new_mail(to="zoë@example.com", subject="Für Zoë"))
 
     (received,) = other.received
     assert received.to == ["zoë@example.com"]
@@ -102,6 +102,6 @@ def test_a_message_id_ends_with_the_public_host(mailing, smtp, public_url, host)
     mailing(smtp.port, public_url=public_url)
     sent = new_mail()
 
-    mail.send(sent)
+    sender.send(sent)
 
     assert f"Message-ID: <{sent.message_id}@{host}>".encode() in smtp.received[0].content.split(b"\r\n")

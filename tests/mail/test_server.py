@@ -5,8 +5,8 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from coupon_management_flask import mail
-from coupon_management_flask.core import outbox
+from coupon_management_flask.messaging import outbox
+from coupon_management_flask.messaging.mail import sender
 
 from ..support.ports import free_port
 from ..support.smtp import LOGIN, certificate, running_smtp, silent_server
@@ -28,8 +28,8 @@ def trusting(monkeypatch, tmp_path):
 
 
 def reason():
-    with pytest.raises(mail.MailFailed) as failure:
-        mail.send(new_mail())
+    with pytest.raises(sender.MailFailed) as failure:
+        sender.send(new_mail())
     return failure.value.reason
 
 
@@ -41,7 +41,7 @@ def test_a_server_that_asks_for_tls_and_a_login_gets_both(mailing, trusting, fro
         app = mailing(smtp.port, email_use_tls=True, **WITH_LOGIN)
         # What port 465 means; a test can't listen there.
         app.extensions["mail"].use_ssl, app.extensions["mail"].use_tls = from_the_start, not from_the_start
-        mail.send(new_mail())
+        sender.send(new_mail())
 
     (received,) = smtp.received
     assert (received.is_encrypted, received.login) == (True, LOGIN[0])
@@ -126,7 +126,7 @@ def test_an_outage_is_noted_once_and_over_when_the_server_answers_again_be_it_wi
 
     smtp.port = port
     smtp.start()
-    mail.send(new_mail())
+    sender.send(new_mail())
     assert outages() == []
 
     smtp.stop()
@@ -145,7 +145,7 @@ def test_a_server_that_can_not_be_found_is_an_outage(mailing):
 
 
 def test_a_server_that_never_says_a_word_is_given_up_soon(mailing, monkeypatch):
-    monkeypatch.setattr(mail, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
     with silent_server() as port:
         mailing(port)
         assert reason() == "TimeoutError"
@@ -155,7 +155,7 @@ def test_a_server_that_never_says_a_word_is_given_up_soon(mailing, monkeypatch):
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT"])
 def test_before_the_mails_end_a_server_that_stalls_is_given_up_soon(mailing, smtp, monkeypatch, command):
-    monkeypatch.setattr(mail, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
     mailing(smtp.port)
 
     with smtp.stalling(command):
@@ -166,22 +166,22 @@ def test_before_the_mails_end_a_server_that_stalls_is_given_up_soon(mailing, smt
 
 
 def test_after_the_mails_end_the_server_is_waited_for_so_that_nothing_is_sent_twice(mailing, smtp, monkeypatch):
-    monkeypatch.setattr(mail, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
     mailing(smtp.port)
     smtp.stalls.add("DATA")
     # Longer than any step before would have been waited for.
     release = threading.Timer(0.6, smtp.stalls.discard, ["DATA"])
     release.start()
 
-    mail.send(new_mail())
+    sender.send(new_mail())
 
     release.join()
     assert (len(smtp.received), smtp.commands.count("DATA"), outages()) == (1, 1, [])
 
 
 def test_the_wait_after_the_mails_end_has_an_end_too(mailing, smtp, monkeypatch):
-    assert mail.ACCEPTANCE_SECONDS >= 600
-    monkeypatch.setattr(mail, "ACCEPTANCE_SECONDS", 0.2)
+    assert sender.ACCEPTANCE_SECONDS >= 600
+    monkeypatch.setattr(sender, "ACCEPTANCE_SECONDS", 0.2)
     mailing(smtp.port)
 
     with smtp.stalling("DATA"):
@@ -192,7 +192,7 @@ def test_the_wait_after_the_mails_end_has_an_end_too(mailing, smtp, monkeypatch)
 
 @pytest.mark.parametrize("goodbye", ["500 What?", "421 Closing", "hangs up", "silence"])
 def test_what_a_server_says_to_a_goodbye_makes_no_mail_fail(mailing, smtp, topic, monkeypatch, goodbye):
-    monkeypatch.setattr(mail, "GOODBYE_SECONDS", 0.2)
+    monkeypatch.setattr(sender, "GOODBYE_SECONDS", 0.2)
     mailing(smtp.port)
     write()
     if goodbye == "silence":
@@ -210,6 +210,6 @@ def test_a_mail_is_not_sent_inside_a_transaction(mailing, smtp):
     mailing(smtp.port)
 
     with pytest.raises(RuntimeError), outbox.transaction():
-        mail.send(new_mail())
+        sender.send(new_mail())
 
     assert smtp.commands == []

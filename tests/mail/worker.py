@@ -11,8 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from coupon_management_flask import create_app, mail
-from coupon_management_flask.core import outbox
+from coupon_management_flask import create_app
+from coupon_management_flask.messaging import outbox
+from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.tasks import thread
 
 from .conftest import TOPIC, deliver
@@ -24,7 +25,7 @@ def _die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
 
 
 if __name__ == "__main__":
-    mail.handle(TOPIC, deliver)
+    sender.handle(TOPIC, deliver)
     if os.environ.get("DIE") == "accepted":
         sa.event.listen(sa.Engine, "before_cursor_execute", _die)
     outbox.LEASE = timedelta(seconds=float(os.environ.get("LEASE", outbox.LEASE.total_seconds())))

@@ -5,8 +5,9 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import audit, clock
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.audit import rules
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import LedgerEntry, OrderRedemption, PaymentDebt, PaymentTransaction, Voucher, VoucherPurchase
 
 SPOILS = {
@@ -76,7 +77,7 @@ def test_the_audit_names_what_does_not_add_up(buyer, exam, shop, rolled_back, sp
     with rolled_back():
         for statement in spoil():
             db.session.execute(statement)
-        found = list(audit.discrepancies())
+        found = list(rules.discrepancies())
 
     assert [sentence for sentence in found if says in sentence], found
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from coupon_management_flask.core import background, clock
-from coupon_management_flask.database import db
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db
+from coupon_management_flask.messaging import loop
 from coupon_management_flask.models import Lease
 from coupon_management_flask.payments import reconciliation
 
@@ -218,19 +219,19 @@ def test_the_worker_reconciles_now_and_then_and_of_many_one_does(buyer, exam, st
     in_time(6 * MINUTE)
 
     for _ in range(3):
-        background.turn(["reconcile payments"])
+        loop.turn(["reconcile payments"])
 
     assert (transaction_row(intent).status, stripe.number_asked(READ)) == ("completed", 1)
     assert [lease.name for lease in db.session.query(Lease) if "payments" in lease.name] == ["reconcile payments"]
     second = buyer.intent(exam)
     stripe.pay(second["payment_intent_id"])
     in_time(12 * MINUTE)
-    background.turn(["reconcile payments"])
+    loop.turn(["reconcile payments"])
     assert transaction_row(second).status == "completed"
 
 
 def test_without_a_key_the_worker_has_nothing_to_do(configured_app):
     app = configured_app()
     with app.app_context():
-        background.turn(["reconcile payments"])
+        loop.turn(["reconcile payments"])
     assert app.test_cli_runner().invoke(args=["payments", "reconcile"]).exit_code == 1

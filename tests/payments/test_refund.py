@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from coupon_management_flask.core import audit, clock, wallet
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.audit import rules
+from coupon_management_flask.core import clock, wallet
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import PaymentDebt, PaymentTransaction
 
 from ..support.payments import Buyer, goods, make_voucher_type, transaction_row
@@ -174,7 +175,7 @@ def test_a_refund_that_stripe_refuses_leaves_all_as_it_was_and_can_be_tried_agai
             assert [refusal(buyer.refund(bought), "vouchers") for bought in (vouchers, top_up)] == [AWAY] * 2
     assert (buyer.status(vouchers), buyer.status(top_up), statuses(buyer), buyer.credit()) == ("completed", "completed", {"active"}, 150)
     assert shop.use(coupon) == 1
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
 
     for bought in (vouchers, top_up):
         assert buyer.refund(bought).status_code == 200
@@ -222,7 +223,7 @@ def test_what_was_used_of_goods_refunded_on_the_dashboard_is_owed_and_the_audit_
     assert (statuses(buyer), buyer.credit()) == ({"cancelled"}, 0)
     # One of four uses of 20.00, and 200 of 500 credits.
     assert debts() == [(vouchers["transaction_id"], buyer.person.id, 500, "USD"), (top_up["transaction_id"], buyer.person.id, 200, "USD")]
-    notes = list(audit.notes())
+    notes = list(rules.notes())
     assert [("5.00 USD" in note, str(buyer.person.id) in note) for note in notes] == [(True, True), (False, True)]
     assert "2.00 USD" in notes[1]
 

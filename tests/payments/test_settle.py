@@ -4,9 +4,10 @@ from itertools import permutations
 
 import pytest
 
-from coupon_management_flask.core import audit, vouchers
-from coupon_management_flask.database import db
+from coupon_management_flask.audit import rules
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import PaymentEvent
+from coupon_management_flask.vouchers import purchases
 
 from ..support.payments import goods, transaction_row, transactions
 from ..support.refusals import refusal
@@ -174,7 +175,7 @@ def test_events_that_are_heard_while_things_happen_leave_nothing_undone(buyer, e
         assert buyer.hear(event).status_code == 200
 
     assert (buyer.status(intent), goods()) == ("completed", (1, 1))
-    assert list(audit.notes()) == []
+    assert list(rules.notes()) == []
 
 
 def test_an_event_that_was_handled_is_not_asked_about_again(buyer, exam, stripe):
@@ -198,7 +199,7 @@ def test_a_cancelled_payment_gives_its_discount_back_and_a_later_success_wins(bu
     assert buyer.hear(stripe.pay(intent["payment_intent_id"])).status_code == 200
 
     assert (buyer.status(intent), goods(), shop.use(coupon)) == ("completed", (1, 1), 1)
-    assert list(audit.notes()) == []
+    assert list(rules.notes()) == []
 
 
 @pytest.mark.parametrize("gone", ["to somebody else", "for good"])
@@ -215,7 +216,7 @@ def test_money_that_comes_in_when_its_discount_is_gone_is_delivered_all_the_same
     assert buyer.hear(stripe.pay(intent["payment_intent_id"])).status_code == 200
 
     assert (buyer.status(intent), goods(), len(buyer.vouchers())) == ("completed", (1, 1), 1)
-    (note,) = audit.notes()
+    (note,) = rules.notes()
     assert intent["transaction_id"] in note
     assert "discount" in note
 
@@ -299,7 +300,7 @@ def test_an_event_and_what_it_brings_are_committed_together_or_not_at_all(buyer,
     intent = buyer.intent(exam)
     event = stripe.pay(intent["payment_intent_id"])
     with monkeypatch.context() as patch:
-        patch.setattr(vouchers, "deliver", lambda *_, **__: 1 / 0)
+        patch.setattr(purchases, "deliver", lambda *_, **__: 1 / 0)
         assert buyer.hear(event).status_code == 500
     assert (events(), goods(), buyer.status(intent)) == (0, (0, 0), "pending")
 
@@ -327,12 +328,12 @@ def test_money_that_was_not_asked_for_buys_nothing_until_it_is_sent_back(buyer, 
     assert refusal(buyer.confirm(intent), "vouchers") == NOT_COMPLETED
 
     assert (buyer.status(intent), goods()) == ("pending", (0, 0))
-    (found,) = audit.discrepancies()
+    (found,) = rules.discrepancies()
     assert intent["transaction_id"] in found
     assert ("another_intent" if how == "another_intent" else "another_amount") in found
 
     assert buyer.hear(stripe.refund_on_dashboard(paid)).status_code == 200
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
     if how == "another_intent":
         stripe.pay(intent["payment_intent_id"])
         assert buyer.confirm(intent).status_code == 200

@@ -14,10 +14,10 @@ import pytest
 
 from coupon_management_flask.credit_coupons.errors import MESSAGES as CREDIT_MESSAGES
 from coupon_management_flask.discount_coupons.errors import MESSAGES as DISCOUNT_MESSAGES
+from coupon_management_flask.discount_coupons.wording import REFUSALS
 from coupon_management_flask.payments.errors import MESSAGES as PAYMENT_MESSAGES
 from coupon_management_flask.promos.errors import MESSAGES as PROMO_MESSAGES
 from coupon_management_flask.vouchers.errors import MESSAGES as VOUCHER_MESSAGES
-from coupon_management_flask.web.coupon_words import REFUSALS
 
 from ..conftest import DATABASES
 from ..support.server import ROOT, Server, assert_books_add_up, copy_checkout, run_flask, running_server

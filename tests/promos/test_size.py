@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.seed import seed
 from coupon_management_flask import create_app
-from coupon_management_flask.core import tokens
-from coupon_management_flask.database import db, is_postgresql
+from coupon_management_flask.db.session import db, is_postgresql
+from coupon_management_flask.identity import sessions
 from coupon_management_flask.web.guard import access_token
 
 from ..conftest import settings_for
@@ -52,7 +52,7 @@ def large(new_database):
     life = timedelta(hours=1)
     with app.app_context():
         signed_in = {
-            kind: access_token(tokens.open_only_session(account, issued_by="promo", lifetime=life), life)
+            kind: access_token(sessions.open_only_session(account, issued_by="promo", lifetime=life), life)
             for kind, account in (("user", seeded.users[0]), ("company", seeded.company))
         }
     yield app, connection, signed_in, seeded.hot_promo

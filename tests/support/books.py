@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import audit
-from coupon_management_flask.database import db
+from coupon_management_flask.audit import rules
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet
 
 Books = dict[str, list[Any]]
@@ -34,4 +34,4 @@ def the_books_add_up(request: pytest.FixtureRequest) -> Iterator[None]:
     # Made first, so that its tables are still there afterwards.
     request.getfixturevalue("app")
     yield
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []

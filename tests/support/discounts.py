@@ -8,7 +8,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.core import accounts
+from coupon_management_flask.identity import accounts
 
 PATH = "/api/v1/coupons"
 _numbers = count(1)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import PaymentTransaction, Voucher, VoucherPurchase
 from coupon_management_flask.vouchers import type_service
 

@@ -9,8 +9,9 @@ from uuid import UUID
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.core import accounts, clock, stock
+from coupon_management_flask.core import clock, stock
 from coupon_management_flask.credit_coupons import service
+from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import new_id
 
 PASSWORD = "correct horse 1"

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import webhooks
-from coupon_management_flask.database import db, transaction
-from coupon_management_flask.discount_coupons import webhook_service
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.discount_coupons.webhooks import service as webhook_service
+from coupon_management_flask.messaging.webhooks import delivery
 from coupon_management_flask.models import OutboxMessage
 
 from ..conftest import dispose_engines, settings_for
@@ -113,7 +113,7 @@ def receiver(service: Flask) -> Iterator[Receiver]:
 
 def happen(number: int = 0) -> None:
     with transaction():
-        webhooks.record("coupon.created", lambda: {"number": number})
+        delivery.record("coupon.created", lambda: {"number": number})
 
 
 def messages() -> list[Any]:

@@ -10,9 +10,10 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from coupon_management_flask.core import background, clock
-from coupon_management_flask.database import db, transaction
-from coupon_management_flask.discount_coupons import batch_service
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.discount_coupons.bulk import batches
+from coupon_management_flask.messaging import loop
 from coupon_management_flask.models import OutboxMessage
 
 from ..conftest import DATABASES
@@ -21,7 +22,7 @@ from ..support.server import ROOT, environment
 from ..support.waiting import wait_until
 from .conftest import CELERY, START_SECONDS, happen, messages, wait_until_all_are_delivered
 
-TOPICS = len(background.names())
+TOPICS = len(loop.names())
 # What a worker delivers of one topic at once.
 AT_ONCE = 4
 # Said once in an hour, by who has the first turn.
@@ -85,8 +86,8 @@ def test_a_topic_whose_receivers_are_slow_holds_up_no_other_and_who_is_told_to_s
         for number in range(AT_ONCE + 2):
             happen(number)
         receiver.wait_for(AT_ONCE)
-        batch = batch_service.generate(None, count=1_001, pattern="##########", template=TEMPLATE, currency="EUR")
-        wait_until(lambda: batch_service.read(batch.batch_id).status == "done", "the batch is made")
+        batch = batches.generate(None, count=1_001, pattern="##########", template=TEMPLATE, currency="EUR")
+        wait_until(lambda: batches.read(batch.batch_id).status == "done", "the batch is made")
         assert len(receiver.received) == AT_ONCE
         worker.popen.send_signal(signal.SIGTERM)
         worker.says("Warm shutdown")

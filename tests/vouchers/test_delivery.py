@@ -1,4 +1,4 @@
-"""core/vouchers.py as payments use it: what is held and given back, what is delivered once, and what cancels it."""
+"""vouchers/purchases.py as payments use it: what is held and given back, what is delivered once, and what cancels it."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -8,10 +8,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import audit, errors, vouchers, wallet
+from coupon_management_flask.audit import rules
+from coupon_management_flask.core import errors, wallet
 from coupon_management_flask.core.clock import rfc3339
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import OrderRedemption, Voucher, VoucherPurchase, new_id
+from coupon_management_flask.vouchers import purchases
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, redeem, sell
@@ -23,7 +25,7 @@ def paid(carol, kind):
 
     def deliver(purchase_id, **changes):
         with transaction():
-            return vouchers.deliver(
+            return purchases.deliver(
                 purchase_id,
                 **{
                     "account_id": carol.id,
@@ -55,7 +57,7 @@ def test_a_purchase_is_delivered_once_however_often_it_is_asked_for(carol, admin
     assert [voucher["code"] for voucher in paid(purchase_id)] == [voucher["code"] for voucher in first]
 
     assert {**voucher_books(), "voucher_types": []} == {**before, "voucher_types": []}
-    assert [voucher["code"] for voucher in vouchers.of_purchase(purchase_id)] == [voucher["code"] for voucher in first]
+    assert [voucher["code"] for voucher in purchases.of_purchase(purchase_id)] == [voucher["code"] for voucher in first]
     assert [voucher["id"] for voucher in carol.get(f"{PATH}/my-vouchers/").json["results"]] == [str(voucher["id"]) for voucher in first[::-1]]
     assert {rfc3339(voucher["expiry_date"] - timedelta(days=365)) for voucher in first} == {rfc3339(first[0]["purchase_date"])}
 
@@ -92,61 +94,61 @@ def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin,
     (untouched,) = bought(carol, sell(admin))
     purchase_id = db.session.scalar(sa.select(Voucher.purchase_id).where(Voucher.id == UUID(one["id"])))
     with transaction():
-        assert vouchers.is_unused(purchase_id)
+        assert purchases.is_unused(purchase_id)
     redeem(carol, other)
     with transaction():
-        assert not vouchers.is_unused(purchase_id)
+        assert not purchases.is_unused(purchase_id)
     before = voucher_books()
 
     with transaction():
-        vouchers.cancel(purchase_id)
+        purchases.cancel(purchase_id)
     cancelled = voucher_books()
     with transaction():
-        vouchers.cancel(purchase_id)
+        purchases.cancel(purchase_id)
 
     assert voucher_books() == cancelled
     assert db.session.scalar(sa.select(VoucherPurchase.refunded_at).where(VoucherPurchase.id == purchase_id)) is not None
     assert [refusal(redeem(carol, voucher), "vouchers") for voucher in (one, other)] == [(400, "voucher_cancelled")] * 2
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
     with transaction():
-        vouchers.restore(purchase_id)
+        purchases.restore(purchase_id)
     assert voucher_books() == before
     assert [redeem(carol, voucher).status_code for voucher in (one, other, untouched)] == [200] * 3
 
 
 def test_a_held_discount_comes_back_once(carol, kind, shop, rolled_back, voucher_books):
     coupon = shop.new(maxUsage=1, limits={"perCustomer": 1, "budget": 1})
-    priced = vouchers.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
+    priced = purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
     assert (priced.unit_price, priced.discount, priced.total, priced.currency) == (1000, 100, 900, "USD")
     before = voucher_books()
     with rolled_back():
-        assert vouchers.hold(priced, new_id(), carol.id) is not None
+        assert purchases.hold(priced, new_id(), carol.id) is not None
     assert voucher_books() == before
 
     purchase_id = new_id()
     with transaction():
-        held = vouchers.hold(priced, purchase_id, carol.id)
+        held = purchases.hold(priced, purchase_id, carol.id)
 
     order = db.session.execute(sa.select(OrderRedemption)).scalar_one()
     assert (order.id, order.order_id, order.discount, order.account_id) == (held, str(purchase_id), 100, carol.id)
     assert shop.use(coupon) == 1
     with pytest.raises(errors.Exhausted), transaction():
-        vouchers.hold(priced, new_id(), carol.id)
+        purchases.hold(priced, new_id(), carol.id)
     with pytest.raises(errors.FieldRefused, match="field_refused") as refused:
-        vouchers.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
+        purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
     assert refused.value.refusal.name == "usage_limit_exceeded"
     for _ in range(2):
-        vouchers.give_back(held)
+        purchases.give_back(held)
     assert shop.use(coupon) == 0
     with transaction():
-        assert vouchers.hold(vouchers.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {}), new_id(), carol.id) != held
+        assert purchases.hold(purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {}), new_id(), carol.id) != held
 
 
 def test_what_has_no_discount_holds_nothing(carol, kind, voucher_books):
     before = voucher_books()
 
     with transaction():
-        assert vouchers.hold(vouchers.quote(carol.id, UUID(kind["id"]), 2, None, {}), new_id(), carol.id) is None
+        assert purchases.hold(purchases.quote(carol.id, UUID(kind["id"]), 2, None, {}), new_id(), carol.id) is None
 
     assert voucher_books() == before
 
@@ -156,7 +158,7 @@ def books_after(statement):
     told = []
     with suppress(ZeroDivisionError), transaction():
         db.session.execute(sa.text(statement))
-        told.extend(audit.discrepancies())
+        told.extend(rules.discrepancies())
         raise ZeroDivisionError
     return sorted(" ".join(sentence.split()[:2]) for sentence in told)
 
@@ -179,7 +181,7 @@ def books_after(statement):
 def test_what_does_not_add_up_is_found(carol, kind, shop, statement, said):
     one, _ = bought(carol, kind, quantity=2, discount_code=shop.new()["code"])
     assert redeem(carol, one).status_code == 200
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
 
     told = books_after(statement)
 

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from coupon_management_flask.core import clock, vouchers
-from coupon_management_flask.database import transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import transaction
+from coupon_management_flask.vouchers import purchases
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
@@ -44,7 +45,7 @@ def test_a_status_is_what_redeeming_would_be_refused_for(carol, admin, time_is):
         redeem(carol, voucher)
     with transaction():
         for voucher in (old_and_cancelled, used_and_cancelled):
-            vouchers.cancel(purchase_of(voucher))
+            purchases.cancel(purchase_of(voucher))
 
     by_status = {
         "used": [used],

@@ -4,10 +4,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from coupon_management_flask.core import checkout, orders, wallet
-from coupon_management_flask.core.vouchers import TRIES
-from coupon_management_flask.database import db
+from coupon_management_flask.core import wallet
+from coupon_management_flask.db.session import db
+from coupon_management_flask.discount_coupons import orders, rules
 from coupon_management_flask.models import GuessLog, OrderRedemption, VoucherPurchase
+from coupon_management_flask.vouchers.purchases import TRIES
 
 from ..support.refusals import refusal
 from ..support.vouchers import buy, sell
@@ -110,17 +111,17 @@ def test_a_refusal_is_kept_under_its_idempotency_key(carol, kind, shop):
 
 def test_a_use_that_goes_between_the_price_and_the_purchase_is_named(carol, kind, shop, monkeypatch, voucher_books):
     coupon = shop.new(maxUsage=1, limits={"perCustomer": 1})
-    judge = checkout.judge
+    judge = rules.judge
 
     def judged_and_gone(*args):
-        monkeypatch.setattr(checkout, "judge", judge)
+        monkeypatch.setattr(rules, "judge", judge)
         judgement = judge(*args)
         assert shop.redeem(coupon["code"], customerId="somebody").status_code == 201
         books.append(voucher_books())
         return judgement
 
     books = []
-    monkeypatch.setattr(checkout, "judge", judged_and_gone)
+    monkeypatch.setattr(rules, "judge", judged_and_gone)
 
     assert refused(buy(carol, kind, discount_code=coupon["code"])) == "usage_limit_exceeded"
     assert [voucher_books()] == books
@@ -135,7 +136,7 @@ def test_where_the_discount_is_changed_at_every_try_one_is_asked_to_come_back(ca
         # What an administrator's change raises.
         (judgement,) = args[1]
         stale = judgement.coupon._replace(version=judgement.coupon.version - 1)
-        return claim(args[0], [checkout.Judgement(stale, judgement.rules, judgement.saving)], *args[2:])
+        return claim(args[0], [rules.Judgement(stale, judgement.rules, judgement.saving)], *args[2:])
 
     before = voucher_books()
     monkeypatch.setattr(orders, "claim", changed_first)

@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import clock, vouchers
-from coupon_management_flask.database import db, is_postgresql, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, is_postgresql, transaction
 from coupon_management_flask.models import GuessLog, Redemption, Voucher, VoucherUsage
-from coupon_management_flask.vouchers import service
+from coupon_management_flask.vouchers import purchases, service
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
@@ -24,7 +24,7 @@ def purchase_of(voucher):
 
 def cancel(voucher):
     with transaction():
-        vouchers.cancel(purchase_of(voucher))
+        purchases.cancel(purchase_of(voucher))
 
 
 def expire(voucher):
@@ -159,7 +159,7 @@ def test_an_idempotency_key_takes_one_use(carol, admin):
 def test_a_crash_before_the_commit_has_taken_nothing(carol, kind, monkeypatch, voucher_books):
     (voucher,) = bought(carol, kind)
     before = voucher_books()
-    monkeypatch.setattr(vouchers, "shown", lambda *_: 1 / 0)
+    monkeypatch.setattr(purchases, "shown", lambda *_: 1 / 0)
 
     assert refusal(redeem(carol, voucher), "vouchers") == (500, "internal_error")
 
@@ -196,7 +196,7 @@ def test_whoever_waits_for_a_cancellation_sees_it(app, carol, kind):
             answers.append(redeem(carol, voucher))
 
     with transaction():
-        vouchers.cancel(purchase_id)
+        purchases.cancel(purchase_id)
         thread = Thread(target=late)
         thread.start()
         if is_postgresql():
@@ -216,7 +216,7 @@ def test_a_claim_that_is_refused_for_no_reason_any_more_is_tried_again(carol, ki
     def restored(*args):
         monkeypatch.setattr(service, "_explain", explain)
         with transaction():
-            vouchers.restore(purchase_of(voucher))
+            purchases.restore(purchase_of(voucher))
 
     monkeypatch.setattr(service, "_explain", restored)
 

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from uuid import UUID
 
-from coupon_management_flask.core import clock, vouchers, wallet
-from coupon_management_flask.database import transaction
+from coupon_management_flask.core import clock, wallet
+from coupon_management_flask.db.session import transaction
 from coupon_management_flask.models import new_id
+from coupon_management_flask.vouchers import purchases
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
@@ -38,10 +39,10 @@ def test_vouchers_are_counted_by_status_and_worth_what_they_cost_without_discoun
     redeem(bob, bought(bob, cheap)[0])
     euros = UUID(sell(admin, currency="EUR")["id"])
     with transaction():
-        vouchers.cancel(purchase_of(cancelled))
+        purchases.cancel(purchase_of(cancelled))
         # What was bought in another currency, when that was the operator's, is worth nothing in this one.
         purchase_id = wallet.debit(carol.id, 0, reason="voucher", reference=new_id()).reference
-        vouchers.deliver(purchase_id, account_id=carol.id, voucher_type_id=euros, quantity=1, unit_price=1000, discount=0, currency="EUR", credits=0)
+        purchases.deliver(purchase_id, account_id=carol.id, voucher_type_id=euros, quantity=1, unit_price=1000, discount=0, currency="EUR", credits=0)
 
     assert carol.get(f"{PATH}/stats/").json == {
         "total_vouchers": 6,
@@ -73,5 +74,5 @@ def test_the_history_is_ones_own_redemptions_newest_first(carol, bob, admin, tim
     # What is off sale or cancelled has been used all the same.
     admin.delete(f"{PATH}/types/{kind['id']}/")
     with transaction():
-        vouchers.cancel(purchase_of(one))
+        purchases.cancel(purchase_of(one))
     assert [use["id"] for use in carol.get(f"{PATH}/usage-history/").json["results"]] == [use["id"] for use in uses[::-1]]

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask import create_app
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 
 from ..conftest import settings_for
 from ..support.people import make_coupon

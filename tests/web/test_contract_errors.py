@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import tokens
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
+from coupon_management_flask.identity import sessions
 from coupon_management_flask.models import new_id
 from coupon_management_flask.web.guard import access_token
 
@@ -201,7 +201,7 @@ def without_database(request, tmp_path_factory):
     for prefix in PREFIXES.values():
         add_guarded(app, f"{prefix}/guarded", dict)
     with app.app_context():
-        token = access_token(tokens.Grant(new_id(), new_id(), None), timedelta(hours=1))
+        token = access_token(sessions.Grant(new_id(), new_id(), None), timedelta(hours=1))
     yield app.test_client(), {"Authorization": f"Bearer {token}"}
     with app.app_context():
         db.engine.dispose()

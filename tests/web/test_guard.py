@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from coupon_management_flask import create_app
 from coupon_management_flask.config import DEVELOPMENT_SECRET_KEY
-from coupon_management_flask.core import accounts, clock, tokens
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.identity import accounts, sessions
 from coupon_management_flask.models import Account
 from coupon_management_flask.web.guard import access_token, actor, refresh_token
 
@@ -44,7 +45,7 @@ def disable(account_id):
 
 
 def open_session(account_id):
-    return tokens.open_session(account_id, issued_by="credit", lifetime=HOUR)
+    return sessions.open_session(account_id, issued_by="credit", lifetime=HOUR)
 
 
 def use_with(person, header):
@@ -399,7 +400,7 @@ def test_a_spent_refresh_token_ends_its_family(alice):
 
 
 def test_a_refresh_token_that_the_service_has_not_issued_does_not_end_the_family(alice):
-    forged = refresh_token(tokens.Grant(alice.id, uuid4(), uuid4()), HOUR)
+    forged = refresh_token(sessions.Grant(alice.id, uuid4(), uuid4()), HOUR)
 
     assert refusal(alice.post("/v1/auth/token/refresh", headers={"Authorization": f"Bearer {forged}"})) == (401, "invalid_token")
     assert alice.get("/v1/coupons").status_code == 200

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from coupon_management_flask import __version__, create_app, mail
-from coupon_management_flask.database import db
+from coupon_management_flask import __version__, create_app
+from coupon_management_flask.db.session import db
+from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import new_id
 
 from ..conftest import settings_for
@@ -54,13 +55,13 @@ def test_mails_that_go_nowhere_are_not_configured(configured_app):
 
 def test_a_mail_server_that_failed_last_is_failing_on_every_process_until_it_takes_a_mail(configured_app, monkeypatch):
     def send():
-        mail.send(mail.Mail(to="alice@example.com", subject="x", text="x", html="x", message_id=new_id()))
+        sender.send(sender.Mail(to="alice@example.com", subject="x", text="x", html="x", message_id=new_id()))
 
     with running_smtp() as smtp:
         app, other = (configured_app(**SERVER, email_port=smtp.port) for _ in range(2))
         assert mail_of(other) == "ok"
         smtp.stop()
-        with app.app_context(), pytest.raises(mail.MailFailed):
+        with app.app_context(), pytest.raises(sender.MailFailed):
             send()
         assert mail_of(app) == mail_of(other) == "failing"
         # What a terminal prints does not depend on it.

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import clock, errors, wallet
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import IdempotencyKey
 from coupon_management_flask.web.guard import actor
 

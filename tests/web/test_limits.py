@@ -5,9 +5,9 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import EmailCoupon
-from coupon_management_flask.web import limits
+from coupon_management_flask.web import rates
 
 from ..support.books import read_books
 from ..support.people import PASSWORD, make_coupon, make_user
@@ -132,7 +132,7 @@ def test_coupons_are_limited_by_e_mail_however_it_is_written_and_wherever_it_is_
 def test_a_limit_holds_in_any_span_of_its_length_and_says_when_the_next_call_may_come(configured_app, monkeypatch):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
-    monkeypatch.setattr(limits, "time", lambda: now)
+    monkeypatch.setattr(rates, "time", lambda: now)
     client = configured_app(rate_limits_enabled=True).test_client()
     for _ in range(5):
         assert ask(client).status_code < 400

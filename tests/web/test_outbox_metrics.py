@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import background, clock, outbox
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.messaging import loop, outbox
 from coupon_management_flask.models import OutboxMessage
 
 from ..conftest import dispose_engines, settings_for
@@ -37,7 +38,7 @@ def write(topic, **values):
 def test_messages_that_wait_and_that_were_given_up_are_told_by_topic(app, monkeypatch, tmp_path, processes):
     if processes == "several":
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    nothing = dict.fromkeys(background.HANDLERS, 0)
+    nothing = dict.fromkeys(loop.HANDLERS, 0)
     assert (read(app)["outbox_waiting_messages"], read(app)["outbox_given_up_messages"]) == (nothing, nothing)
 
     for _ in range(2):

@@ -5,8 +5,8 @@ import pytest
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.core import background, outbox
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
+from coupon_management_flask.messaging import loop, outbox
 from coupon_management_flask.models import DiscountCoupon
 
 from ...support.discounts import PATH, Shop
@@ -25,7 +25,7 @@ def generate(shop: Shop) -> Callable[..., TestResponse]:
 
 
 def deliver_due(most: int = 100) -> int:
-    return outbox.deliver_due(background.HANDLERS, most)
+    return outbox.deliver_due(loop.HANDLERS, most)
 
 
 def codes_there() -> list[str]:

@@ -11,9 +11,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import clock, codes, coupons_in_bulk
-from coupon_management_flask.database import db, transaction
-from coupon_management_flask.discount_coupons import batch_service
+from coupon_management_flask.core import clock, codes
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.discount_coupons.bulk import batches as batch_service
+from coupon_management_flask.discount_coupons.bulk import write as coupons_in_bulk
 from coupon_management_flask.models import CouponBatch, DiscountCoupon, OutboxMessage, Stock, new_id
 
 from ...support.discounts import PATH

@@ -8,9 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.application import DISCOUNT_COUPONS
-from coupon_management_flask.core import coupons_in_bulk
-from coupon_management_flask.database import db
-from coupon_management_flask.discount_coupons import import_service
+from coupon_management_flask.db.session import db
+from coupon_management_flask.discount_coupons.bulk import imports, write
 from coupon_management_flask.models import DiscountCoupon, DiscountCouponTarget, Stock
 
 from ...support.discounts import PATH
@@ -75,7 +74,7 @@ def test_all_fields_of_a_coupon_can_stand_in_columns(shop, upload):
     flat = {}
     for name, value in body.items():
         flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
-    assert set(flat) == {"code", *import_service.COLUMNS}
+    assert set(flat) == {"code", *imports.COLUMNS}
     cells = [";".join(map(str, value)) if isinstance(value, list) else str(value) for value in flat.values()]
 
     assert upload(",".join(flat), ",".join('"' + cell.replace('"', '""') + '"' for cell in cells)).status_code == 201
@@ -157,7 +156,7 @@ def test_of_many_bad_lines_the_first_thousand_are_told_and_the_others_counted(up
 
 
 def test_files_larger_than_a_bit_are_written_bit_by_bit_and_are_all_or_nothing_too(upload, monkeypatch):
-    monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", 50)
+    monkeypatch.setattr(write, "ROWS_AT_ONCE", 50)
     lines = [f"C-{number},{'fixed' if number % 2 else 'percentage'},{number % 7},product,{number % 3}" for number in range(500)]
 
     assert upload(HEADER + ",products", *lines, lines[0]).status_code == 400
@@ -194,14 +193,14 @@ def test_a_file_may_be_larger_than_other_bodies_and_one_that_is_too_large_is_413
 
 
 def test_what_a_file_needs_in_memory_does_not_grow_with_it(app, monkeypatch):
-    monkeypatch.setattr(coupons_in_bulk, "ROWS_AT_ONCE", 200)
+    monkeypatch.setattr(write, "ROWS_AT_ONCE", 200)
     number = count()
 
     def peak(lines):
         body = [f"{HEADER}\n".encode(), *(f"M-{next(number)},fixed,1,product\n".encode() for _ in range(lines))]
         tracemalloc.start()
         try:
-            assert import_service.import_coupons(iter(body), currency="EUR") == lines
+            assert imports.import_coupons(iter(body), currency="EUR") == lines
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

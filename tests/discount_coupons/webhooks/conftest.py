@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from coupon_management_flask.core import background, clock, outbox, webhooks
-from coupon_management_flask.database import transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import transaction
+from coupon_management_flask.messaging import loop, outbox
+from coupon_management_flask.messaging.webhooks import delivery
 
 from ...support.discounts import Shop
 from ...support.webhook_receiver import Receiver, running_receiver
@@ -34,7 +36,7 @@ def subscribe(shop: Shop, receiver: Receiver, allow_private: Callable[[bool], No
     """Makes a webhook, to the receiver and of all events unless told otherwise."""
     allow_private(True)
 
-    def subscribe(url: str | None = None, events: Any = webhooks.EVENTS) -> dict[str, Any]:
+    def subscribe(url: str | None = None, events: Any = delivery.EVENTS) -> dict[str, Any]:
         answer = shop.post("/api/v1/webhooks", json={"url": url or receiver.url(), "events": list(events)})
         assert answer.status_code == 201, answer.text
         return dict(answer.json)
@@ -58,8 +60,8 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def happen(event: str = "coupon.created", facts: Any = FACTS) -> None:
     with transaction():
-        webhooks.record(event, lambda: facts)
+        delivery.record(event, lambda: facts)
 
 
 def deliver_due() -> int:
-    return outbox.deliver_due(background.HANDLERS)
+    return outbox.deliver_due(loop.HANDLERS)

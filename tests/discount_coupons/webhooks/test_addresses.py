@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from coupon_management_flask.core import webhooks
+from coupon_management_flask.messaging.webhooks import delivery
 
 from ...support.webhook_receiver import running_receiver
 from .conftest import deliver_due, happen
@@ -152,7 +152,7 @@ def test_over_tls_the_certificate_must_be_the_names_and_be_trusted(subscribe, se
 
 
 def test_a_handshake_that_never_ends_is_cut_off(subscribe, receiver, error, monkeypatch):
-    monkeypatch.setattr(webhooks, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(delivery, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         webhook = subscribe(f"https://127.0.0.1:{silent.getsockname()[1]}/")
 

@@ -12,8 +12,10 @@ from threading import Timer
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import clock, outbox, webhooks
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.messaging import outbox
+from coupon_management_flask.messaging.webhooks import delivery as webhooks
 from coupon_management_flask.models import OutboxMessage, Webhook, new_id
 
 from ...support.refusals import refusal

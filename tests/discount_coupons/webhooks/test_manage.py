@@ -5,8 +5,8 @@ import base64
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import webhooks
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
+from coupon_management_flask.messaging.webhooks import delivery as webhooks
 from coupon_management_flask.models import OutboxMessage, Webhook, WebhookDelivery, WebhookSubscription, new_id
 
 from ...support.refusals import refusal

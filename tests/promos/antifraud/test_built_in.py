@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from coupon_management_flask.promos.antifraud_service import create_antifraud_app
+from coupon_management_flask.promos.antifraud.service import create_antifraud_app
 
 from ...support.promos import new_company, new_user, publish
 from ...support.remote import RemoteClient

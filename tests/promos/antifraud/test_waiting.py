@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import IdempotencyKey
 
 from ...support.antifraud import BROKEN, NO, YES, verdict

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import CompanyPromoCount, Promo, PromoCounter, Stock, new_id
 
 from ...support.promos import activate, assert_invalid, new_user, publish

@@ -3,8 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.core import audit
-from coupon_management_flask.database import db
+from coupon_management_flask.audit import rules
+from coupon_management_flask.db.session import db
 
 from ...support.promos import new_company, new_user, stop_clock
 
@@ -43,7 +43,7 @@ def books(app):
 def books_that_add_up(app):
     """Whatever the test does, they do at its end."""
     yield
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from coupon_management_flask import create_app
-from coupon_management_flask.database import db
+from coupon_management_flask.db.session import db
 
 from ...support.people import make_user, sign_in
 from ...support.promos import activate, new_company, new_user, publish

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coupon_management_flask.core import audit, clock
+from coupon_management_flask.audit import rules
+from coupon_management_flask.core import clock
 
 from ...conftest import empty_tables
 from ...support.people import make_user, sign_in
@@ -188,4 +189,4 @@ def test_the_feed_is_that_of_a_plain_list(others, steps, world):
         operation(world, *details)
 
     world.look_at_everything()
-    assert list(audit.discrepancies()) == []
+    assert list(rules.discrepancies()) == []

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Account, PromoComment, PromoCounter, new_id
 
 from ...support.promos import publish

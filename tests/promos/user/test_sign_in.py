@@ -4,7 +4,7 @@ import jwt
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.database import db, transaction
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Account
 
 from ...support.people import PASSWORD as CREDIT_PASSWORD

@@ -1,0 +1,1 @@
+"""Daily figures: sums that are kept, so that a dashboard never scans redemptions."""

@@ -1,0 +1,1 @@
+"""The books: a file of rules for each feature, and the one runner that asks them all."""

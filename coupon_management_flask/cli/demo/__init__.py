@@ -1,0 +1,1 @@
+"""Example data, and a shop that shows the popup, for development."""

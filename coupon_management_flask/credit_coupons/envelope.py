@@ -1,0 +1,75 @@
+"""The envelope around every answer of `/v1`, on success and on error."""
+
+from http import HTTPStatus
+from typing import Any
+
+import marshmallow as ma
+
+from ..core import clock
+from ..web.body import Moment, Routes
+from ..web.contract import Problem
+
+# The standard library renames some of its words from version to version; clients of this contract read them.
+_STATUS_NAMES = {
+    200: "OK",
+    201: "CREATED",
+    400: "INVALID_REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
+    413: "REQUEST_ENTITY_TOO_LARGE",
+    422: "UNPROCESSABLE_ENTITY",
+    429: "TOO_MANY_REQUESTS",
+    500: "INTERNAL_SERVER_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
+
+
+def envelope(status: int, data: Any, error: Any) -> dict[str, Any]:
+    now = clock.now().replace(microsecond=0)
+    name = _STATUS_NAMES.get(status) or HTTPStatus(status).name
+    return {"http_status_code": status, "http_status": name, "data": data, "error": error, "timestamp": now}
+
+
+def _fields(data: ma.fields.Field[Any], error: ma.fields.Field[Any]) -> dict[str, ma.fields.Field[Any]]:
+    return {
+        "http_status_code": ma.fields.Integer(),
+        "http_status": ma.fields.String(),
+        "data": data,
+        "error": error,
+        "timestamp": Moment(metadata={"format": "date-time"}),
+    }
+
+
+def enveloped(name: str, status: int = 200, **data: ma.fields.Field[Any]) -> ma.Schema:
+    """A schema that puts what a view returns (a mapping with these fields) into the envelope; `name` is its name in OpenAPI."""
+
+    class Enveloped(ma.Schema):
+        @ma.pre_dump
+        def wrap(self, returned: Any, **_: Any) -> dict[str, Any]:
+            return envelope(status, returned, {})
+
+    inside = ma.Schema.from_dict(dict(data), name=f"{name}Data")()
+    schema: ma.Schema = type(name, (Enveloped,), _fields(ma.fields.Nested(inside), ma.fields.Dict()))()
+    return schema
+
+
+class ErrorDetailSchema(ma.Schema):
+    message = ma.fields.String(required=True)
+    error_code = ma.fields.String(required=True)
+
+
+CreditErrorSchema = ma.Schema.from_dict(_fields(ma.fields.Dict(), ma.fields.Nested(ErrorDetailSchema())), name="CreditErrorSchema")
+
+_error = CreditErrorSchema()
+
+
+def render_error(problem: Problem) -> dict[str, Any]:
+    return _error.dump(envelope(problem.status, {}, {"message": problem.sentence(), "error_code": problem.error_code}))  # type: ignore[no-any-return]
+
+
+def credit_routes(name: str, import_name: str, **options: Any) -> Routes:
+    """Routes of `/v1`, whose errors come in the envelope too."""
+    return Routes(name, import_name, error_schema=_error, **options)

@@ -1,0 +1,1 @@
+"""The database: engines, sessions and transactions, prepared statements, column types. It knows no table."""

@@ -1,0 +1,1 @@
+"""Codes by the thousand: batches that are generated, and files that are imported."""

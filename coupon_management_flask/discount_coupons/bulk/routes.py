@@ -1,0 +1,65 @@
+"""`/api/v1/coupons/generate`, `/batches` and `/import`: codes in bulk."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, stream_with_context
+
+from ... import config
+from ...web.body import Headers, Routes
+from ...web.guard import actor, guard
+from ...web.security import body_in_chunks
+from ..errors import DiscountErrorSchema
+from . import batches, imports, schemas
+
+routes: Routes = Routes("coupon-batches", __name__, error_schema=DiscountErrorSchema(), url_prefix="/api/v1/coupons", description="Codes in bulk")
+
+CSV = {"type": "string", "description": "The first line names the columns."}
+AS_A_FILE: Headers = {"Content-Disposition": {"description": "Under which name to keep it.", "required": True, "schema": {"type": "string"}}}
+
+
+@routes.route("/generate", methods=["POST"])
+@guard(permission="manageCoupons", api_key=True)
+@routes.arguments(schemas.NewBatch())
+@routes.response(201, schemas.BatchSchema(), description="They are there.")
+@routes.response(202, schemas.BatchSchema(), description="They are being made; more than 1,000 are made in the background.")
+def generate_codes(body: dict[str, Any]) -> Any:
+    """Make a batch of single-use codes"""
+    batch = batches.generate(actor().id, **body, currency=config.current().currency)
+    return batch, 201 if batch.status == batches.DONE else 202
+
+
+@routes.route("/batches/<batch_id>", methods=["GET"])
+@guard(permission="manageCoupons", api_key=True)
+@routes.response(200, schemas.BatchSchema())
+@routes.refuses(400, 404)
+def read_batch(batch_id: UUID) -> batches.Batch:
+    """How far a batch is"""
+    return batches.read(batch_id)
+
+
+@routes.route("/batches/<batch_id>/codes.csv", methods=["GET"])
+@guard(permission="manageCoupons", api_key=True)
+@routes.response(200, CSV, content_type="text/csv", headers=AS_A_FILE)
+@routes.refuses(400, 404, 409)
+def download_codes(batch_id: UUID) -> Response:
+    """The codes of a batch that is done, a line each after a header"""
+    lines = ("".join(f"{code}\r\n" for code in page) for page in batches.codes_of(batch_id))
+    return Response(
+        stream_with_context(_after("code\r\n", lines)), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{batch_id}.csv"'}
+    )
+
+
+def _after(header: str, lines: Any) -> Any:
+    yield header
+    yield from lines
+
+
+@routes.route("/import", methods=["POST"])
+@guard(permission="manageCoupons", api_key=True)
+@routes.doc(requestBody={"required": True, "content": {"text/csv": {"schema": CSV}}})
+@routes.response(201, schemas.ImportedSchema())
+@routes.refuses(400, 413)
+def import_coupons() -> dict[str, int]:
+    """Make a coupon of each line of a CSV, all or none. Columns are a coupon's fields (`limits.perDay`, `schedule.from`); a list's parts stand between `;`"""
+    return {"imported": imports.import_coupons(body_in_chunks(), currency=config.current().currency)}

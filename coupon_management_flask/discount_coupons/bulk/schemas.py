@@ -1,0 +1,43 @@
+"""The shapes of codes in bulk."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from ...web.body import Text, Whole
+from ..schemas import CouponTemplate, Wire
+
+MOST_CODES = 1_000_000
+
+
+class Template(ma.fields.Nested):
+    """A coupon without a code: checked, and kept as it was written."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, partial: Any = None, **kwargs: Any) -> Any:
+        super()._deserialize(value, attr, data, partial, **kwargs)
+        return value
+
+
+class NewBatch(ma.Schema):
+    count = Whole(1, MOST_CODES, required=True)
+    pattern = Text(
+        3,
+        20,
+        load_default="##########",
+        rules=[validate.Regexp(r"[A-Za-z0-9_#-]+\Z", error="Letters, digits, -, _ and # only.")],
+        metadata={"pattern": "^[A-Za-z0-9_#-]{3,20}$", "description": "Each # is a random character."},
+    )
+    template = Template(CouponTemplate(), required=True)
+
+
+class BatchSchema(Wire):
+    batch_id = ma.fields.UUID(required=True)
+    status = ma.fields.String(required=True, metadata={"enum": ["pending", "running", "done", "failed"]})
+    count = ma.fields.Integer(required=True)
+    done = ma.fields.Integer(required=True)
+
+
+class ImportedSchema(ma.Schema):
+    imported = ma.fields.Integer(required=True, metadata={"description": "How many coupons there were in the file, and are here now."})

@@ -1,0 +1,1 @@
+"""The addresses that a shop has told of its events."""

@@ -1,0 +1,53 @@
+"""The shapes of webhooks."""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from ...messaging.webhooks import delivery as webhooks
+from ...web.body import Moment, Text
+from ..schemas import PageSchema
+
+
+class NewWebhook(ma.Schema):
+    url = Text(longest=webhooks.LONGEST_URL, required=True, metadata={"format": "uri", "description": "https, to a public address."})
+    events = ma.fields.List(ma.fields.String(validate=validate.OneOf(webhooks.EVENTS)), required=True, validate=validate.Length(min=1, max=100))
+
+
+class WebhookSchema(ma.Schema):
+    id = ma.fields.UUID(required=True)
+    url = ma.fields.String(required=True)
+    events = ma.fields.List(ma.fields.String(), required=True)
+    createdAt = Moment(attribute="created_at", required=True)
+
+
+class WebhookCreatedSchema(WebhookSchema):
+    secret = ma.fields.String(required=True, metadata={"description": "Verifies what is sent, as Standard Webhooks describes. Shown here and never again."})
+
+
+class DeliverySchema(ma.Schema):
+    """One attempt. `messageId` is what the receiver sees as `webhook-id`."""
+
+    id = ma.fields.UUID(required=True)
+    messageId = ma.fields.UUID(attribute="message_id", required=True)
+    event = ma.fields.String(required=True)
+    status = ma.fields.Function(lambda delivery: _status(delivery), required=True, metadata={"type": "string", "enum": ["started", "succeeded", "failed"]})
+    responseStatus = ma.fields.Integer(attribute="response_status", required=True, allow_none=True)
+    error = ma.fields.String(required=True, allow_none=True)
+    startedAt = Moment(attribute="started_at", required=True)
+    finishedAt = Moment(attribute="finished_at", required=True, allow_none=True)
+
+
+def _status(delivery: Any) -> str:
+    if delivery.finished_at is None:
+        return "started"
+    return "succeeded" if delivery.error is None else "failed"
+
+
+class WebhooksPage(PageSchema):
+    results = ma.fields.List(ma.fields.Nested(WebhookSchema()), attribute="items", required=True)
+
+
+class DeliveriesPage(PageSchema):
+    results = ma.fields.List(ma.fields.Nested(DeliverySchema()), attribute="items", required=True)

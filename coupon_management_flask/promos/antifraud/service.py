@@ -1,0 +1,71 @@
+"""A stand-alone antifraud service, for development and compose: the built-in check behind the HTTP interface of the real one (`flask antifraud`).
+
+It knows no database: it counts the questions about a user in the last minute, in this one process.
+"""
+
+import threading
+from collections import defaultdict, deque
+from datetime import datetime, timedelta
+from typing import Any
+
+import marshmallow as ma
+import orjson
+from flask import Flask, Response, jsonify, request
+
+from ...config import load_settings
+from ...core import clock
+
+WINDOW = timedelta(minutes=1)
+
+
+class QuestionSchema(ma.Schema):
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    user_email = ma.fields.String(required=True)
+    promo_id = ma.fields.String(required=True)
+
+
+_question = QuestionSchema()
+
+
+class RecentQuestions:
+    """When each user was asked about in the last minute."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._moments: dict[str, deque[datetime]] = defaultdict(deque)
+        self._lock = threading.Lock()
+
+    def admit(self, user: str) -> bool:
+        """Whether this one is within the limit; one that is not does not count."""
+        now = clock.now()
+        with self._lock:
+            for known in [name for name, moments in self._moments.items() if moments and moments[-1] <= now - WINDOW]:
+                del self._moments[known]
+            moments = self._moments[user]
+            while moments and moments[0] <= now - WINDOW:
+                moments.popleft()
+            if len(moments) >= self._most:
+                return False
+            moments.append(now)
+            return True
+
+
+def create_antifraud_app(max_per_minute: int | None = None) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    recent = RecentQuestions(max_per_minute or load_settings().antifraud_max_per_minute)
+
+    @app.post("/api/validate")
+    def validate() -> tuple[Response, int]:
+        try:
+            question: Any = _question.load(orjson.loads(request.get_data()))
+        except (ma.ValidationError, orjson.JSONDecodeError, TypeError):
+            return jsonify(error="user_email and promo_id are needed"), 400
+        return jsonify(ok=recent.admit(question["user_email"])), 200
+
+    @app.get("/api/health/live")
+    def live() -> Response:
+        return jsonify(status="healthy")
+
+    return app

@@ -1,0 +1,1 @@
+"""The promos that a user sees, found in the order in which they are shown."""

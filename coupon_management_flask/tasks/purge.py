@@ -1,0 +1,43 @@
+"""Deleting what nobody can need any more."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from ..core import clock
+from ..db.session import db, retried, rows_changed, transaction
+from ..identity import failed_attempts
+from ..models import AntifraudQuestion, AntifraudVerdict, CouponBatch, GuessLog, IdempotencyKey, LoginSession, OutboxMessage, PasswordReset, PaymentEvent
+
+# Kept for a while after its end, for whoever looks into what happened.
+KEEP_SESSIONS = timedelta(days=7)
+KEEP_DELIVERED = timedelta(days=7)
+KEEP_GIVEN_UP = timedelta(days=30)
+KEEP_KEYS = timedelta(hours=24)
+# Stripe sends an event again for three days.
+KEEP_EVENTS = timedelta(days=30)
+
+
+def spent() -> dict[str, int]:
+    """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, those that were given up and
+    Stripe's events after 30 days, guesses, verdicts and password links that no longer count. Says how many of each."""
+    now = clock.now()
+    # A batch has failed as long as its message says so.
+    is_asked_for = sa.exists().where(CouponBatch.message_id == OutboxMessage.id, CouponBatch.done < CouponBatch.size)
+    return {
+        "idempotency_keys": _delete(IdempotencyKey, IdempotencyKey.created_at < now - KEEP_KEYS),
+        "sessions": _delete(LoginSession, LoginSession.expires_at < now - KEEP_SESSIONS),
+        "guess_logs": _delete(GuessLog, GuessLog.updated_at < now - failed_attempts.WINDOW),
+        "password_resets": _delete(PasswordReset, PasswordReset.expires_at < now),
+        "payment_events": _delete(PaymentEvent, PaymentEvent.received_at < now - KEEP_EVENTS),
+        "antifraud_verdicts": _delete(AntifraudVerdict, AntifraudVerdict.valid_until < now),
+        "antifraud_questions": _delete(AntifraudQuestion, AntifraudQuestion.leased_until < now - KEEP_KEYS),
+        "outbox_messages": _delete(OutboxMessage, OutboxMessage.delivered_at < now - KEEP_DELIVERED)
+        + _delete(OutboxMessage, sa.and_(OutboxMessage.given_up_at < now - KEEP_GIVEN_UP, ~is_asked_for)),
+    }
+
+
+@retried
+def _delete(model: type[object], condition: sa.ColumnElement[bool]) -> int:
+    with transaction():
+        return rows_changed(db.session.execute(sa.delete(model).where(condition)))

@@ -1,0 +1,1 @@
+"""The forms of what people type. It imports nothing of ours."""
