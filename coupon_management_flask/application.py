@@ -16,7 +16,7 @@ from .cli import commands
 from .config import ROOT, Settings, load_settings
 from .credit_coupons import coupon_routes, user_routes
 from .credit_coupons import errors as credit_coupon_errors
-from .db import session
+from .db import engines
 from .db.session import db
 from .discount_coupons import errors as discount_coupon_errors
 from .discount_coupons import routes as discount_coupon_routes
@@ -96,7 +96,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     sender.init_app(app, settings)
     passwords.configure(settings.password_hash_memory_kib, settings.password_hash_rounds)
 
-    session.init_app(app, settings.database_url)
+    engines.init_app(app, settings.database_url)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
 
     app.extensions["antifraud"] = Antifraud(

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from alembic import context
 
 from coupon_management_flask import models
-from coupon_management_flask.db.session import Moment, db
+from coupon_management_flask.db.session import db
+from coupon_management_flask.db.types import Moment, Word
 
 # Any number that nothing else on the database uses.
 MIGRATION_LOCK = 7305_1977
@@ -22,6 +23,8 @@ def _render_type(kind, item, _autogen_context):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, models.Amount):
         return "sa.BigInteger()"
+    if kind == "type" and isinstance(item, Word):
+        return "sa.Text()"
     return False
 
 

@@ -21,7 +21,8 @@ from sqlalchemy.engine import URL
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
 from coupon_management_flask.core import clock
-from coupon_management_flask.db.session import db, is_postgresql, transaction
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db, transaction
 
 from .support import people
 from .support.books import Books, read_books

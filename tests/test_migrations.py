@@ -16,7 +16,9 @@ from flask_migrate import check, downgrade, upgrade
 
 from coupon_management_flask import create_app
 from coupon_management_flask.core import clock
-from coupon_management_flask.db.session import broken_constraint, db, is_postgresql
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.failures import broken_constraint
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import new_id
 
 from .conftest import DATABASES, dispose_engines, settings_for

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..db.session import Moment
+from ..db.types import Moment
 from ..models import Account, Stock
 
 # Of any table; what else nobody is shown stands in _SECRETS.

@@ -17,7 +17,8 @@ from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, 
 
 from ..core import errors
 from ..core.clock import rfc3339
-from ..db.session import db, retried, transaction
+from ..db.failures import retried
+from ..db.session import db, transaction
 from ..identity import change_log
 from ..promos.schemas import Day
 from ..web.body import AmountField, Moment, Truth, Whole

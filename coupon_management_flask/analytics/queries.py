@@ -1,6 +1,6 @@
 """The dashboard's figures and the export's rows. Reads only.
 
-For the whole service: daily figures (analytics/figures/rollup.py) and the tail that is not in them yet, in one statement, which sees one moment. For a user: the
+For the whole service: daily figures (analytics/figures/rollup.py) and the tail that is not in them yet, in one statement, which sees one moment. For a user the
 same, of the user's own rows, which an index finds.
 """
 
@@ -15,7 +15,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, money
-from ..db.session import AnyRow, Moment, db
+from ..db.session import AnyRow, db
+from ..db.types import Moment
 from ..models import CouponBatch, CreditCoupon, DailyFigure, DiscountCoupon, Promo, Redemption, Stock, Voucher, VoucherType
 from ..vouchers import purchases
 from .figures import rollup

@@ -21,7 +21,7 @@ from .. import config
 from ..analytics.figures import rollup
 from ..audit import rules
 from ..core import errors
-from ..db.session import SERVER_THREADS
+from ..db.engines import SERVER_THREADS
 from ..discount_coupons.bulk import batches, schemas
 from ..identity import accounts, passwords
 from ..messaging import loop as background

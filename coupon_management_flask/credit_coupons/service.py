@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, codes, errors, stock, wallet
-from ..db.session import AnyRow, AnySelect, Moment, broken_constraint, db, retried, transaction
+from ..db.failures import broken_constraint, retried
+from ..db.session import AnyRow, AnySelect, db, transaction
+from ..db.types import Moment
 from ..identity import accounts, failed_attempts
 from ..models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet, new_id
 from ..web.guard import Actor

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from .session import OUTSIDE, READING, commits_alone, db, in_transaction, is_postgresql
+from .dialects import is_postgresql
+from .session import OUTSIDE, READING, commits_alone, db, in_transaction
 
 
 class Rows(list[Any]):

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, errors, stock
-from ..db.session import AnyRow, broken_constraint, db, retried, transaction
+from ..db.failures import broken_constraint, retried
+from ..db.session import AnyRow, db, transaction
 from ..identity import failed_attempts
 from ..models import DiscountCoupon, DiscountCouponTarget, LimitUse, Stock, new_id
 from ..web.pagination import Page
-from . import events, limits
+from . import coupon_limits, events
 from . import terms as coupon_terms
 from .errors import CodeTaken, MaxUsageTooLow
 from .refusals import CouponNotFound
@@ -81,13 +82,13 @@ def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> AnyRow:
             db.session.execute(sa.delete(_targets).where(_targets.c.coupon_id == coupon_id))
             _write_targets(coupon_id, terms)
         after = by_id(coupon_id)
-        limits.count_what_was_used_before(after, sorted(after.limits.keys() - before.limits.keys()), now)
+        coupon_limits.count_what_was_used_before(after, sorted(after.limits.keys() - before.limits.keys()), now)
         events.coupon_updated(after)
         return after
 
 
 def _gave_money(coupon_id: UUID) -> bool:
-    uses = sa.exists().where(LimitUse.owner_id == coupon_id, LimitUse.rule == limits.BUDGET, LimitUse.used > 0)
+    uses = sa.exists().where(LimitUse.owner_id == coupon_id, LimitUse.rule == coupon_limits.BUDGET, LimitUse.used > 0)
     return bool(db.session.scalar(sa.select(uses)))
 
 

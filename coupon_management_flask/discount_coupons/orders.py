@@ -15,12 +15,14 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..core import clock, errors, money, stock
+from ..core import clock, errors, limits, money, stock
 from ..core.stock import given
-from ..db.session import AnyRow, broken_constraint, commits_alone, db, is_postgresql, retried, rows_changed, transaction
+from ..db.dialects import is_postgresql, rows_changed
+from ..db.failures import broken_constraint, retried
+from ..db.session import AnyRow, commits_alone, db, transaction
 from ..db.statements import Prepared
 from ..models import DiscountCoupon, OrderRedemption, OrderRedemptionCode, new_id
-from . import events, limits
+from . import coupon_limits, events
 from . import rules as checkout
 from .pricing import Cart, Combined
 from .refusals import CouponNotFound, OrderAlreadyRedeemed, RedemptionNotFound
@@ -158,11 +160,11 @@ def claim(caller: Caller, judgements: Sequence[Judgement], combined: Combined, o
     takes = [
         take
         for (coupon, _, claim_id), code in zip(applied, codes, strict=True)
-        for take in limits.takes(coupon, caller.customer_id, now, amount=code["amount"], redemption_id=claim_id)
+        for take in coupon_limits.takes(coupon, caller.customer_id, now, amount=code["amount"], redemption_id=claim_id)
     ]
     first_orders = sorted(claim_id for coupon, _, claim_id in applied if coupon.first_order_only)
     if first_orders and caller.customer_id is not None:
-        takes.append(stock.Take(limits.first_order(caller.customer_id), 1, 1, first_orders[0]))
+        takes.append(limits.Take(coupon_limits.first_order(caller.customer_id), 1, 1, first_orders[0]))
     try:
         # A webhook that is made at this very moment is told of the next order.
         if is_postgresql() and commits_alone() and len(codes) == 1 and not takes and not events.of_orders_are_wanted():
@@ -192,7 +194,7 @@ def _claim_in_one(coupon: AnyRow, order: dict[str, Any], code: dict[str, Any]) -
     )
 
 
-def _claim_in_several(coupons: Sequence[AnyRow], order: dict[str, Any], codes: Sequence[dict[str, Any]], takes: Sequence[stock.Take]) -> None:
+def _claim_in_several(coupons: Sequence[AnyRow], order: dict[str, Any], codes: Sequence[dict[str, Any]], takes: Sequence[limits.Take]) -> None:
     with transaction():
         for coupon, code in sorted(zip(coupons, codes, strict=True), key=lambda pair: pair[0].stock_id):
             claimed = _CLAIMING.claim(
@@ -208,7 +210,7 @@ def _claim_in_several(coupons: Sequence[AnyRow], order: dict[str, Any], codes: S
             )
             if claimed.claimed == claimed.capacity:
                 events.coupon_exhausted(coupon, uses=claimed.claimed)
-        stock.take_within(takes)
+        limits.take_within(takes)
         db.session.execute(sa.insert(_orders).values(**order))
         db.session.execute(sa.insert(_codes), list(codes))
         events.redeemed(order["answer"], order_id=order["order_id"], customer_id=order["customer_id"])
@@ -269,7 +271,7 @@ def _count_use(caller: Caller, coupon: AnyRow) -> AnyRow:
             coupon_id=coupon.id,
             version=coupon.version,
         )
-        stock.take_within(limits.takes(coupon, None, clock.now(), amount=0, redemption_id=claim_id))
+        limits.take_within(coupon_limits.takes(coupon, None, clock.now(), amount=0, redemption_id=claim_id))
         if claimed.claimed == claimed.capacity:
             events.coupon_exhausted(coupon, uses=claimed.claimed)
         return db.session.execute(SELECT.where(_coupons.c.id == coupon.id)).one()
@@ -360,14 +362,14 @@ def _roll_back_once(redemption_id: UUID, reason: str, restore: dict[str, bool], 
 
 
 def _give_back(codes: Sequence[AnyRow], amounts: Sequence[int], restore: dict[str, bool], *, is_whole: bool) -> None:
-    rules = [rule for name, rules in limits.GIVEN_BACK_AS.items() for rule in rules if restore[name] and rule != limits.BUDGET]
+    rules = [rule for name, rules in coupon_limits.GIVEN_BACK_AS.items() for rule in rules if restore[name] and rule != coupon_limits.BUDGET]
     back: list[tuple[UUID, str, int | None]] = []
     for code, amount in zip(codes, amounts, strict=True):
         if is_whole:
             back += [(code.redemption_id, rule, None) for rule in rules]
         if restore["budget"] and amount:
-            back.append((code.redemption_id, limits.BUDGET, amount))
-    stock.give_back(back)
+            back.append((code.redemption_id, coupon_limits.BUDGET, amount))
+    limits.give_back(back)
     if is_whole and restore["use"]:
         for code in codes:
             stock.release(code.redemption_id)

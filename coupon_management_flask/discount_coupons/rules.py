@@ -9,13 +9,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, errors, money, stock, validity
-from ..core.stock import LimitKey
-from ..db.session import AnyRow, db, one_of
+from ..core import clock, errors, limits, money, validity
+from ..core.limits import LimitKey
+from ..db.dialects import one_of
+from ..db.session import AnyRow, db
 from ..db.statements import Prepared
 from ..identity import failed_attempts
 from ..models import DiscountCoupon, OrderRedemption, Stock
-from . import limits, pricing
+from . import coupon_limits, pricing
 from .pricing import Cart, Combined, Item, Saving
 from .refusals import (
     LEFT_OUT,
@@ -136,13 +137,13 @@ def terms_of(coupon: AnyRow) -> pricing.Terms:
 def see(coupons: Sequence[AnyRow], customer_id: str | None) -> Seen:
     """Reads what these coupons' rules ask for, in as many statements whatever it says."""
     now = clock.now()
-    keys = [key for coupon in coupons for key, _ in limits.of(coupon, customer_id, now).values()]
+    keys = [key for coupon in coupons for key, _ in coupon_limits.of(coupon, customer_id, now).values()]
     has_ordered = False
     if customer_id is not None and any(coupon.first_order_only for coupon in coupons):
-        keys.append(limits.first_order(customer_id))
+        keys.append(coupon_limits.first_order(customer_id))
         has_ordered = bool(db.session.scalar(_LIVE_ORDER, {"customer_id": customer_id}))
-    used = stock.used(keys)
-    return Seen(now, used, has_ordered or any(count for key, count in used.items() if key.rule == limits.FIRST_ORDER))
+    used = limits.used(keys)
+    return Seen(now, used, has_ordered or any(count for key, count in used.items() if key.rule == coupon_limits.FIRST_ORDER))
 
 
 def judge(coupon: AnyRow, seen: Seen, customer_id: str | None, cart: Cart | None) -> Judgement:
@@ -173,14 +174,14 @@ def judge(coupon: AnyRow, seen: Seen, customer_id: str | None, cart: Cart | None
 def _limit_rules(coupon: AnyRow, seen: Seen, customer_id: str | None, saving: Saving | None) -> list[Rule]:
     has_uses = coupon.max_usage is None or coupon.usage_count < coupon.max_usage
     found = [Rule(UsageLimitExceeded, has_uses, {"usageCount": coupon.usage_count, "maxUsage": coupon.max_usage})]
-    places = limits.of(coupon, customer_id, seen.now)
-    for rule in (limits.PER_CUSTOMER, "perDay", "perWeek", "perMonth", limits.PER_CUSTOMER_PER_DAY):
+    places = coupon_limits.of(coupon, customer_id, seen.now)
+    for rule in (coupon_limits.PER_CUSTOMER, "perDay", "perWeek", "perMonth", coupon_limits.PER_CUSTOMER_PER_DAY):
         if rule in places:
             key, limit = places[rule]
-            refusal: Refusal = UsageLimitExceeded if rule == limits.PER_CUSTOMER else PeriodLimitReached
+            refusal: Refusal = UsageLimitExceeded if rule == coupon_limits.PER_CUSTOMER else PeriodLimitReached
             found.append(Rule(refusal, seen.used[key] < limit, {"limit": rule, "used": seen.used[key], "allowed": limit, "period": key.period}))
-    if limits.BUDGET in places:
-        key, budget = places[limits.BUDGET]
+    if coupon_limits.BUDGET in places:
+        key, budget = places[coupon_limits.BUDGET]
         # A discount that does not fit any more is not given in part: what was promised is what is redeemed.
         asked = max(1, money.to_minor(saving.amount, coupon.currency) if saving is not None else 0)
         amounts = {"used": seen.used[key], "budget": budget, "asked": asked if saving is not None else 0}
@@ -190,7 +191,7 @@ def _limit_rules(coupon: AnyRow, seen: Seen, customer_id: str | None, saving: Sa
 
 
 def _customer_rule(coupon: AnyRow, customer_id: str | None) -> Rule:
-    asks = bool(coupon.customer_ids) or coupon.first_order_only or any(rule in coupon.limits for rule in limits.OF_A_CUSTOMER)
+    asks = bool(coupon.customer_ids) or coupon.first_order_only or any(rule in coupon.limits for rule in coupon_limits.OF_A_CUSTOMER)
     fits = not asks or (customer_id is not None and (not coupon.customer_ids or customer_id in coupon.customer_ids))
     return Rule(NotForThisCustomer, fits, {"customerId": customer_id, "bound": bool(coupon.customer_ids), "asksForACustomer": asks})
 

@@ -10,7 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, codes, errors
-from ..db.session import AnyRow, db, rows_changed, transaction, upsert
+from ..db.dialects import rows_changed, upsert
+from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
 from ..discount_coupons import terms as coupon_terms
 from ..discount_coupons.bulk import write

@@ -4,7 +4,8 @@ import redis
 import sqlalchemy as sa
 
 from .. import __version__, config
-from ..db.session import db, is_unavailable
+from ..db.failures import is_unavailable
+from ..db.session import db
 from ..messaging.mail import sender
 
 

@@ -12,8 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, errors, wallet
-from ..db.session import AnyRow, Moment, broken_constraint, db, retried, rows_changed, transaction, upsert
+from ..db.dialects import rows_changed, upsert
+from ..db.failures import broken_constraint, retried
+from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
+from ..db.types import Moment
 from ..models import Account, ApiKey, PasswordReset, new_id
 from . import failed_attempts, passwords, sessions
 

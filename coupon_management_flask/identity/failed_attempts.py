@@ -13,7 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..core import clock, errors
-from ..db.session import db, retried, transaction, upsert
+from ..db.dialects import upsert
+from ..db.failures import retried
+from ..db.session import db, transaction
 from ..models import GuessLog
 
 WINDOW = timedelta(minutes=10)

@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, errors
-from ..db.session import AnyRow, Moment, db, transaction
+from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
+from ..db.types import Moment
 from ..models import Account, LoginSession, new_id
 
 _sessions: Any = LoginSession.__table__

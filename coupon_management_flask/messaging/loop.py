@@ -9,7 +9,9 @@ import sqlalchemy as sa
 import structlog
 
 from ..core import clock
-from ..db.session import db, is_unavailable, transaction, upsert
+from ..db.dialects import upsert
+from ..db.failures import is_unavailable
+from ..db.session import db, transaction
 from ..models import Lease
 from ..tasks import purge
 from . import outbox

@@ -15,7 +15,9 @@ import sqlalchemy as sa
 import structlog
 
 from ..core import clock
-from ..db.session import AnyRow, db, is_postgresql, is_unavailable, rows_changed, transaction
+from ..db.dialects import is_postgresql, rows_changed
+from ..db.failures import is_unavailable
+from ..db.session import AnyRow, db, transaction
 from ..models import OutboxMessage, new_id
 
 LEASE = timedelta(seconds=30)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id
+from .kinds import AccountKind, Role
 
 
 class Account(Model):
@@ -21,7 +22,7 @@ class Account(Model):
     __tablename__ = "accounts"
 
     id: Mapped[Id]
-    kind: Mapped[str]
+    kind: Mapped[AccountKind]
     username: Mapped[str | None]
     username_key: Mapped[str | None]
     email: Mapped[str | None]
@@ -29,7 +30,7 @@ class Account(Model):
     password_hash: Mapped[str | None]
     name: Mapped[str]
     surname: Mapped[str] = mapped_column(default="")
-    role: Mapped[str] = mapped_column(default="user")
+    role: Mapped[Role] = mapped_column(default=Role.USER)
     is_active: Mapped[bool] = mapped_column(default=True)
     age: Mapped[int | None]
     country: Mapped[str | None]

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from ..db.session import Model
 from .accounts import Account
 from .columns import AccountId, CreatedAt, Id, where
+from .kinds import ChangeAction
 
 
 class AdminChange(Model):
@@ -21,7 +22,7 @@ class AdminChange(Model):
 
     id: Mapped[Id]
     account_id: Mapped[AccountId | None]
-    action: Mapped[str]
+    action: Mapped[ChangeAction]
     table_name: Mapped[str]
     row_id: Mapped[str | None]
     before: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))

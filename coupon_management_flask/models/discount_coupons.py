@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id, where
+from .kinds import CouponFor, DiscountBase, DiscountType, TargetKind
 
 # No currency has more decimals, and a percentage needs none.
 AMOUNT_DECIMALS = 4
@@ -43,10 +44,10 @@ class DiscountCoupon(Model):
     # "C": the same order everywhere, and the one in which SQLite has them.
     code: Mapped[str] = mapped_column(sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), unique=True)
     description: Mapped[str | None]
-    type: Mapped[str]
+    type: Mapped[DiscountType]
     discount: Mapped[Decimal] = mapped_column(Amount)
     currency: Mapped[str] = mapped_column(sa.String(3))
-    coupon_for: Mapped[str]
+    coupon_for: Mapped[CouponFor]
     products: Mapped[list[Any]] = mapped_column(sa.JSON)
     categories: Mapped[list[Any]] = mapped_column(sa.JSON)
     excluded_products: Mapped[list[Any]] = mapped_column(sa.JSON)
@@ -62,7 +63,7 @@ class DiscountCoupon(Model):
     combinable: Mapped[bool]
     exclusive_group: Mapped[str | None]
     priority: Mapped[int]
-    base: Mapped[str]
+    base: Mapped[DiscountBase]
     is_active: Mapped[bool]
     is_public: Mapped[bool]
     is_bound: Mapped[bool]
@@ -119,7 +120,7 @@ class DiscountCouponTarget(Model):
 
     __tablename__ = "discount_coupon_targets"
 
-    kind: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[TargetKind] = mapped_column(primary_key=True)
     target: Mapped[str] = mapped_column(primary_key=True)
     coupon_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("discount_coupons.id"), primary_key=True, index=True)
 

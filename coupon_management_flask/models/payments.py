@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id, where
+from .kinds import PaymentStatus
 
 
 class PaymentTransaction(Model):
@@ -32,7 +33,7 @@ class PaymentTransaction(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     discount_code: Mapped[str | None]
     order_redemption_id: Mapped[UUID | None] = mapped_column(sa.Uuid, sa.ForeignKey("order_redemptions.id"), unique=True)
-    status: Mapped[str]
+    status: Mapped[PaymentStatus]
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
     problem: Mapped[str | None]
     refund_reason: Mapped[str | None]

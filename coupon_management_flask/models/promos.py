@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id, where
+from .kinds import AntifraudAnswer, PromoMode
 
 
 class Promo(Model):
@@ -24,7 +25,7 @@ class Promo(Model):
     company_id: Mapped[AccountId]
     description: Mapped[str]
     image_url: Mapped[str | None]
-    mode: Mapped[str]
+    mode: Mapped[PromoMode]
     promo_common: Mapped[str | None]
     max_count: Mapped[int] = mapped_column(sa.BigInteger)
     stock_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("stocks.id"), unique=True)
@@ -183,7 +184,7 @@ class AntifraudQuestion(Model):
     id: Mapped[Id]
     account_id: Mapped[AccountId]
     leased_until: Mapped[datetime] = mapped_column(index=True)
-    answer: Mapped[str | None]
+    answer: Mapped[AntifraudAnswer | None]
 
     __table_args__ = (
         sa.Index("uq_antifraud_questions_open", "account_id", unique=True, **where("answer IS NULL")),

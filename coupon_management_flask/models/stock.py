@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id
+from .kinds import LimitRule, RedemptionKind
 
 
 class Stock(Model):
@@ -40,7 +41,7 @@ class Redemption(Model):
     # "C": one user's keys of a stock stand side by side in the index, so that having any is one look.
     claim_key: Mapped[str | None] = mapped_column(sa.Text().with_variant(sa.Text(collation="C"), "postgresql"))
     units: Mapped[int] = mapped_column(sa.BigInteger, default=1)
-    kind: Mapped[str]
+    kind: Mapped[RedemptionKind]
     account_id: Mapped[AccountId]
     code: Mapped[str | None]
     amount: Mapped[int] = mapped_column(sa.BigInteger, default=0)
@@ -65,7 +66,7 @@ class LimitUse(Model):
     __tablename__ = "limit_uses"
 
     owner_id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
-    rule: Mapped[str] = mapped_column(primary_key=True)
+    rule: Mapped[LimitRule] = mapped_column(primary_key=True)
     customer: Mapped[str] = mapped_column(primary_key=True)
     period: Mapped[str] = mapped_column(primary_key=True)
     used: Mapped[int] = mapped_column(sa.BigInteger)
@@ -79,7 +80,7 @@ class RedemptionTake(Model):
     __tablename__ = "redemption_takes"
 
     redemption_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("redemptions.id"), primary_key=True)
-    rule: Mapped[str] = mapped_column(primary_key=True)
+    rule: Mapped[LimitRule] = mapped_column(primary_key=True)
     owner_id: Mapped[UUID] = mapped_column(sa.Uuid)
     customer: Mapped[str]
     period: Mapped[str]

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from .. import config
 from ..core import clock, errors, money
-from ..db.session import AnyRow, AnySelect, db, retried, transaction
+from ..db.failures import retried
+from ..db.session import AnyRow, AnySelect, db, transaction
 from ..discount_coupons import orders
 from ..identity import failed_attempts
 from ..models import PaymentTransaction, VoucherType, new_id

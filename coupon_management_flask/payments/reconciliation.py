@@ -14,7 +14,8 @@ import sqlalchemy as sa
 import structlog
 
 from ..core import clock
-from ..db.session import AnyRow, db, rows_changed, transaction
+from ..db.dialects import rows_changed
+from ..db.session import AnyRow, db, transaction
 from ..messaging import loop
 from ..models import PaymentTransaction
 from . import gateway, refunds, settlement

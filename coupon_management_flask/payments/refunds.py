@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from .. import config
 from ..core import clock
-from ..db.session import AnyRow, db, retried, transaction
+from ..db.failures import retried
+from ..db.session import AnyRow, db, transaction
 from ..models import PaymentTransaction
 from . import gateway, intents, settlement
 from .errors import CreditSpent, PaymentNotRefundable, PaymentProviderError, RefundPeriodOver, TransactionNotFound, VoucherUsed

@@ -14,7 +14,9 @@ import sqlalchemy as sa
 import structlog
 
 from ..core import clock, errors, wallet
-from ..db.session import AnyRow, db, retried, transaction, upsert
+from ..db.dialects import upsert
+from ..db.failures import retried
+from ..db.session import AnyRow, db, transaction
 from ..discount_coupons import orders
 from ..models import OrderRedemption, PaymentDebt, PaymentEvent, PaymentTransaction, Stock, Voucher
 from ..vouchers import purchases

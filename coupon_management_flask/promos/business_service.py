@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
-from ..db.session import AnyRow, db, one_of, rows_changed, transaction, upsert
+from ..db.dialects import one_of, rows_changed, upsert
+from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
 from ..models import Account, CompanyPromoCount, Promo, PromoCounter, PromoCountryCount, PromoValue, Stock, new_id
 from . import targeting

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
-from ..db.session import AnyRow, db, one_of, retried, rows_changed, transaction, upsert
+from ..db.dialects import one_of, rows_changed, upsert
+from ..db.failures import retried
+from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
 from ..models import Account, Promo, PromoComment, PromoCounter, PromoCountryCount, PromoLike, PromoValue, Redemption, Stock, new_id
 from . import targeting

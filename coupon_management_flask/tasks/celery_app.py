@@ -14,7 +14,7 @@ from celery.beat import Scheduler
 
 from .. import config
 from ..application import create_app
-from ..db.session import is_unavailable
+from ..db.failures import is_unavailable
 from ..messaging import loop
 
 # So many messages of a topic a worker delivers at once. Each topic has threads of its own: one whose receivers keep us waiting holds up no other.

@@ -5,7 +5,9 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from ..core import clock
-from ..db.session import db, retried, rows_changed, transaction
+from ..db.dialects import rows_changed
+from ..db.failures import retried
+from ..db.session import db, transaction
 from ..identity import failed_attempts
 from ..models import AntifraudQuestion, AntifraudVerdict, CouponBatch, GuessLog, IdempotencyKey, LoginSession, OutboxMessage, PasswordReset, PaymentEvent
 

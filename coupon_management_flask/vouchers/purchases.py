@@ -13,7 +13,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, codes, errors, money, stock
-from ..db.session import AnyRow, db, upsert
+from ..db.dialects import upsert
+from ..db.session import AnyRow, db
 from ..discount_coupons import orders, rules
 from ..discount_coupons.pricing import Cart, Combined, Item
 from ..discount_coupons.refusals import CouponNotFound, CurrencyMismatch

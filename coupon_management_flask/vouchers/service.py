@@ -8,7 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, codes, errors, money, stock, wallet
-from ..db.session import AnyRow, Moment, db, retried, transaction
+from ..db.failures import retried
+from ..db.session import AnyRow, db, transaction
+from ..db.types import Moment
 from ..identity import failed_attempts
 from ..models import Redemption, Stock, Voucher, VoucherPurchase, VoucherType, VoucherUsage, new_id
 from ..web.pagination import Page

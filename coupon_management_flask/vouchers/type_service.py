@@ -7,7 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, errors, money
-from ..db.session import AnyRow, db, retried, rows_changed, transaction, upsert
+from ..db.dialects import rows_changed, upsert
+from ..db.failures import retried
+from ..db.session import AnyRow, db, transaction
 from ..models import VoucherType, new_id
 from ..web.pagination import Page, paginate
 from .errors import VoucherTypeNotFound

@@ -14,7 +14,7 @@ from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from ..core import errors
-from ..db.session import is_unavailable
+from ..db.failures import is_unavailable
 from .body import Routes
 from .rates import seconds_to_wait
 

@@ -16,7 +16,9 @@ from flask import Response, current_app, request
 from sqlalchemy.orm import Session
 
 from ..core import clock, errors
-from ..db.session import db, held_commit, rows_changed, transaction, upsert
+from ..db.dialects import rows_changed, upsert
+from ..db.held_commit import held_commit
+from ..db.session import db, transaction
 from ..models import IdempotencyKey, new_id
 
 LEASE = timedelta(seconds=30)

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from coupon_management_flask.admin import service
 from coupon_management_flask.core import errors
-from coupon_management_flask.db.session import db, retried
+from coupon_management_flask.db.failures import retried
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Account
 
 from ..support.people import make_user

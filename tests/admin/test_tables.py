@@ -13,7 +13,8 @@ from flask_admin.tools import iterencode
 
 from coupon_management_flask.admin import finding, tables
 from coupon_management_flask.core import clock, wallet
-from coupon_management_flask.db.session import db, is_postgresql, transaction
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Account, Redemption, new_id
 
 from ..support.people import make_coupon, make_user

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from coupon_management_flask.core import errors, stock
-from coupon_management_flask.db.session import broken_constraint, db, held_commit, is_postgresql, transaction
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.failures import broken_constraint
+from coupon_management_flask.db.held_commit import held_commit
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Redemption, Stock, new_id
 
 from ..support import people
@@ -65,7 +68,7 @@ def test_a_claim_takes_its_units_and_writes_the_redemption_that_proves_it(accoun
         "stock_id": stock_id,
         "claim_key": "order:7",
         "units": 3,
-        "kind": "test",
+        "kind": "promo",
         "account_id": account,
         "code": "AbC",
         "amount": 1250,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from coupon_management_flask.core import errors, wallet
-from coupon_management_flask.db.session import broken_constraint, db, transaction
+from coupon_management_flask.db.failures import broken_constraint
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import LedgerEntry, new_id
 
 from ..support.people import make_user

@@ -9,7 +9,7 @@ import pytest
 
 from coupon_management_flask.audit.rules import discrepancies
 from coupon_management_flask.core import clock
-from coupon_management_flask.db.session import is_postgresql
+from coupon_management_flask.db.dialects import is_postgresql
 
 from ..support.books import read_books
 from ..support.envelope import AN_ID, NOT_TEXT, NOW, invalid, meta, ok, refused, shown

@@ -14,19 +14,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from coupon_management_flask import create_app
 from coupon_management_flask.core import stock
-from coupon_management_flask.db import session as database
-from coupon_management_flask.db.session import (
-    before_waiting,
-    broken_constraint,
-    db,
-    held_commit,
-    is_postgresql,
-    is_unavailable,
-    one_of,
-    retried,
-    sqlstate,
-    transaction,
-)
+from coupon_management_flask.db import types
+from coupon_management_flask.db.dialects import is_postgresql, one_of
+from coupon_management_flask.db.failures import broken_constraint, is_unavailable, retried, sqlstate
+from coupon_management_flask.db.held_commit import held_commit
+from coupon_management_flask.db.session import before_waiting, db, transaction
 from coupon_management_flask.db.statements import Prepared
 from coupon_management_flask.models import Lease, Stock, new_id
 
@@ -609,7 +601,7 @@ def test_the_database_compares_and_sorts_moments_whatever_zone_they_were_given_i
 
 
 def test_no_moment_is_no_moment(app):
-    assert db.session.scalar(sa.select(sa.literal(None, database.Moment()))) is None
+    assert db.session.scalar(sa.select(sa.literal(None, types.Moment()))) is None
 
 
 @pytest.fixture
@@ -708,7 +700,7 @@ ANY_VALUES = Prepared(
     sa.select(
         *(
             sa.bindparam(name, type_=type_).label(name)
-            for name, type_ in (("text", sa.Text), ("number", sa.BigInteger), ("id", sa.Uuid), ("moment", database.Moment))
+            for name, type_ in (("text", sa.Text), ("number", sa.BigInteger), ("id", sa.Uuid), ("moment", types.Moment))
         )
     ),
 )

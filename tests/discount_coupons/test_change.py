@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.db.session import db, is_postgresql, transaction
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons import coupon_service
 
 from ..support.discounts import PATH, coupon_body

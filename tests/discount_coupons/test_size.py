@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from coupon_management_flask import create_app
-from coupon_management_flask.db.session import is_postgresql
+from coupon_management_flask.db.dialects import is_postgresql
 
 from ..conftest import settings_for
 from ..support import people

@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import codes
-from coupon_management_flask.db.session import db, is_postgresql
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db
 from coupon_management_flask.discount_coupons import terms as coupon_terms
 from coupon_management_flask.email_coupons import mailer, service
 from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock

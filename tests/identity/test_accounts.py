@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from coupon_management_flask.core import errors, wallet
-from coupon_management_flask.db.session import broken_constraint, db, transaction
+from coupon_management_flask.db.failures import broken_constraint
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.identity import accounts, passwords, sessions
 from coupon_management_flask.models import Account, ApiKey
 

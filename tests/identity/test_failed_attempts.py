@@ -4,7 +4,8 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import errors
-from coupon_management_flask.db.session import db, held_commit
+from coupon_management_flask.db.held_commit import held_commit
+from coupon_management_flask.db.session import db
 from coupon_management_flask.identity import failed_attempts
 from coupon_management_flask.models import GuessLog
 

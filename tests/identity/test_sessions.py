@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import errors
-from coupon_management_flask.db.session import db, is_postgresql, transaction
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.identity import accounts, passwords, sessions
 from coupon_management_flask.models import Account, LoginSession, new_id
 

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from coupon_management_flask import create_app
 from coupon_management_flask.core import clock
-from coupon_management_flask.db.session import db, is_postgresql, transaction
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.identity import failed_attempts
 from coupon_management_flask.messaging import loop as background
 from coupon_management_flask.messaging import outbox

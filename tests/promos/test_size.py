@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.seed import seed
 from coupon_management_flask import create_app
-from coupon_management_flask.db.session import db, is_postgresql
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db
 from coupon_management_flask.identity import sessions
 from coupon_management_flask.web.guard import access_token
 

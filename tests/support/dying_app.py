@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import has_request_context, request
 
-from coupon_management_flask.db.session import SERVER_THREADS
+from coupon_management_flask.db.engines import SERVER_THREADS
 from coupon_management_flask.wsgi import app as service
 
 

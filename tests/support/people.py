@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from coupon_management_flask.core import clock, stock
 from coupon_management_flask.credit_coupons import service
 from coupon_management_flask.identity import accounts
-from coupon_management_flask.models import new_id
+from coupon_management_flask.models import RedemptionKind, new_id
 
 PASSWORD = "correct horse 1"
 _numbers = count(1)
@@ -63,7 +63,7 @@ _claimings: dict[int, stock.Claiming] = {}
 
 def claim(stock_id: UUID, account_id: UUID, *, only_if: Any = None, **given: Any) -> stock.Claimed:
     """A unit of a stock, repeatable unless a claim key is given, inside a transaction."""
-    claiming = _claimings.setdefault(id(only_if), stock.Claiming("test", f"test_{id(only_if)}", only_if=() if only_if is None else [only_if]))
+    claiming = _claimings.setdefault(id(only_if), stock.Claiming(RedemptionKind.PROMO, f"test_{id(only_if)}", only_if=() if only_if is None else [only_if]))
     redemption_id = new_id()
     values = {"claim_key": stock.repeatable_key(account_id, redemption_id), "redemption_id": redemption_id, **given}
     return claiming.claim(stock_id, account_id=account_id, **values)

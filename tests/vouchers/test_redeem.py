@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
-from coupon_management_flask.db.session import db, is_postgresql, transaction
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import GuessLog, Redemption, Voucher, VoucherUsage
 from coupon_management_flask.vouchers import purchases, service
 

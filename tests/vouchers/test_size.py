@@ -4,7 +4,8 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.db.session import db, is_postgresql
+from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Voucher
 
 from ..support.people import make_user

@@ -16,7 +16,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ...core import clock
-from ...db.session import Moment, db, is_postgresql, retried, rows_changed, transaction, upsert
+from ...db.dialects import is_postgresql, rows_changed, upsert
+from ...db.failures import retried
+from ...db.session import db, transaction
+from ...db.types import Moment
 from ...messaging import loop
 from ...models import (
     Account,

@@ -12,7 +12,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ...core import clock, codes, errors
-from ...db.session import before_waiting, db, retried, rows_changed, transaction
+from ...db.dialects import rows_changed
+from ...db.failures import retried
+from ...db.session import before_waiting, db, transaction
 from ...messaging import loop, outbox
 from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
 from .. import terms as coupon_terms

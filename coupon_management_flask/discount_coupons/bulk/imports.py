@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 import marshmallow as ma
 
 from ...core import errors
-from ...db.session import retried, transaction
+from ...db.failures import retried
+from ...db.session import transaction
 from .. import terms as coupon_terms
 from ..errors import MESSAGES
 from ..schemas import Code, CouponTemplate

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from ...core import clock
-from ...db.session import db, is_postgresql
+from ...db.dialects import is_postgresql
+from ...db.session import db
 from ...models import DiscountCoupon, DiscountCouponTarget, Stock, new_id
 from ...models.discount_coupons import Amount
 from .. import terms as coupon_terms

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from ... import config
 from ...core import clock, errors
-from ...db.session import AnyRow, AnySelect, db, rows_changed, transaction
+from ...db.dialects import rows_changed
+from ...db.session import AnyRow, AnySelect, db, transaction
 from ...messaging import loop, outbox
 from ...messaging.webhooks import delivery as webhooks
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id

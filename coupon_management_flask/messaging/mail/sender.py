@@ -29,7 +29,8 @@ from flask import Flask, current_app
 
 from ... import config
 from ...core import clock
-from ...db.session import before_waiting, db, transaction, upsert
+from ...db.dialects import upsert
+from ...db.session import before_waiting, db, transaction
 from ...models import Outage
 from .. import loop, outbox
 

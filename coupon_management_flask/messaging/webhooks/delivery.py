@@ -26,7 +26,8 @@ from standardwebhooks import Webhook as Signer
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ...core import clock
-from ...db.session import AnyRow, before_waiting, db, one_of, transaction
+from ...db.dialects import one_of
+from ...db.session import AnyRow, before_waiting, db, transaction
 from ...db.statements import Prepared
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
 from .. import outbox

@@ -20,8 +20,11 @@ import structlog
 import urllib3
 
 from ...core import clock, errors, stock
-from ...db.session import SERVER_THREADS, Moment, before_waiting, db, rows_changed, transaction, upsert
+from ...db.dialects import rows_changed, upsert
+from ...db.engines import SERVER_THREADS
+from ...db.session import before_waiting, db, transaction
 from ...db.statements import Prepared
+from ...db.types import Moment
 from ...models import Account, AntifraudQuestion, AntifraudVerdict, Redemption, new_id
 
 log = structlog.get_logger(__name__)

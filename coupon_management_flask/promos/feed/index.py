@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from flask import current_app
 
 from ...core import clock, validity
-from ...db.session import db, transaction, upsert
+from ...db.dialects import upsert
+from ...db.session import db, transaction
 from ...db.statements import Prepared
 from ...models import FeedCount, FeedDay, FeedEntry, Promo, Stock
 from . import paging

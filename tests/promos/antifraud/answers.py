@@ -1,6 +1,6 @@
 """What activations answer."""
 
-from coupon_management_flask.db.session import SERVER_THREADS
+from coupon_management_flask.db.engines import SERVER_THREADS
 
 # So many requests of a worker may wait for the antifraud service.
 PLACES = SERVER_THREADS // 2

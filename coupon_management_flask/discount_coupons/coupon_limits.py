@@ -8,8 +8,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import money, stock, validity
-from ..core.stock import LimitKey, Take
+from ..core import limits, money, validity
+from ..core.limits import LimitKey, Take
 from ..db.session import AnyRow, db
 from ..models import OrderRedemption, OrderRedemptionCode, Redemption, RedemptionTake
 
@@ -81,9 +81,9 @@ def count_what_was_used_before(coupon: Any, rules: Iterable[str], now: datetime)
                 found.append(Take(key, units, limit, row.id))
                 counts[key] = counts.get(key, 0) + units
         for key in sorted(counts):
-            stock.add_uses(key, counts[key])
+            limits.add_uses(key, counts[key])
         if found:
-            stock.note_takes(found)
+            limits.note_takes(found)
 
 
 def _left_of(row: AnyRow) -> int:
