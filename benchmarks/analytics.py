@@ -89,12 +89,21 @@ USERS = 1_000
 def seed_redemptions(connection: Any, redemptions: int) -> None:
     """So many redemptions of all kinds but credit, with what they are of."""
     cursor = connection.cursor()
-    cursor.execute(_SEED, {"redemptions": redemptions, "users": min(USERS, redemptions // 10), "batch": str(new_id())})
+    cursor.execute(
+        _SEED,
+        {
+            "redemptions": redemptions,
+            "users": min(USERS, redemptions // 10),
+            "batch": str(new_id()),
+        },
+    )
 
 
 def _signed_in(account_id: UUID) -> dict[str, str]:
     life = timedelta(hours=4)
-    return {"Authorization": f"Bearer {access_token(sessions.open_only_session(account_id, issued_by='voucher', lifetime=life), life)}"}
+    return {
+        "Authorization": f"Bearer {access_token(sessions.open_only_session(account_id, issued_by='voucher', lifetime=life), life)}"
+    }
 
 
 def _measure(name: str, calls: int, call: Callable[[], Any]) -> None:
@@ -105,7 +114,9 @@ def _measure(name: str, calls: int, call: Callable[[], Any]) -> None:
         assert call().status_code == 200
         took.append((time.perf_counter() - began) * 1000)
     cuts = quantiles(took, n=20)
-    print(f"{name:<60}{quantiles(took, n=2)[0]:>10.1f}{cuts[18]:>10.1f}{max(took):>10.1f}", flush=True)
+    print(
+        f"{name:<60}{quantiles(took, n=2)[0]:>10.1f}{cuts[18]:>10.1f}{max(took):>10.1f}", flush=True
+    )
 
 
 def _timed(name: str, work: Callable[[], Any]) -> None:
@@ -126,27 +137,40 @@ def _look(app: Flask, calls: int, callers: dict[str, dict[str, str]], state: str
     for who, headers in callers.items():
         for days in (30, 366):
             path = f"/api/analytics/dashboard/?days={days}"
-            _measure(f"{who}, {days} days, {state}", calls, lambda: client.get(path, headers=headers))  # noqa: B023
+            _measure(
+                f"{who}, {days} days, {state}", calls, lambda: client.get(path, headers=headers)
+            )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.analytics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.analytics",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--redemptions", type=int, default=5_000_000)
     parser.add_argument("--calls", type=int, default=30, help="for each figure")
     arguments = parser.parse_args()
     with running_postgres(durable=True) as postgres:
         text = create_database(postgres, "bench_analytics").render_as_string(hide_password=False)
         run_flask("db", "upgrade", database_url=text)
-        app = create_app(load_settings(dotenv=None, environment={**TEST_ENVIRONMENT, "DATABASE_URL": text}))
+        app = create_app(
+            load_settings(dotenv=None, environment={**TEST_ENVIRONMENT, "DATABASE_URL": text})
+        )
         with closing(psycopg2.connect(text.replace("+psycopg2", ""))) as connection:
             connection.autocommit = True
-            _timed(f"{arguments.redemptions:,} redemptions seeded", lambda: seed_redemptions(connection, arguments.redemptions))
+            _timed(
+                f"{arguments.redemptions:,} redemptions seeded",
+                lambda: seed_redemptions(connection, arguments.redemptions),
+            )
             connection.cursor().execute("VACUUM ANALYZE")
             cursor = connection.cursor()
             cursor.execute("SELECT id FROM accounts WHERE username LIKE 'seeded-%%' LIMIT 1", ())
             user_id = UUID(cursor.fetchone()[0])
         with app.app_context():
-            administrator_id = accounts.create_user(username="admin", password="Passw0rd!", name="Admin", role="administrator")
+            administrator_id = accounts.create_user(
+                username="admin", password="Passw0rd!", name="Admin", role="administrator"
+            )
             callers = {"administrator": _signed_in(administrator_id), "user": _signed_in(user_id)}
         _timed("all summed up", lambda: _sum_up(app))
         with closing(psycopg2.connect(text.replace("+psycopg2", ""))) as connection:
@@ -155,15 +179,28 @@ def main() -> None:
             connection.cursor().execute("VACUUM ANALYZE daily_figures")
         print(f"\n{'dashboard':<60}{'p50 ms':>10}{'p95 ms':>10}{'worst':>10}")
         _look(app, arguments.calls, callers, "all summed up")
-        with app.app_context(), closing(psycopg2.connect(text.replace("+psycopg2", ""))) as connection, connection:
+        with (
+            app.app_context(),
+            closing(psycopg2.connect(text.replace("+psycopg2", ""))) as connection,
+            connection,
+        ):
             connection.cursor().execute(_MORE, {"more": 10_000})
-        _look(app, arguments.calls, {"administrator": callers["administrator"]}, "10,000 redemptions not yet")
+        _look(
+            app,
+            arguments.calls,
+            {"administrator": callers["administrator"]},
+            "10,000 redemptions not yet",
+        )
         print()
         size = 0
 
         def export() -> None:
             nonlocal size
-            for chunk in app.test_client().get("/api/analytics/export.csv?days=30", headers=callers["administrator"]).response:
+            for chunk in (
+                app.test_client()
+                .get("/api/analytics/export.csv?days=30", headers=callers["administrator"])
+                .response
+            ):
                 size += len(chunk)
 
         _timed("export of 30 days", export)

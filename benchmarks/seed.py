@@ -36,12 +36,42 @@ def seed(url: str, *, promos: int, users: int, randomness: int = 1) -> Seeded:
     password_hash = passwords.hash_password("Passw0rd!")
     company, people = uuid7(), [uuid7() for _ in range(users)]
     with psycopg2.connect(url) as connection:
-        accounts = [[company, "company", None, "bench@company.test", password_hash, "Bench Company", None, None]]
+        accounts = [
+            [
+                company,
+                "company",
+                None,
+                "bench@company.test",
+                password_hash,
+                "Bench Company",
+                None,
+                None,
+            ]
+        ]
         for number, person in enumerate(people):
             email = f"bench-{number}@user.test"
-            accounts.append([person, "user", email, email, password_hash, "Bench", chance.randint(0, 100), chance.choice(COUNTRIES[3:])])
+            accounts.append(
+                [
+                    person,
+                    "user",
+                    email,
+                    email,
+                    password_hash,
+                    "Bench",
+                    chance.randint(0, 100),
+                    chance.choice(COUNTRIES[3:]),
+                ]
+            )
         columns = "id kind username username_key email email_key password_hash name surname role is_active age country created_at"
-        _copy(connection, "accounts", columns, ([a[0], a[1], a[2], a[2], a[3], a[3], a[4], a[5], "", "user", True, a[6], a[7], now] for a in accounts))
+        _copy(
+            connection,
+            "accounts",
+            columns,
+            (
+                [a[0], a[1], a[2], a[2], a[3], a[3], a[4], a[5], "", "user", True, a[6], a[7], now]
+                for a in accounts
+            ),
+        )
         _copy(connection, "wallets", "account_id balance", ([person, 0] for person in people))
         ids = _seed_promos(connection, company, promos, now, chance)
         connection.commit()
@@ -54,12 +84,17 @@ def seed(url: str, *, promos: int, users: int, randomness: int = 1) -> Seeded:
 def seed_discounts(count: int) -> list[str]:
     """`count` discount codes that never run out; in the application's context."""
     codes = [f"BENCH-{number}" for number in range(count)]
-    lines = ["code,type,discount,couponFor,products,maxUsage", *(f"{code},percentage,15,product,tea,{HOT_UNITS}" for code in codes)]
+    lines = [
+        "code,type,discount,couponFor,products,maxUsage",
+        *(f"{code},percentage,15,product,tea,{HOT_UNITS}" for code in codes),
+    ]
     imports.import_coupons(["\n".join(lines).encode()], currency="USD")
     return codes
 
 
-def _seed_promos(connection: Any, company: UUID, promos: int, now: datetime, chance: random.Random) -> list[UUID]:
+def _seed_promos(
+    connection: Any, company: UUID, promos: int, now: datetime, chance: random.Random
+) -> list[UUID]:
     rows, entries, counts, countries = [], [], Counter[tuple[Any, ...]](), Counter[str]()
     # Published one after another until now, so that their ids sort as they would.
     began = now - timedelta(milliseconds=promos)
@@ -67,10 +102,25 @@ def _seed_promos(connection: Any, company: UUID, promos: int, now: datetime, cha
         promo_id = _id_at(began + timedelta(milliseconds=number), chance)
         hot = number == promos
         country = "" if hot else chance.choice(COUNTRIES)
-        ages = (None, None) if hot or chance.random() < 0.5 else tuple(sorted((chance.randint(0, 100), chance.randint(0, 100))))
+        ages = (
+            (None, None)
+            if hot or chance.random() < 0.5
+            else tuple(sorted((chance.randint(0, 100), chance.randint(0, 100))))
+        )
         categories = [] if hot else chance.sample(CATEGORIES, chance.randint(0, 2))
         is_active = hot or chance.random() < 0.8
-        rows.append([promo_id, uuid7(), country, ages, categories, is_active, HOT_UNITS if is_active else 0, began + timedelta(milliseconds=number)])
+        rows.append(
+            [
+                promo_id,
+                uuid7(),
+                country,
+                ages,
+                categories,
+                is_active,
+                HOT_UNITS if is_active else 0,
+                began + timedelta(milliseconds=number),
+            ]
+        )
         countries[country] += 1
         for category in ["", *categories]:
             for node in index.nodes_of_ages(*ages):
@@ -80,9 +130,21 @@ def _seed_promos(connection: Any, company: UUID, promos: int, now: datetime, cha
     columns = "id company_id description mode promo_common max_count stock_id age_from age_until country country_key categories version is_active created_at"
     _copy(connection, "promos", columns, (_promo(company, row) for row in rows))
     _copy(connection, "promo_counters", "promo_id likes comments", ([row[0], 0, 0] for row in rows))
-    _copy(connection, "feed_entries", "promo_id category_key age_node country_key is_active", entries)
-    _copy(connection, "feed_counts", "category_key country_key age_node is_active promos", ([*key, count] for key, count in counts.items()))
-    _copy(connection, "company_promo_counts", "company_id country_key promos", ([company, country, count] for country, count in countries.items()))
+    _copy(
+        connection, "feed_entries", "promo_id category_key age_node country_key is_active", entries
+    )
+    _copy(
+        connection,
+        "feed_counts",
+        "category_key country_key age_node is_active promos",
+        ([*key, count] for key, count in counts.items()),
+    )
+    _copy(
+        connection,
+        "company_promo_counts",
+        "company_id country_key promos",
+        ([company, country, count] for country, count in countries.items()),
+    )
     return [row[0] for row in rows]
 
 
@@ -98,7 +160,13 @@ def _promo(company: UUID, row: list[Any]) -> list[Any]:
 def _id_at(moment: datetime, chance: random.Random) -> UUID:
     """A UUID version 7 of that moment."""
     milliseconds = int(moment.timestamp() * 1000)
-    return UUID(int=(milliseconds << 80) | (0x7 << 76) | (chance.getrandbits(12) << 64) | (0b10 << 62) | chance.getrandbits(62))
+    return UUID(
+        int=(milliseconds << 80)
+        | (0x7 << 76)
+        | (chance.getrandbits(12) << 64)
+        | (0b10 << 62)
+        | chance.getrandbits(62)
+    )
 
 
 class _Lines:
@@ -126,4 +194,6 @@ class _Lines:
 
 
 def _copy(connection: Any, table: str, columns: str, rows: Iterable[list[Any]]) -> None:
-    connection.cursor().copy_expert(f"COPY {table} ({', '.join(columns.split())}) FROM STDIN", _Lines(rows), 1 << 20)
+    connection.cursor().copy_expert(
+        f"COPY {table} ({', '.join(columns.split())}) FROM STDIN", _Lines(rows), 1 << 20
+    )

@@ -25,11 +25,19 @@ def record(app: Flask, requests: Iterable[str], folder: Path) -> list[str]:
     prepared: dict[str, str] = {}
     for number, line in enumerate(requests):
         method, path, token, *body = line.split(" ", 3)
-        sent = _sent_while(lambda: client.open(path, method=method, data="".join(body), headers=_headers(token)))  # noqa: B023
-        prepared |= {statement.split()[1]: statement for statement in sent if statement.startswith("PREPARE")}
+        sent = _sent_while(
+            lambda: client.open(path, method=method, data="".join(body), headers=_headers(token))
+        )
+        prepared |= {
+            statement.split()[1]: statement for statement in sent if statement.startswith("PREPARE")
+        }
         used = {name for statement in sent for name in re.findall(r"\bEXECUTE (\w+) \(", statement)}
         lines = [_once_a_client(name, prepared[name]) for name in sorted(used)]
-        lines += [f"{_repeatable(statement)};\n" for statement in sent if not statement.startswith("PREPARE")]
+        lines += [
+            f"{_repeatable(statement)};\n"
+            for statement in sent
+            if not statement.startswith("PREPARE")
+        ]
         script = folder / f"request-{number}.sql"
         script.write_text("".join(lines), encoding="utf-8")
         options += ["-f", str(script)]
@@ -60,10 +68,19 @@ def _headers(token: str) -> dict[str, str]:
 def _sent_while(work: Any) -> list[str]:
     sent: list[str] = []
 
-    def note(connection: sa.Connection | None, cursor: Cursor, statement: str, parameters: Any, *_: Any) -> None:
+    def note(
+        connection: sa.Connection | None, cursor: Cursor, statement: str, parameters: Any, *_: Any
+    ) -> None:
         # A prepared statement that goes straight to the driver has no connection of SQLAlchemy's, and is alone.
-        autocommit = connection is None or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-        if not autocommit and (not sent or not sent[-1].startswith("BEGIN")) and "BEGIN" not in sent:
+        autocommit = (
+            connection is None
+            or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        )
+        if (
+            not autocommit
+            and (not sent or not sent[-1].startswith("BEGIN"))
+            and "BEGIN" not in sent
+        ):
             sent.append("BEGIN")
         sent.append(cursor.mogrify(statement, parameters).decode())
 
@@ -88,4 +105,6 @@ def _repeatable(statement: str) -> str:
     made = re.search(rf"'(user:{_UUID}):({_UUID})'", statement)
     if made is None:
         return statement
-    return statement.replace(made[0], f"'{made[1]}:' || gen_random_uuid()").replace(f"'{made[2]}'", "gen_random_uuid()")
+    return statement.replace(made[0], f"'{made[1]}:' || gen_random_uuid()").replace(
+        f"'{made[2]}'", "gen_random_uuid()"
+    )

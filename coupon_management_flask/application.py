@@ -66,11 +66,31 @@ DISCOUNT_COUPONS = Contract(
     max_body=4 * MAX_BODY,
     larger_bodies={"/api/v1/coupons/import": 64 * MAX_BODY},
 )
-EMAIL_COUPONS = Contract("email_coupons", ("/api/coupons",), (email_coupon_routes.routes,), email_coupon_errors.render_error)
+EMAIL_COUPONS = Contract(
+    "email_coupons",
+    ("/api/coupons",),
+    (email_coupon_routes.routes,),
+    email_coupon_errors.render_error,
+)
 VOUCHERS = Contract(
     "vouchers",
-    ("/api/auth", "/api/users", "/api/vouchers", "/api/payments", "/api/analytics", "/api/health", "/api/test"),
-    (health_routes.routes, auth_voucher_routes.routes, auth_profile_routes.routes, voucher_routes.routes, payment_routes.routes, analytics_routes.routes),
+    (
+        "/api/auth",
+        "/api/users",
+        "/api/vouchers",
+        "/api/payments",
+        "/api/analytics",
+        "/api/health",
+        "/api/test",
+    ),
+    (
+        health_routes.routes,
+        auth_voucher_routes.routes,
+        auth_profile_routes.routes,
+        voucher_routes.routes,
+        payment_routes.routes,
+        analytics_routes.routes,
+    ),
     voucher_errors.render_error,
     voucher_errors.MESSAGES | payment_errors.MESSAGES,
     voucher_errors.STATUSES | payment_errors.STATUSES,

@@ -13,7 +13,11 @@ MIGRATION_LOCK = 7305_1977
 
 def _forget_empty(_context, _revision, directives):
     """`flask db migrate` makes no file where nothing has changed."""
-    if context.config.cmd_opts and getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
+    if (
+        context.config.cmd_opts
+        and getattr(context.config.cmd_opts, "autogenerate", False)
+        and directives[0].upgrade_ops.is_empty()
+    ):
         directives[:] = []
 
 
@@ -47,7 +51,9 @@ def _migrate() -> None:
             with context.begin_transaction():
                 if not is_sqlite:
                     connection.execute(sa.text("SET LOCAL lock_timeout = '5min'"))
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK})
+                    connection.execute(
+                        sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK}
+                    )
                 context.run_migrations()
         finally:
             if is_sqlite:

@@ -48,7 +48,9 @@ def redis_server() -> Iterator[RedisServer]:
 
 def settings_for(database_url: str, **overrides: Any) -> Any:
     """Settings of a test: the defaults of application.yml and what tests want otherwise, nothing from the environment."""
-    return load_settings(environment={**TEST_ENVIRONMENT, "DATABASE_URL": database_url}, dotenv=None, **overrides)
+    return load_settings(
+        environment={**TEST_ENVIRONMENT, "DATABASE_URL": database_url}, dotenv=None, **overrides
+    )
 
 
 def migrate(database_url: str) -> None:
@@ -73,7 +75,9 @@ def migrated(postgres: URL, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.fixture(scope="session")
-def new_database(migrated: dict[str, str], postgres: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+def new_database(
+    migrated: dict[str, str], postgres: URL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], str]]:
     """Makes a migrated, empty database of that kind and says its URL."""
     made: list[str] = []
 

@@ -14,7 +14,14 @@ from .support.server import ROOT
 PACKAGE = "coupon_management_flask"
 
 # What servers, Celery, `flask` and Alembic load, some of it by its name; all else must be reached from there.
-ENTRIES = {f"{PACKAGE}.wsgi", f"{PACKAGE}.tasks.celery_app", f"{PACKAGE}.promos.antifraud.service", PACKAGE, f"{PACKAGE}.models", f"{PACKAGE}.db"}
+ENTRIES = {
+    f"{PACKAGE}.wsgi",
+    f"{PACKAGE}.tasks.celery_app",
+    f"{PACKAGE}.promos.antifraud.service",
+    PACKAGE,
+    f"{PACKAGE}.models",
+    f"{PACKAGE}.db",
+}
 
 LAYERS = "Imports go one way"
 CONFIGURATION = "The database is told what it needs and reads no configuration"
@@ -24,8 +31,22 @@ HTTP = "Rules and tables know no HTTP"
 
 def lint(folder: Path) -> "subprocess.CompletedProcess[str]":
     """import-linter on the package in that folder."""
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--config", str(ROOT / ".importlinter"), "--no-cache", "--no-logo"]
-    return subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False, timeout=60)
+    command = [
+        str(Path(sys.executable).with_name("lint-imports")),
+        "--config",
+        str(ROOT / ".importlinter"),
+        "--no-cache",
+        "--no-logo",
+    ]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_imports_go_one_way():
@@ -38,17 +59,47 @@ def test_imports_go_one_way():
 
 # A line in a module, and as what it is to be noticed.
 STEPS = [
-    ("credit_coupons/service.py", "from ..promos import errors", LAYERS, "credit_coupons.service -> promos.errors"),
+    (
+        "credit_coupons/service.py",
+        "from ..promos import errors",
+        LAYERS,
+        "credit_coupons.service -> promos.errors",
+    ),
     ("promos/errors.py", "from ..auth import service", LAYERS, "promos.errors -> auth.service"),
-    ("health/service.py", "from ..application import CONTRACTS", LAYERS, "health.service -> application"),
+    (
+        "health/service.py",
+        "from ..application import CONTRACTS",
+        LAYERS,
+        "health.service -> application",
+    ),
     ("auth/service.py", "from .. import cli", LAYERS, "auth.service -> cli"),
-    ("vouchers/service.py", "from ..payments import errors", LAYERS, "vouchers.service -> payments.errors"),
-    ("discount_coupons/rules.py", "from ..email_coupons import errors", LAYERS, "discount_coupons.rules -> email_coupons.errors"),
-    ("messaging/outbox.py", "from ..identity import accounts", LAYERS, "messaging.outbox -> identity.accounts"),
+    (
+        "vouchers/service.py",
+        "from ..payments import errors",
+        LAYERS,
+        "vouchers.service -> payments.errors",
+    ),
+    (
+        "discount_coupons/rules.py",
+        "from ..email_coupons import errors",
+        LAYERS,
+        "discount_coupons.rules -> email_coupons.errors",
+    ),
+    (
+        "messaging/outbox.py",
+        "from ..identity import accounts",
+        LAYERS,
+        "messaging.outbox -> identity.accounts",
+    ),
     ("identity/accounts.py", "from ..web import guard", LAYERS, "identity.accounts -> web.guard"),
     ("web/guard.py", "from ..auth import service", LAYERS, "web.guard -> auth.service"),
     ("core/wallet.py", "from ..web import guard", LAYERS, "core.wallet -> web.guard"),
-    ("core/wallet.py", "from ..credit_coupons.errors import CouponExpired", LAYERS, "core.wallet -> credit_coupons.errors"),
+    (
+        "core/wallet.py",
+        "from ..credit_coupons.errors import CouponExpired",
+        LAYERS,
+        "core.wallet -> credit_coupons.errors",
+    ),
     ("models/wallet.py", "from ..core import clock", LAYERS, "models.wallet -> core.clock"),
     ("db/session.py", "from .. import models", LAYERS, "db.session -> models"),
     ("db/session.py", "from ..config import ROOT", CONFIGURATION, "db.session -> config"),
@@ -57,7 +108,12 @@ STEPS = [
     ("core/errors.py", "from ..models import new_id", ERRORS, "core.errors -> models"),
     ("core/stock.py", "from flask import request", HTTP, "core.stock -> flask"),
     ("core/wallet.py", "from flask import g", HTTP, "core.wallet -> flask"),
-    ("core/codes.py", "def f():\n    from werkzeug.exceptions import NotFound", HTTP, "core.codes -> werkzeug"),
+    (
+        "core/codes.py",
+        "def f():\n    from werkzeug.exceptions import NotFound",
+        HTTP,
+        "core.codes -> werkzeug",
+    ),
     ("models/accounts.py", "from flask import current_app", HTTP, "models.accounts -> flask"),
     ("forgotten.py", "", LAYERS, "The following modules are not listed as layers: - forgotten"),
 ]
@@ -67,7 +123,11 @@ STEPS = [
 def noticed(tmp_path_factory):
     """What is said about each rule of a copy of the package that takes all these steps at once."""
     copy = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / PACKAGE, copy / PACKAGE, ignore=shutil.ignore_patterns("__pycache__", "static", "templates"))
+    shutil.copytree(
+        ROOT / PACKAGE,
+        copy / PACKAGE,
+        ignore=shutil.ignore_patterns("__pycache__", "static", "templates"),
+    )
     for module, line, _, _ in STEPS:
         with (copy / PACKAGE / module).open("a") as file:
             file.write(f"\n\n{line}\n")
@@ -79,7 +139,11 @@ def noticed(tmp_path_factory):
     return dict(zip(said[1::2], said[2::2], strict=True))
 
 
-@pytest.mark.parametrize(("rule", "told"), [step[2:] for step in STEPS], ids=[f"{module}: {line}" for module, line, _, _ in STEPS])
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [step[2:] for step in STEPS],
+    ids=[f"{module}: {line}" for module, line, _, _ in STEPS],
+)
 def test_a_step_off_the_way_is_noticed(noticed, rule, told):
     assert re.search(rf"{re.escape(told)}\b", noticed[rule])
 
@@ -90,6 +154,10 @@ def test_no_module_is_forgotten():
     for entry in ENTRIES:
         reached |= graph.find_upstream_modules(entry)
     # Importing a module imports the packages around it.
-    reached |= {".".join(name.split(".")[:size]) for name in reached for size in range(1, name.count(".") + 1)}
+    reached |= {
+        ".".join(name.split(".")[:size])
+        for name in reached
+        for size in range(1, name.count(".") + 1)
+    }
 
     assert graph.modules - reached == set()

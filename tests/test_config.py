@@ -13,7 +13,13 @@ from click.testing import CliRunner
 from dotenv import dotenv_values
 from flask.cli import cli
 
-from coupon_management_flask.config import DEVELOPMENT_SECRET_KEY, ConfigurationError, Settings, _schema, load_settings
+from coupon_management_flask.config import (
+    DEVELOPMENT_SECRET_KEY,
+    ConfigurationError,
+    Settings,
+    _schema,
+    load_settings,
+)
 
 from .support.server import FLASK, ROOT, environment
 
@@ -51,15 +57,32 @@ def test_the_defaults_are_valid_and_for_development():
     assert settings.redis_url == ""
     assert (settings.access_token_minutes, settings.refresh_token_days) == (60, 7)
     assert settings.rate_limits_enabled is True
-    assert (settings.allowed_hosts, settings.trusted_proxies, settings.cors_allowed_origins) == ((), (), ())
+    assert (settings.allowed_hosts, settings.trusted_proxies, settings.cors_allowed_origins) == (
+        (),
+        (),
+        (),
+    )
 
 
-def test_the_file_is_overridden_by_dotenv_and_that_by_the_environment_and_that_by_arguments(tmp_path):
-    file = written(tmp_path, access_token_minutes=1, refresh_token_days=1, metrics_token="file", log_level="ERROR")
+def test_the_file_is_overridden_by_dotenv_and_that_by_the_environment_and_that_by_arguments(
+    tmp_path,
+):
+    file = written(
+        tmp_path,
+        access_token_minutes=1,
+        refresh_token_days=1,
+        metrics_token="file",
+        log_level="ERROR",
+    )
     dotenv = tmp_path / ".env"
     dotenv.write_text("REFRESH_TOKEN_DAYS=2\nMETRICS_TOKEN=dotenv\nLOG_LEVEL=WARNING\n")
 
-    settings = load({"METRICS_TOKEN": "environment", "LOG_LEVEL": "INFO"}, file=file, dotenv=dotenv, log_level="DEBUG")
+    settings = load(
+        {"METRICS_TOKEN": "environment", "LOG_LEVEL": "INFO"},
+        file=file,
+        dotenv=dotenv,
+        log_level="DEBUG",
+    )
 
     assert settings.access_token_minutes == 1
     assert settings.refresh_token_days == 2
@@ -87,7 +110,11 @@ def test_a_variable_that_is_no_setting_is_somebody_elses():
     ("name", "text", "value"),
     [
         ("ALLOWED_HOSTS", "shop.example, .example.org,", ("shop.example", ".example.org")),
-        ("TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1,fd00::/8", ("10.0.0.0/8", "127.0.0.1", "fd00::/8")),
+        (
+            "TRUSTED_PROXIES",
+            "10.0.0.0/8,127.0.0.1,fd00::/8",
+            ("10.0.0.0/8", "127.0.0.1", "fd00::/8"),
+        ),
         ("CORS_ALLOWED_ORIGINS", "https://shop.example", ("https://shop.example",)),
         ("RATE_LIMITS_ENABLED", "false", False),
         ("RATE_LIMITS_ENABLED", "true", True),
@@ -95,14 +122,22 @@ def test_a_variable_that_is_no_setting_is_somebody_elses():
         ("RATE_LIMIT_LOGINS", "5 per second; 100 per hour", "5 per second; 100 per hour"),
         ("PUBLIC_URL", "https://coupons.example/shop", "https://coupons.example/shop"),
         ("REDIS_URL", "redis://10.0.0.1:6379/2", "redis://10.0.0.1:6379/2"),
-        ("CELERY_BROKER_URL", "rediss://:secret@10.0.0.1:6380/1", "rediss://:secret@10.0.0.1:6380/1"),
+        (
+            "CELERY_BROKER_URL",
+            "rediss://:secret@10.0.0.1:6380/1",
+            "rediss://:secret@10.0.0.1:6380/1",
+        ),
         ("COUPON_DISCOUNT_PERCENT", "12.5", Decimal("12.5")),
         ("COUPON_EXPIRY_DAYS", "14", 14),
         ("EMAIL_BACKEND", "smtp", "smtp"),
         ("EMAIL_HOST", "email-smtp.eu-west-1.amazonaws.com", "email-smtp.eu-west-1.amazonaws.com"),
         ("EMAIL_PORT", "465", 465),
         ("EMAIL_USE_TLS", "false", False),
-        ("DEFAULT_FROM_EMAIL", "Zoë's shop <coupons@example.com>", "Zoë's shop <coupons@example.com>"),
+        (
+            "DEFAULT_FROM_EMAIL",
+            "Zoë's shop <coupons@example.com>",
+            "Zoë's shop <coupons@example.com>",
+        ),
         ("DEFAULT_FROM_EMAIL", "coupons@mail", "coupons@mail"),
         ("RATE_LIMIT_COUPONS", "10 per minute", "10 per minute"),
         ("RATE_LIMIT_COUPON_EMAILS", "100 per day", "100 per day"),
@@ -114,7 +149,10 @@ def test_text_of_the_environment_becomes_what_the_setting_is(name, text, value):
 
 @pytest.mark.parametrize("key", ["acess_token_minutes", "APP_ENV", "whatever"])
 def test_a_key_that_does_not_exist_is_named(tmp_path, key):
-    assert refused(file=written(tmp_path, **{key: 1})) == f"Configuration: there is no setting {key!r} (in application.yml)."
+    assert (
+        refused(file=written(tmp_path, **{key: 1}))
+        == f"Configuration: there is no setting {key!r} (in application.yml)."
+    )
 
 
 def test_a_key_that_is_missing_is_named(tmp_path):
@@ -241,7 +279,11 @@ def test_production_starts_with_a_secret_of_its_own():
     assert settings.secret_key == SECRET
 
 
-@pytest.mark.parametrize("secret", ["", DEVELOPMENT_SECRET_KEY, "s" * 31], ids=["none", "that of development", "31 characters"])
+@pytest.mark.parametrize(
+    "secret",
+    ["", DEVELOPMENT_SECRET_KEY, "s" * 31],
+    ids=["none", "that of development", "31 characters"],
+)
 def test_production_does_not_start_without_a_secret_of_its_own_and_does_not_print_it(secret):
     sentence = refused({"APP_ENV": "production", "SECRET_KEY": secret})
 
@@ -270,10 +312,19 @@ POSTGRES = {
     ("environ", "url"),
     [
         (POSTGRES, "postgresql+psycopg2://shop:p%40ss%2Fword%3A1@db.example:5433/shop_coupons"),
-        ({"POSTGRES_HOST": "db.example", "POSTGRES_PASSWORD": "x"}, "postgresql+psycopg2://coupons:x@db.example:5432/coupons"),
-        ({**POSTGRES, "DATABASE_URL": "postgresql://a:b@other/c"}, "postgresql+psycopg2://a:b@other/c"),
+        (
+            {"POSTGRES_HOST": "db.example", "POSTGRES_PASSWORD": "x"},
+            "postgresql+psycopg2://coupons:x@db.example:5432/coupons",
+        ),
+        (
+            {**POSTGRES, "DATABASE_URL": "postgresql://a:b@other/c"},
+            "postgresql+psycopg2://a:b@other/c",
+        ),
         ({"DATABASE_URL": "postgresql+psycopg://a:b@other/c"}, "postgresql+psycopg2://a:b@other/c"),
-        ({"DATABASE_URL": "postgresql://a:b@other/c?sslmode=require"}, "postgresql+psycopg2://a:b@other/c?sslmode=require"),
+        (
+            {"DATABASE_URL": "postgresql://a:b@other/c?sslmode=require"},
+            "postgresql+psycopg2://a:b@other/c?sslmode=require",
+        ),
         ({"DATABASE_URL": "sqlite:////srv/coupons.db"}, "sqlite:////srv/coupons.db"),
     ],
     ids=["all five", "the host alone", "the URL wins", "another driver", "options", "sqlite"],
@@ -308,13 +359,17 @@ KNOWN_BY = {
 }
 
 
-def test_the_table_of_websites_is_known_by_their_hosts_from_the_file_as_from_the_environment(tmp_path):
+def test_the_table_of_websites_is_known_by_their_hosts_from_the_file_as_from_the_environment(
+    tmp_path,
+):
     file = written(tmp_path, coupon_websites=WEBSITES)
 
     assert load(file=file).coupon_websites == KNOWN_BY
     assert load({"COUPON_WEBSITES": json.dumps(WEBSITES)}).coupon_websites == KNOWN_BY
     # The environment's stands in place of the file's.
-    assert load({"COUPON_WEBSITES": '{"other.example": {"expiry_days": 7}}'}, file=file).coupon_websites == {"other.example": {"expiry_days": 7}}
+    assert load(
+        {"COUPON_WEBSITES": '{"other.example": {"expiry_days": 7}}'}, file=file
+    ).coupon_websites == {"other.example": {"expiry_days": 7}}
     assert load({"COUPON_WEBSITES": "{}"}, file=file).coupon_websites == {}
     assert load({"COUPON_WEBSITES": ""}, file=file).coupon_websites == KNOWN_BY
 
@@ -365,7 +420,10 @@ def test_every_setting_is_in_the_example_of_dotenv_with_its_default():
     assert load({name: value for name, value in example.items() if value}) == load()
 
 
-BAD = [({"APP_ENV": "production", "SECRET_KEY": "short"}, "SECRET_KEY"), ({"REFRESH_TOKEN_DAYS": "week"}, "REFRESH_TOKEN_DAYS")]
+BAD = [
+    ({"APP_ENV": "production", "SECRET_KEY": "short"}, "SECRET_KEY"),
+    ({"REFRESH_TOKEN_DAYS": "week"}, "REFRESH_TOKEN_DAYS"),
+]
 
 
 def assert_one_sentence(said, name):
@@ -375,23 +433,39 @@ def assert_one_sentence(said, name):
 
 
 @pytest.mark.parametrize(("environ", "name"), BAD)
-@pytest.mark.parametrize("arguments", [["audit"], ["serve"], ["worker"], ["db", "upgrade"], ["seed-demo"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["audit"], ["serve"], ["worker"], ["db", "upgrade"], ["seed-demo"]], ids=" ".join
+)
 def test_a_command_with_a_bad_configuration_prints_one_sentence(tmp_path, arguments, environ, name):
     # Flask sets the first of these itself, and what is named here is as it was afterwards.
     of_flask = {"FLASK_RUN_FROM_CLI": "true", "FLASK_SKIP_DOTENV": "1"}
 
-    told = CliRunner(env={**of_flask, **environment(f"sqlite:///{tmp_path}/x.db", **environ)}).invoke(cli, ["--app", "coupon_management_flask", *arguments])
+    told = CliRunner(
+        env={**of_flask, **environment(f"sqlite:///{tmp_path}/x.db", **environ)}
+    ).invoke(cli, ["--app", "coupon_management_flask", *arguments])
 
     assert (told.exit_code, told.stdout) == (1, "")
     assert_one_sentence(told.stderr, name)
 
 
 # The same for two that are real: what is wrong before there is any command must not end in a traceback either.
-@pytest.mark.parametrize("command", [[*FLASK, "serve"], [sys.executable, "-c", "import coupon_management_flask.wsgi"]], ids=["flask serve", "any server"])
+@pytest.mark.parametrize(
+    "command",
+    [[*FLASK, "serve"], [sys.executable, "-c", "import coupon_management_flask.wsgi"]],
+    ids=["flask serve", "any server"],
+)
 def test_a_process_with_a_bad_configuration_prints_one_sentence_and_no_traceback(tmp_path, command):
     environ, name = BAD[0]
 
-    ended = subprocess.run(command, env=environment(f"sqlite:///{tmp_path}/x.db", **environ), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(
+        command,
+        env=environment(f"sqlite:///{tmp_path}/x.db", **environ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert_one_sentence(ended.stderr, name)

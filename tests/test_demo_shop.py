@@ -48,7 +48,15 @@ def server(database):
 @pytest.fixture(scope="module")
 def api_key(database, server):
     return run_flask(
-        "api-keys", "create", "--service", "demo-shop", "--permission", "getCoupons", "--permission", "manageCoupons", database_url=database
+        "api-keys",
+        "create",
+        "--service",
+        "demo-shop",
+        "--permission",
+        "getCoupons",
+        "--permission",
+        "manageCoupons",
+        database_url=database,
     ).stdout.strip()
 
 
@@ -57,8 +65,19 @@ def make_code(server: Server, api_key: str):
     """Makes a code of 10 % that can be used once, in the service."""
 
     def make(code: str) -> str:
-        coupon = {"code": code, "type": "percentage", "discount": 10, "couponFor": "product", "maxUsage": 1}
-        assert server.request("POST", "/api/v1/coupons", json=coupon, headers={"X-API-Key": api_key}).status_code == 201
+        coupon = {
+            "code": code,
+            "type": "percentage",
+            "discount": 10,
+            "couponFor": "product",
+            "maxUsage": 1,
+        }
+        assert (
+            server.request(
+                "POST", "/api/v1/coupons", json=coupon, headers={"X-API-Key": api_key}
+            ).status_code
+            == 201
+        )
         return code
 
     return make
@@ -70,14 +89,24 @@ def shop(server: Server, api_key: str):
 
 
 def uses(server: Server, api_key: str, code: str) -> int:
-    return int(server.request("GET", f"/api/v1/coupons/code/{code}", headers={"X-API-Key": api_key}).json()["usageCount"])
+    return int(
+        server.request(
+            "GET", f"/api/v1/coupons/code/{code}", headers={"X-API-Key": api_key}
+        ).json()["usageCount"]
+    )
 
 
-def test_a_code_is_worth_its_discount_and_is_taken_by_the_order_alone(shop, server, api_key, make_code):
+def test_a_code_is_worth_its_discount_and_is_taken_by_the_order_alone(
+    shop, server, api_key, make_code
+):
     code = make_code("DEMO-ONCE")
 
     applied = shop.post("/discount", json={"items": [SENCHA, CUPS], "code": "demo-once"})
-    assert (applied.status_code, applied.json["discountAmount"], applied.json["finalAmount"]) == (200, 5.43, 48.87)
+    assert (applied.status_code, applied.json["discountAmount"], applied.json["finalAmount"]) == (
+        200,
+        5.43,
+        48.87,
+    )
     assert uses(server, api_key, code) == 0
 
     order = {"cart": f"{CART}1", "items": [SENCHA, CUPS], "code": code}
@@ -86,7 +115,9 @@ def test_a_code_is_worth_its_discount_and_is_taken_by_the_order_alone(shop, serv
     assert uses(server, api_key, code) == 1
 
 
-def test_an_order_that_is_sent_twice_takes_one_use_and_another_order_none(shop, server, api_key, make_code):
+def test_an_order_that_is_sent_twice_takes_one_use_and_another_order_none(
+    shop, server, api_key, make_code
+):
     code = make_code("DEMO-TWICE")
     order = {"cart": f"{CART}2", "items": [SENCHA], "code": code}
 
@@ -96,7 +127,10 @@ def test_an_order_that_is_sent_twice_takes_one_use_and_another_order_none(shop, 
 
     assert (first.status_code, again.status_code, first.json) == (201, 201, again.json)
     for refused in (other, applied):
-        assert (refused.status_code, refused.json) == (400, {"message": "Coupon usage limit exceeded"})
+        assert (refused.status_code, refused.json) == (
+            400,
+            {"message": "Coupon usage limit exceeded"},
+        )
     assert uses(server, api_key, code) == 1
 
 
@@ -134,15 +168,22 @@ def test_a_service_that_is_away_is_told_in_words():
 
     answer = shop.post("/discount", json={"items": [SENCHA], "code": "ANY"})
 
-    assert (answer.status_code, answer.json) == (503, {"message": "The coupon service does not answer. Try again in a moment."})
+    assert (answer.status_code, answer.json) == (
+        503,
+        {"message": "The coupon service does not answer. Try again in a moment."},
+    )
 
 
 def test_the_page_embeds_the_popup_of_the_service_under_a_strict_policy(shop, server):
     page = shop.get("/")
 
-    assert re.findall(r'<script src="(.+?/popup\.js)" data-website="demo.example"', page.text) == [f"{server.url}/popup.js"]
+    assert re.findall(r'<script src="(.+?/popup\.js)" data-website="demo.example"', page.text) == [
+        f"{server.url}/popup.js"
+    ]
     assert demo_shop.DEFAULT_SERVICE not in page.text
-    policy = dict(rule.strip().split(" ", 1) for rule in page.headers["Content-Security-Policy"].split(";"))
+    policy = dict(
+        rule.strip().split(" ", 1) for rule in page.headers["Content-Security-Policy"].split(";")
+    )
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["connect-src"] == f"'self' {server.url}"
     assert policy["style-src"] == "'self'"
@@ -153,10 +194,15 @@ def test_the_page_embeds_the_popup_of_the_service_under_a_strict_policy(shop, se
 
 
 def test_what_the_page_shows_is_what_things_cost():
-    shown = {name: Decimal(price) for name, price in re.findall(r'data-product="(\w+)" data-price="([\d.]+)"', PAGE)}
+    shown = {
+        name: Decimal(price)
+        for name, price in re.findall(r'data-product="(\w+)" data-price="([\d.]+)"', PAGE)
+    }
 
     assert shown == demo_shop.PRICES
-    assert [Decimal(price) for price in re.findall(r'class="price">\$([\d.]+)<', PAGE)] == list(shown.values())
+    assert [Decimal(price) for price in re.findall(r'class="price">\$([\d.]+)<', PAGE)] == list(
+        shown.values()
+    )
 
 
 # --- The command
@@ -176,7 +222,11 @@ def test_the_service_is_looked_for_where_it_is():
 
 
 def valid_keys() -> int:
-    return db.session.scalar(sa.select(sa.func.count()).where(ApiKey.revoked_at.is_(None), ApiKey.expires_at > clock.now()))
+    return db.session.scalar(
+        sa.select(sa.func.count()).where(
+            ApiKey.revoked_at.is_(None), ApiKey.expires_at > clock.now()
+        )
+    )
 
 
 def test_keys_of_earlier_starts_end(app, monkeypatch):
@@ -222,7 +272,9 @@ def test_a_taken_port_is_named_and_no_key_is_made(app):
 def made_run(tmp_path: Path, demo_port: int):
     """`make run` on a new database, once the service answers. What would be installed first is taken as it is."""
     command = ["make", "--silent", "--old-file=.venv/.runtime", "run"]
-    with running_server(f"sqlite:///{tmp_path}/coupons.db", command=command, workers=1, DEMO_PORT=str(demo_port)) as server:
+    with running_server(
+        f"sqlite:///{tmp_path}/coupons.db", command=command, workers=1, DEMO_PORT=str(demo_port)
+    ) as server:
         yield server
 
 
@@ -273,7 +325,9 @@ def test_make_run_goes_on_without_a_demo_shop_where_its_port_is_taken(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with made_run(tmp_path, port) as server:
-            wait_until(lambda: f"127.0.0.1:{port} can't be listened on" in server.log(), "it is said")
+            wait_until(
+                lambda: f"127.0.0.1:{port} can't be listened on" in server.log(), "it is said"
+            )
             assert server.request("GET", "/api/health/live").ok
             taken.close()
             server.process.terminate()

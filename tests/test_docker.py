@@ -34,8 +34,14 @@ INTERPOLATED = re.findall(r"\$\{(\w+)([^}]*)\}", COMPOSE_TEXT)
 
 def _instructions():
     """The Dockerfile's instructions in their order, as pairs of a word and its arguments on one line."""
-    lines = [line for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return [tuple(line.split(None, 1)) for line in "\n".join(lines).replace("\\\n", "").splitlines()]
+    lines = [
+        line
+        for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    return [
+        tuple(line.split(None, 1)) for line in "\n".join(lines).replace("\\\n", "").splitlines()
+    ]
 
 
 def _last(word):
@@ -43,11 +49,21 @@ def _last(word):
 
 
 def _copied_from_checkout():
-    return [source for word, arguments in _instructions() if word == "COPY" and "--from" not in arguments for source in shlex.split(arguments)[:-1]]
+    return [
+        source
+        for word, arguments in _instructions()
+        if word == "COPY" and "--from" not in arguments
+        for source in shlex.split(arguments)[:-1]
+    ]
 
 
 def _environment_of_image():
-    return dict(pair.split("=", 1) for word, arguments in _instructions() if word == "ENV" for pair in shlex.split(arguments))
+    return dict(
+        pair.split("=", 1)
+        for word, arguments in _instructions()
+        if word == "ENV"
+        for pair in shlex.split(arguments)
+    )
 
 
 HEALTH_CHECK = json.loads(_last("HEALTHCHECK").partition(" CMD ")[2])
@@ -58,8 +74,24 @@ def _compose(folder, text):
     """`docker compose config`, with that text as .env and nothing from this environment."""
     file = folder / "env"
     file.write_text(text, encoding="utf-8")
-    command = [TOOLS / "docker-compose", "--file", ROOT / "docker-compose.yml", "--env-file", file, "config", "--format", "json"]
-    return subprocess.run(command, env={"PATH": os.environ["PATH"], "HOME": str(folder)}, capture_output=True, text=True, timeout=60, check=False)
+    command = [
+        TOOLS / "docker-compose",
+        "--file",
+        ROOT / "docker-compose.yml",
+        "--env-file",
+        file,
+        "config",
+        "--format",
+        "json",
+    ]
+    return subprocess.run(
+        command,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def _resolved(folder, text):
@@ -89,7 +121,9 @@ def image(tmp_path):
     (folder / "instance").mkdir(parents=True)
     for source in _copied_from_checkout():
         if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             shutil.copy(ROOT / source, folder)
     return folder
@@ -97,27 +131,47 @@ def image(tmp_path):
 
 def _is_healthy(port, **environment):
     """Whether the image's health check says so."""
-    ran = subprocess.run([sys.executable, *HEALTH_CHECK[1:]], env={"PORT": str(port), **environment}, capture_output=True, timeout=30, check=False)
+    ran = subprocess.run(
+        [sys.executable, *HEALTH_CHECK[1:]],
+        env={"PORT": str(port), **environment},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
     return ran.returncode == 0
 
 
 def test_the_linter_finds_nothing_in_the_dockerfile():
-    ran = subprocess.run([TOOLS / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(
+        [TOOLS / "hadolint", ROOT / "Dockerfile"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
 def test_what_the_image_copies_is_let_into_the_build_and_nothing_else_is():
-    rules = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    rules = [
+        line
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     copied = _copied_from_checkout()
 
     assert [source for source in copied if not (ROOT / source.strip("/")).exists()] == []
     assert rules[0] == "*"
-    assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == {source.strip("/") for source in copied}
+    assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == {
+        source.strip("/") for source in copied
+    }
 
 
 def test_the_image_runs_as_a_numbered_user_who_owns_only_its_data():
     user, group = _last("USER").split(":")
-    (made,) = [arguments for word, arguments in _instructions() if word == "RUN" and "useradd" in arguments]
+    (made,) = [
+        arguments for word, arguments in _instructions() if word == "RUN" and "useradd" in arguments
+    ]
 
     assert int(user) > 0
     assert f"--uid {user} " in made
@@ -128,21 +182,50 @@ def test_the_image_runs_as_a_numbered_user_who_owns_only_its_data():
 
 
 def test_the_image_does_what_make_serve_does():
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    ran = subprocess.run(["make", "--dry-run", "serve"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    ran = subprocess.run(
+        ["make", "--dry-run", "serve"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     # What else make would do first is to install.
-    recipe = [line.replace(".venv/bin/", "") for line in ran.stdout.splitlines() if "--app coupon_management_flask" in line]
+    recipe = [
+        line.replace(".venv/bin/", "")
+        for line in ran.stdout.splitlines()
+        if "--app coupon_management_flask" in line
+    ]
 
-    assert recipe == ["flask --app coupon_management_flask db upgrade", "exec flask --app coupon_management_flask serve"]
+    assert recipe == [
+        "flask --app coupon_management_flask db upgrade",
+        "exec flask --app coupon_management_flask serve",
+    ]
     assert ["sh", "-c", " && ".join(recipe)] == COMMAND
 
 
 def test_what_the_image_has_is_enough_to_migrate_serve_and_be_healthy(image):
-    in_image = {name: value for name, value in _environment_of_image().items() if name not in ("PATH", "HOST", "PORT", "WORKERS")}
+    in_image = {
+        name: value
+        for name, value in _environment_of_image().items()
+        if name not in ("PATH", "HOST", "PORT", "WORKERS")
+    }
     path = f"{TOOLS}:{os.environ['PATH']}"
     started = ["sh", "-c", 'cd "$0" && exec "$@"', str(image), *COMMAND]
     hosts = "127.0.0.1, .example.com"
-    with running_server("", command=started, **in_image, SECRET_KEY=SECRETS["SECRET_KEY"], ALLOWED_HOSTS=hosts, PATH=path, PYTHONPATH="") as server:
+    with running_server(
+        "",
+        command=started,
+        **in_image,
+        SECRET_KEY=SECRETS["SECRET_KEY"],
+        ALLOWED_HOSTS=hosts,
+        PATH=path,
+        PYTHONPATH="",
+    ) as server:
         port = server.url.rpartition(":")[2]
         assert server.request("GET", "/api/health").json()["status"] == "healthy"
         assert (image / "instance" / "coupons.db").exists()
@@ -159,7 +242,11 @@ def test_a_container_in_which_nobody_listens_is_not_healthy():
 
 def test_the_image_listens_where_compose_and_the_health_check_look(resolved):
     assert _environment_of_image()["HOST"] == "0.0.0.0"
-    assert _environment_of_image()["PORT"] == _last("EXPOSE") == str(resolved["services"]["web"]["ports"][0]["target"])
+    assert (
+        _environment_of_image()["PORT"]
+        == _last("EXPOSE")
+        == str(resolved["services"]["web"]["ports"][0]["target"])
+    )
     assert not {"HOST", "PORT"} & set(resolved["services"]["web"]["environment"])
 
 
@@ -176,16 +263,27 @@ def test_compose_does_not_start_without_a_secret_and_names_it(secret, tmp_path):
 
 
 def test_no_secret_has_a_default():
-    secrets = {(name, rest) for name, rest in INTERPOLATED if re.search(r"(SECRET|PASSWORD|TOKEN|KEY)$", name)}
+    secrets = {
+        (name, rest)
+        for name, rest in INTERPOLATED
+        if re.search(r"(SECRET|PASSWORD|TOKEN|KEY)$", name)
+    }
 
     assert {name for name, _ in secrets} >= {*SECRETS, "METRICS_TOKEN"}
-    assert [(name, rest) for name, rest in secrets if not rest.startswith(":?" if name in SECRETS else ":-")] == []
+    assert [
+        (name, rest)
+        for name, rest in secrets
+        if not rest.startswith(":?" if name in SECRETS else ":-")
+    ] == []
     assert [(name, rest) for name, rest in secrets if rest.startswith(":-") and rest != ":-"] == []
 
 
 def test_every_setting_reaches_the_web_service_and_nothing_that_it_does_not_read(resolved):
     # The two URLs are said by host and port.
-    assert set(resolved["services"]["web"]["environment"]) == SETTINGS - {"DATABASE_URL", "REDIS_URL"} | {"WORKERS"}
+    assert set(resolved["services"]["web"]["environment"]) == SETTINGS - {
+        "DATABASE_URL",
+        "REDIS_URL",
+    } | {"WORKERS"}
 
 
 def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
@@ -236,8 +334,20 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "REFUND_DAYS": "30",
         "WORKERS": "3",
     }
-    chosen_by_compose = {"APP_ENV": "production", "POSTGRES_HOST": "postgres", "POSTGRES_PORT": "5432", "REDIS_HOST": "redis", "REDIS_PORT": "6379"}
-    otherwise = {"APP_ENV": "development", "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}
+    chosen_by_compose = {
+        "APP_ENV": "production",
+        "POSTGRES_HOST": "postgres",
+        "POSTGRES_PORT": "5432",
+        "REDIS_HOST": "redis",
+        "REDIS_PORT": "6379",
+    }
+    otherwise = {
+        "APP_ENV": "development",
+        "POSTGRES_HOST": "127.0.0.1",
+        "POSTGRES_PORT": "1",
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": "1",
+    }
 
     services = _resolved(tmp_path, _lines(**given, **otherwise))["services"]
 
@@ -256,7 +366,9 @@ CELERY = ["celery", "--quiet", "--app", "coupon_management_flask.tasks.celery_ap
         ("antifraud", [*FLASK, "antifraud", "--host", "0.0.0.0", "--port", "9090"]),
     ],
 )
-def test_the_other_services_of_ours_have_the_environment_of_the_web_service_and_its_image(name, command, resolved):
+def test_the_other_services_of_ours_have_the_environment_of_the_web_service_and_its_image(
+    name, command, resolved
+):
     web, other = resolved["services"]["web"], resolved["services"][name]
     assert other["environment"] == web["environment"]
     assert other["image"] == web["image"]
@@ -276,13 +388,20 @@ def celery(resolved, image, redis_server, new_database):
     started = []
 
     def start(name):
-        started.append(subprocess.Popen(resolved["services"][name]["command"], cwd=image, env=in_image))
+        started.append(
+            subprocess.Popen(resolved["services"][name]["command"], cwd=image, env=in_image)
+        )
         return started[-1]
 
     def is_healthy(name):
         kind, *command = resolved["services"][name]["healthcheck"]["test"]
         assert kind == "CMD"
-        return subprocess.run(command, cwd=image, env=in_image, capture_output=True, timeout=30, check=False).returncode == 0
+        return (
+            subprocess.run(
+                command, cwd=image, env=in_image, capture_output=True, timeout=30, check=False
+            ).returncode
+            == 0
+        )
 
     before = sorted(image.rglob("*"))
     yield start, is_healthy
@@ -309,7 +428,10 @@ def test_celery_of_compose_starts_in_the_image_writes_no_file_is_healthy_and_end
 
 def test_celery_has_a_database_of_redis_of_its_own_and_no_server_does_its_work(resolved):
     settings = _settings(resolved["services"]["web"])
-    assert (settings.redis_url, settings.celery_broker_url) == ("redis://redis:6379/0", "redis://redis:6379/1")
+    assert (settings.redis_url, settings.celery_broker_url) == (
+        "redis://redis:6379/0",
+        "redis://redis:6379/1",
+    )
 
 
 def test_the_antifraud_service_is_asked_unless_env_names_another_one(resolved):
@@ -325,19 +447,32 @@ def test_the_antifraud_service_starts_in_the_image_and_is_healthy_while_it_answe
     assert (kind, program) == ("CMD", "python")
 
     def is_healthy():
-        check = [sys.executable, *(argument.replace(":9090/", f":{port}/") for argument in arguments)]
+        check = [
+            sys.executable,
+            *(argument.replace(":9090/", f":{port}/") for argument in arguments),
+        ]
         return subprocess.run(check, capture_output=True, timeout=30, check=False).returncode == 0
 
     here = {"0.0.0.0": "127.0.0.1", "9090": str(port)}
-    started = ["sh", "-c", 'cd "$0" && exec "$@"', str(image), *(here.get(word, word) for word in command)]
+    started = [
+        "sh",
+        "-c",
+        'cd "$0" && exec "$@"',
+        str(image),
+        *(here.get(word, word) for word in command),
+    ]
     # Compose's environment names a database that is not there: it needs none.
-    in_image = {name: value for name, value in service["environment"].items() if name != "WORKERS"} | {
+    in_image = {
+        name: value for name, value in service["environment"].items() if name != "WORKERS"
+    } | {
         "PATH": f"{TOOLS}:{os.environ['PATH']}",
         "PYTHONPATH": "",
     }
     with running_server("", command=started, port=port, **in_image) as server:
         assert is_healthy()
-        assert server.request("POST", "/api/validate", json={"user_email": "alice@example.com", "promo_id": "any"}).json() == {"ok": True}
+        assert server.request(
+            "POST", "/api/validate", json={"user_email": "alice@example.com", "promo_id": "any"}
+        ).json() == {"ok": True}
 
     assert not is_healthy()
 
@@ -349,7 +484,11 @@ def test_the_web_service_finds_the_database_and_redis_that_compose_starts(resolv
 
     assert settings.is_production
     assert (url.host, url.port) == ("postgres", 5432)
-    assert database == {"POSTGRES_USER": url.username, "POSTGRES_PASSWORD": url.password, "POSTGRES_DB": url.database}
+    assert database == {
+        "POSTGRES_USER": url.username,
+        "POSTGRES_PASSWORD": url.password,
+        "POSTGRES_DB": url.database,
+    }
     assert settings.redis_url == "redis://redis:6379/0"
 
 
@@ -360,12 +499,20 @@ def test_the_defaults_of_the_compose_file_are_those_of_env_example(resolved, tmp
     for file in (bare, resolved):
         del file["x-application"]["environment"]
         for name in ("web", "worker", "beat", "antifraud"):
-            file["services"][name]["environment"] = {"WORKERS": file["services"][name]["environment"]["WORKERS"]}
+            file["services"][name]["environment"] = {
+                "WORKERS": file["services"][name]["environment"]["WORKERS"]
+            }
     assert bare == resolved
 
 
 def test_names_port_and_volumes_come_from_env(tmp_path):
-    chosen = {"COMPOSE_PROJECT_NAME": "shop", "HOST": "127.0.0.9", "PORT": "8080", "POSTGRES_VOLUME": "shop-books", "REDIS_VOLUME": "shop-counts"}
+    chosen = {
+        "COMPOSE_PROJECT_NAME": "shop",
+        "HOST": "127.0.0.9",
+        "PORT": "8080",
+        "POSTGRES_VOLUME": "shop-books",
+        "REDIS_VOLUME": "shop-counts",
+    }
 
     file = _resolved(tmp_path, _lines(**SECRETS, **chosen))
 
@@ -378,13 +525,29 @@ def test_names_port_and_volumes_come_from_env(tmp_path):
         "postgres": "shop-postgres",
         "redis": "shop-redis",
     }
-    assert [(port["host_ip"], port["published"], port["target"]) for port in file["services"]["web"]["ports"]] == [("127.0.0.9", "8080", 8000)]
-    assert {name: volume["name"] for name, volume in file["volumes"].items()} == {"postgres": "shop-books", "redis": "shop-counts"}
+    assert [
+        (port["host_ip"], port["published"], port["target"])
+        for port in file["services"]["web"]["ports"]
+    ] == [("127.0.0.9", "8080", 8000)]
+    assert {name: volume["name"] for name, volume in file["volumes"].items()} == {
+        "postgres": "shop-books",
+        "redis": "shop-counts",
+    }
 
 
 def test_nothing_but_the_web_service_is_published_and_by_default_on_this_machine_alone(resolved):
-    published = {name: [port["host_ip"] for port in service.get("ports", [])] for name, service in resolved["services"].items()}
-    assert published == {"web": ["127.0.0.1"], "worker": [], "beat": [], "antifraud": [], "postgres": [], "redis": []}
+    published = {
+        name: [port["host_ip"] for port in service.get("ports", [])]
+        for name, service in resolved["services"].items()
+    }
+    assert published == {
+        "web": ["127.0.0.1"],
+        "worker": [],
+        "beat": [],
+        "antifraud": [],
+        "postgres": [],
+        "redis": [],
+    }
 
 
 def test_every_service_starts_again_and_is_watched_or_says_why_not(resolved):
@@ -392,41 +555,67 @@ def test_every_service_starts_again_and_is_watched_or_says_why_not(resolved):
         assert service["restart"] == "unless-stopped"
         # An image of ours brings its health check along.
         check = service.get("healthcheck") or ({"test": HEALTH_CHECK} if "build" in service else {})
-        assert check.get("test") or re.search(rf"^  {name}:\n(?:    .*\n)*?      disable: true # \w", COMPOSE_TEXT, re.MULTILINE), name
+        assert check.get("test") or re.search(
+            rf"^  {name}:\n(?:    .*\n)*?      disable: true # \w", COMPOSE_TEXT, re.MULTILINE
+        ), name
 
 
 def test_the_web_service_migrates_once_the_database_answers_and_celery_waits_for_it(resolved):
-    waits = {name: {other: wait["condition"] for other, wait in service.get("depends_on", {}).items()} for name, service in resolved["services"].items()}
+    waits = {
+        name: {other: wait["condition"] for other, wait in service.get("depends_on", {}).items()}
+        for name, service in resolved["services"].items()
+    }
     assert waits == {
         "web": {"postgres": "service_healthy", "redis": "service_started"},
-        "worker": {"web": "service_healthy", "postgres": "service_healthy", "redis": "service_started"},
+        "worker": {
+            "web": "service_healthy",
+            "postgres": "service_healthy",
+            "redis": "service_started",
+        },
         "beat": {"web": "service_healthy", "redis": "service_started"},
         "antifraud": {},
         "postgres": {},
         "redis": {},
     }
     # The image's own command, and so its migration, is the web service's alone.
-    assert [name for name, service in resolved["services"].items() if not service.get("command") and "build" in service] == ["web"]
+    assert [
+        name
+        for name, service in resolved["services"].items()
+        if not service.get("command") and "build" in service
+    ] == ["web"]
 
 
 def test_what_the_databases_keep_is_on_volumes(resolved):
-    kept = {name: [(v["type"], v["source"], v["target"]) for v in service.get("volumes", [])] for name, service in resolved["services"].items()}
+    kept = {
+        name: [(v["type"], v["source"], v["target"]) for v in service.get("volumes", [])]
+        for name, service in resolved["services"].items()
+    }
     on_volumes = {name: volumes for name, volumes in kept.items() if volumes}
-    assert on_volumes == {"postgres": [("volume", "postgres", "/var/lib/postgresql")], "redis": [("volume", "redis", "/data")]}
+    assert on_volumes == {
+        "postgres": [("volume", "postgres", "/var/lib/postgresql")],
+        "redis": [("volume", "redis", "/data")],
+    }
     assert resolved["services"]["redis"]["command"] == ["redis-server", "--appendonly", "yes"]
 
 
 def test_env_example_names_every_variable_that_is_read_once_and_no_other():
     named = re.findall(r"^(\w+)=", ENV_EXAMPLE, re.MULTILINE)
     assert sorted(named) == sorted(SETTINGS | SERVER_VARIABLES | {name for name, _ in INTERPOLATED})
-    assert {name.upper() for name in yaml.safe_load((ROOT / "application.yml").read_text(encoding="utf-8"))} == SETTINGS
+    assert {
+        name.upper()
+        for name in yaml.safe_load((ROOT / "application.yml").read_text(encoding="utf-8"))
+    } == SETTINGS
 
 
 def test_env_example_as_it_stands_changes_nothing():
     defaults = config.load_settings(environment={}, dotenv=None)
     assert config.load_settings(environment={}, dotenv=ROOT / ".env.example") == defaults
     # Secrets stay empty, so that nobody's are those of this file.
-    assert {name: value for name, value in dotenv_values(stream=io.StringIO(ENV_EXAMPLE)).items() if name in {*SECRETS, "METRICS_TOKEN"}} == {
+    assert {
+        name: value
+        for name, value in dotenv_values(stream=io.StringIO(ENV_EXAMPLE)).items()
+        if name in {*SECRETS, "METRICS_TOKEN"}
+    } == {
         "SECRET_KEY": "",
         "POSTGRES_PASSWORD": "",
         "METRICS_TOKEN": "",

@@ -18,16 +18,31 @@ from .support.server import ROOT
 TOOLS = Path(sys.executable).parent
 HOOKS = ROOT / ".pre-commit-config.yaml"
 CI = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("CONTRIBUTING.md", "docs/operations/README.md")}
+PAGES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("CONTRIBUTING.md", "docs/operations/README.md")
+}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 # `flask --app coupon_management_flask ...` as a page shows it, up to what is no word of the command.
-COMMANDS = sorted({found.strip() for page in PAGES.values() for found in re.findall(r"flask --app coupon_management_flask ((?:(?!2>)[\w@.-]+ ?)+)", page)})
+COMMANDS = sorted(
+    {
+        found.strip()
+        for page in PAGES.values()
+        for found in re.findall(
+            r"flask --app coupon_management_flask ((?:(?!2>)[\w@.-]+ ?)+)", page
+        )
+    }
+)
 TO_BE_RUN_AT_ANY_TIME = ("audit", "outbox deliver", "purge")
 
 
 def _hooks():
-    return [(repo["repo"], hook) for repo in yaml.safe_load(HOOKS.read_text(encoding="utf-8"))["repos"] for hook in repo["hooks"]]
+    return [
+        (repo["repo"], hook)
+        for repo in yaml.safe_load(HOOKS.read_text(encoding="utf-8"))["repos"]
+        for hook in repo["hooks"]
+    ]
 
 
 def _pre_commit(*arguments, cwd=ROOT, **environment):
@@ -53,10 +68,15 @@ def test_the_hooks_are_the_tools_of_make_check():
     check = MAKEFILE.partition("\ncheck:")[2].partition("\n\n")[0]
     used = {" ".join(words.split()) for words in re.findall(r"\$\(BIN\)/(ruff [a-z]+|mypy)", check)}
 
-    assert used == {hook["entry"].partition(" --")[0].removeprefix(".venv/bin/") for _, hook in _hooks()}
+    assert used == {
+        hook["entry"].partition(" --")[0].removeprefix(".venv/bin/") for _, hook in _hooks()
+    }
 
 
-@pytest.mark.parametrize(("text", "failing"), [("x = 1\n", []), ("x=1\n", ["ruff format"]), ("import os\n", ["ruff check"])])
+@pytest.mark.parametrize(
+    ("text", "failing"),
+    [("x = 1\n", []), ("x=1\n", ["ruff format"]), ("import os\n", ["ruff check"])],
+)
 def test_a_commit_is_held_back_by_the_hook_that_finds_something(text, failing, tmp_path):
     (tmp_path / ".venv").symlink_to(sys.prefix)
     for file in (HOOKS, ROOT / "pyproject.toml"):
@@ -66,9 +86,19 @@ def test_a_commit_is_held_back_by_the_hook_that_finds_something(text, failing, t
     subprocess.run(["git", "add", "module.py", HOOKS.name], cwd=tmp_path, check=True)
 
     # mypy looks at the whole package, which is not there.
-    ran = _pre_commit("run", "--all-files", "--color=never", cwd=tmp_path, PRE_COMMIT_HOME=str(tmp_path / "cache"), HOME=str(tmp_path), SKIP="mypy")
+    ran = _pre_commit(
+        "run",
+        "--all-files",
+        "--color=never",
+        cwd=tmp_path,
+        PRE_COMMIT_HOME=str(tmp_path / "cache"),
+        HOME=str(tmp_path),
+        SKIP="mypy",
+    )
 
-    assert re.findall(r"^(.+?)\.+Failed$", ran.stdout, re.MULTILINE) == failing, ran.stdout + ran.stderr
+    assert re.findall(r"^(.+?)\.+Failed$", ran.stdout, re.MULTILINE) == failing, (
+        ran.stdout + ran.stderr
+    )
     assert ran.returncode == bool(failing)
 
 
@@ -76,7 +106,9 @@ def test_ci_runs_what_everybody_runs_on_the_oldest_and_the_newest_python():
     (job,) = CI["jobs"].values()
 
     assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
-    assert re.findall(r"^make .*", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE) == ["make check", "make test"]
+    assert re.findall(
+        r"^make .*", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE
+    ) == ["make check", "make test"]
     oldest, newest = re.findall(r"\((\d), (\d+)\)", re.search(r"sys.exit\((.*?)\)'", MAKEFILE)[1])
     assert job["strategy"]["matrix"]["python"] == [".".join(oldest), ".".join(newest)]
 
@@ -91,12 +123,16 @@ def test_ci_may_only_read_ends_by_itself_and_stops_when_overtaken():
     assert "github.ref" in CI["concurrency"]["group"]
     uses = [step for step in job["steps"] if "uses" in step]
     assert all(step["uses"].startswith("actions/") for step in uses)
-    assert [step["with"]["persist-credentials"] for step in uses if "checkout" in step["uses"]] == [False]
+    assert [step["with"]["persist-credentials"] for step in uses if "checkout" in step["uses"]] == [
+        False
+    ]
     # "on" is a boolean to YAML.
     assert set(CI[True]) == {"push", "pull_request"}
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("db ")])
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if not command.startswith("db ")]
+)
 def test_a_flask_command_of_the_pages_exists_with_its_options(command):
     app = Flask(__name__)
     commands.init_app(app)
@@ -118,10 +154,24 @@ def test_what_operators_run_by_the_clock_runs_on_both_databases(command, app):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_names_only_variables_targets_and_files_that_exist(page):
     text = PAGES[page]
-    compose = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
-    variables = {name.upper() for name in config._schema.fields} | {"HOST", "PORT", "WORKERS"} | compose
+    compose = set(
+        re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    )
+    variables = (
+        {name.upper() for name in config._schema.fields} | {"HOST", "PORT", "WORKERS"} | compose
+    )
 
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", text)) <= variables
-    assert set(re.findall(r"(?:`|    |/)make ([a-z]+)", text)) <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
-    paths = [path for path in re.findall(r"`([\w.*-]+(?:/[\w.*-]+)+/?|[\w-]+/)`", text) if not path.startswith("instance")]
-    assert [path for path in paths if not list(ROOT.glob(path)) and not list((ROOT / "coupon_management_flask").glob(path))] == []
+    assert set(re.findall(r"(?:`|    |/)make ([a-z]+)", text)) <= set(
+        re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE)
+    )
+    paths = [
+        path
+        for path in re.findall(r"`([\w.*-]+(?:/[\w.*-]+)+/?|[\w-]+/)`", text)
+        if not path.startswith("instance")
+    ]
+    assert [
+        path
+        for path in paths
+        if not list(ROOT.glob(path)) and not list((ROOT / "coupon_management_flask").glob(path))
+    ] == []

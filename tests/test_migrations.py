@@ -27,9 +27,15 @@ from .support.server import FLASK, ROOT, environment
 
 # SQLite sorts a company's promos in memory: it has no word for where its nulls go. Alembic says that it can't look whether the index is there.
 ONLY_ON_POSTGRESQL = {"ix_promos_company_from"}
-pytestmark = [pytest.mark.filterwarnings(f"ignore:autogenerate skipping .* index '{name}'") for name in ONLY_ON_POSTGRESQL]
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:autogenerate skipping .* index '{name}'")
+    for name in ONLY_ON_POSTGRESQL
+]
 
-REVISIONS = [script.revision for script in reversed(list(ScriptDirectory(str(ROOT / "migrations")).walk_revisions()))]
+REVISIONS = [
+    script.revision
+    for script in reversed(list(ScriptDirectory(str(ROOT / "migrations")).walk_revisions()))
+]
 
 
 @pytest.fixture(params=DATABASES)
@@ -58,7 +64,9 @@ def tables() -> set[str]:
 def differences() -> list[Any]:
     """What the models say and the database does not, or the reverse; its names too, for Alembic passes over CHECKs."""
     with db.engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), db.metadata)
+        found = compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_type": True}), db.metadata
+        )
     return [*found, *sorted(names_there() ^ names_modelled())]
 
 
@@ -73,14 +81,22 @@ def names_there() -> set[str]:
             *inspector.get_unique_constraints(table),
             *inspector.get_check_constraints(table),
             *inspector.get_foreign_keys(table),
-            *(index for index in inspector.get_indexes(table) if not index.get("duplicates_constraint")),
+            *(
+                index
+                for index in inspector.get_indexes(table)
+                if not index.get("duplicates_constraint")
+            ),
         )
     }
 
 
 def names_modelled() -> set[str]:
     """Every constraint and index of the models that this database is to have."""
-    there = {str(named.name) for table in db.metadata.sorted_tables for named in (*table.constraints, *table.indexes)}
+    there = {
+        str(named.name)
+        for table in db.metadata.sorted_tables
+        for named in (*table.constraints, *table.indexes)
+    }
     return there if is_postgresql() else there - ONLY_ON_POSTGRESQL
 
 
@@ -109,23 +125,48 @@ def test_each_revision_can_be_undone_and_done_again():
 @pytest.mark.usefixtures("migrating")
 def test_a_database_in_use_keeps_its_rows_through_every_revision_and_its_undoing():
     account_id, now = new_id(), clock.now()
-    alice = {"id": account_id, "kind": "user", "username": "Alice", "username_key": "alice", "password_hash": "x", "name": "Alice", "surname": ""}
+    alice = {
+        "id": account_id,
+        "kind": "user",
+        "username": "Alice",
+        "username_key": "alice",
+        "password_hash": "x",
+        "name": "Alice",
+        "surname": "",
+    }
     rows = {
         "accounts": {**alice, "role": "user", "is_active": True, "created_at": now},
-        "sessions": {"id": new_id(), "account_id": account_id, "issued_by": "credit", "created_at": now, "expires_at": now},
+        "sessions": {
+            "id": new_id(),
+            "account_id": account_id,
+            "issued_by": "credit",
+            "created_at": now,
+            "expires_at": now,
+        },
         "wallets": {"account_id": account_id, "balance": 7},
     }
 
     def kept() -> dict[str, Any]:
         with db.engine.connect() as connection:
-            return {name: connection.execute(sa.select(*(db.metadata.tables[name].c[column] for column in row))).one()._asdict() for name, row in rows.items()}
+            return {
+                name: connection.execute(
+                    sa.select(*(db.metadata.tables[name].c[column] for column in row))
+                )
+                .one()
+                ._asdict()
+                for name, row in rows.items()
+            }
 
     upgrade(revision=REVISIONS[0])
     with db.engine.begin() as connection:
         for name, row in rows.items():
             connection.execute(sa.insert(db.metadata.tables[name]).values(**row))
 
-    for step, revisions in ((upgrade, REVISIONS[1:]), (downgrade, REVISIONS[-2::-1]), (upgrade, REVISIONS[1:])):
+    for step, revisions in (
+        (upgrade, REVISIONS[1:]),
+        (downgrade, REVISIONS[-2::-1]),
+        (upgrade, REVISIONS[1:]),
+    ):
         for revision in revisions:
             step(revision=revision)
             assert kept() == rows, revision
@@ -146,7 +187,14 @@ def test_nothing_is_left_to_migrate():
 
 def test_servers_that_start_at_the_same_moment_migrate_once(empty_database, migrating):
     servers = [
-        subprocess.Popen([*FLASK, "db", "upgrade"], env=environment(empty_database), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(
+            [*FLASK, "db", "upgrade"],
+            env=environment(empty_database),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         for _ in range(2)
     ]
 
@@ -189,7 +237,11 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "created_at": clock.now(),
         "expires_at": clock.now(),
     },
-    "password_resets": lambda make: {"account_id": make("accounts")["id"], "digest": _text(), "expires_at": clock.now()},
+    "password_resets": lambda make: {
+        "account_id": make("accounts")["id"],
+        "digest": _text(),
+        "expires_at": clock.now(),
+    },
     "api_keys": lambda make: {
         "id": new_id(),
         "account_id": make("accounts")["id"],
@@ -239,7 +291,14 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "leased_until": clock.now(),
         "created_at": clock.now(),
     },
-    "outbox_messages": lambda make: {"id": new_id(), "topic": "x", "payload": {}, "created_at": clock.now(), "due_at": clock.now(), "attempts": 0},
+    "outbox_messages": lambda make: {
+        "id": new_id(),
+        "topic": "x",
+        "payload": {},
+        "created_at": clock.now(),
+        "due_at": clock.now(),
+        "attempts": 0,
+    },
     "outages": lambda make: {"name": _text(), "since": clock.now(), "error": "x"},
     "leases": lambda make: {"name": _text(), "leased_until": clock.now()},
     "promos": lambda make: {
@@ -255,9 +314,17 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "is_active": True,
         "created_at": clock.now(),
     },
-    "promo_values": lambda make: {"promo_id": make("promos")["id"], "position": 0, "value": "x", "redemption_id": new_id()},
+    "promo_values": lambda make: {
+        "promo_id": make("promos")["id"],
+        "position": 0,
+        "value": "x",
+        "redemption_id": new_id(),
+    },
     "promo_counters": lambda make: {"promo_id": make("promos")["id"], "likes": 0, "comments": 0},
-    "promo_likes": lambda make: {"promo_id": make("promos")["id"], "account_id": make("accounts")["id"]},
+    "promo_likes": lambda make: {
+        "promo_id": make("promos")["id"],
+        "account_id": make("accounts")["id"],
+    },
     "promo_comments": lambda make: {
         "id": new_id(),
         "promo_id": make("promos")["id"],
@@ -265,12 +332,36 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "text": "x",
         "created_at": clock.now(),
     },
-    "promo_country_counts": lambda make: {"promo_id": make("promos")["id"], "country": "de", "activations": 1},
-    "company_promo_counts": lambda make: {"company_id": make("accounts")["id"], "country_key": "", "promos": 0},
-    "feed_entries": lambda make: {"promo_id": make("promos")["id"], "category_key": "", "age_node": 0, "country_key": "", "is_active": True},
-    "feed_counts": lambda make: {"category_key": _text(), "country_key": "", "age_node": 0, "is_active": True, "promos": 0},
+    "promo_country_counts": lambda make: {
+        "promo_id": make("promos")["id"],
+        "country": "de",
+        "activations": 1,
+    },
+    "company_promo_counts": lambda make: {
+        "company_id": make("accounts")["id"],
+        "country_key": "",
+        "promos": 0,
+    },
+    "feed_entries": lambda make: {
+        "promo_id": make("promos")["id"],
+        "category_key": "",
+        "age_node": 0,
+        "country_key": "",
+        "is_active": True,
+    },
+    "feed_counts": lambda make: {
+        "category_key": _text(),
+        "country_key": "",
+        "age_node": 0,
+        "is_active": True,
+        "promos": 0,
+    },
     "feed_day": lambda make: {"id": next(_numbers), "day": clock.now().date(), "timezone": "UTC"},
-    "antifraud_verdicts": lambda make: {"account_id": make("accounts")["id"], "ok": True, "valid_until": clock.now()},
+    "antifraud_verdicts": lambda make: {
+        "account_id": make("accounts")["id"],
+        "ok": True,
+        "valid_until": clock.now(),
+    },
     "discount_coupons": lambda make: {
         "id": new_id(),
         "code": _text(),
@@ -301,7 +392,11 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "created_at": clock.now(),
         "updated_at": clock.now(),
     },
-    "discount_coupon_targets": lambda make: {"kind": "product", "target": _text(), "coupon_id": make("discount_coupons")["id"]},
+    "discount_coupon_targets": lambda make: {
+        "kind": "product",
+        "target": _text(),
+        "coupon_id": make("discount_coupons")["id"],
+    },
     "order_redemptions": lambda make: {
         "id": new_id(),
         "account_id": make("accounts")["id"],
@@ -326,7 +421,13 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "amount": 0,
         "lines": [],
     },
-    "limit_uses": lambda make: {"owner_id": new_id(), "rule": "budget", "customer": "", "period": "", "used": 0},
+    "limit_uses": lambda make: {
+        "owner_id": new_id(),
+        "rule": "budget",
+        "customer": "",
+        "period": "",
+        "used": 0,
+    },
     "redemption_takes": lambda make: {
         "redemption_id": make("redemptions")["id"],
         "rule": "budget",
@@ -416,7 +517,11 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "purchase_date": clock.now(),
         "expiry_date": clock.now() + timedelta(seconds=1),
     },
-    "voucher_usages": lambda make: {"redemption_id": make("redemptions")["id"], "voucher_id": make("vouchers")["id"], "service_type": "x"},
+    "voucher_usages": lambda make: {
+        "redemption_id": make("redemptions")["id"],
+        "voucher_id": make("vouchers")["id"],
+        "service_type": "x",
+    },
     "daily_figures": lambda make: {
         "measure": _text(),
         "day": clock.now().date(),
@@ -445,7 +550,11 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "created_at": clock.now(),
     },
     "unsubscribed_addresses": lambda make: {"email": _text(), "created_at": clock.now()},
-    "antifraud_questions": lambda make: {"id": new_id(), "account_id": make("accounts")["id"], "leased_until": clock.now()},
+    "antifraud_questions": lambda make: {
+        "id": new_id(),
+        "account_id": make("accounts")["id"],
+        "leased_until": clock.now(),
+    },
 }
 
 # What makes such a row break each CHECK.
@@ -469,7 +578,11 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
     "ck_discount_coupon_targets_kind": [{"kind": "category"}],
     "ck_discount_coupons_base": [{"base": "original"}],
     "ck_discount_coupons_coupon_for": [{"coupon_for": "category"}],
-    "ck_discount_coupons_discount": [{"discount": Decimal(-1)}, {"discount": Decimal("100.0001")}, {"type": "fixed", "discount": Decimal(-1)}],
+    "ck_discount_coupons_discount": [
+        {"discount": Decimal(-1)},
+        {"discount": Decimal("100.0001")},
+        {"type": "fixed", "discount": Decimal(-1)},
+    ],
     "ck_discount_coupons_max_discount_amount": [{"max_discount_amount": Decimal("-0.01")}],
     "ck_discount_coupons_min_purchase_amount": [{"min_purchase_amount": Decimal("-0.01")}],
     "ck_discount_coupons_min_purchase_asked": [{"min_purchase_amount": None}],
@@ -480,18 +593,41 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
     "ck_limit_uses_used_not_negative": [{"used": -1}],
     "ck_order_redemption_codes_amount_not_negative": [{"amount": -1}],
     "ck_order_redemptions_discount": [{"discount": -1}, {"discount": 6}],
-    "ck_order_redemptions_live_or_rolled_back": [{"order_key": None}, {"rolled_back_at": clock.now()}],
+    "ck_order_redemptions_live_or_rolled_back": [
+        {"order_key": None},
+        {"rolled_back_at": clock.now()},
+    ],
     "ck_payment_debts_amount_positive": [{"amount": 0}],
     "ck_payment_transactions_amount_not_negative": [{"amount": -1, "amount_refunded": 0}],
     "ck_payment_transactions_amount_refunded": [{"amount_refunded": -1}, {"amount_refunded": 6}],
-    "ck_payment_transactions_completed": [{"status": "refunding"}, {"status": "completed", "due_at": None}],
-    "ck_payment_transactions_credits_positive": [{"credits": 0, "voucher_type_id": None, "quantity": None, "unit_price": None}],
-    "ck_payment_transactions_decided_is_not_due": [{"status": "cancelled"}, {"status": "refunded"}, {"status": "completed", "completed_at": clock.now()}],
-    "ck_payment_transactions_discount_amount": [{"discount_amount": -1}, {"discount_amount": 1, "order_redemption_id": None}],
+    "ck_payment_transactions_completed": [
+        {"status": "refunding"},
+        {"status": "completed", "due_at": None},
+    ],
+    "ck_payment_transactions_credits_positive": [
+        {"credits": 0, "voucher_type_id": None, "quantity": None, "unit_price": None}
+    ],
+    "ck_payment_transactions_decided_is_not_due": [
+        {"status": "cancelled"},
+        {"status": "refunded"},
+        {"status": "completed", "completed_at": clock.now()},
+    ],
+    "ck_payment_transactions_discount_amount": [
+        {"discount_amount": -1},
+        {"discount_amount": 1, "order_redemption_id": None},
+    ],
     "ck_payment_transactions_quantity_positive": [{"quantity": 0}],
     "ck_payment_transactions_status": [{"status": "paid"}],
-    "ck_payment_transactions_undecided_is_due": [{"due_at": None}, {"status": "refunding", "completed_at": clock.now(), "due_at": None}],
-    "ck_payment_transactions_vouchers_or_credits": [{"credits": 1}, {"voucher_type_id": None}, {"quantity": None}, {"unit_price": None}],
+    "ck_payment_transactions_undecided_is_due": [
+        {"due_at": None},
+        {"status": "refunding", "completed_at": clock.now(), "due_at": None},
+    ],
+    "ck_payment_transactions_vouchers_or_credits": [
+        {"credits": 1},
+        {"voucher_type_id": None},
+        {"quantity": None},
+        {"unit_price": None},
+    ],
     "ck_redemption_takes_units_not_negative": [{"units": -1}],
     "ck_redemptions_live_or_rolled_back": [{"claim_key": None}, {"rolled_back_at": clock.now()}],
     "ck_redemptions_units_positive": [{"units": 0}, {"units": -1}],
@@ -499,7 +635,10 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
     "ck_stocks_claimed_within_capacity": [{"claimed": 6}, {"capacity": 4}],
     "ck_voucher_purchases_credits_not_negative": [{"credits": -1}],
     "ck_voucher_purchases_discount": [{"discount": -1, "total": 11}, {"order_redemption_id": None}],
-    "ck_voucher_purchases_quantity_positive": [{"quantity": 0, "discount": 0}, {"quantity": -1, "unit_price": -10}],
+    "ck_voucher_purchases_quantity_positive": [
+        {"quantity": 0, "discount": 0},
+        {"quantity": -1, "unit_price": -10},
+    ],
     "ck_voucher_purchases_total": [{"total": 1}, {"discount": 11, "total": -1}],
     "ck_voucher_types_max_uses_positive": [{"max_uses": 0}],
     "ck_voucher_types_price_not_negative": [{"price": -1}],
@@ -512,15 +651,27 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
 
 
 def _constraints(kind: Any) -> list[Any]:
-    found = [constraint for table in db.metadata.sorted_tables for constraint in table.constraints if isinstance(constraint, kind)]
+    found = [
+        constraint
+        for table in db.metadata.sorted_tables
+        for constraint in table.constraints
+        if isinstance(constraint, kind)
+    ]
     # A table has them in a set; workers must agree on the order.
-    return [pytest.param(constraint, id=str(constraint.name)) for constraint in sorted(found, key=lambda one: str(one.name))]
+    return [
+        pytest.param(constraint, id=str(constraint.name))
+        for constraint in sorted(found, key=lambda one: str(one.name))
+    ]
 
 
 @pytest.fixture
 def connection(shared_app) -> Iterator[sa.Connection]:
     """Writes what nobody will ever see."""
-    with shared_app.app_context(), db.engine.connect() as connection, connection.begin() as transaction:
+    with (
+        shared_app.app_context(),
+        db.engine.connect() as connection,
+        connection.begin() as transaction,
+    ):
         yield connection
         transaction.rollback()
 
@@ -567,7 +718,10 @@ def test_a_second_row_with_what_must_be_unique_is_refused_by_the_database(make, 
 
     told = broken(table, **{column: first[column] for column in columns})
 
-    assert told in (constraint.name, f"UNIQUE constraint failed: {', '.join(f'{table}.{column}' for column in columns)}")
+    assert told in (
+        constraint.name,
+        f"UNIQUE constraint failed: {', '.join(f'{table}.{column}' for column in columns)}",
+    )
 
 
 @pytest.mark.parametrize("constraint", _constraints(sa.ForeignKeyConstraint))
@@ -586,12 +740,17 @@ def test_of_the_questions_about_somebody_one_is_open(make, broken):
 
     told = broken(table, account_id=asked["account_id"])
 
-    assert told in ("uq_antifraud_questions_open", "UNIQUE constraint failed: antifraud_questions.account_id")
+    assert told in (
+        "uq_antifraud_questions_open",
+        "UNIQUE constraint failed: antifraud_questions.account_id",
+    )
 
 
 @pytest.mark.usefixtures("app")
 def test_what_the_models_ask_for_is_asked_for_by_the_database():
     inspector = sa.inspect(db.engine)
     for table in db.metadata.sorted_tables:
-        optional = {found["name"] for found in inspector.get_columns(table.name) if found["nullable"]}
+        optional = {
+            found["name"] for found in inspector.get_columns(table.name) if found["nullable"]
+        }
         assert optional == {column.name for column in table.c if column.nullable}

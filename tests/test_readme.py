@@ -29,7 +29,12 @@ def _without_what_differs(text: str) -> str:
     text = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>", text)
     # One that comes again is the same.
     for number, code in enumerate(
-        dict.fromkeys(re.findall(rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{purchases.CODE_LENGTH}}})"', text))
+        dict.fromkeys(
+            re.findall(
+                rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{purchases.CODE_LENGTH}}})"',
+                text,
+            )
+        )
     ):
         text = text.replace(code, f"<code {number}>")
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text).strip()
@@ -44,15 +49,27 @@ def test_the_session_of_the_readme_gives_the_output_of_the_readme(new_database):
     with running_server(url) as server:
         session = _blocks("sh").replace("http://127.0.0.1:8000", server.url)
         command = ["bash", "-euo", "pipefail", "-c", session]
-        ran = subprocess.run(command, env=environment(url), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        ran = subprocess.run(
+            command,
+            env=environment(url),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
 
     assert ran.stderr == ""
     assert _without_what_differs(ran.stdout) == _without_what_differs(_blocks("json"))
 
 
-@pytest.mark.parametrize("command", re.findall(r"\.venv/bin/(flask --app coupon_management_flask .*)", README))
+@pytest.mark.parametrize(
+    "command", re.findall(r"\.venv/bin/(flask --app coupon_management_flask .*)", README)
+)
 def test_a_command_of_the_readme_runs(command, app):
-    ran = app.test_cli_runner().invoke(args=command.removeprefix("flask --app coupon_management_flask ").split())
+    ran = app.test_cli_runner().invoke(
+        args=command.removeprefix("flask --app coupon_management_flask ").split()
+    )
     assert ran.exit_code == 0, ran.output
 
 
@@ -61,6 +78,8 @@ def test_a_make_target_of_the_readme_exists(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([\w./-]+)\)|`((?:postman|docs|tests)/[\w/-]*)`", README))
+@pytest.mark.parametrize(
+    "path", re.findall(r"\]\(([\w./-]+)\)|`((?:postman|docs|tests)/[\w/-]*)`", README)
+)
 def test_a_file_of_the_readme_exists(path):
     assert (ROOT / "".join(path)).exists()

@@ -36,7 +36,16 @@ LABEL_63 = "a" * 63
         # The www is all there is of it.
         ("www.com", ["www.com", "www.www.com"]),
         ("wwww.example.com", ["wwww.example.com"]),
-        ("xn--bcher-kva.example", ["bücher.example", "BÜCHER.example", "https://www.bu\u0308cher.example/", "xn--bcher-kva.example", "XN--BCHER-KVA.example"]),
+        (
+            "xn--bcher-kva.example",
+            [
+                "bücher.example",
+                "BÜCHER.example",
+                "https://www.bu\u0308cher.example/",
+                "xn--bcher-kva.example",
+                "XN--BCHER-KVA.example",
+            ],
+        ),
         ("xn--fa-hia.example", ["faß.example"]),
         ("xn--r8jz45g.xn--zckzah", ["例え.テスト", "例え。テスト"]),
         ("my_shop.example.com", ["my_shop.example.com"]),
@@ -45,7 +54,10 @@ LABEL_63 = "a" * 63
         ("2001:db8::1", ["2001:db8::1", "[2001:DB8:0::1]", "http://[2001:db8::1]:8001/"]),
         (f"{LABEL_63}.example", [f"{LABEL_63}.example"]),
         # With its scheme it may be longer than a host name.
-        (f"{LABEL_63}.{LABEL_63}.{LABEL_63}.{'a' * 61}", [f"https://{LABEL_63}.{LABEL_63}.{LABEL_63}.{'a' * 61}/x"]),
+        (
+            f"{LABEL_63}.{LABEL_63}.{LABEL_63}.{'a' * 61}",
+            [f"https://{LABEL_63}.{LABEL_63}.{LABEL_63}.{'a' * 61}/x"],
+        ),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
@@ -54,12 +66,76 @@ def test_ways_to_write_a_website_are_one_name(name, ways):
 
 
 JUNK = [
-    *("", " ", ".", "..", "/", "//", "://", "https://", "https:///x", "http:example.com", "?x", "#", "@", ":80", "www.", "www"),
-    *("example", "shop", "com.", "a..b.com", ".example.com", "example .com", "exa mple.com", "example.com\tx", "example.com\nBcc: x@y.z", "a\x00b.com"),
-    *("-a.example.com", "a-.example.com", "exa$mple.com", "exa<b>.com", '"example.com"', "example.com\\x", "*.example.com", "%65xample.com"),
-    *("\u200bexample.com", "\u202eexample.com", "a\u00adb.\u2028com", "ex\u2488ample.com", "bü-.example", "ü" * 64 + ".example"),
-    *("javascript:alert(1)", "mailto:alice", "data:text/html,x", "c:\\shop", "1.2.3", "1.2.3.4.5", "256.1.1.1", "127.1", "1", "\uff11\uff12\uff17.0.0.1"),
-    *("[::1", "::1]", "[::g]", "[]", "1::2::3", "[fe80::1%eth0]", "fe80::1%<b>", "http://[example.com]/"),
+    *(
+        "",
+        " ",
+        ".",
+        "..",
+        "/",
+        "//",
+        "://",
+        "https://",
+        "https:///x",
+        "http:example.com",
+        "?x",
+        "#",
+        "@",
+        ":80",
+        "www.",
+        "www",
+    ),
+    *(
+        "example",
+        "shop",
+        "com.",
+        "a..b.com",
+        ".example.com",
+        "example .com",
+        "exa mple.com",
+        "example.com\tx",
+        "example.com\nBcc: x@y.z",
+        "a\x00b.com",
+    ),
+    *(
+        "-a.example.com",
+        "a-.example.com",
+        "exa$mple.com",
+        "exa<b>.com",
+        '"example.com"',
+        "example.com\\x",
+        "*.example.com",
+        "%65xample.com",
+    ),
+    *(
+        "\u200bexample.com",
+        "\u202eexample.com",
+        "a\u00adb.\u2028com",
+        "ex\u2488ample.com",
+        "bü-.example",
+        "ü" * 64 + ".example",
+    ),
+    *(
+        "javascript:alert(1)",
+        "mailto:alice",
+        "data:text/html,x",
+        "c:\\shop",
+        "1.2.3",
+        "1.2.3.4.5",
+        "256.1.1.1",
+        "127.1",
+        "1",
+        "\uff11\uff12\uff17.0.0.1",
+    ),
+    *(
+        "[::1",
+        "::1]",
+        "[::g]",
+        "[]",
+        "1::2::3",
+        "[fe80::1%eth0]",
+        "fe80::1%<b>",
+        "http://[example.com]/",
+    ),
     *("a" * 64 + ".example", f"{LABEL_63}.{LABEL_63}.{LABEL_63}.{'a' * 62}", "a." * 126 + "aa"),
 ]
 
@@ -77,7 +153,19 @@ def test_what_means_no_host_is_refused():
 words = st.text("abz09-_.ü例。wW/:@[]?#% \\", max_size=12)
 
 
-@given(st.one_of(st.text(max_size=40), st.builds("".join, st.lists(st.one_of(words, st.sampled_from(["www.", "https://", "example", ".com", "::1", "xn--"]))))))
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.builds(
+            "".join,
+            st.lists(
+                st.one_of(
+                    words, st.sampled_from(["www.", "https://", "example", ".com", "::1", "xn--"])
+                )
+            ),
+        ),
+    )
+)
 @example("www.www.www.com")
 @example("[::1]")
 @example("ß.\uff43\uff4f\uff4d")
@@ -87,7 +175,14 @@ def test_a_name_is_in_its_final_form_and_nothing_but_a_name_comes_out(text):
     except ValueError:
         return
     assert website_host(name) == name
-    assert website_host(f"https://www.{name}/x" if ":" not in name and name.count(".") and not name[-1].isdigit() else name) == name
+    assert (
+        website_host(
+            f"https://www.{name}/x"
+            if ":" not in name and name.count(".") and not name[-1].isdigit()
+            else name
+        )
+        == name
+    )
     assert 0 < len(name) <= LONGEST
     assert name.isascii()
     assert name == name.lower()

@@ -41,7 +41,9 @@ def _claimed() -> sessions.Grant | None:
 
 def _look() -> AnyRow | None:
     claimed = _claimed()
-    account = sessions.standing(claimed.session_id, claimed.account_id) if claimed is not None else None
+    account = (
+        sessions.standing(claimed.session_id, claimed.account_id) if claimed is not None else None
+    )
     return account if account is not None and account.role == ADMINISTRATOR else None
 
 

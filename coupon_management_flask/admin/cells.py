@@ -48,7 +48,9 @@ def _as_text(table: Table, row: Row, name: str) -> str:
             return value.isoformat()
         case dict() | list() as value:
             return orjson.dumps(value).decode()
-        case int() as value if name in table.c and columns.is_amount(table.c[name]) and row["currency"]:
+        case int() as value if (
+            name in table.c and columns.is_amount(table.c[name]) and row["currency"]
+        ):
             return money.written(money.from_minor(value, row["currency"]), row["currency"])
         case value:
             return str(value)
@@ -63,12 +65,16 @@ def _shown(table: Table, row: Row, name: str, *, brief: bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return Markup('<time datetime="{}">{}</time>').format(rfc3339(value), f"{value:%Y-%m-%d %H:%M:%S}")
+        return Markup('<time datetime="{}">{}</time>').format(
+            rfc3339(value), f"{value:%Y-%m-%d %H:%M:%S}"
+        )
     text = _as_text(table, row, name)
     if brief and len(text) > LONGEST_IN_A_LIST:
         return Markup('<span title="{}">{}…</span>').format(text, text[:LONGEST_IN_A_LIST])
     if isinstance(value, dict | list) and not brief:
-        return Markup("<pre>{}</pre>").format(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+        return Markup("<pre>{}</pre>").format(
+            orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        )
     return text
 
 
@@ -82,4 +88,6 @@ def _id_shown(table: Table, row: Row, name: str, value: UUID, *, brief: bool) ->
     target = table.name if [column] == list(columns.key_of(table)) else columns.refers_to(column)
     if target is None:
         return Markup('<span title="{}">{}</span>').format(value, text)
-    return Markup('<a href="{}" title="{}">{}</a>').format(url_for(f"admin-{target}.details_view", id=str(value)), value, text)
+    return Markup('<a href="{}" title="{}">{}</a>').format(
+        url_for(f"admin-{target}.details_view", id=str(value)), value, text
+    )

@@ -31,7 +31,9 @@ class Chart:
     height: int = HEIGHT
 
 
-def bar_chart(title: str, labels: Sequence[str], values: Sequence[int | Decimal], unit: str = "") -> Chart:
+def bar_chart(
+    title: str, labels: Sequence[str], values: Sequence[int | Decimal], unit: str = ""
+) -> Chart:
     """A bar for each value, from left to right."""
     top = max([*values, 0])
     told = [f"{value}{f' {unit}' if unit else ''}" for value in values]
@@ -41,10 +43,18 @@ def bar_chart(title: str, labels: Sequence[str], values: Sequence[int | Decimal]
         # What is little is seen all the same. A day may have given back more than it took.
         height = max(2.0, float(value / top) * HEIGHT) if value > 0 else 0.0
         bars.append(
-            Bar(round(place * width, 2), round(HEIGHT - height, 2), round(max(1.0, width - GAP), 2), round(height, 2), f"{labels[place]}: {told[place]}")
+            Bar(
+                round(place * width, 2),
+                round(HEIGHT - height, 2),
+                round(max(1.0, width - GAP), 2),
+                round(height, 2),
+                f"{labels[place]}: {told[place]}",
+            )
         )
     total = f"{sum(values)}{f' {unit}' if unit else ''}"
     highest = told[list(values).index(top)] if top else "0"
     when = labels[list(values).index(top)] if top else ""
     summary = f"{total} in all; the most, {highest}, on {when}." if top else "Nothing yet."
-    return Chart(title, summary, bars, labels[0] if labels else "", labels[-1] if labels else "", highest)
+    return Chart(
+        title, summary, bars, labels[0] if labels else "", labels[-1] if labels else "", highest
+    )

@@ -17,7 +17,16 @@ _SECRET_NAMES = re.compile(r"password|digest|secret|token|refresh_id")
 _SECRETS = {("idempotency_keys", "body"), ("outbox_messages", "payload")}
 
 # Whole numbers of a currency's minor unit, where there is a column for that.
-_AMOUNTS = {"amount", "amount_refunded", "discount", "discount_amount", "original", "price", "total", "unit_price"}
+_AMOUNTS = {
+    "amount",
+    "amount_refunded",
+    "discount",
+    "discount_amount",
+    "original",
+    "price",
+    "total",
+    "unit_price",
+}
 
 # What a column without a foreign key refers to.
 _REFERENCES = {
@@ -40,7 +49,10 @@ _stocks: Any = Stock.__table__
 
 
 def is_secret(column: Any) -> bool:
-    return _SECRET_NAMES.search(column.name) is not None or (column.table.name, column.name) in _SECRETS
+    return (
+        _SECRET_NAMES.search(column.name) is not None
+        or (column.table.name, column.name) in _SECRETS
+    )
 
 
 @cache
@@ -59,7 +71,11 @@ def is_text(column: Any) -> bool:
 
 
 def is_amount(column: Any) -> bool:
-    return column.name in _AMOUNTS and "currency" in column.table.c and isinstance(column.type, sa.BigInteger)
+    return (
+        column.name in _AMOUNTS
+        and "currency" in column.table.c
+        and isinstance(column.type, sa.BigInteger)
+    )
 
 
 def refers_to(column: Any) -> str | None:
@@ -72,9 +88,26 @@ def refers_to(column: Any) -> str | None:
 @cache
 def _indexes(table: Any) -> list[tuple[list[Any], bool]]:
     """The columns of each index that has all rows, and whether it is unique."""
-    keys = [(list(constraint.columns), True) for constraint in table.constraints if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)]
-    whole = [index for index in table.indexes if not any(index.dialect_options[name]["where"] is not None for name in ("postgresql", "sqlite"))]
-    return [*keys, *((list(index.expressions), bool(index.unique)) for index in whole if index._ddl_if is None)]
+    keys = [
+        (list(constraint.columns), True)
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
+    ]
+    whole = [
+        index
+        for index in table.indexes
+        if not any(
+            index.dialect_options[name]["where"] is not None for name in ("postgresql", "sqlite")
+        )
+    ]
+    return [
+        *keys,
+        *(
+            (list(index.expressions), bool(index.unique))
+            for index in whole
+            if index._ddl_if is None
+        ),
+    ]
 
 
 def leads_an_index(column: Any) -> bool:
@@ -86,14 +119,23 @@ def sorts(column: Any) -> bool:
     """Whether an index has rows in its order and, among those of one value, in that of their keys: however many share it, nothing is left to sort."""
     key = key_of(column.table)
     wanted = list(dict.fromkeys([column, *key]))
-    return any(indexed == wanted or (is_unique and indexed == [column] and not column.nullable) for indexed, is_unique in _indexes(column.table))
+    return any(
+        indexed == wanted or (is_unique and indexed == [column] and not column.nullable)
+        for indexed, is_unique in _indexes(column.table)
+    )
 
 
 @cache
 def choices(column: Any) -> tuple[str, ...]:
     """All that a column can hold; nothing where that is not said."""
-    checks = [_IS_ONE_OF.fullmatch(str(constraint.sqltext)) for constraint in column.table.constraints if isinstance(constraint, sa.CheckConstraint)]
-    listed: dict[str, tuple[str, ...]] = {check[1]: tuple(re.findall(r"'(\w+)'", check[2])) for check in checks if check is not None}
+    checks = [
+        _IS_ONE_OF.fullmatch(str(constraint.sqltext))
+        for constraint in column.table.constraints
+        if isinstance(constraint, sa.CheckConstraint)
+    ]
+    listed: dict[str, tuple[str, ...]] = {
+        check[1]: tuple(re.findall(r"'(\w+)'", check[2])) for check in checks if check is not None
+    }
     return listed.get(column.name, _CHOICES.get((column.table.name, column.name), ()))
 
 
@@ -119,7 +161,9 @@ def key_of(table: Any) -> tuple[Any, ...]:
 
 def is_by_time(table: Any) -> bool:
     """Whether its keys sort by time: UUIDs of version 7."""
-    return [column.name for column in key_of(table)] == ["id"] and isinstance(table.c.id.type, sa.Uuid)
+    return [column.name for column in key_of(table)] == ["id"] and isinstance(
+        table.c.id.type, sa.Uuid
+    )
 
 
 def riders(table: Any, source: Any) -> list[Any]:
@@ -133,7 +177,13 @@ def riders(table: Any, source: Any) -> list[Any]:
         if refers_to(column) == _accounts.name
     ]
     if has_stock(table):
-        found += [sa.select(_stocks.c[name]).where(_stocks.c.id == source.c.stock_id).scalar_subquery().label(name) for name in STOCK]
+        found += [
+            sa.select(_stocks.c[name])
+            .where(_stocks.c.id == source.c.stock_id)
+            .scalar_subquery()
+            .label(name)
+            for name in STOCK
+        ]
     return found
 
 

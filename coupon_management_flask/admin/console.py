@@ -22,7 +22,13 @@ from .errors import CONTRACT
 DAYS = (7, 30, 90, 366)
 
 # It comes before Flask-Admin's own views: where both have a template, ours counts.
-files = Blueprint("admin-files", __name__, template_folder="templates", static_folder=str(Path(__file__).parent / "files"), static_url_path=ADMIN_FILES)
+files = Blueprint(
+    "admin-files",
+    __name__,
+    template_folder="templates",
+    static_folder=str(Path(__file__).parent / "files"),
+    static_url_path=ADMIN_FILES,
+)
 
 
 class _SignIn(ma.Schema):
@@ -49,7 +55,13 @@ class Console(SignedIn, AdminIndexView):
         except ma.ValidationError as error:
             raise errors.Invalid(error.messages_dict) from error
         figures = queries.read_dashboard(administrator().id, days=days, whole_service=True)
-        return self.render("console/dashboard.html", figures=figures, charts=_charts(figures["series"]), days=days, choices=DAYS)  # type: ignore[no-any-return]
+        return self.render(
+            "console/dashboard.html",
+            figures=figures,
+            charts=_charts(figures["series"]),
+            days=days,
+            choices=DAYS,
+        )  # type: ignore[no-any-return]
 
     @expose("/sign-in", methods=("GET", "POST"))
     def sign_in(self) -> ResponseReturnValue:
@@ -68,7 +80,15 @@ def _charts(series: list[dict[str, Any]]) -> list[charts.Chart]:
     return [
         charts.bar_chart("Redeemed", labels, [day["redeemed"] for day in series]),
         charts.bar_chart("Issued", labels, [day["issued"] for day in series]),
-        *(charts.bar_chart(f"Revenue in {currency}", labels, [day["revenue"].get(currency, 0) for day in series], currency) for currency in currencies),
+        *(
+            charts.bar_chart(
+                f"Revenue in {currency}",
+                labels,
+                [day["revenue"].get(currency, 0) for day in series],
+                currency,
+            )
+            for currency in currencies
+        ),
     ]
 
 
@@ -76,7 +96,12 @@ def _charts(series: list[dict[str, Any]]) -> list[charts.Chart]:
 def _enter(console: Console) -> ResponseReturnValue:
     try:
         given = _sign_in.load({name: request.form.get(name, "") for name in _sign_in.fields})
-        grant = service.sign_in(given["login"], given["password"], address=guessing_address(), caller=request.remote_addr)
+        grant = service.sign_in(
+            given["login"],
+            given["password"],
+            address=guessing_address(),
+            caller=request.remote_addr,
+        )
     except ma.ValidationError:
         return _ask(console, 401, errors.WrongCredentials())
     except errors.DomainError as error:
@@ -93,14 +118,22 @@ def _enter(console: Console) -> ResponseReturnValue:
 
 def _ask(console: Console, status: int, error: errors.DomainError | None = None) -> Response:
     words = CONTRACT.problem(error).message if error is not None else ""
-    page = console.render("console/sign_in.html", wrong=words, login=request.form.get("login", ""), next=_wanted())
+    page = console.render(
+        "console/sign_in.html", wrong=words, login=request.form.get("login", ""), next=_wanted()
+    )
     return Response(page, status, mimetype="text/html")
 
 
 def _wanted() -> str:
     """Where somebody wanted to go before signing in: a page of ours or nothing."""
     target = request.values.get("next", "")
-    return target if target.startswith((f"{ADMIN}/", f"{ADMIN}?")) and target.isprintable() and "\\" not in target else ""
+    return (
+        target
+        if target.startswith((f"{ADMIN}/", f"{ADMIN}?"))
+        and target.isprintable()
+        and "\\" not in target
+        else ""
+    )
 
 
 def init_app(app: Flask) -> None:
@@ -108,5 +141,10 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(files)
     app.jinja_env.globals["csrf_token"] = access.csrf_token
     app.jinja_env.globals["signed_in"] = access.signed_in
-    admin = Admin(app, "Coupons", index_view=Console(), theme=Theme(folder="bootstrap4", base_template="console/base.html"))
+    admin = Admin(
+        app,
+        "Coupons",
+        index_view=Console(),
+        theme=Theme(folder="bootstrap4", base_template="console/base.html"),
+    )
     admin.add_views(*views.all_views())

@@ -55,7 +55,12 @@ class EditableView(TableView):
     def hold(self, row: Row) -> None:
         """Nobody else changes the row until the transaction ends. Locks are taken in the order in which the use case takes them."""
         key = self.key(self.get_pk_value(row))
-        db.session.execute(sa.select(sa.literal(1)).select_from(self.table).where(self.is_row(key)).with_for_update())
+        db.session.execute(
+            sa.select(sa.literal(1))
+            .select_from(self.table)
+            .where(self.is_row(key))
+            .with_for_update()
+        )
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
         raise NotImplementedError
@@ -88,7 +93,12 @@ class EditableView(TableView):
     def create_form(self, obj: Any = None) -> BaseForm:
         if request.method == "POST":
             return self._create_form_class(request.form)
-        return self._create_form_class(data={name: as_text(_default(self.field(self.new_schema, name))) for name in self.new_fields})
+        return self._create_form_class(
+            data={
+                name: as_text(_default(self.field(self.new_schema, name)))
+                for name in self.new_fields
+            }
+        )
 
     def texts(self, row: Row) -> Texts:
         return {name: as_text(row[column or name]) for name, column in self.fields.items()}
@@ -99,7 +109,10 @@ class EditableView(TableView):
 
     def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, Any]:
         """What the schema is given: as the API's clients would send it."""
-        return {str(schema.fields[name].data_key or name): typed(schema.fields[name], sent[name]) for name in changed}
+        return {
+            str(schema.fields[name].data_key or name): typed(schema.fields[name], sent[name])
+            for name in changed
+        }
 
     def together(self, changed: list[str]) -> list[str]:
         """The fields that are changed as well by changing these."""
@@ -109,18 +122,26 @@ class EditableView(TableView):
         if request.method != "POST":
             return False
         is_new = request.endpoint == f"{self.endpoint}.create_view"
-        schema, names = (self.new_schema, self.new_fields) if is_new else (self.schema, tuple(self.fields))
+        schema, names = (
+            (self.new_schema, self.new_fields) if is_new else (self.schema, tuple(self.fields))
+        )
         form.validate()
         sent = {name: _sent(form[name]) for name in names}
         if is_new:
-            form.changed = [name for name in names if sent[name] or isinstance(self.field(schema, name), Truth)]
+            form.changed = [
+                name for name in names if sent[name] or isinstance(self.field(schema, name), Truth)
+            ]
         else:
             form.was = _shown(form.shown.data, names)
             form.changed = [name for name in names if sent[name] != form.was[name]]
         form.loaded = None
         if not form.errors:
             try:
-                form.loaded = schema.load(self.payload(schema, form.changed, sent)) if form.changed or is_new else {}
+                form.loaded = (
+                    schema.load(self.payload(schema, form.changed, sent))
+                    if form.changed or is_new
+                    else {}
+                )
             except ma.ValidationError as error:
                 _tell(form, schema, error.messages_dict)
         return form.loaded is not None
@@ -157,21 +178,37 @@ class EditableView(TableView):
             if before is None:
                 raise errors.NotFound
             now = self.texts(before)
-            if any(now[name] != form.was[name] for name in self.together(form.changed) if name not in self.moving):
+            if any(
+                now[name] != form.was[name]
+                for name in self.together(form.changed)
+                if name not in self.moving
+            ):
                 raise ChangedMeanwhile
             if not form.changed:
                 return
             self.change(before, form.loaded)
             after = self._read(key)
             assert after is not None
-            change_log.write_change(self.table.name, self.get_pk_value(model), by=administrator().id, before=_facts(before), after=_facts(after))
+            change_log.write_change(
+                self.table.name,
+                self.get_pk_value(model),
+                by=administrator().id,
+                before=_facts(before),
+                after=_facts(after),
+            )
 
     @retried
     def _create(self, given: dict[str, Any]) -> None:
         with transaction():
             row = self._read(self.create(given))
             assert row is not None
-            change_log.write("create", self.table.name, self.get_pk_value(row), by=administrator().id, after=_facts(row))
+            change_log.write(
+                "create",
+                self.table.name,
+                self.get_pk_value(row),
+                by=administrator().id,
+                after=_facts(row),
+            )
 
     @retried
     def _delete(self, model: Row) -> None:
@@ -181,14 +218,25 @@ class EditableView(TableView):
             if before is None:
                 raise errors.NotFound
             self.delete(before)
-            change_log.write("delete", self.table.name, self.get_pk_value(model), by=administrator().id, before=_facts(before))
+            change_log.write(
+                "delete",
+                self.table.name,
+                self.get_pk_value(model),
+                by=administrator().id,
+                before=_facts(before),
+            )
 
     # Deleting asks first, on a page of its own: no script does
 
     @expose("/delete/", methods=("GET",))
     def confirm_delete(self) -> str:
         row = self.get_one(request.args.get("id"))
-        return self.render(self.delete_template, model=row, details_columns=self._details_columns, get_value=self.get_detail_value)
+        return self.render(
+            self.delete_template,
+            model=row,
+            details_columns=self._details_columns,
+            get_value=self.get_detail_value,
+        )
 
     @expose("/delete/", methods=("POST",))
     def delete_view(self) -> ResponseReturnValue:
@@ -203,8 +251,12 @@ def _facts(row: Row) -> dict[str, Any]:
 
 def _input(field: Any, name: str) -> Field:
     label = name.replace("_", " ").capitalize()
-    choices = next((rule.choices for rule in _rules(field) if isinstance(rule, validate.OneOf)), None)
-    longest = next((rule.max for rule in _rules(field) if isinstance(rule, validate.Length) and rule.max), None)
+    choices = next(
+        (rule.choices for rule in _rules(field) if isinstance(rule, validate.OneOf)), None
+    )
+    longest = next(
+        (rule.max for rule in _rules(field) if isinstance(rule, validate.Length) and rule.max), None
+    )
     if choices:
         return SelectField(label, choices=list(choices))
     match field:
@@ -220,7 +272,11 @@ def _input(field: Any, name: str) -> Field:
             return StringField(label, render_kw={"inputmode": "decimal"})
         case ma.fields.List():
             return TextAreaField(label, description="One to a line.", render_kw={"rows": 4})
-    return TextAreaField(label, render_kw={"rows": 4}) if longest and longest > LONG_TEXT else StringField(label)
+    return (
+        TextAreaField(label, render_kw={"rows": 4})
+        if longest and longest > LONG_TEXT
+        else StringField(label)
+    )
 
 
 def _rules(field: Any) -> list[Any]:
@@ -274,7 +330,13 @@ def typed(field: Any, text: str) -> Any:
     if text == "" and field.allow_none:
         return None
     if isinstance(field, Whole):
-        return int(text) if text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) < 20 else text
+        return (
+            int(text)
+            if text.removeprefix("-").isascii()
+            and text.removeprefix("-").isdigit()
+            and len(text) < 20
+            else text
+        )
     if isinstance(field, Moment):
         try:
             return rfc3339(datetime.fromisoformat(f"{text}+00:00"))
@@ -285,7 +347,11 @@ def typed(field: Any, text: str) -> Any:
 
 def _tell(form: Any, schema: Any, messages: Mapping[str, Any]) -> None:
     """Puts what is wrong beside its fields; what belongs to none above them."""
-    names = {str(field.data_key or name): name for name, field in schema.fields.items()} if schema is not None else {}
+    names = (
+        {str(field.data_key or name): name for name, field in schema.fields.items()}
+        if schema is not None
+        else {}
+    )
     for wire_name, words in messages.items():
         name = names.get(wire_name, wire_name)
         has_field = form is not None and name in form
@@ -301,4 +367,6 @@ def _sentences(words: Any) -> list[str]:
     """All that is said of a field, and of what is in it."""
     if isinstance(words, dict):
         return [sentence for inner in words.values() for sentence in _sentences(inner)]
-    return [str(sentence) for sentence in words] if isinstance(words, list | tuple) else [str(words)]
+    return (
+        [str(sentence) for sentence in words] if isinstance(words, list | tuple) else [str(words)]
+    )

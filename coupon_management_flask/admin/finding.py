@@ -19,8 +19,17 @@ YES_OR_NO = [("true", "yes"), ("false", "no")]
 class Filter(BaseFilter):
     """A condition on one column. `is_exact`: an index finds what fulfils it."""
 
-    def __init__(self, column: Any, *, name: str | None = None, operation: str = "is", options: list[tuple[str, str]] | None = None) -> None:
-        super().__init__(name or column.name.replace("_", " "), options=options, data_type=self.input)
+    def __init__(
+        self,
+        column: Any,
+        *,
+        name: str | None = None,
+        operation: str = "is",
+        options: list[tuple[str, str]] | None = None,
+    ) -> None:
+        super().__init__(
+            name or column.name.replace("_", " "), options=options, data_type=self.input
+        )
         self.column = column
         self._operation = operation
 
@@ -87,7 +96,11 @@ class Day(Filter):
             column, bound = source.c[self.column.name], value + timedelta(days=self._last)
         else:
             moment = datetime.combine(value, datetime.min.time(), UTC) + timedelta(days=self._last)
-            column, bound = (source.c.id, first_id_at(moment)) if self._by_id else (source.c[self.column.name], moment)
+            column, bound = (
+                (source.c.id, first_id_at(moment))
+                if self._by_id
+                else (source.c[self.column.name], moment)
+            )
         return column < bound if self._last else column >= bound
 
 
@@ -103,15 +116,28 @@ class Search:
         visible = columns.shown(table)
         texts = tuple(column for column in visible if columns.is_text(column))
         ids = tuple(column for column in visible if isinstance(column.type, sa.Uuid))
-        return cls(tuple(column for column in (*ids, *texts) if columns.leads_an_index(column) or columns.found_within(column) is not None), texts)
+        return cls(
+            tuple(
+                column
+                for column in (*ids, *texts)
+                if columns.leads_an_index(column) or columns.found_within(column) is not None
+            ),
+            texts,
+        )
 
     def condition(self, table: Any, term: str) -> Any:
         key = columns.key_of(table)
-        finds = [sa.select(*key).where(_is(column, term)) for column in self.exact if _is(column, term) is not None]
+        finds = [
+            sa.select(*key).where(_is(column, term))
+            for column in self.exact
+            if _is(column, term) is not None
+        ]
         if self.part:
             newest = _newest(table, ())
             finds.append(
-                sa.select(*(newest.c[column.name] for column in key)).where(sa.or_(*(newest.c[c.name].icontains(term, autoescape=True) for c in self.part)))
+                sa.select(*(newest.c[column.name] for column in key)).where(
+                    sa.or_(*(newest.c[c.name].icontains(term, autoescape=True) for c in self.part))
+                )
             )
         if not finds:
             return sa.false()
@@ -144,14 +170,24 @@ def newest_first(table: Any) -> Order:
 
 
 def ordered(source: Any, order: Order) -> list[Any]:
-    return [source.c[name].desc() if descending else source.c[name].asc() for name, descending in order]
+    return [
+        source.c[name].desc() if descending else source.c[name].asc() for name, descending in order
+    ]
 
 
 def _newest(table: Any, conditions: Sequence[Any]) -> Any:
-    return sa.select(*table.c).where(*conditions).order_by(*ordered(table, newest_first(table))).limit(NEWEST).subquery()
+    return (
+        sa.select(*table.c)
+        .where(*conditions)
+        .order_by(*ordered(table, newest_first(table)))
+        .limit(NEWEST)
+        .subquery()
+    )
 
 
-def select(table: Any, search: Search, term: str, filters: Sequence[tuple[Filter, Any]]) -> tuple[Any, Any]:
+def select(
+    table: Any, search: Search, term: str, filters: Sequence[tuple[Filter, Any]]
+) -> tuple[Any, Any]:
     """What to select rows from, and a condition for them, so that all of these are fulfilled."""
     exact = [flt.condition(table, value) for flt, value in filters if flt.is_exact]
     if term:

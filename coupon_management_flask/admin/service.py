@@ -22,7 +22,9 @@ _accounts: Any = Account.__table__
 _unsubscribed: Any = UnsubscribedAddress.__table__
 
 
-def sign_in(login: str, password: str, *, address: str | None, caller: str | None) -> sessions.Grant:
+def sign_in(
+    login: str, password: str, *, address: str | None, caller: str | None
+) -> sessions.Grant:
     """A session for the administrator of that username or e-mail. `address` limits guesses, as in `accounts.authenticate`; `caller` is for the log.
 
     Raises WrongCredentials, AccountDisabled, NotAnAdministrator, each of which is logged, and RateLimited.
@@ -32,14 +34,32 @@ def sign_in(login: str, password: str, *, address: str | None, caller: str | Non
         if identity.role != ADMINISTRATOR:
             raise NotAnAdministrator
         with transaction():
-            grant = sessions.open_session(identity.id, issued_by=ISSUED_BY, lifetime=LIFETIME, refreshable=False, password_hash=identity.password_hash)
-            change_log.write("sign_in", "sessions", str(grant.session_id), by=identity.id, after={"address": caller})
+            grant = sessions.open_session(
+                identity.id,
+                issued_by=ISSUED_BY,
+                lifetime=LIFETIME,
+                refreshable=False,
+                password_hash=identity.password_hash,
+            )
+            change_log.write(
+                "sign_in",
+                "sessions",
+                str(grant.session_id),
+                by=identity.id,
+                after={"address": caller},
+            )
             return grant
     except (errors.WrongCredentials, errors.Forbidden) as error:
         # What was typed is not kept: it may be a password in the wrong field.
         account = accounts.find(login)
         with transaction():
-            change_log.write("sign_in_failed", "sessions", None, by=account.id if account is not None else None, after={"address": caller, "error": error.name})
+            change_log.write(
+                "sign_in_failed",
+                "sessions",
+                None,
+                by=account.id if account is not None else None,
+                after={"address": caller, "error": error.name},
+            )
         raise
 
 
@@ -51,9 +71,17 @@ def sign_out(account_id: UUID, session_id: UUID) -> None:
 
 def hold_accounts(account_id: UUID) -> set[UUID]:
     """The active administrators. Neither they nor that account change until this transaction ends."""
-    administrators = sa.select(_accounts.c.id).where(_accounts.c.role == ADMINISTRATOR, _accounts.c.is_active).order_by(_accounts.c.id)
+    administrators = (
+        sa.select(_accounts.c.id)
+        .where(_accounts.c.role == ADMINISTRATOR, _accounts.c.is_active)
+        .order_by(_accounts.c.id)
+    )
     found = db.session.scalars(administrators.with_for_update(key_share=True)).all()
-    db.session.execute(sa.select(_accounts.c.id).where(_accounts.c.id == account_id).with_for_update(key_share=True))
+    db.session.execute(
+        sa.select(_accounts.c.id)
+        .where(_accounts.c.id == account_id)
+        .with_for_update(key_share=True)
+    )
     return set(found)
 
 
@@ -66,14 +94,20 @@ def change_account(account_id: UUID, changes: Mapping[str, Any], *, by: UUID) ->
     with transaction():
         if by not in hold_accounts(account_id):
             raise errors.Forbidden
-        account = db.session.execute(sa.select(_accounts.c.kind).where(_accounts.c.id == account_id)).one_or_none()
+        account = db.session.execute(
+            sa.select(_accounts.c.kind).where(_accounts.c.id == account_id)
+        ).one_or_none()
         if account is None:
             raise errors.NotFound
         if account_id == by and (own := changes.keys() & {"role", "is_active"}):
-            raise errors.Invalid({name: ["Another administrator has to do this."] for name in sorted(own)})
+            raise errors.Invalid(
+                {name: ["Another administrator has to do this."] for name in sorted(own)}
+            )
         if account.kind != "user" and changes.get("role", "user") != "user":
             raise errors.Invalid({"role": ["Only a user can be an administrator."]})
-        db.session.execute(sa.update(_accounts).where(_accounts.c.id == account_id).values(**changes))
+        db.session.execute(
+            sa.update(_accounts).where(_accounts.c.id == account_id).values(**changes)
+        )
         if changes.get("is_active") is False:
             sessions.revoke_all(account_id)
         elif changes.get("role") == "user":

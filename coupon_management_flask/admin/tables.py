@@ -59,13 +59,24 @@ class TableView(SignedIn, BaseModelView):
         self.search = finding.Search.of(self.table)
         visible = columns.shown(self.table)
         extra = columns.STOCK if columns.has_stock(self.table) else ()
-        self.column_list = self.listed or (*(column.name for column in visible if not columns.is_long(column)), *extra)
+        self.column_list = self.listed or (
+            *(column.name for column in visible if not columns.is_long(column)),
+            *extra,
+        )
         self.column_details_list = (*(column.name for column in visible), *extra)
         self.column_export_list = self.column_details_list
-        self.column_sortable_list = [name for name in self.column_list if name in self.table.c and columns.sorts(self.table.c[name])]
+        self.column_sortable_list = [
+            name
+            for name in self.column_list
+            if name in self.table.c and columns.sorts(self.table.c[name])
+        ]
         self.column_filters = self._all_filters()
         super().__init__(
-            model, _NAMES.get(self.table.name) or self._prettify_name(self.table.name), category, endpoint=f"admin-{self.table.name}", url=self.table.name
+            model,
+            _NAMES.get(self.table.name) or self._prettify_name(self.table.name),
+            category,
+            endpoint=f"admin-{self.table.name}",
+            url=self.table.name,
         )
 
     def _all_filters(self) -> list[Filter]:
@@ -74,7 +85,15 @@ class TableView(SignedIn, BaseModelView):
             options = [(choice, choice) for choice in columns.choices(column)]
             if isinstance(column.type, sa.Boolean):
                 found.append(Filter(column, options=finding.YES_OR_NO))
-            elif options or columns.refers_to(column) or (columns.leads_an_index(column) and columns.is_text(column) and not columns.is_long(column)):
+            elif (
+                options
+                or columns.refers_to(column)
+                or (
+                    columns.leads_an_index(column)
+                    and columns.is_text(column)
+                    and not columns.is_long(column)
+                )
+            ):
                 found.append(Filter(column, options=options or None))
             elif column.nullable and column.name.endswith("_at"):
                 found.append(finding.IsThere(column))
@@ -85,7 +104,11 @@ class TableView(SignedIn, BaseModelView):
         return found
 
     def create_blueprint(self, admin: Any) -> Any:
-        self._urls = [route for route in self._urls if route[1] in _OFFERED and getattr(self, _OFFERED[route[1]])]
+        self._urls = [
+            route
+            for route in self._urls
+            if route[1] in _OFFERED and getattr(self, _OFFERED[route[1]])
+        ]
         return super().create_blueprint(admin)
 
     def _handle_view(self, name: str, **path: Any) -> Any:
@@ -103,7 +126,12 @@ class TableView(SignedIn, BaseModelView):
         return bool(self.search.exact or self.search.part)
 
     def search_placeholder(self) -> str:
-        return ", ".join(dict.fromkeys(column.name.removesuffix("_key").replace("_", " ") for column in (*self.search.exact, *self.search.part)))
+        return ", ".join(
+            dict.fromkeys(
+                column.name.removesuffix("_key").replace("_", " ")
+                for column in (*self.search.exact, *self.search.part)
+            )
+        )
 
     def get_pk_value(self, model: Row) -> str:
         parts = [str(model[column.name]) for column in columns.key_of(self.table)]
@@ -116,9 +144,20 @@ class TableView(SignedIn, BaseModelView):
         return model[name]
 
     def _rows(self, source: Any) -> Any:
-        return sa.select(*(source.c[column.name] for column in columns.shown(self.table)), *columns.riders(self.table, source)).select_from(source)
+        return sa.select(
+            *(source.c[column.name] for column in columns.shown(self.table)),
+            *columns.riders(self.table, source),
+        ).select_from(source)
 
-    def get_list(self, page: int | None, sort_field: Any, sort_desc: Any, search: str | None, filters: Any, page_size: int | None = None) -> Any:
+    def get_list(
+        self,
+        page: int | None,
+        sort_field: Any,
+        sort_desc: Any,
+        search: str | None,
+        filters: Any,
+        page_size: int | None = None,
+    ) -> Any:
         """A page, and one row of the next if there is any. How many there are in all nobody counts: it may take long."""
         source, condition = self._found(search, filters)
         order = finding.newest_first(self.table)
@@ -128,7 +167,11 @@ class TableView(SignedIn, BaseModelView):
         size = page_size or self.page_size
         offset = min(max(page or 0, 0), LAST_PAGE) * size
         return None, db.session.execute(
-            self._rows(source).where(condition).order_by(*finding.ordered(source, order)).limit(size + 1).offset(offset)
+            self._rows(source)
+            .where(condition)
+            .order_by(*finding.ordered(source, order))
+            .limit(size + 1)
+            .offset(offset)
         ).mappings().all()
 
     def _get_list_extra_args(self) -> Any:
@@ -138,8 +181,13 @@ class TableView(SignedIn, BaseModelView):
         return arguments
 
     def _found(self, search: str | None, filters: Any) -> tuple[Any, Any]:
-        chosen = [(self._filters[index], self._filters[index].clean(value)) for index, _, value in filters or ()]
-        return finding.select(self.table, self.search, (search or "").strip().replace("\x00", ""), chosen)
+        chosen = [
+            (self._filters[index], self._filters[index].clean(value))
+            for index, _, value in filters or ()
+        ]
+        return finding.select(
+            self.table, self.search, (search or "").strip().replace("\x00", ""), chosen
+        )
 
     def _get_list_filter_args(self) -> list[tuple[int, str, str]]:
         """As Flask-Admin has it, but that an empty field is no filter."""
@@ -150,7 +198,10 @@ class TableView(SignedIn, BaseModelView):
                 found.append((index, str(one.name), value))
             elif value:
                 # It waits in the cookie until the next page is shown.
-                flash(f"Not looked for: {one.name} {one.operation()} {value[: cells.LONGEST_IN_A_LIST]}", "error")
+                flash(
+                    f"Not looked for: {one.name} {one.operation()} {value[: cells.LONGEST_IN_A_LIST]}",
+                    "error",
+                )
         return found
 
     def filter_name(self, index: int) -> str:
@@ -172,19 +223,32 @@ class TableView(SignedIn, BaseModelView):
     def key(self, text: Any) -> tuple[Any, ...]:
         """The key of a row, as `get_pk_value` wrote it."""
         names = columns.key_of(self.table)
-        parts = () if not isinstance(text, str) else (text,) if len(names) == 1 else iterdecode(text)
+        parts = (
+            () if not isinstance(text, str) else (text,) if len(names) == 1 else iterdecode(text)
+        )
         if len(parts) != len(names):
             abort(404)
         try:
-            return tuple(columns.parsed(column, part) for column, part in zip(names, parts, strict=True))
+            return tuple(
+                columns.parsed(column, part) for column, part in zip(names, parts, strict=True)
+            )
         except (ValueError, KeyError):
             abort(404)
 
     def is_row(self, key: tuple[Any, ...]) -> Any:
-        return sa.and_(*(column == value for column, value in zip(columns.key_of(self.table), key, strict=True)))
+        return sa.and_(
+            *(
+                column == value
+                for column, value in zip(columns.key_of(self.table), key, strict=True)
+            )
+        )
 
     def _read(self, key: tuple[Any, ...]) -> Row | None:
-        return db.session.execute(self._rows(self.table).where(self.is_row(key))).mappings().one_or_none()
+        return (
+            db.session.execute(self._rows(self.table).where(self.is_row(key)))
+            .mappings()
+            .one_or_none()
+        )
 
     # How it is shown
 
@@ -224,12 +288,20 @@ class TableView(SignedIn, BaseModelView):
             # Whoever reads them may be slow.
             before_waiting()
             yield list(page)
-            last = [sa.literal(page[-1][column.name], column.type) for column in columns.key_of(self.table)]
+            last = [
+                sa.literal(page[-1][column.name], column.type)
+                for column in columns.key_of(self.table)
+            ]
             after = sa.tuple_(*key) > sa.tuple_(*last) if len(key) > 1 else key[0] > last[0]
             page = db.session.execute(statement.where(after)).mappings().all()
 
     def _as_csv(self, page: list[Row]) -> str:
-        return _written([[cells.in_a_file(self.table, row, name) for name in self.column_export_list] for row in page])
+        return _written(
+            [
+                [cells.in_a_file(self.table, row, name) for name in self.column_export_list]
+                for row in page
+            ]
+        )
 
 
 def _written(lines: Any) -> str:

@@ -87,7 +87,17 @@ class AccountChanges(ma.Schema):
 
 class Accounts(EditableView):
     can_edit = True
-    listed = ("id", "kind", "username", "email", "name", "surname", "role", "is_active", "created_at")
+    listed = (
+        "id",
+        "kind",
+        "username",
+        "email",
+        "name",
+        "surname",
+        "role",
+        "is_active",
+        "created_at",
+    )
     schema = AccountChanges()
     fields = dict.fromkeys(("name", "surname", "role", "is_active"))
 
@@ -109,7 +119,9 @@ class _HasStock(EditableView):
 
 class CreditCoupons(_HasStock):
     schema = credit_schemas.CouponChanges()
-    fields = dict.fromkeys(("name", "value", "expiration_date", "number_left")) | {"active": "is_active"}
+    fields = dict.fromkeys(("name", "value", "expiration_date", "number_left")) | {
+        "active": "is_active"
+    }
     # Every use changes it.
     moving = frozenset({"number_left"})
 
@@ -138,9 +150,20 @@ class DiscountCoupons(_HasStock):
     )
     schema = discount_schemas.DiscountCouponChanges()
     fields = {
-        **dict.fromkeys(("description", "discount", "min_purchase_amount", "max_discount_amount", "starts_at", "expires_at")),
+        **dict.fromkeys(
+            (
+                "description",
+                "discount",
+                "min_purchase_amount",
+                "max_discount_amount",
+                "starts_at",
+                "expires_at",
+            )
+        ),
         "max_usage": "capacity",
-        **dict.fromkeys(("is_active", "first_order_only", "combinable", "exclusive_group", "priority")),
+        **dict.fromkeys(
+            ("is_active", "first_order_only", "combinable", "exclusive_group", "priority")
+        ),
     }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
@@ -151,9 +174,23 @@ _TARGET = ("age_from", "age_until", "country", "categories")
 
 
 class Promos(_HasStock):
-    listed = ("id", "company_id", "description", "mode", "active_from", "active_until", "country", "is_active", "claimed", "capacity", "created_at")
+    listed = (
+        "id",
+        "company_id",
+        "description",
+        "mode",
+        "active_from",
+        "active_until",
+        "country",
+        "is_active",
+        "claimed",
+        "capacity",
+        "created_at",
+    )
     schema = promo_schemas.PromoChanges()
-    fields = dict.fromkeys(("description", "image_url", "max_count", "active_from", "active_until", *_TARGET))
+    fields = dict.fromkeys(
+        ("description", "image_url", "max_count", "active_from", "active_until", *_TARGET)
+    )
 
     def field(self, schema: ma.Schema, name: str) -> Any:
         return _target_schema.fields[name] if name in _TARGET else super().field(schema, name)
@@ -165,7 +202,11 @@ class Promos(_HasStock):
     def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, Any]:
         payload = super().payload(schema, [name for name in changed if name not in _TARGET], sent)
         if set(changed) & set(_TARGET):
-            payload["target"] = {name: typed(_target_schema.fields[name], sent[name]) for name in _TARGET if sent[name]}
+            payload["target"] = {
+                name: typed(_target_schema.fields[name], sent[name])
+                for name in _TARGET
+                if sent[name]
+            }
         return payload
 
     def prepare(self) -> None:
@@ -177,7 +218,9 @@ class Promos(_HasStock):
         super().hold(row)
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        business_service.change(row["company_id"], row["id"], changes, timezone=config.current().promo_timezone)
+        business_service.change(
+            row["company_id"], row["id"], changes, timezone=config.current().promo_timezone
+        )
 
 
 _target_schema = promo_schemas.TargetSchema()
@@ -187,11 +230,23 @@ class VoucherTypes(EditableView):
     can_create = can_edit = True
     schema = voucher_schemas.VoucherTypeChanges()
     new_schema = voucher_schemas.NewVoucherType()
-    new_fields = ("name", "description", "price", "currency", "service_type", "is_active", "validity_days", "max_uses")
+    new_fields = (
+        "name",
+        "description",
+        "price",
+        "currency",
+        "service_type",
+        "is_active",
+        "validity_days",
+        "max_uses",
+    )
     fields = dict.fromkeys(new_fields)
 
     def texts(self, row: Row) -> Texts:
-        return {**super().texts(row), "price": as_text(money.from_minor(row["price"], row["currency"]))}
+        return {
+            **super().texts(row),
+            "price": as_text(money.from_minor(row["price"], row["currency"])),
+        }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
         type_service.change_type(row["id"], changes)
@@ -228,11 +283,34 @@ class Webhooks(EditableView):
 
 
 class OrderRedemptions(TableView):
-    listed = ("id", "account_id", "order_id", "customer_id", "currency", "original", "discount", "version", "created_at", "rolled_back_at")
+    listed = (
+        "id",
+        "account_id",
+        "order_id",
+        "customer_id",
+        "currency",
+        "original",
+        "discount",
+        "version",
+        "created_at",
+        "rolled_back_at",
+    )
 
 
 class PaymentTransactions(TableView):
-    listed = ("id", "account_id", "status", "amount", "currency", "voucher_type_id", "quantity", "credits", "problem", "created_at", "updated_at")
+    listed = (
+        "id",
+        "account_id",
+        "status",
+        "amount",
+        "currency",
+        "voucher_type_id",
+        "quantity",
+        "credits",
+        "problem",
+        "created_at",
+        "updated_at",
+    )
 
 
 class AdminChanges(TableView):
@@ -270,7 +348,13 @@ _MENU: dict[str, tuple[type[Model], ...]] = {
         AntifraudVerdict,
         AntifraudQuestion,
     ),
-    "Discounts": (DiscountCoupon, DiscountCouponTarget, CouponBatch, OrderRedemption, OrderRedemptionCode),
+    "Discounts": (
+        DiscountCoupon,
+        DiscountCouponTarget,
+        CouponBatch,
+        OrderRedemption,
+        OrderRedemptionCode,
+    ),
     "E-mail coupons": (EmailCoupon, UnsubscribedAddress),
     "Vouchers": (VoucherType, VoucherPurchase, Voucher, VoucherUsage),
     "Payments": (PaymentTransaction, PaymentEvent, PaymentDebt),
@@ -281,4 +365,8 @@ _MENU: dict[str, tuple[type[Model], ...]] = {
 
 
 def all_views() -> list[TableView]:
-    return [_VIEWS.get(model, TableView)(model, category) for category, models in _MENU.items() for model in models]
+    return [
+        _VIEWS.get(model, TableView)(model, category)
+        for category, models in _MENU.items()
+        for model in models
+    ]

@@ -17,10 +17,31 @@ import sqlalchemy as sa
 from ..core import clock, money
 from ..db.session import AnyRow, db
 from ..db.types import Moment
-from ..models import CouponBatch, CreditCoupon, DailyFigure, DiscountCoupon, Promo, Redemption, Stock, Voucher, VoucherType
+from ..models import (
+    CouponBatch,
+    CreditCoupon,
+    DailyFigure,
+    DiscountCoupon,
+    Promo,
+    Redemption,
+    Stock,
+    Voucher,
+    VoucherType,
+)
 from ..vouchers import purchases
 from .figures import rollup
-from .figures.rollup import CANCELLED, COLUMNS, CONVERTED, EXPIRING, ISSUED, OF_OFFER, REDEEMED, REGISTERED, SOLD, USED_UP
+from .figures.rollup import (
+    CANCELLED,
+    COLUMNS,
+    CONVERTED,
+    EXPIRING,
+    ISSUED,
+    OF_OFFER,
+    REDEEMED,
+    REGISTERED,
+    SOLD,
+    USED_UP,
+)
 
 KINDS = ("credit", "promo", "discount", "email", "voucher")
 BEST = 10
@@ -62,7 +83,13 @@ class Window:
         return self._midnight(self.since)
 
     def parameters(self) -> dict[str, Any]:
-        return {"since": self.since, "begin": self.begin, "today": self.today, "midnight": self._midnight(self.today), "now": self.now}
+        return {
+            "since": self.since,
+            "begin": self.begin,
+            "today": self.today,
+            "midnight": self._midnight(self.today),
+            "now": self.now,
+        }
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, datetime.min.time(), self.now.tzinfo)
@@ -75,19 +102,31 @@ def read_dashboard(reader_id: UUID, *, days: int, whole_service: bool) -> dict[s
 
 
 def _of_platform(window: Window) -> dict[str, Any]:
-    parts = _parts(_platform_statement(), {**window.parameters(), **rollup.parameters_of(rollup.marks())})
+    parts = _parts(
+        _platform_statement(), {**window.parameters(), **rollup.parameters_of(rollup.marks())}
+    )
     ever = {(row.measure, row.label): row.number for row in parts["ever"]}
     expired = {row.label: row.number for row in parts["expired_today"]}
     total = sum(ever.get((REGISTERED, label), 0) for label in ("past", "coming"))
     shown = _shown(window, parts, _statuses(ever, expired), issued=("voucher", "email"))
-    return {"scope": "platform", **shown, "users": {"total": total, **shown["users"]}, "coupons": _coupons(window)}
+    return {
+        "scope": "platform",
+        **shown,
+        "users": {"total": total, **shown["users"]},
+        "coupons": _coupons(window),
+    }
 
 
 def _of_user(window: Window, reader_id: UUID) -> dict[str, Any]:
     parts = _parts(_user_statement(), {**window.parameters(), "me": reader_id})
     statuses = {row.label: row.number for row in parts["statuses"]}
     # An e-mail coupon was issued to an address; whose that is, nobody knows.
-    shown = _shown(window, parts, {status: statuses.get(status, 0) for status in purchases.STATUSES}, issued=("voucher",))
+    shown = _shown(
+        window,
+        parts,
+        {status: statuses.get(status, 0) for status in purchases.STATUSES},
+        issued=("voucher",),
+    )
     return {"scope": "user", **shown, "users": None, "coupons": None}
 
 
@@ -103,16 +142,29 @@ def _parts(statement: Any, parameters: dict[str, Any]) -> dict[str, list[AnyRow]
 
 def _part(name: str, rows: Any, **columns: Any) -> Any:
     """Rows of one shape for all parts, so that one statement gives them; what a part does not tell apart is empty."""
-    empty = {name: sa.literal("", sa.Text) for name in COLUMNS} | {"day": sa.cast(sa.null(), sa.Date), "amount": sa.literal(0, sa.BigInteger)}
+    empty = {name: sa.literal("", sa.Text) for name in COLUMNS} | {
+        "day": sa.cast(sa.null(), sa.Date),
+        "amount": sa.literal(0, sa.BigInteger),
+    }
     by = list(columns.values())
-    sums = {name: sa.cast(sa.func.coalesce(sa.func.sum(rows.c[name]), 0), sa.BigInteger) for name in ("number", "amount")}
+    sums = {
+        name: sa.cast(sa.func.coalesce(sa.func.sum(rows.c[name]), 0), sa.BigInteger)
+        for name in ("number", "amount")
+    }
     named = empty | columns | sums
-    return sa.select(sa.literal(name, sa.Text).label("part"), *(column.label(name) for name, column in named.items())).group_by(*by)
+    return sa.select(
+        sa.literal(name, sa.Text).label("part"),
+        *(column.label(name) for name, column in named.items()),
+    ).group_by(*by)
 
 
 def _window_parts(rows: Any) -> list[Any]:
     """`rows` gives what there is of some measures since the window began."""
-    daily, by_type, by_offer = rows(REDEEMED, ISSUED, CONVERTED, SOLD, REGISTERED), rows(REDEEMED), rows(OF_OFFER)
+    daily, by_type, by_offer = (
+        rows(REDEEMED, ISSUED, CONVERTED, SOLD, REGISTERED),
+        rows(REDEEMED),
+        rows(OF_OFFER),
+    )
     best = [
         _part(name, each, kind=each.c.kind, label=each.c.label)
         .where(each.c.label != "")
@@ -123,27 +175,47 @@ def _window_parts(rows: Any) -> list[Any]:
         for name, each in (("types", by_type), ("offers", by_offer))
     ]
     return [
-        _part("days", daily, measure=daily.c.measure, day=daily.c.day, kind=daily.c.kind, currency=daily.c.currency),
+        _part(
+            "days",
+            daily,
+            measure=daily.c.measure,
+            day=daily.c.day,
+            kind=daily.c.kind,
+            currency=daily.c.currency,
+        ),
         *(sa.select(*each.c) for each in best),
     ]
 
 
 @cache
 def _platform_statement() -> Any:
-    tail = sa.union_all(*(fact for stream in rollup.STREAMS for fact in stream.facts(stream.tail()))).cte("tail")
+    tail = sa.union_all(
+        *(fact for stream in rollup.STREAMS for fact in stream.facts(stream.tail()))
+    ).cte("tail")
 
     def rows(*measures: str, ever: bool = False) -> Any:
         tables = (_figures, tail)
         return sa.union_all(
-            *(sa.select(*(t.c[n] for n in COLUMNS)).where(t.c.measure.in_(measures), sa.true() if ever else t.c.day >= _since) for t in tables)
+            *(
+                sa.select(*(t.c[n] for n in COLUMNS)).where(
+                    t.c.measure.in_(measures), sa.true() if ever else t.c.day >= _since
+                )
+                for t in tables
+            )
         ).subquery()
 
     ever = rows(REGISTERED, EXPIRING, USED_UP, CANCELLED, ever=True)
     past_or_coming = sa.case((ever.c.day < _today, "past"), else_="coming")
-    expired_today = sa.and_(_vouchers.c.expiry_date >= _midnight, _vouchers.c.expiry_date <= _now, _vouchers.c.cancelled_at.is_(None))
+    expired_today = sa.and_(
+        _vouchers.c.expiry_date >= _midnight,
+        _vouchers.c.expiry_date <= _now,
+        _vouchers.c.cancelled_at.is_(None),
+    )
     today = (
         sa.select(
-            sa.case((_stocks.c.claimed >= _stocks.c.capacity, "used"), else_="active").label("label"),
+            sa.case((_stocks.c.claimed >= _stocks.c.capacity, "used"), else_="active").label(
+                "label"
+            ),
             sa.literal(1).label("number"),
             sa.literal(0).label("amount"),
         )
@@ -152,7 +224,9 @@ def _platform_statement() -> Any:
         .subquery()
     )
     return sa.union_all(
-        *_window_parts(rows), _part("ever", ever, measure=ever.c.measure, label=past_or_coming), _part("expired_today", today, label=today.c.label)
+        *_window_parts(rows),
+        _part("ever", ever, measure=ever.c.measure, label=past_or_coming),
+        _part("expired_today", today, label=today.c.label),
     )
 
 
@@ -169,10 +243,18 @@ def _user_statement() -> Any:
     ).cte("own")
 
     def rows(*measures: str) -> Any:
-        return sa.select(*(own.c[name] for name in COLUMNS)).where(own.c.measure.in_(measures), own.c.day >= _since).subquery()
+        return (
+            sa.select(*(own.c[name] for name in COLUMNS))
+            .where(own.c.measure.in_(measures), own.c.day >= _since)
+            .subquery()
+        )
 
     statuses = (
-        sa.select(purchases.status_at(_now).label("label"), sa.literal(1).label("number"), sa.literal(0).label("amount"))
+        sa.select(
+            purchases.status_at(_now).label("label"),
+            sa.literal(1).label("number"),
+            sa.literal(0).label("amount"),
+        )
         .join_from(_vouchers, _stocks, _stocks.c.id == _vouchers.c.stock_id)
         .where(_vouchers.c.account_id == _me)
         .subquery()
@@ -190,12 +272,20 @@ def _coupons(window: Window) -> dict[str, int]:
     looked = {
         "expired": _ends((window.begin, window.now), past),
         "expiring": _ends((window.now + timedelta(microseconds=1), window.now + in_days), coming),
-        "deactivated": _at_most(sa.not_(_discounts.c.is_active)) + _at_most(sa.not_(CreditCoupon.is_active)),
+        "deactivated": _at_most(sa.not_(_discounts.c.is_active))
+        + _at_most(sa.not_(CreditCoupon.is_active)),
     }
-    counts = db.session.execute(sa.select(*(number.label(name) for name, number in looked.items()))).one()._asdict()
+    counts = (
+        db.session.execute(sa.select(*(number.label(name) for name, number in looked.items())))
+        .one()
+        ._asdict()
+    )
     if any(number >= COUNTED_AT_ONCE for number in counts.values()):
         counted = _counted(past, coming)
-        counts = {name: max(number, counted[name]) if number >= COUNTED_AT_ONCE else number for name, number in counts.items()}
+        counts = {
+            name: max(number, counted[name]) if number >= COUNTED_AT_ONCE else number
+            for name, number in counts.items()
+        }
     return counts
 
 
@@ -219,7 +309,12 @@ def _counted(past: tuple[date, date], coming: tuple[date, date]) -> dict[str, in
         "expiring": sa.and_(_figures.c.measure == rollup.ENDING, _figures.c.day.between(*coming)),
         "deactivated": _figures.c.measure == rollup.SWITCHED_OFF,
     }
-    sums = (sa.select(sa.cast(sa.func.coalesce(sa.func.sum(_figures.c.number), 0), sa.BigInteger)).where(one).scalar_subquery() for one in which.values())
+    sums = (
+        sa.select(sa.cast(sa.func.coalesce(sa.func.sum(_figures.c.number), 0), sa.BigInteger))
+        .where(one)
+        .scalar_subquery()
+        for one in which.values()
+    )
     return dict(zip(which, db.session.execute(sa.select(*sums)).one(), strict=True))
 
 
@@ -252,7 +347,13 @@ class _Sums:
         return self._amounts[REDEEMED, ""]
 
     def amounts(self, measure: str) -> dict[str, Any]:
-        return _in_units({currency: amount for (of, currency), amount in self._amounts.items() if of == measure and currency})
+        return _in_units(
+            {
+                currency: amount
+                for (of, currency), amount in self._amounts.items()
+                if of == measure and currency
+            }
+        )
 
     def sold_on(self, day: date) -> dict[str, Any]:
         return _in_units(self._sold.get(day, {}))
@@ -260,7 +361,9 @@ class _Sums:
 
 def _in_units(amounts: Mapping[str, int]) -> dict[str, Any]:
     """Amounts by currency, in its own units."""
-    return {currency: money.from_minor(units, currency) for currency, units in sorted(amounts.items())}
+    return {
+        currency: money.from_minor(units, currency) for currency, units in sorted(amounts.items())
+    }
 
 
 def _statuses(ever: dict[tuple[str, str], int], expired_today: dict[str, int]) -> dict[str, int]:
@@ -276,7 +379,13 @@ def _statuses(ever: dict[tuple[str, str], int], expired_today: dict[str, int]) -
     }
 
 
-def _shown(window: Window, parts: dict[str, list[AnyRow]], statuses: dict[str, int], *, issued: tuple[str, ...]) -> dict[str, Any]:
+def _shown(
+    window: Window,
+    parts: dict[str, list[AnyRow]],
+    statuses: dict[str, int],
+    *,
+    issued: tuple[str, ...],
+) -> dict[str, Any]:
     sums, names = _Sums(parts["days"]), _names([*parts["offers"], *parts["types"]])
     by_kind = {kind: sums.number(REDEEMED, kind) for kind in KINDS}
     handed_out, converted = sums.number(ISSUED, *issued), sums.number(CONVERTED, *issued)
@@ -285,18 +394,40 @@ def _shown(window: Window, parts: dict[str, list[AnyRow]], statuses: dict[str, i
         "since": window.since,
         "until": window.today,
         "users": {"new": sums.number(REGISTERED)},
-        "vouchers": {"by_status": statuses, "issued": sums.number(ISSUED, "voucher"), "used": by_kind["voucher"]},
+        "vouchers": {
+            "by_status": statuses,
+            "issued": sums.number(ISSUED, "voucher"),
+            "used": by_kind["voucher"],
+        },
         "redemptions": {"total": sum(by_kind.values()), **by_kind},
         "revenue": sums.amounts(SOLD),
         "credit_spent": sums.credits(),
         "discount_given": sums.amounts(REDEEMED),
-        "conversion": {"issued": handed_out, "redeemed": converted, "rate": round(converted / handed_out, 4) if handed_out else None},
+        "conversion": {
+            "issued": handed_out,
+            "redeemed": converted,
+            "rate": round(converted / handed_out, 4) if handed_out else None,
+        },
         "top_offers": [
-            {"kind": row.kind, "id": str(_as_id(row.label) or row.label), "name": names.get(row.label), "redemptions": row.number} for row in parts["offers"]
+            {
+                "kind": row.kind,
+                "id": str(_as_id(row.label) or row.label),
+                "name": names.get(row.label),
+                "redemptions": row.number,
+            }
+            for row in parts["offers"]
         ],
-        "popular_types": [{"kind": row.kind, "type": names.get(row.label, row.label), "redemptions": row.number} for row in parts["types"]],
+        "popular_types": [
+            {"kind": row.kind, "type": names.get(row.label, row.label), "redemptions": row.number}
+            for row in parts["types"]
+        ],
         "series": [
-            {"date": day, "issued": sums.on(day, ISSUED), "redeemed": sums.on(day, REDEEMED), "revenue": sums.sold_on(day)}
+            {
+                "date": day,
+                "issued": sums.on(day, ISSUED),
+                "redeemed": sums.on(day, REDEEMED),
+                "revenue": sums.sold_on(day),
+            }
             for day in (window.since + timedelta(days=number) for number in range(window.days))
         ],
     }
@@ -317,7 +448,11 @@ def _names(rows: list[AnyRow]) -> dict[str, str]:
     for row in rows:
         if row.kind in _NAMED and (row_id := _as_id(row.label)) is not None:
             labels[row.kind][row_id] = row.label
-    looks = [sa.select(key.label("id"), name.label("name")).where(key.in_(ids)) for kind, ids in labels.items() for key, name in _NAMED[kind]]
+    looks = [
+        sa.select(key.label("id"), name.label("name")).where(key.in_(ids))
+        for kind, ids in labels.items()
+        for key, name in _NAMED[kind]
+    ]
     if looks:
         all_labels = {row_id: label for ids in labels.values() for row_id, label in ids.items()}
         found |= {all_labels[row.id]: row.name for row in db.session.execute(sa.union_all(*looks))}

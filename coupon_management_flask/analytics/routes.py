@@ -9,10 +9,25 @@ from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
 from . import export, queries, schemas
 
-routes: Routes = Routes("analytics", __name__, error_schema=VoucherErrorSchema(), url_prefix="/api/analytics", description="What was issued, redeemed and sold")
+routes: Routes = Routes(
+    "analytics",
+    __name__,
+    error_schema=VoucherErrorSchema(),
+    url_prefix="/api/analytics",
+    description="What was issued, redeemed and sold",
+)
 
-CSV = {"type": "string", "description": f"The first line names the columns: {', '.join(export.COLUMNS)}."}
-AS_A_FILE: Headers = {"Content-Disposition": {"description": "Under which name to keep it.", "required": True, "schema": {"type": "string"}}}
+CSV = {
+    "type": "string",
+    "description": f"The first line names the columns: {', '.join(export.COLUMNS)}.",
+}
+AS_A_FILE: Headers = {
+    "Content-Disposition": {
+        "description": "Under which name to keep it.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 
 
 @routes.route("/dashboard", methods=["GET"])
@@ -31,4 +46,8 @@ def read_dashboard(query: dict[str, Any]) -> dict[str, Any]:
 def export_redemptions(query: dict[str, Any]) -> Response:
     """The redemptions of these days, a line each after a header: all for an administrator, one's own for anyone else"""
     lines = export.redemptions_as_csv(actor().id, **query, whole_service=actor().is_administrator)
-    return Response(stream_with_context(lines), mimetype="text/csv", headers={"Content-Disposition": 'attachment; filename="redemptions.csv"'})
+    return Response(
+        stream_with_context(lines),
+        mimetype="text/csv",
+        headers={"Content-Disposition": 'attachment; filename="redemptions.csv"'},
+    )

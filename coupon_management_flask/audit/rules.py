@@ -81,19 +81,27 @@ def _claimed_is_what_was_redeemed() -> Iterator[str]:
     )
     units = sa.func.coalesce(redeemed.c.units, 0)
     for row in _rows(
-        sa.select(Stock.id, Stock.claimed, units.label("units")).outerjoin(redeemed, redeemed.c.stock_id == Stock.id).where(Stock.claimed != units)
+        sa.select(Stock.id, Stock.claimed, units.label("units"))
+        .outerjoin(redeemed, redeemed.c.stock_id == Stock.id)
+        .where(Stock.claimed != units)
     ):
         yield f"stock {row.id}: claimed says {row.claimed}, its live redemptions say {row.units}"
 
 
 def _redemptions_have_a_stock() -> Iterator[str]:
-    missing = sa.select(Redemption.id, Redemption.stock_id).where(~sa.exists().where(Stock.id == Redemption.stock_id))
+    missing = sa.select(Redemption.id, Redemption.stock_id).where(
+        ~sa.exists().where(Stock.id == Redemption.stock_id)
+    )
     for row in _rows(missing):
         yield f"redemption {row.id}: its stock {row.stock_id} does not exist"
 
 
 def _balance_is_the_ledgers_sum() -> Iterator[str]:
-    entries = sa.select(LedgerEntry.account_id, sa.func.sum(LedgerEntry.amount).label("total")).group_by(LedgerEntry.account_id).subquery()
+    entries = (
+        sa.select(LedgerEntry.account_id, sa.func.sum(LedgerEntry.amount).label("total"))
+        .group_by(LedgerEntry.account_id)
+        .subquery()
+    )
     total = sa.func.coalesce(entries.c.total, 0)
     for row in _rows(
         sa.select(Wallet.account_id, Wallet.balance, total.label("total"))
@@ -109,12 +117,18 @@ def _credit_redemptions_were_paid() -> Iterator[str]:
         LedgerEntry.reference == Redemption.id,
         LedgerEntry.amount == -Redemption.amount,
     )
-    for row in _rows(sa.select(Redemption.id).where(Redemption.kind == "credit", Redemption.rolled_back_at.is_(None), ~paid)):
+    for row in _rows(
+        sa.select(Redemption.id).where(
+            Redemption.kind == "credit", Redemption.rolled_back_at.is_(None), ~paid
+        )
+    ):
         yield f"redemption {row.id}: no ledger entry paid for it"
 
 
 def _payments_have_their_redemption() -> Iterator[str]:
-    redeemed = sa.exists().where(Redemption.id == LedgerEntry.reference, Redemption.rolled_back_at.is_(None))
+    redeemed = sa.exists().where(
+        Redemption.id == LedgerEntry.reference, Redemption.rolled_back_at.is_(None)
+    )
     for row in _rows(sa.select(LedgerEntry.id).where(LedgerEntry.reason == "coupon", ~redeemed)):
         yield f"ledger entry {row.id}: it paid for a redemption that does not exist"
 
@@ -123,13 +137,27 @@ def _limits_are_what_was_taken() -> Iterator[str]:
     """Every limit is used by what redemptions took of it and have not given back."""
     names = ("owner_id", "rule", "customer", "period")
     zero = sa.literal(0, sa.BigInteger)
-    kept = sa.select(*(getattr(LimitUse, name) for name in names), LimitUse.used.label("used"), zero.label("taken"))
-    taken = sa.select(*(getattr(RedemptionTake, name) for name in names), zero, RedemptionTake.units)
+    kept = sa.select(
+        *(getattr(LimitUse, name) for name in names),
+        LimitUse.used.label("used"),
+        zero.label("taken"),
+    )
+    taken = sa.select(
+        *(getattr(RedemptionTake, name) for name in names), zero, RedemptionTake.units
+    )
     both = sa.union_all(kept, taken).subquery()
     by = [both.c[name] for name in names]
     sums = [sa.func.sum(both.c[name]) for name in ("used", "taken")]
-    for row in _rows(sa.select(*by, sums[0].label("used"), sums[1].label("taken")).group_by(*by).having(sums[0] != sums[1])):
-        whose = f" of a customer in {row.period or 'all time'}" if row.customer else f" in {row.period or 'all time'}"
+    for row in _rows(
+        sa.select(*by, sums[0].label("used"), sums[1].label("taken"))
+        .group_by(*by)
+        .having(sums[0] != sums[1])
+    ):
+        whose = (
+            f" of a customer in {row.period or 'all time'}"
+            if row.customer
+            else f" in {row.period or 'all time'}"
+        )
         yield f"limit {row.rule} of {row.owner_id}{whose}: used says {row.used}, redemptions took {row.taken}"
 
 
@@ -147,7 +175,9 @@ def _orders_have_their_redemptions() -> Iterator[str]:
                 Redemption.kind != "discount",
                 Redemption.code != OrderRedemptionCode.code,
                 Redemption.amount != OrderRedemptionCode.amount,
-                sa.and_(OrderRedemption.rolled_back_at.is_(None), Redemption.rolled_back_at.is_not(None)),
+                sa.and_(
+                    OrderRedemption.rolled_back_at.is_(None), Redemption.rolled_back_at.is_not(None)
+                ),
             )
         )
     )
@@ -157,7 +187,10 @@ def _orders_have_their_redemptions() -> Iterator[str]:
 
 def _orders_are_the_sum_of_their_codes() -> Iterator[str]:
     codes = (
-        sa.select(OrderRedemptionCode.order_redemption_id, sa.func.sum(OrderRedemptionCode.amount).label("amount"))
+        sa.select(
+            OrderRedemptionCode.order_redemption_id,
+            sa.func.sum(OrderRedemptionCode.amount).label("amount"),
+        )
         .group_by(OrderRedemptionCode.order_redemption_id)
         .subquery()
     )
@@ -178,10 +211,20 @@ def _purchases_have_their_vouchers() -> Iterator[str]:
     )
     number = sa.func.coalesce(sa.func.sum(sa.case((is_right, 1), else_=0)), 0)
     for row in _rows(
-        sa.select(VoucherPurchase.id, VoucherPurchase.quantity, sa.func.count(Voucher.id).label("n"), number.label("rightly"))
+        sa.select(
+            VoucherPurchase.id,
+            VoucherPurchase.quantity,
+            sa.func.count(Voucher.id).label("n"),
+            number.label("rightly"),
+        )
         .outerjoin(Voucher, Voucher.purchase_id == VoucherPurchase.id)
         .group_by(VoucherPurchase.id, VoucherPurchase.quantity)
-        .having(sa.or_(sa.func.count(Voucher.id) != VoucherPurchase.quantity, number != VoucherPurchase.quantity))
+        .having(
+            sa.or_(
+                sa.func.count(Voucher.id) != VoucherPurchase.quantity,
+                number != VoucherPurchase.quantity,
+            )
+        )
     ):
         yield f"voucher purchase {row.id}: it is of {row.quantity} and has {row.n} vouchers, {row.rightly} of them as they should be"
 
@@ -193,7 +236,9 @@ def _purchases_with_credit_were_paid() -> Iterator[str]:
         LedgerEntry.reason == "voucher",
         LedgerEntry.amount == -VoucherPurchase.credits,
     )
-    for row in _rows(sa.select(VoucherPurchase.id).where(VoucherPurchase.credits.is_not(None), ~paid)):
+    for row in _rows(
+        sa.select(VoucherPurchase.id).where(VoucherPurchase.credits.is_not(None), ~paid)
+    ):
         yield f"voucher purchase {row.id}: no ledger entry paid for it"
     bought = sa.exists().where(VoucherPurchase.id == LedgerEntry.reference)
     for row in _rows(sa.select(LedgerEntry.id).where(LedgerEntry.reason == "voucher", ~bought)):
@@ -208,7 +253,9 @@ def _purchases_have_the_discount_of_their_order() -> Iterator[str]:
         OrderRedemption.discount == VoucherPurchase.discount,
     )
     for row in _rows(
-        sa.select(VoucherPurchase.id, VoucherPurchase.discount, OrderRedemption.discount.label("given"))
+        sa.select(
+            VoucherPurchase.id, VoucherPurchase.discount, OrderRedemption.discount.label("given")
+        )
         .join(OrderRedemption, OrderRedemption.id == VoucherPurchase.order_redemption_id)
         .where(~is_right)
     ):
@@ -218,7 +265,11 @@ def _purchases_have_the_discount_of_their_order() -> Iterator[str]:
 def _uses_of_vouchers_are_redemptions() -> Iterator[str]:
     """Every live redemption of a voucher says what it was for, and every use was of that voucher, by its owner."""
     told = sa.exists().where(VoucherUsage.redemption_id == Redemption.id)
-    for row in _rows(sa.select(Redemption.id).where(Redemption.kind == "voucher", Redemption.rolled_back_at.is_(None), ~told)):
+    for row in _rows(
+        sa.select(Redemption.id).where(
+            Redemption.kind == "voucher", Redemption.rolled_back_at.is_(None), ~told
+        )
+    ):
         yield f"redemption {row.id}: nothing says what the voucher was used for"
     is_right = sa.and_(
         Redemption.kind == "voucher",
@@ -252,20 +303,40 @@ def _card_payments_have_their_goods() -> Iterator[str]:
         LedgerEntry.reason == "top-up",
         LedgerEntry.amount == PaymentTransaction.credits,
     )
-    has_goods = sa.or_(sa.and_(PaymentTransaction.credits.is_(None), bought), sa.and_(PaymentTransaction.credits.is_not(None), credited))
-    for row in _rows(sa.select(PaymentTransaction.id).where(PaymentTransaction.completed_at.is_not(None), ~has_goods)):
+    has_goods = sa.or_(
+        sa.and_(PaymentTransaction.credits.is_(None), bought),
+        sa.and_(PaymentTransaction.credits.is_not(None), credited),
+    )
+    for row in _rows(
+        sa.select(PaymentTransaction.id).where(
+            PaymentTransaction.completed_at.is_not(None), ~has_goods
+        )
+    ):
         yield f"payment {row.id}: it is completed, and what it paid for is not there"
-    paid = sa.exists().where(PaymentTransaction.id == VoucherPurchase.id, PaymentTransaction.completed_at.is_not(None))
+    paid = sa.exists().where(
+        PaymentTransaction.id == VoucherPurchase.id, PaymentTransaction.completed_at.is_not(None)
+    )
     for row in _rows(sa.select(VoucherPurchase.id).where(VoucherPurchase.credits.is_(None), ~paid)):
         yield f"voucher purchase {row.id}: it was paid neither with credit nor by a payment that is completed"
 
 
 def _unpaid_payments_have_none() -> Iterator[str]:
     """Credit came from a completed payment, once for each."""
-    top_ups = sa.select(LedgerEntry.reference, sa.func.count().label("n")).where(LedgerEntry.reason == "top-up").group_by(LedgerEntry.reference).subquery()
+    top_ups = (
+        sa.select(LedgerEntry.reference, sa.func.count().label("n"))
+        .where(LedgerEntry.reason == "top-up")
+        .group_by(LedgerEntry.reference)
+        .subquery()
+    )
     wrong = (
         sa.select(top_ups.c.reference, top_ups.c.n)
-        .outerjoin(PaymentTransaction, sa.and_(PaymentTransaction.id == top_ups.c.reference, PaymentTransaction.completed_at.is_not(None)))
+        .outerjoin(
+            PaymentTransaction,
+            sa.and_(
+                PaymentTransaction.id == top_ups.c.reference,
+                PaymentTransaction.completed_at.is_not(None),
+            ),
+        )
         .where(sa.or_(PaymentTransaction.id.is_(None), top_ups.c.n != 1))
     )
     for row in _rows(wrong):
@@ -286,7 +357,9 @@ def _refunded_payments_have_none_left() -> Iterator[str]:
         (PaymentTransaction.status == "refunding", entries.c.credits != 0),
         else_=sa.or_(entries.c.credits < 0, (entries.c.credits > 0) != has_debt),
     )
-    statement = sa.select(PaymentTransaction.id, PaymentTransaction.status, entries.c.credits).join(entries, entries.c.reference == PaymentTransaction.id)
+    statement = sa.select(PaymentTransaction.id, PaymentTransaction.status, entries.c.credits).join(
+        entries, entries.c.reference == PaymentTransaction.id
+    )
     for row in _rows(statement.where(is_wrong)):
         yield f"payment {row.id}: it is {row.status}, and the wallet has {row.credits} credits of it"
 
@@ -295,19 +368,30 @@ def _holds_are_what_payments_say() -> Iterator[str]:
     """A payment that may still be made holds its discount, and one that is over without money does not."""
     is_unpaid = PaymentTransaction.completed_at.is_(None)
     is_open = sa.and_(is_unpaid, PaymentTransaction.due_at.is_not(None))
-    is_over = sa.or_(PaymentTransaction.status == "refunded", sa.and_(is_unpaid, PaymentTransaction.due_at.is_(None)))
+    is_over = sa.or_(
+        PaymentTransaction.status == "refunded",
+        sa.and_(is_unpaid, PaymentTransaction.due_at.is_(None)),
+    )
     is_held = OrderRedemption.rolled_back_at.is_(None)
     for row in _rows(
         sa.select(PaymentTransaction.id, PaymentTransaction.status)
         .join(OrderRedemption, OrderRedemption.id == PaymentTransaction.order_redemption_id)
-        .where(sa.or_(sa.and_(is_open, ~is_held), sa.and_(is_over, is_held), OrderRedemption.discount != PaymentTransaction.discount_amount))
+        .where(
+            sa.or_(
+                sa.and_(is_open, ~is_held),
+                sa.and_(is_over, is_held),
+                OrderRedemption.discount != PaymentTransaction.discount_amount,
+            )
+        )
     ):
         yield f"payment {row.id}: it is {row.status}, and its discount is not what it should be: held, given back, or of that amount"
 
 
 def _money_bought_what_was_asked_for() -> Iterator[str]:
     for row in _rows(
-        sa.select(PaymentTransaction.id, PaymentTransaction.problem).where(PaymentTransaction.problem.is_not(None), PaymentTransaction.status != "refunded")
+        sa.select(PaymentTransaction.id, PaymentTransaction.problem).where(
+            PaymentTransaction.problem.is_not(None), PaymentTransaction.status != "refunded"
+        )
     ):
         yield f"payment {row.id}: Stripe took money for it that is not what was asked for ({row.problem}); refund it at Stripe"
 
@@ -322,7 +406,9 @@ def _discounts_without_a_use() -> Iterator[str]:
     for row in _rows(
         sa.select(PaymentTransaction.id)
         .join(OrderRedemption, OrderRedemption.id == PaymentTransaction.order_redemption_id)
-        .where(PaymentTransaction.status == "completed", OrderRedemption.rolled_back_at.is_not(None))
+        .where(
+            PaymentTransaction.status == "completed", OrderRedemption.rolled_back_at.is_not(None)
+        )
     ):
         yield f"note: payment {row.id} came in after its discount was given back, and has it all the same"
 
@@ -331,7 +417,10 @@ def _entries_were_handed_out_once() -> Iterator[str]:
     """Of a UNIQUE promo the first entries are given away, as many as units are claimed, each to a live redemption of that promo."""
     is_given, is_right = (
         sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
-        for condition in (PromoValue.redemption_id.is_not(None), sa.and_(Redemption.id.is_not(None), PromoValue.position < Stock.claimed))
+        for condition in (
+            PromoValue.redemption_id.is_not(None),
+            sa.and_(Redemption.id.is_not(None), PromoValue.position < Stock.claimed),
+        )
     )
     entries = (
         sa.select(Promo.id, Stock.claimed, is_given.label("given"), is_right.label("rightly"))
@@ -339,19 +428,35 @@ def _entries_were_handed_out_once() -> Iterator[str]:
         .outerjoin(PromoValue, PromoValue.promo_id == Promo.id)
         .outerjoin(
             Redemption,
-            sa.and_(Redemption.id == PromoValue.redemption_id, Redemption.stock_id == Promo.stock_id, Redemption.rolled_back_at.is_(None)),
+            sa.and_(
+                Redemption.id == PromoValue.redemption_id,
+                Redemption.stock_id == Promo.stock_id,
+                Redemption.rolled_back_at.is_(None),
+            ),
         )
         .where(Promo.mode == "UNIQUE")
         .group_by(Promo.id, Stock.claimed)
         .subquery()
     )
-    for row in _rows(sa.select(entries).where(sa.or_(entries.c.claimed != entries.c.given, entries.c.given != entries.c.rightly))):
-        in_turn = "" if row.claimed != row.given else f", {row.rightly} of them in turn and to an activation of its own"
+    for row in _rows(
+        sa.select(entries).where(
+            sa.or_(entries.c.claimed != entries.c.given, entries.c.given != entries.c.rightly)
+        )
+    ):
+        in_turn = (
+            ""
+            if row.claimed != row.given
+            else f", {row.rightly} of them in turn and to an activation of its own"
+        )
         yield f"promo {row.id}: claimed says {row.claimed}, entries given away are {row.given}{in_turn}"
 
 
 def _unique_promos_have_an_entry_for_each_unit() -> Iterator[str]:
-    entries = sa.select(PromoValue.promo_id, sa.func.count().label("n")).group_by(PromoValue.promo_id).subquery()
+    entries = (
+        sa.select(PromoValue.promo_id, sa.func.count().label("n"))
+        .group_by(PromoValue.promo_id)
+        .subquery()
+    )
     number = sa.func.coalesce(entries.c.n, 0)
     for row in _rows(
         sa.select(Promo.id, Stock.capacity, number.label("n"))
@@ -364,7 +469,11 @@ def _unique_promos_have_an_entry_for_each_unit() -> Iterator[str]:
 
 def _countries_are_no_more_than_activations() -> Iterator[str]:
     """Who has no country is counted in none."""
-    counted = sa.select(PromoCountryCount.promo_id, sa.func.sum(PromoCountryCount.activations).label("n")).group_by(PromoCountryCount.promo_id).subquery()
+    counted = (
+        sa.select(PromoCountryCount.promo_id, sa.func.sum(PromoCountryCount.activations).label("n"))
+        .group_by(PromoCountryCount.promo_id)
+        .subquery()
+    )
     for row in _rows(
         sa.select(Promo.id, Stock.claimed, counted.c.n)
         .join(Stock, Stock.id == Promo.stock_id)
@@ -379,7 +488,11 @@ def _promos_count_what_they_have() -> Iterator[str]:
         (PromoCounter.likes, PromoLike, "likes"),
         (PromoCounter.comments, PromoComment, "comments"),
     ):
-        found = sa.select(counted.promo_id, sa.func.count().label("n")).group_by(counted.promo_id).subquery()
+        found = (
+            sa.select(counted.promo_id, sa.func.count().label("n"))
+            .group_by(counted.promo_id)
+            .subquery()
+        )
         number = sa.func.coalesce(found.c.n, 0)
         wrong = (
             sa.select(Promo.id, kept.label("kept"), number.label("n"))
@@ -394,19 +507,29 @@ def _promos_count_what_they_have() -> Iterator[str]:
 
 
 def _feed_counts_are_its_entries() -> Iterator[str]:
-    for row in _miscounted(FeedCount, FeedEntry, "category_key", "country_key", "age_node", "is_active"):
+    for row in _miscounted(
+        FeedCount, FeedEntry, "category_key", "country_key", "age_node", "is_active"
+    ):
         yield f"feed, category {row.category_key!r}: it counts {row.kept} entries under a key and has {row.n}"
 
 
 def _miscounted(counts: Any, counted: Any, *keys: str) -> Iterator[Any]:
     """Keys under which `counts` keeps another number than there are rows of `counted`; a count that is not kept is 0."""
-    kept = sa.select(*(getattr(counts, key) for key in keys), counts.promos.label("kept"), sa.literal(0).label("n"))
+    kept = sa.select(
+        *(getattr(counts, key) for key in keys),
+        counts.promos.label("kept"),
+        sa.literal(0).label("n"),
+    )
     columns = [getattr(counted, key) for key in keys]
     there = sa.select(*columns, sa.literal(0), sa.func.count()).group_by(*columns)
     both = sa.union_all(kept, there).subquery()
     totals = [sa.func.sum(both.c[name]) for name in ("kept", "n")]
     by = [both.c[key] for key in keys]
-    yield from _rows(sa.select(*by, totals[0].label("kept"), totals[1].label("n")).group_by(*by).having(totals[0] != totals[1]))
+    yield from _rows(
+        sa.select(*by, totals[0].label("kept"), totals[1].label("n"))
+        .group_by(*by)
+        .having(totals[0] != totals[1])
+    )
 
 
 def _feed_states_are_the_promos() -> Iterator[str]:
@@ -416,9 +539,15 @@ def _feed_states_are_the_promos() -> Iterator[str]:
         return
     is_open = validity.contains(Promo.active_from, Promo.active_until, day)
     is_active = sa.case((sa.and_(is_open, Stock.claimed < Stock.capacity), True), else_=False)
-    for row in _rows(sa.select(Promo.id).join(Stock, Stock.id == Promo.stock_id).where(Promo.is_active != is_active)):
+    for row in _rows(
+        sa.select(Promo.id)
+        .join(Stock, Stock.id == Promo.stock_id)
+        .where(Promo.is_active != is_active)
+    ):
         yield f"promo {row.id}: the feed is wrong about whether it is active"
-    differs = sa.exists().where(FeedEntry.promo_id == Promo.id, FeedEntry.is_active != Promo.is_active)
+    differs = sa.exists().where(
+        FeedEntry.promo_id == Promo.id, FeedEntry.is_active != Promo.is_active
+    )
     missing = ~sa.exists().where(FeedEntry.promo_id == Promo.id)
     for row in _rows(sa.select(Promo.id).where(sa.or_(differs, missing))):
         yield f"promo {row.id}: its entries in the feed are missing or not in its state"

@@ -11,7 +11,9 @@ from ..web.guard import access_token, actor, guard, no_store, refresh_token
 from ..web.rates import guessing_address, limit_logins
 from . import schemas, service
 
-routes = credit_routes("credit-auth", __name__, url_prefix="/v1/auth", description="Signing in and out")
+routes = credit_routes(
+    "credit-auth", __name__, url_prefix="/v1/auth", description="Signing in and out"
+)
 
 
 def _tokens(grant: sessions.Grant) -> dict[str, str]:
@@ -31,8 +33,19 @@ def _tokens(grant: sessions.Grant) -> dict[str, str]:
 def log_in(body: dict[str, str]) -> dict[str, Any]:
     """Sign in with a username or an e-mail address"""
     lifetime = timedelta(days=config.current().refresh_token_days)
-    signed_in = service.log_in(body["username"], body["password"], issued_by="credit", lifetime=lifetime, address=guessing_address())
-    user = {"id": signed_in.identity.id, "username": signed_in.identity.username, "name": signed_in.identity.name, "credit": signed_in.credit}
+    signed_in = service.log_in(
+        body["username"],
+        body["password"],
+        issued_by="credit",
+        lifetime=lifetime,
+        address=guessing_address(),
+    )
+    user = {
+        "id": signed_in.identity.id,
+        "username": signed_in.identity.username,
+        "name": signed_in.identity.name,
+        "credit": signed_in.credit,
+    }
     return {"user": user, **_tokens(signed_in.grant)}
 
 

@@ -7,7 +7,13 @@ from ..web.guard import actor, guard
 from ..web.rates import guessing_address
 from . import voucher_schemas, voucher_service
 
-routes: Routes = Routes("voucher-users", __name__, error_schema=voucher_schemas.AccountErrorSchema(), url_prefix="/api", description="The signed-in user")
+routes: Routes = Routes(
+    "voucher-users",
+    __name__,
+    error_schema=voucher_schemas.AccountErrorSchema(),
+    url_prefix="/api",
+    description="The signed-in user",
+)
 
 
 @routes.route("/auth/profile", methods=["GET"])
@@ -47,5 +53,11 @@ def change_profile(body: dict[str, Any]) -> dict[str, Any]:
 def change_password(body: dict[str, str]) -> dict[str, str]:
     """Change the password; every other session ends"""
     current = actor()
-    voucher_service.change_password(current.id, body["old_password"], body["new_password"], address=guessing_address(), session_id=current.session_id)
+    voucher_service.change_password(
+        current.id,
+        body["old_password"],
+        body["new_password"],
+        address=guessing_address(),
+        session_id=current.session_id,
+    )
     return {"message": "The password is changed."}

@@ -22,23 +22,48 @@ def sign_up_company(*, name: str, email: str, password: str, lifetime: timedelta
 
 
 def sign_up_user(
-    *, name: str, surname: str, email: str, password: str, other: dict[str, Any], avatar_url: str | None = None, lifetime: timedelta
+    *,
+    name: str,
+    surname: str,
+    email: str,
+    password: str,
+    other: dict[str, Any],
+    avatar_url: str | None = None,
+    lifetime: timedelta,
 ) -> sessions.Grant:
     """A new user, signed in. Raises EmailTaken."""
     with transaction():
         user_id = accounts.create_user(
-            name=name, surname=surname, email=email, password=password, avatar_url=avatar_url, age=other["age"], country=other["country"]
+            name=name,
+            surname=surname,
+            email=email,
+            password=password,
+            avatar_url=avatar_url,
+            age=other["age"],
+            country=other["country"],
         )
         return sessions.open_only_session(user_id, issued_by=ISSUED_BY, lifetime=lifetime)
 
 
-def sign_in(email: str, password: str, *, kind: str, address: str | None, lifetime: timedelta) -> sessions.Grant:
+def sign_in(
+    email: str, password: str, *, kind: str, address: str | None, lifetime: timedelta
+) -> sessions.Grant:
     """Signed in; the tokens that this contract gave before are dead. Raises WrongCredentials, AccountDisabled, RateLimited, which end nothing."""
     identity = accounts.authenticate(email, password, kind=kind, address=address)
-    return sessions.open_only_session(identity.id, issued_by=ISSUED_BY, lifetime=lifetime, password_hash=identity.password_hash)
+    return sessions.open_only_session(
+        identity.id, issued_by=ISSUED_BY, lifetime=lifetime, password_hash=identity.password_hash
+    )
 
 
-_ACCOUNT = sa.select(Account.name, Account.surname, Account.email, Account.username, Account.avatar_url, Account.age, Account.country)
+_ACCOUNT = sa.select(
+    Account.name,
+    Account.surname,
+    Account.email,
+    Account.username,
+    Account.avatar_url,
+    Account.age,
+    Account.country,
+)
 
 
 def read_profile(user_id: UUID) -> dict[str, Any]:
@@ -48,12 +73,20 @@ def read_profile(user_id: UUID) -> dict[str, Any]:
 
 def _shown(account: AnyRow) -> dict[str, Any]:
     other = {"age": account.age, "country": account.country}
-    return {**account._mapping, "email": account.email or account.username, "other": None if set(other.values()) == {None} else other}
+    return {
+        **account._mapping,
+        "email": account.email or account.username,
+        "other": None if set(other.values()) == {None} else other,
+    }
 
 
-def change_profile(user_id: UUID, changes: dict[str, Any], *, session_id: UUID | None) -> dict[str, Any]:
+def change_profile(
+    user_id: UUID, changes: dict[str, Any], *, session_id: UUID | None
+) -> dict[str, Any]:
     """Changes what is named. A new password works from now on and ends every session but the caller's."""
-    columns = {name: changes[name] for name in ("name", "surname", "avatar_url") if name in changes} | changes.get("other", {})
+    columns = {
+        name: changes[name] for name in ("name", "surname", "avatar_url") if name in changes
+    } | changes.get("other", {})
     password_hash = passwords.hash_password(changes["password"]) if "password" in changes else None
     with transaction():
         if password_hash is not None:

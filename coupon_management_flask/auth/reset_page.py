@@ -14,8 +14,16 @@ pages = Blueprint("reset-password", __name__, template_folder="templates")
 _form = voucher_schemas.ConfirmReset()
 
 
-def _page(status: int, state: str, *, token: str = "", wrong: errors.FieldMessages | None = None) -> Response:
-    page = render_template("auth/reset_password.html", state=state, token=token, wrong=wrong or {}, shortest=passwords.SHORTEST)
+def _page(
+    status: int, state: str, *, token: str = "", wrong: errors.FieldMessages | None = None
+) -> Response:
+    page = render_template(
+        "auth/reset_password.html",
+        state=state,
+        token=token,
+        wrong=wrong or {},
+        shortest=passwords.SHORTEST,
+    )
     return Response(page, status, mimetype="text/html")
 
 

@@ -15,14 +15,18 @@ class SignedIn:
     grant: sessions.Grant
 
 
-def log_in(login: str, password: str, *, issued_by: str, lifetime: timedelta, address: str | None) -> SignedIn:
+def log_in(
+    login: str, password: str, *, issued_by: str, lifetime: timedelta, address: str | None
+) -> SignedIn:
     """A session for the user of that username or e-mail.
 
     `address` is where the caller is, for the limit on wrong passwords; None turns that limit off.
     Raises WrongCredentials, AccountDisabled, RateLimited.
     """
     identity = accounts.authenticate(login, password, address=address)
-    grant = sessions.open_session(identity.id, issued_by=issued_by, lifetime=lifetime, password_hash=identity.password_hash)
+    grant = sessions.open_session(
+        identity.id, issued_by=issued_by, lifetime=lifetime, password_hash=identity.password_hash
+    )
     return SignedIn(identity, wallet.balance_of(identity.id) or 0, grant)
 
 

@@ -7,11 +7,20 @@ from .. import config
 from ..identity import accounts, sessions
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor_of, no_store, refresh_token, signed_refresh_token
-from ..web.rates import count_password_reset_email, guessing_address, limit_logins, limit_password_resets
+from ..web.rates import (
+    count_password_reset_email,
+    guessing_address,
+    limit_logins,
+    limit_password_resets,
+)
 from . import service, voucher_schemas, voucher_service
 
 routes: Routes = Routes(
-    "voucher-auth", __name__, error_schema=voucher_schemas.AccountErrorSchema(), url_prefix="/api/auth", description="Registering, signing in and out"
+    "voucher-auth",
+    __name__,
+    error_schema=voucher_schemas.AccountErrorSchema(),
+    url_prefix="/api/auth",
+    description="Registering, signing in and out",
 )
 
 
@@ -21,11 +30,18 @@ def _session_lifetime() -> timedelta:
 
 def _tokens(grant: sessions.Grant) -> dict[str, str]:
     minutes = timedelta(minutes=config.current().access_token_minutes)
-    return {"access": access_token(grant, minutes), "refresh": refresh_token(grant, _session_lifetime())}
+    return {
+        "access": access_token(grant, minutes),
+        "refresh": refresh_token(grant, _session_lifetime()),
+    }
 
 
 def _signed_in(grant: sessions.Grant, message: str) -> dict[str, Any]:
-    return {"user": voucher_service.read_profile(grant.account_id), **_tokens(grant), "message": message}
+    return {
+        "user": voucher_service.read_profile(grant.account_id),
+        **_tokens(grant),
+        "message": message,
+    }
 
 
 @routes.route("/register", methods=["POST"])
@@ -36,7 +52,9 @@ def _signed_in(grant: sessions.Grant, message: str) -> dict[str, Any]:
 @routes.refuses(429)
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register a user"""
-    return _signed_in(voucher_service.register(**body, lifetime=_session_lifetime()), "Registration successful.")
+    return _signed_in(
+        voucher_service.register(**body, lifetime=_session_lifetime()), "Registration successful."
+    )
 
 
 @routes.route("/login", methods=["POST"])
@@ -47,7 +65,13 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 @routes.refuses(401, 403, 429)
 def log_in(body: dict[str, str]) -> dict[str, Any]:
     """Sign in"""
-    grant = service.log_in(body["email"], body["password"], issued_by=voucher_service.ISSUED_BY, lifetime=_session_lifetime(), address=guessing_address()).grant
+    grant = service.log_in(
+        body["email"],
+        body["password"],
+        issued_by=voucher_service.ISSUED_BY,
+        lifetime=_session_lifetime(),
+        address=guessing_address(),
+    ).grant
     return _signed_in(grant, "Login successful.")
 
 
@@ -62,7 +86,9 @@ def refresh(body: dict[str, str]) -> dict[str, str]:
     current = actor_of(body["refresh"], token=("refresh",))
     assert current.session_id is not None
     assert current.refresh_id is not None
-    return _tokens(service.refresh(current.session_id, current.refresh_id, lifetime=_session_lifetime()))
+    return _tokens(
+        service.refresh(current.session_id, current.refresh_id, lifetime=_session_lifetime())
+    )
 
 
 @routes.route("/logout", methods=["POST"])
@@ -85,7 +111,9 @@ def ask_for_reset(body: dict[str, str]) -> dict[str, str]:
     """Have a link to a new password mailed, if there is an account with this e-mail address"""
     count_password_reset_email(accounts.comparable(body["email"]))
     voucher_service.ask_for_reset(body["email"])
-    return {"message": "If there is an account with this e-mail address, a link to a new password is on its way."}
+    return {
+        "message": "If there is an account with this e-mail address, a link to a new password is on its way."
+    }
 
 
 @routes.route("/password-reset-confirm", methods=["POST"])

@@ -30,7 +30,9 @@ class _Input(ma.Schema):
 class _Line(Text):
     """Text that people type into a form: spaces around it are not theirs."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
         return super()._deserialize(value, attr, data, **kwargs).strip()
 
 
@@ -41,7 +43,13 @@ def _not_blank(text: str) -> None:
 
 class _FilledLine(_Line):
     def __init__(self, longest: int, **kwargs: Any) -> None:
-        super().__init__(0, longest, rules=[_not_blank, *kwargs.pop("rules", [])], metadata={"minLength": 1, **kwargs.pop("metadata", {})}, **kwargs)
+        super().__init__(
+            0,
+            longest,
+            rules=[_not_blank, *kwargs.pop("rules", [])],
+            metadata={"minLength": 1, **kwargs.pop("metadata", {})},
+            **kwargs,
+        )
 
 
 def _strong(password: str) -> None:
@@ -51,7 +59,11 @@ def _strong(password: str) -> None:
 
 class _NewPassword(Text):
     def __init__(self) -> None:
-        metadata = {"format": "password", "minLength": passwords.SHORTEST, "maxLength": passwords.LONGEST}
+        metadata = {
+            "format": "password",
+            "minLength": passwords.SHORTEST,
+            "maxLength": passwords.LONGEST,
+        }
         super().__init__(0, rules=[_strong], required=True, load_only=True, metadata=metadata)
 
 
@@ -65,7 +77,9 @@ class _Secret(Text):
 class _Day(ma.fields.Date):
     """`YYYY-MM-DD` and no other way to write a day."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
         day = super()._deserialize(value, attr, data, **kwargs)
         if day.isoformat() != value:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
@@ -163,7 +177,13 @@ class AccountChanges(_Input):
     phone_number = _phone_number(allow_none=True)
     address = _FilledLine(LONGEST_ADDRESS, allow_none=True)
     date_of_birth = _Day(allow_none=True, validate=_of_somebody_alive)
-    profile_picture = _FilledLine(LONGEST_URL, attribute="avatar_url", rules=[_is_url], metadata={"format": "uri"}, allow_none=True)
+    profile_picture = _FilledLine(
+        LONGEST_URL,
+        attribute="avatar_url",
+        rules=[_is_url],
+        metadata={"format": "uri"},
+        allow_none=True,
+    )
 
 
 class AccountReplacement(AccountChanges):
@@ -173,10 +193,21 @@ class AccountReplacement(AccountChanges):
     last_name = _Line(0, LONGEST_NAME, attribute="surname", required=True)
 
 
-_INPUTS = (Registration, Login, RefreshToken, ChangePassword, AskForReset, ConfirmReset, AccountChanges)
+_INPUTS = (
+    Registration,
+    Login,
+    RefreshToken,
+    ChangePassword,
+    AskForReset,
+    ConfirmReset,
+    AccountChanges,
+)
 
 AccountErrorSchema = VoucherErrorSchema.from_dict(
-    {name: ma.fields.List(ma.fields.String()) for name in ("body", *(name for given in _INPUTS for name in given._declared_fields))},
+    {
+        name: ma.fields.List(ma.fields.String())
+        for name in ("body", *(name for given in _INPUTS for name in given._declared_fields))
+    },
     name="AccountErrorSchema",
 )
 """What is wrong with an account: a sentence, or messages for each field that is known here."""

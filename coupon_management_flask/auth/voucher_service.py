@@ -31,17 +31,44 @@ def _names_are_free() -> Iterator[None]:
 
 
 def register(
-    *, email: str, password: str, first_name: str, last_name: str, username: str | None = None, phone_number: str | None = None, lifetime: timedelta
+    *,
+    email: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    username: str | None = None,
+    phone_number: str | None = None,
+    lifetime: timedelta,
 ) -> sessions.Grant:
     """A new user with an empty wallet, signed in. Raises Invalid for an e-mail or username that is taken, or a username that would pass for an e-mail."""
     with _names_are_free(), transaction():
-        user_id = accounts.create_user(email=email, password=password, name=first_name, surname=last_name, username=username, phone_number=phone_number)
+        user_id = accounts.create_user(
+            email=email,
+            password=password,
+            name=first_name,
+            surname=last_name,
+            username=username,
+            phone_number=phone_number,
+        )
         return sessions.open_session(user_id, issued_by=ISSUED_BY, lifetime=lifetime)
 
 
 _profile = (
     sa.select(
-        *(getattr(Account, name) for name in ("id", "email", "username", "name", "surname", "phone_number", "address", "date_of_birth", "avatar_url")),
+        *(
+            getattr(Account, name)
+            for name in (
+                "id",
+                "email",
+                "username",
+                "name",
+                "surname",
+                "phone_number",
+                "address",
+                "date_of_birth",
+                "avatar_url",
+            )
+        ),
         Account.is_active,
         *((Account.role == "administrator").label(name) for name in ("is_staff", "is_superuser")),
         Account.created_at,
@@ -65,10 +92,19 @@ def change_profile(user_id: UUID, changes: dict[str, Any]) -> dict[str, Any]:
         return read_profile(user_id)
 
 
-def change_password(user_id: UUID, old_password: str, new_password: str, *, address: str | None, session_id: UUID | None) -> None:
+def change_password(
+    user_id: UUID,
+    old_password: str,
+    new_password: str,
+    *,
+    address: str | None,
+    session_id: UUID | None,
+) -> None:
     """A new password for who knows the old one; every other session ends. Raises Invalid for a wrong old one, which is a wrong guess, and RateLimited."""
     try:
-        accounts.change_password(user_id, old_password, new_password, address=address, keep=session_id)
+        accounts.change_password(
+            user_id, old_password, new_password, address=address, keep=session_id
+        )
     except errors.WrongCredentials as error:
         raise errors.Invalid({"old_password": ["This is not your password."]}) from error
 
@@ -84,4 +120,6 @@ def reset_password(token: str, password: str) -> None:
     try:
         accounts.reset_password(token, password)
     except errors.InvalidToken as error:
-        raise errors.Invalid({"token": ["This link is not valid any more. Ask for a new one."]}) from error
+        raise errors.Invalid(
+            {"token": ["This link is not valid any more. Ask for a new one."]}
+        ) from error

@@ -40,7 +40,9 @@ log = structlog.get_logger(__name__)
 def _told(error: errors.DomainError) -> click.ClickException:
     """A refusal, for a terminal."""
     if isinstance(error, errors.Invalid):
-        return click.ClickException(" ".join(f"{name}: {' '.join(words)}" for name, words in error.fields.items()))
+        return click.ClickException(
+            " ".join(f"{name}: {' '.join(words)}" for name, words in error.fields.items())
+        )
     return click.ClickException(error.name.replace("_", " "))
 
 
@@ -52,7 +54,13 @@ class _Command(click.Command):
             raise _told(error) from error
 
 
-_password = click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for where it is not given.")
+_password = click.option(
+    "--password",
+    prompt=True,
+    hide_input=True,
+    confirmation_prompt=True,
+    help="Asked for where it is not given.",
+)
 
 
 def _checked(field: Text) -> Callable[..., str | None]:
@@ -69,30 +77,52 @@ def _checked(field: Text) -> Callable[..., str | None]:
 
 def _new_password(password: str) -> str:
     if not passwords.SHORTEST <= len(password) <= passwords.LONGEST:
-        raise click.BadParameter(f"{passwords.SHORTEST} to {passwords.LONGEST} characters.", param_hint="--password")
+        raise click.BadParameter(
+            f"{passwords.SHORTEST} to {passwords.LONGEST} characters.", param_hint="--password"
+        )
     return password
 
 
 @click.command(cls=_Command)
 @click.option("--email", required=True, callback=_checked(EmailAddress()))
 @_password
-@click.option("--username", help="The e-mail address, unless given.", callback=_checked(Text(longest=accounts.LONGEST_USERNAME)))
+@click.option(
+    "--username",
+    help="The e-mail address, unless given.",
+    callback=_checked(Text(longest=accounts.LONGEST_USERNAME)),
+)
 @click.option("--name", default="Administrator", show_default=True)
 def create_admin(email: str, password: str, username: str | None, name: str) -> None:
     """Create an administrator."""
-    accounts.create_user(email=email, username=username, password=_new_password(password), name=name, role="administrator")
+    accounts.create_user(
+        email=email,
+        username=username,
+        password=_new_password(password),
+        name=name,
+        role="administrator",
+    )
     click.echo(f"Administrator {username or email} created.")
 
 
 @click.command(cls=_Command)
-@click.option("--username", required=True, callback=_checked(Text(longest=accounts.LONGEST_USERNAME)))
+@click.option(
+    "--username", required=True, callback=_checked(Text(longest=accounts.LONGEST_USERNAME))
+)
 @_password
 @click.option("--email", callback=_checked(EmailAddress()))
 @click.option("--name", help="The username, unless given.")
 @click.option("--credit", type=click.IntRange(0, LARGEST), default=0, show_default=True)
-def create_user(username: str, password: str, email: str | None, name: str | None, credit: int) -> None:
+def create_user(
+    username: str, password: str, email: str | None, name: str | None, credit: int
+) -> None:
     """Create a user with some credit."""
-    accounts.create_user(username=username, email=email, password=_new_password(password), name=name or username, credit=credit)
+    accounts.create_user(
+        username=username,
+        email=email,
+        password=_new_password(password),
+        name=name or username,
+        credit=credit,
+    )
     click.echo(f"User {username} created.")
 
 
@@ -110,8 +140,17 @@ def change_password(login: str, password: str, company: bool) -> None:
 def seed_demo() -> None:
     """Load the example users and coupons, once. Not for production."""
     if config.current().is_production:
-        raise click.ClickException("Example data, with passwords that everybody knows, is not loaded in production.")
-    loaded = [load() for load in (credit_demo.load, lambda: discount_demo.load(config.current().currency), voucher_types.create_samples)]
+        raise click.ClickException(
+            "Example data, with passwords that everybody knows, is not loaded in production."
+        )
+    loaded = [
+        load()
+        for load in (
+            credit_demo.load,
+            lambda: discount_demo.load(config.current().currency),
+            voucher_types.create_samples,
+        )
+    ]
     click.echo("Example data loaded." if any(loaded) else "Example data is there already.")
 
 
@@ -139,9 +178,23 @@ api_keys = AppGroup("api-keys", help="Keys with which servers sign in.")
 
 
 @api_keys.command("create", cls=_Command)
-@click.option("--service", required=True, help="Whose key it is; keys of one service act as one account.")
-@click.option("--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(accounts.ALL_PERMISSIONS)))
-@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it is valid.")
+@click.option(
+    "--service", required=True, help="Whose key it is; keys of one service act as one account."
+)
+@click.option(
+    "--permission",
+    "permissions",
+    multiple=True,
+    required=True,
+    type=click.Choice(sorted(accounts.ALL_PERMISSIONS)),
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=365,
+    show_default=True,
+    help="How long it is valid.",
+)
 def create_api_key(service: str, permissions: tuple[str, ...], days: int) -> None:
     """Create a key and show it, this once."""
     click.echo(accounts.create_api_key(service, list(permissions), timedelta(days=days)))
@@ -180,13 +233,22 @@ codes_group = AppGroup("codes", help="Discount codes in bulk.")
 
 @codes_group.command("generate", cls=_Command)
 @click.option("--count", type=int, required=True)
-@click.option("--pattern", default="##########", show_default=True, help="Each # is a random character.")
+@click.option(
+    "--pattern", default="##########", show_default=True, help="Each # is a random character."
+)
 @click.option("--template", required=True, help="A discount coupon without a code, as JSON.")
-@click.option("--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="Where the codes go, as CSV. [default: standard output]")
+@click.option(
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    default="-",
+    help="Where the codes go, as CSV. [default: standard output]",
+)
 def generate_codes(count: int, pattern: str, template: str, output: Any) -> None:
     """Make single-use discount codes, and write them down. Whatever stops it, the worker makes the rest."""
     try:
-        asked = schemas.NewBatch().load({"count": count, "pattern": pattern, "template": json.loads(template)})
+        asked = schemas.NewBatch().load(
+            {"count": count, "pattern": pattern, "template": json.loads(template)}
+        )
     except ma.ValidationError as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
@@ -244,8 +306,12 @@ def _on_stop(do: Callable[[], None]) -> None:
 
 @click.command()
 @click.option("--host", envvar="HOST", default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="PORT", type=click.IntRange(1, 65535), default=8000, show_default=True)
-@click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--port", envvar="PORT", type=click.IntRange(1, 65535), default=8000, show_default=True
+)
+@click.option(
+    "--workers", envvar="WORKERS", type=click.IntRange(min=1), default=1, show_default=True
+)
 def serve(host: str, port: int, workers: int) -> None:
     """Serve with granian. HOST, PORT and WORKERS may also come from the environment."""
     with _metrics_directory() as directory:
@@ -254,38 +320,61 @@ def serve(host: str, port: int, workers: int) -> None:
         os.environ[thread.ASKED_FOR] = "1"
         if not config.current().is_production:
             # Links in mails lead here, wherever here is this time.
-            os.environ["PUBLIC_URL"] = shop.service_url(config.current().public_url, host, str(port))
+            os.environ["PUBLIC_URL"] = shop.service_url(
+                config.current().public_url, host, str(port)
+            )
         click.echo(f"Serving on http://{host}:{port} (API description: /docs)", err=True)
         _serve("coupon_management_flask.wsgi:app", host, port, workers=workers)
 
 
 @click.command()
 @click.option("--host", envvar="ANTIFRAUD_HOST", default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="ANTIFRAUD_PORT", type=click.IntRange(1, 65535), default=9090, show_default=True)
+@click.option(
+    "--port",
+    envvar="ANTIFRAUD_PORT",
+    type=click.IntRange(1, 65535),
+    default=9090,
+    show_default=True,
+)
 def antifraud(host: str, port: int) -> None:
     """Serve the built-in antifraud check as a service of its own, for development and compose."""
     click.echo(f"Antifraud on http://{host}:{port}", err=True)
     # One process: it counts in memory.
-    _serve("coupon_management_flask.promos.antifraud.service:create_antifraud_app", host, port, factory=True)
+    _serve(
+        "coupon_management_flask.promos.antifraud.service:create_antifraud_app",
+        host,
+        port,
+        factory=True,
+    )
 
 
 @click.command("demo-shop", cls=_Command)
 @click.option("--host", envvar="DEMO_HOST", default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="DEMO_PORT", type=click.IntRange(1, 65535), default=8001, show_default=True)
+@click.option(
+    "--port", envvar="DEMO_PORT", type=click.IntRange(1, 65535), default=8001, show_default=True
+)
 def serve_demo_shop(host: str, port: int) -> None:
     """Serve a shop that embeds the popup and takes its codes at the checkout, for development. The service runs beside it."""
     settings = config.current()
     if settings.is_production:
-        raise click.ClickException("The demo shop, which anybody may order from, is not for production.")
-    service = shop.service_url(settings.public_url, os.environ.get("HOST", ""), os.environ.get("PORT", ""))
+        raise click.ClickException(
+            "The demo shop, which anybody may order from, is not for production."
+        )
+    service = shop.service_url(
+        settings.public_url, os.environ.get("HOST", ""), os.environ.get("PORT", "")
+    )
     try:
         listening = shop.listen(host, port)
     except OSError as error:
-        raise click.ClickException(f"There is no demo shop: {host}:{port} can't be listened on ({error.strerror}). DEMO_PORT names another port.") from error
+        raise click.ClickException(
+            f"There is no demo shop: {host}:{port} can't be listened on ({error.strerror}). DEMO_PORT names another port."
+        ) from error
     # The key of the last start is of no use to anybody.
     with suppress(errors.NotFound):
         accounts.revoke_api_keys("demo-shop")
-    api_key = accounts.create_api_key("demo-shop", ["getCoupons", "manageCoupons"], timedelta(days=30))
+    api_key = accounts.create_api_key(
+        "demo-shop", ["getCoupons", "manageCoupons"], timedelta(days=30)
+    )
     click.echo(f"Demo shop on http://{host}:{port} (its mails: {service}/dev/mailbox)", err=True)
     with listening:
         shop.serve(shop.create_demo_shop(service, api_key), listening)

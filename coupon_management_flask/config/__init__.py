@@ -95,7 +95,9 @@ class Settings:
 class _List(ma.fields.Field[tuple[str, ...]]):
     """A YAML list of strings, or their comma-separated form in the environment."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> tuple[str, ...]:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> tuple[str, ...]:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise ma.ValidationError("it must be a list of words")
@@ -105,7 +107,9 @@ class _List(ma.fields.Field[tuple[str, ...]]):
 class _Zone(ma.fields.Field[ZoneInfo]):
     """A time zone of the IANA database, by name."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> ZoneInfo:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> ZoneInfo:
         try:
             return ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
@@ -115,7 +119,9 @@ class _Zone(ma.fields.Field[ZoneInfo]):
 class _Websites(ma.fields.Field[Mapping[str, Mapping[str, Any]]]):
     """A YAML table of what is otherwise for the e-mail coupons of some websites; as JSON in the environment."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Mapping[str, Mapping[str, Any]]:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Mapping[str, Mapping[str, Any]]:
         try:
             table = yaml.safe_load(value) or {} if isinstance(value, str) else value
         except yaml.YAMLError as error:
@@ -132,7 +138,9 @@ class _Websites(ma.fields.Field[Mapping[str, Mapping[str, Any]]]):
             except ma.ValidationError as error:
                 raise ma.ValidationError(f"{website}: {error.messages}") from error
             except ValueError as error:
-                raise ma.ValidationError(f"{website!r} is no website such as example.com") from error
+                raise ma.ValidationError(
+                    f"{website!r} is no website such as example.com"
+                ) from error
         return MappingProxyType(found)
 
 
@@ -158,7 +166,9 @@ def _networks(values: tuple[str, ...]) -> None:
         try:
             ipaddress.ip_network(value)
         except ValueError as error:
-            raise ma.ValidationError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8") from error
+            raise ma.ValidationError(
+                f"{value!r} is neither an address nor a network such as 10.0.0.0/8"
+            ) from error
 
 
 def _currency(value: str) -> None:
@@ -184,7 +194,11 @@ def _word(value: str) -> None:
 def _sender(value: str) -> None:
     # A mail server of one's own may know hosts that the world does not.
     addresses = [address for _, address in getaddresses([value])]
-    if len(addresses) != 1 or not re.fullmatch(r"[^@\s]+@[^@\s]+", addresses[0]) or not value.isprintable():
+    if (
+        len(addresses) != 1
+        or not re.fullmatch(r"[^@\s]+@[^@\s]+", addresses[0])
+        or not value.isprintable()
+    ):
         raise ma.ValidationError("it must read like Coupons <coupons@example.com>")
 
 
@@ -233,7 +247,9 @@ class _SettingsSchema(ma.Schema):
     promo_timezone = _Zone()
     promo_token_hours = ma.fields.Integer(validate=validate.Range(1, 24))
     currency = ma.fields.String(validate=_currency)
-    credit_value = ma.fields.Decimal(allow_nan=False, validate=validate.Range(Decimal("0.0001"), Decimal(1_000_000)))
+    credit_value = ma.fields.Decimal(
+        allow_nan=False, validate=validate.Range(Decimal("0.0001"), Decimal(1_000_000))
+    )
     webhooks_allow_private = ma.fields.Boolean()
     coupon_discount_percent = ma.fields.Decimal(validate=_percent)
     coupon_expiry_days = ma.fields.Integer(validate=_days)
@@ -268,22 +284,36 @@ _schema = _SettingsSchema()
 
 
 def load_settings(
-    file: Path = ROOT / "application.yml", environment: Mapping[str, str] | None = None, dotenv: Path | None = ROOT / ".env", **overrides: Any
+    file: Path = ROOT / "application.yml",
+    environment: Mapping[str, str] | None = None,
+    dotenv: Path | None = ROOT / ".env",
+    **overrides: Any,
 ) -> Settings:
     """Settings from the file, over them `.env`, over that the environment, over all `overrides`. Raises ConfigurationError."""
-    values = {**_from_file(file), **_from_environment(dotenv, os.environ if environment is None else environment), **overrides}
+    values = {
+        **_from_file(file),
+        **_from_environment(dotenv, os.environ if environment is None else environment),
+        **overrides,
+    }
     try:
         known = _schema.load(values)
     except ma.ValidationError as error:
         name, problems = next(iter(error.messages_dict.items()))
         if name not in _schema.fields:
-            raise ConfigurationError(f"Configuration: there is no setting {name!r} (in {file.name}).") from error
-        raise ConfigurationError(f"Configuration: {name.upper()} is not valid: {' '.join(problems)}") from error
+            raise ConfigurationError(
+                f"Configuration: there is no setting {name!r} (in {file.name})."
+            ) from error
+        raise ConfigurationError(
+            f"Configuration: {name.upper()} is not valid: {' '.join(problems)}"
+        ) from error
     missing = sorted(set(_schema.fields) - set(known))
     if missing:
-        raise ConfigurationError(f"Configuration: {missing[0]!r} is set neither in {file.name} nor in the environment.")
+        raise ConfigurationError(
+            f"Configuration: {missing[0]!r} is set neither in {file.name} nor in the environment."
+        )
     settings = Settings(
-        **{field.name: known[field.name] for field in fields(Settings)} | {"database_url": _database_url(known), "redis_url": _redis_url(known)}
+        **{field.name: known[field.name] for field in fields(Settings)}
+        | {"database_url": _database_url(known), "redis_url": _redis_url(known)}
     )
     _check_production(settings)
     return settings
@@ -293,7 +323,9 @@ def _from_file(file: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except OSError as error:
-        raise ConfigurationError(f"Configuration: {file} can't be read: {error.strerror}.") from error
+        raise ConfigurationError(
+            f"Configuration: {file} can't be read: {error.strerror}."
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
@@ -317,17 +349,26 @@ def _database_url(known: Mapping[str, Any]) -> str:
             raise ConfigurationError("Configuration: DATABASE_URL is no database URL.") from error
     elif known["postgres_host"]:
         url = URL.create(
-            "postgresql", known["postgres_username"], known["postgres_password"], known["postgres_host"], known["postgres_port"], known["postgres_database"]
+            "postgresql",
+            known["postgres_username"],
+            known["postgres_password"],
+            known["postgres_host"],
+            known["postgres_port"],
+            known["postgres_database"],
         )
     else:
         url = URL.create("sqlite", database=str(ROOT / "instance" / "coupons.db"))
     if url.get_backend_name() not in {"postgresql", "sqlite"}:
-        raise ConfigurationError(f"Configuration: DATABASE_URL names {url.drivername!r}; the service runs on postgresql and sqlite.")
+        raise ConfigurationError(
+            f"Configuration: DATABASE_URL names {url.drivername!r}; the service runs on postgresql and sqlite."
+        )
     if url.get_backend_name() == "postgresql":
         # To SQLAlchemy a bare "postgresql" means another driver than the one that is installed.
         url = url.set(drivername="postgresql+psycopg2")
     elif not url.database or url.database == ":memory:":
-        raise ConfigurationError("Configuration: DATABASE_URL must name a file for sqlite: a database in memory is another one for each connection.")
+        raise ConfigurationError(
+            "Configuration: DATABASE_URL must name a file for sqlite: a database in memory is another one for each connection."
+        )
     return url.render_as_string(hide_password=False)
 
 
@@ -345,7 +386,9 @@ def _check_production(settings: Settings) -> None:
             "Configuration: SECRET_KEY must be set in production (python -c 'import secrets; print(secrets.token_urlsafe(48))' makes one)."
         )
     if len(settings.secret_key) < SHORTEST_SECRET_KEY:
-        raise ConfigurationError(f"Configuration: SECRET_KEY must have at least {SHORTEST_SECRET_KEY} characters in production.")
+        raise ConfigurationError(
+            f"Configuration: SECRET_KEY must have at least {SHORTEST_SECRET_KEY} characters in production."
+        )
 
 
 def current() -> Settings:

@@ -22,7 +22,9 @@ def draw(count: int) -> str:
     """So many characters, as random as those of `generate`, for codes by the thousand."""
     drawn = b""
     while len(drawn) < count:
-        drawn += secrets.token_bytes(count - len(drawn) + 16).translate(_CHARACTERS, _BYTES[_FITTING:])
+        drawn += secrets.token_bytes(count - len(drawn) + 16).translate(
+            _CHARACTERS, _BYTES[_FITTING:]
+        )
     return drawn[:count].decode()
 
 

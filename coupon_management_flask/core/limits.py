@@ -47,7 +47,11 @@ def _take_within(insert: Any) -> Any:
     return (
         insert(_uses)
         .from_select([*key, "used"], first)
-        .on_conflict_do_update(index_elements=[*key], set_={"used": _uses.c.used + units}, where=_uses.c.used + units <= limit)
+        .on_conflict_do_update(
+            index_elements=[*key],
+            set_={"used": _uses.c.used + units},
+            where=_uses.c.used + units <= limit,
+        )
         .returning(_uses.c.used)
     )
 
@@ -63,7 +67,10 @@ def take_within(takes: Iterable[Take]) -> None:
     takes = sorted(takes)
     for take in takes:
         values = {f"given_{name}": getattr(take.key, name) for name in LimitKey.__slots__}
-        used = db.session.scalar(_TAKE_WITHIN[is_postgresql()], {**values, "given_units": take.units, "given_limit": take.limit})
+        used = db.session.scalar(
+            _TAKE_WITHIN[is_postgresql()],
+            {**values, "given_units": take.units, "given_limit": take.limit},
+        )
         if used is None:
             raise errors.LimitReached
     if takes:
@@ -72,14 +79,27 @@ def take_within(takes: Iterable[Take]) -> None:
 
 def note_takes(takes: Iterable[Take]) -> None:
     """Writes down what redemptions took, so that it can be given back."""
-    rows = [{"redemption_id": take.redemption_id, "units": take.units, **{name: getattr(take.key, name) for name in LimitKey.__slots__}} for take in takes]
+    rows = [
+        {
+            "redemption_id": take.redemption_id,
+            "units": take.units,
+            **{name: getattr(take.key, name) for name in LimitKey.__slots__},
+        }
+        for take in takes
+    ]
     db.session.execute(sa.insert(_takes), rows)
 
 
 def add_uses(key: LimitKey, units: int) -> None:
     """Counts what was used before there was a limit: whatever that is."""
-    insert = upsert(_uses).values(used=units, **{name: getattr(key, name) for name in LimitKey.__slots__})
-    db.session.execute(insert.on_conflict_do_update(index_elements=[*LimitKey.__slots__], set_={"used": _uses.c.used + units}))
+    insert = upsert(_uses).values(
+        used=units, **{name: getattr(key, name) for name in LimitKey.__slots__}
+    )
+    db.session.execute(
+        insert.on_conflict_do_update(
+            index_elements=[*LimitKey.__slots__], set_={"used": _uses.c.used + units}
+        )
+    )
 
 
 def give_back(back: Iterable[tuple[UUID, str, int | None]]) -> None:
@@ -89,14 +109,22 @@ def give_back(back: Iterable[tuple[UUID, str, int | None]]) -> None:
     """
     found: list[tuple[LimitKey, UUID, int]] = []
     for redemption_id, rule, units in back:
-        row = db.session.execute(sa.select(_takes).where(_takes.c.redemption_id == redemption_id, _takes.c.rule == rule)).one_or_none()
+        row = db.session.execute(
+            sa.select(_takes).where(_takes.c.redemption_id == redemption_id, _takes.c.rule == rule)
+        ).one_or_none()
         if row is not None and row.units > 0:
             key = LimitKey(row.owner_id, row.rule, row.customer, row.period)
-            found.append((key, redemption_id, row.units if units is None else min(units, row.units)))
+            found.append(
+                (key, redemption_id, row.units if units is None else min(units, row.units))
+            )
     for key, redemption_id, units in sorted(found):
         lowered = db.session.execute(
             sa.update(_takes)
-            .where(_takes.c.redemption_id == redemption_id, _takes.c.rule == key.rule, _takes.c.units >= units)
+            .where(
+                _takes.c.redemption_id == redemption_id,
+                _takes.c.rule == key.rule,
+                _takes.c.units >= units,
+            )
             .values(units=_takes.c.units - units)
         )
         if rows_changed(lowered):
@@ -109,6 +137,8 @@ def used(keys: Collection[LimitKey]) -> dict[LimitKey, int]:
     if not keys:
         return {}
     among = {name: sorted({getattr(key, name) for key in keys}) for name in LimitKey.__slots__}
-    rows = db.session.execute(sa.select(_uses).where(*(_uses.c[name].in_(values) for name, values in among.items())))
+    rows = db.session.execute(
+        sa.select(_uses).where(*(_uses.c[name].in_(values) for name, values in among.items()))
+    )
     found = {LimitKey(row.owner_id, row.rule, row.customer, row.period): row.used for row in rows}
     return {key: found.get(key, 0) for key in keys}

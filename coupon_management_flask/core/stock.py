@@ -49,7 +49,9 @@ def create(capacity: int | None) -> UUID:
 
 def set_left(stock_id: UUID, left: int) -> None:
     """Sets what is left, whatever is being claimed meanwhile: the capacity becomes what is claimed plus `left`."""
-    db.session.execute(sa.update(_stocks).where(_stocks.c.id == stock_id).values(capacity=_stocks.c.claimed + left))
+    db.session.execute(
+        sa.update(_stocks).where(_stocks.c.id == stock_id).values(capacity=_stocks.c.claimed + left)
+    )
 
 
 def repeatable_key(account_id: UUID, redemption_id: UUID) -> str:
@@ -70,14 +72,20 @@ def given(name: str, type_: Any) -> sa.BindParameter[Any]:
     return sa.bindparam(f"given_{name}", type_=type_)
 
 
-LOCK = Prepared("lock_stock", sa.select(_stocks.c.id).where(_stocks.c.id == given("stock_id", sa.Uuid)).with_for_update())
+LOCK = Prepared(
+    "lock_stock",
+    sa.select(_stocks.c.id).where(_stocks.c.id == given("stock_id", sa.Uuid)).with_for_update(),
+)
 """For claims whose conditions look beyond the stock, at what is changed by whoever holds it. A claim that waited for that one itself would not do:
 a statement that has waited judges other tables as they were when it began."""
 
 
 def leaves_some() -> sa.ColumnElement[bool]:
     """A condition for claims: it is not the last unit."""
-    return sa.or_(_stocks.c.capacity.is_(None), _stocks.c.claimed + given("units", sa.BigInteger) < _stocks.c.capacity)
+    return sa.or_(
+        _stocks.c.capacity.is_(None),
+        _stocks.c.claimed + given("units", sa.BigInteger) < _stocks.c.capacity,
+    )
 
 
 class Claiming:
@@ -87,10 +95,27 @@ class Claiming:
     what the conditions look at beyond the stock. All may hold parameters (`given`), which every claim then gives by name.
     """
 
-    _WRITTEN = ("id", "stock_id", "claim_key", "units", "kind", "account_id", "code", "amount", "currency", "created_at")
+    _WRITTEN = (
+        "id",
+        "stock_id",
+        "claim_key",
+        "units",
+        "kind",
+        "account_id",
+        "code",
+        "amount",
+        "currency",
+        "created_at",
+    )
 
     def __init__(
-        self, kind: str, name: str, *, only_if: Sequence[sa.ColumnElement[bool]] = (), riders: Sequence[Rider] = (), after: Prepared | None = None
+        self,
+        kind: str,
+        name: str,
+        *,
+        only_if: Sequence[sa.ColumnElement[bool]] = (),
+        riders: Sequence[Rider] = (),
+        after: Prepared | None = None,
     ) -> None:
         """`kind` is the redemptions'; `name` tells the statement from all others."""
         self.kind = kind
@@ -140,7 +165,11 @@ class Claiming:
                 row = self._as_dict(self._statement_in_one().commit(given_values))
             else:
                 with transaction():
-                    row = self._as_dict(self._statement_in_one().execute(given_values)) if is_postgresql() else self._claim_in_several(given_values)
+                    row = (
+                        self._as_dict(self._statement_in_one().execute(given_values))
+                        if is_postgresql()
+                        else self._claim_in_several(given_values)
+                    )
         except IntegrityError as error:
             if "claim_key" in broken_constraint(error):
                 raise errors.AlreadyClaimed from error
@@ -158,19 +187,31 @@ class Claiming:
         if True not in self._statements:
             taken = self._take().cte("taken")
             written = self._write(taken).returning(_redemptions.c.id).cte("written")
-            statement = sa.select(taken.c.claimed, taken.c.capacity).select_from(taken.join(written, sa.true()))
+            statement = sa.select(taken.c.claimed, taken.c.capacity).select_from(
+                taken.join(written, sa.true())
+            )
             for number, rider in enumerate(self._riders):
                 ridden = rider(taken).cte(f"rider_{number}")
                 returns = list(ridden.c)
-                statement = statement.add_columns(*returns).outerjoin(ridden, sa.true()) if returns else statement.add_cte(ridden)
+                statement = (
+                    statement.add_columns(*returns).outerjoin(ridden, sa.true())
+                    if returns
+                    else statement.add_cte(ridden)
+                )
             self._statements[True] = Prepared(self._name, statement, writes=True, after=self._after)
         return self._statements[True]  # type: ignore[no-any-return]
 
     def _claim_in_several(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """The same where no statement writes to two tables (SQLite): nobody else writes meanwhile."""
         if False not in self._statements:
-            taken = sa.select(given("claimed", sa.BigInteger).label("claimed"), given("capacity", sa.BigInteger).label("capacity")).subquery("taken")
-            self._statements[False] = (self._take(), [self._write(taken), *(rider(taken) for rider in self._riders)])
+            taken = sa.select(
+                given("claimed", sa.BigInteger).label("claimed"),
+                given("capacity", sa.BigInteger).label("capacity"),
+            ).subquery("taken")
+            self._statements[False] = (
+                self._take(),
+                [self._write(taken), *(rider(taken) for rider in self._riders)],
+            )
         take, others = self._statements[False]
         row = db.session.execute(take, values).one_or_none()
         if row is None:
@@ -189,7 +230,9 @@ class Claiming:
             sa.update(_stocks)
             .where(
                 _stocks.c.id == given("stock_id", sa.Uuid),
-                sa.or_(_stocks.c.capacity.is_(None), _stocks.c.claimed + units <= _stocks.c.capacity),
+                sa.or_(
+                    _stocks.c.capacity.is_(None), _stocks.c.claimed + units <= _stocks.c.capacity
+                ),
                 *self._only_if,
             )
             .values(claimed=_stocks.c.claimed + units)
@@ -200,7 +243,9 @@ class Claiming:
         columns = [_redemptions.c[name] for name in self._WRITTEN]
         names = ["redemption_id", *self._WRITTEN[1:]]
         values = [given(name, column.type) for name, column in zip(names, columns, strict=True)]
-        return sa.insert(_redemptions).from_select(columns, sa.select(*values).select_from(taken), include_defaults=False)
+        return sa.insert(_redemptions).from_select(
+            columns, sa.select(*values).select_from(taken), include_defaults=False
+        )
 
 
 def release(redemption_id: UUID) -> bool:
@@ -208,7 +253,9 @@ def release(redemption_id: UUID) -> bool:
 
     Its claim key is free again. The stock row is locked first, as everywhere, so that two of these never wait for each other in a circle.
     """
-    stock_id = db.session.scalar(sa.select(_redemptions.c.stock_id).where(_redemptions.c.id == redemption_id))
+    stock_id = db.session.scalar(
+        sa.select(_redemptions.c.stock_id).where(_redemptions.c.id == redemption_id)
+    )
     if stock_id is None:
         return False
     db.session.execute(sa.select(_stocks.c.id).where(_stocks.c.id == stock_id).with_for_update())
@@ -220,24 +267,34 @@ def release(redemption_id: UUID) -> bool:
     )
     if units is None:
         return False
-    db.session.execute(sa.update(_stocks).where(_stocks.c.id == stock_id).values(claimed=_stocks.c.claimed - units))
+    db.session.execute(
+        sa.update(_stocks).where(_stocks.c.id == stock_id).values(claimed=_stocks.c.claimed - units)
+    )
     return True
 
 
 def stocks_of(redemption_ids: Collection[UUID]) -> list[UUID]:
     """The stocks that these redemptions took of."""
-    return list(db.session.scalars(sa.select(_redemptions.c.stock_id).where(_redemptions.c.id.in_(redemption_ids))))
+    return list(
+        db.session.scalars(
+            sa.select(_redemptions.c.stock_id).where(_redemptions.c.id.in_(redemption_ids))
+        )
+    )
 
 
 def lock(stock_ids: Iterable[UUID]) -> None:
     """Nobody claims, releases or changes any of these stocks until this transaction ends. In the order of their ids, as everywhere."""
     for stock_id in sorted(stock_ids):
-        db.session.execute(sa.select(_stocks.c.id).where(_stocks.c.id == stock_id).with_for_update())
+        db.session.execute(
+            sa.select(_stocks.c.id).where(_stocks.c.id == stock_id).with_for_update()
+        )
 
 
 def set_capacity(stock_id: UUID, capacity: int | None) -> None:
     """Changes how much there is in all. Raises Exhausted where more than that is claimed."""
     fits = sa.true() if capacity is None else _stocks.c.claimed <= capacity
-    changed = db.session.execute(sa.update(_stocks).where(_stocks.c.id == stock_id, fits).values(capacity=capacity))
+    changed = db.session.execute(
+        sa.update(_stocks).where(_stocks.c.id == stock_id, fits).values(capacity=capacity)
+    )
     if rows_changed(changed) == 0:
         raise errors.Exhausted

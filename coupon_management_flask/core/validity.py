@@ -31,7 +31,11 @@ def is_on(schedule: dict[str, Any] | None, moment: datetime) -> bool:
     days = schedule.get("weekdays", DAYS_OF_A_WEEK)
     if "from" not in schedule:
         return local.isoweekday() in days
-    begins, ends, now = time.fromisoformat(schedule["from"]), time.fromisoformat(schedule["until"]), local.time()
+    begins, ends, now = (
+        time.fromisoformat(schedule["from"]),
+        time.fromisoformat(schedule["until"]),
+        local.time(),
+    )
     if begins < ends:
         return local.isoweekday() in days and begins <= now < ends
     yesterday = (local.date() - timedelta(days=1)).isoweekday()

@@ -61,4 +61,6 @@ def credit(account_id: UUID, amount: int, *, reason: str, reference: UUID | None
 
 
 def balance_of(account_id: UUID) -> int | None:
-    return db.session.scalar(sa.select(_wallets.c.balance).where(_wallets.c.account_id == account_id))
+    return db.session.scalar(
+        sa.select(_wallets.c.balance).where(_wallets.c.account_id == account_id)
+    )

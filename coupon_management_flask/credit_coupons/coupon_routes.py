@@ -8,7 +8,9 @@ from ..web.rates import code_guesses
 from . import schemas, service
 from .envelope import credit_routes
 
-routes = credit_routes("credit-coupons", __name__, url_prefix="/v1/coupons", description="Coupons that cost credit")
+routes = credit_routes(
+    "credit-coupons", __name__, url_prefix="/v1/coupons", description="Coupons that cost credit"
+)
 
 
 @routes.route("", methods=["GET"])

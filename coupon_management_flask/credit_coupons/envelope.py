@@ -30,10 +30,18 @@ _STATUS_NAMES = {
 def envelope(status: int, data: Any, error: Any) -> dict[str, Any]:
     now = clock.now().replace(microsecond=0)
     name = _STATUS_NAMES.get(status) or HTTPStatus(status).name
-    return {"http_status_code": status, "http_status": name, "data": data, "error": error, "timestamp": now}
+    return {
+        "http_status_code": status,
+        "http_status": name,
+        "data": data,
+        "error": error,
+        "timestamp": now,
+    }
 
 
-def _fields(data: ma.fields.Field[Any], error: ma.fields.Field[Any]) -> dict[str, ma.fields.Field[Any]]:
+def _fields(
+    data: ma.fields.Field[Any], error: ma.fields.Field[Any]
+) -> dict[str, ma.fields.Field[Any]]:
     return {
         "http_status_code": ma.fields.Integer(),
         "http_status": ma.fields.String(),
@@ -52,7 +60,9 @@ def enveloped(name: str, status: int = 200, **data: ma.fields.Field[Any]) -> ma.
             return envelope(status, returned, {})
 
     inside = ma.Schema.from_dict(dict(data), name=f"{name}Data")()
-    schema: ma.Schema = type(name, (Enveloped,), _fields(ma.fields.Nested(inside), ma.fields.Dict()))()
+    schema: ma.Schema = type(
+        name, (Enveloped,), _fields(ma.fields.Nested(inside), ma.fields.Dict())
+    )()
     return schema
 
 
@@ -61,13 +71,19 @@ class ErrorDetailSchema(ma.Schema):
     error_code = ma.fields.String(required=True)
 
 
-CreditErrorSchema = ma.Schema.from_dict(_fields(ma.fields.Dict(), ma.fields.Nested(ErrorDetailSchema())), name="CreditErrorSchema")
+CreditErrorSchema = ma.Schema.from_dict(
+    _fields(ma.fields.Dict(), ma.fields.Nested(ErrorDetailSchema())), name="CreditErrorSchema"
+)
 
 _error = CreditErrorSchema()
 
 
 def render_error(problem: Problem) -> dict[str, Any]:
-    return _error.dump(envelope(problem.status, {}, {"message": problem.sentence(), "error_code": problem.error_code}))  # type: ignore[no-any-return]
+    return _error.dump(
+        envelope(
+            problem.status, {}, {"message": problem.sentence(), "error_code": problem.error_code}
+        )
+    )  # type: ignore[no-any-return]
 
 
 def credit_routes(name: str, import_name: str, **options: Any) -> Routes:

@@ -16,7 +16,9 @@ _RESERVED_CODES = {"mine", ".", ".."}
 def _fits_in_a_path(code: str) -> None:
     """Hidden codes are typed into a path: what can't stand there as one segment could never be used."""
     if "/" in code or not code.isprintable() or code.casefold() in _RESERVED_CODES:
-        raise ma.ValidationError("A hidden code is printable, holds no slash, and is none of: mine, ., ..")
+        raise ma.ValidationError(
+            "A hidden code is printable, holds no slash, and is none of: mine, ., .."
+        )
 
 
 class _CouponInput(ma.Schema):
@@ -73,7 +75,9 @@ class CouponSchema(ma.Schema):
     number_left = ma.fields.Integer(required=True)
     expiration_date = Moment(required=True)
     active = ma.fields.Boolean(required=True)
-    hidden_code = ma.fields.String(metadata={"description": "Shown to administrators, and to whoever asked by it."})
+    hidden_code = ma.fields.String(
+        metadata={"description": "Shown to administrators, and to whoever asked by it."}
+    )
 
 
 class CouponRedemptionSchema(ma.Schema):
@@ -122,10 +126,16 @@ _meta = _one(PageMetaSchema())
 COUPON = enveloped("CreditCouponAnswer", coupons=_one(CouponSchema()))
 COUPON_CREATED = enveloped("CreditCouponCreated", 201, coupons=_one(CouponSchema()))
 COUPONS = enveloped("CreditCouponsAnswer", coupons=_many(CouponSchema()), meta=_meta)
-USE = enveloped("CreditCouponUseAnswer", redemption=_one(CouponRedemptionSchema()), credit=ma.fields.Integer(required=True))
+USE = enveloped(
+    "CreditCouponUseAnswer",
+    redemption=_one(CouponRedemptionSchema()),
+    credit=ma.fields.Integer(required=True),
+)
 USES = enveloped("CreditCouponUsesAnswer", redemptions=_many(CouponRedemptionSchema()), meta=_meta)
 USER = enveloped("CreditUserAnswer", user=_one(UserSchema()))
 USER_CREATED = enveloped("CreditUserCreated", 201, user=_one(UserSchema()))
 USERS = enveloped("CreditUsersAnswer", users=_many(UserSchema()), meta=_meta)
 LEDGER = enveloped("CreditLedgerAnswer", entries=_many(LedgerEntrySchema()), meta=_meta)
-CREDIT_CHANGED = enveloped("CreditChangedAnswer", user=_one(UserSchema()), entry=_one(LedgerEntrySchema()))
+CREDIT_CHANGED = enveloped(
+    "CreditChangedAnswer", user=_one(UserSchema()), entry=_one(LedgerEntrySchema())
+)

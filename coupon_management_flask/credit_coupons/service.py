@@ -16,7 +16,16 @@ from ..identity import accounts, failed_attempts
 from ..models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet, new_id
 from ..web.guard import Actor
 from ..web.pagination import Page, paginate
-from .errors import CouponAlreadyUsed, CouponExhausted, CouponExpired, CouponInactive, CouponNotFound, HiddenCodeTaken, UserNotFound, WrongHiddenCode
+from .errors import (
+    CouponAlreadyUsed,
+    CouponExhausted,
+    CouponExpired,
+    CouponInactive,
+    CouponNotFound,
+    HiddenCodeTaken,
+    UserNotFound,
+    WrongHiddenCode,
+)
 
 KIND = "credit"
 # 31 ** 12 codes: a million coupons leave a guess a chance of one in 10 ** 11.
@@ -57,9 +66,13 @@ def list_coupons(*, page: int, per_page: int, all: bool, reader_is_administrator
     """Active coupons that have not expired, by creation. Administrators see hidden codes and, with `all`, the others too; `all` is Forbidden to anyone else."""
     if all and not reader_is_administrator:
         raise errors.Forbidden
-    statement = _select_coupons(*(_WITH_CODE if reader_is_administrator else _PUBLIC_COLUMNS)).order_by(CreditCoupon.id)
+    statement = _select_coupons(
+        *(_WITH_CODE if reader_is_administrator else _PUBLIC_COLUMNS)
+    ).order_by(CreditCoupon.id)
     if not all:
-        statement = statement.where(CreditCoupon.is_active, CreditCoupon.expiration_date > clock.now())
+        statement = statement.where(
+            CreditCoupon.is_active, CreditCoupon.expiration_date > clock.now()
+        )
     return paginate(statement, page, per_page)
 
 
@@ -74,11 +87,17 @@ def look_up(hidden_code: str, guess_limits: failed_attempts.Limits) -> AnyRow:
 
 
 def _by_code(hidden_code: str) -> AnyRow | None:
-    return db.session.execute(_select_coupons(*_WITH_CODE).where(CreditCoupon.hidden_code_key == codes.comparable(hidden_code))).one_or_none()
+    return db.session.execute(
+        _select_coupons(*_WITH_CODE).where(
+            CreditCoupon.hidden_code_key == codes.comparable(hidden_code)
+        )
+    ).one_or_none()
 
 
 def _by_id(coupon_id: UUID) -> AnyRow:
-    coupon = db.session.execute(_select_coupons(*_WITH_CODE).where(CreditCoupon.id == coupon_id)).one_or_none()
+    coupon = db.session.execute(
+        _select_coupons(*_WITH_CODE).where(CreditCoupon.id == coupon_id)
+    ).one_or_none()
     if coupon is None:
         raise CouponNotFound
     return coupon
@@ -92,12 +111,16 @@ class CouponUse:
     credit: int
 
 
-def use_by_code(account_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits) -> CouponUse:
+def use_by_code(
+    account_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits
+) -> CouponUse:
     """Buys and uses the coupon with that hidden code; raises what `look_up` and `use` raise."""
     return use(account_id, look_up(hidden_code, guess_limits))
 
 
-def use_chosen(account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits) -> CouponUse:
+def use_chosen(
+    account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits
+) -> CouponUse:
     """Buys and uses that coupon. Raises CouponNotFound, WrongHiddenCode (which counts as a wrong guess), RateLimited and what `use` raises."""
     failed_attempts.check(guess_limits)
     coupon = _by_id(coupon_id)
@@ -141,14 +164,24 @@ def _claim(account_id: UUID, coupon: AnyRow) -> CouponUse:
             now=clock.now(),
         )
     left = {"number_left": None if claimed.capacity is None else claimed.capacity - claimed.claimed}
-    shown = {column: value for column, value in coupon._mapping.items() if column != "hidden_code"} | left
-    redemption = {"id": redemption_id, "coupon": shown, "credit_spent": coupon.value, "redeemed_at": claimed.redeemed_at}
+    shown = {
+        column: value for column, value in coupon._mapping.items() if column != "hidden_code"
+    } | left
+    redemption = {
+        "id": redemption_id,
+        "coupon": shown,
+        "credit_spent": coupon.value,
+        "redeemed_at": claimed.redeemed_at,
+    }
     return CouponUse(redemption, entry.balance_after)
 
 
 def _explain(account_id: UUID, coupon_id: UUID) -> None:
     """Raises the first rule of the contract's order that refuses as things stand; returns where none does."""
-    used = sa.exists().where(Redemption.stock_id == CreditCoupon.stock_id, Redemption.claim_key == stock.once_each_user(account_id))
+    used = sa.exists().where(
+        Redemption.stock_id == CreditCoupon.stock_id,
+        Redemption.claim_key == stock.once_each_user(account_id),
+    )
     seen = db.session.execute(
         _select_coupons(*_PUBLIC_COLUMNS, used.label("used"), Wallet.balance)
         .outerjoin(Wallet, Wallet.account_id == account_id)
@@ -169,7 +202,12 @@ def _explain(account_id: UUID, coupon_id: UUID) -> None:
 def list_uses(account_id: UUID, *, page: int, per_page: int) -> Page:
     """What this user bought, newest first."""
     found = paginate(
-        sa.select(Redemption.id.label("redemption_id"), Redemption.amount, Redemption.created_at.label("redeemed_at"), *_PUBLIC_COLUMNS)
+        sa.select(
+            Redemption.id.label("redemption_id"),
+            Redemption.amount,
+            Redemption.created_at.label("redeemed_at"),
+            *_PUBLIC_COLUMNS,
+        )
         .join(CreditCoupon, CreditCoupon.stock_id == Redemption.stock_id)
         .join(Stock, Stock.id == Redemption.stock_id)
         .where(Redemption.account_id == account_id, Redemption.kind == KIND)
@@ -177,11 +215,27 @@ def list_uses(account_id: UUID, *, page: int, per_page: int) -> Page:
         page,
         per_page,
     )
-    uses = [{"id": row.redemption_id, "coupon": row, "credit_spent": row.amount, "redeemed_at": row.redeemed_at} for row in found.items]
+    uses = [
+        {
+            "id": row.redemption_id,
+            "coupon": row,
+            "credit_spent": row.amount,
+            "redeemed_at": row.redeemed_at,
+        }
+        for row in found.items
+    ]
     return Page(uses, found.total, found.number, found.size)
 
 
-def create_coupon(*, name: str, value: int, number_left: int, expiration_date: datetime, active: bool, hidden_code: str | None = None) -> AnyRow:
+def create_coupon(
+    *,
+    name: str,
+    value: int,
+    number_left: int,
+    expiration_date: datetime,
+    active: bool,
+    hidden_code: str | None = None,
+) -> AnyRow:
     """A new coupon; without a hidden code it gets one that can't be guessed. Raises HiddenCodeTaken."""
     code = hidden_code if hidden_code is not None else codes.generate(GENERATED_CODE_LENGTH)
     coupon_id = new_id()
@@ -204,17 +258,24 @@ def create_coupon(*, name: str, value: int, number_left: int, expiration_date: d
 
 def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> AnyRow:
     """Changes what is named and nothing else; `number_left` sets what is left, whatever is used meanwhile. Raises CouponNotFound, HiddenCodeTaken."""
-    columns: dict[str, Any] = {name: changes[name] for name in ("name", "value", "expiration_date") if name in changes}
+    columns: dict[str, Any] = {
+        name: changes[name] for name in ("name", "value", "expiration_date") if name in changes
+    }
     if "active" in changes:
         columns["is_active"] = changes["active"]
     if "hidden_code" in changes:
-        columns |= {"hidden_code": changes["hidden_code"], "hidden_code_key": codes.comparable(changes["hidden_code"])}
+        columns |= {
+            "hidden_code": changes["hidden_code"],
+            "hidden_code_key": codes.comparable(changes["hidden_code"]),
+        }
     coupon = _by_id(coupon_id)
     with transaction(), _unique_code():
         if "number_left" in changes:
             stock.set_left(coupon.stock_id, changes["number_left"])
         if columns:
-            db.session.execute(sa.update(_coupons).where(_coupons.c.id == coupon_id).values(**columns))
+            db.session.execute(
+                sa.update(_coupons).where(_coupons.c.id == coupon_id).values(**columns)
+            )
         return _by_id(coupon_id)
 
 
@@ -238,7 +299,11 @@ _USER_COLUMNS = (Account.id, Account.username, Account.name, Wallet.balance.labe
 
 
 def _select_users() -> AnySelect:
-    return sa.select(*_USER_COLUMNS).join(Wallet, Wallet.account_id == Account.id).where(Account.kind == "user")
+    return (
+        sa.select(*_USER_COLUMNS)
+        .join(Wallet, Wallet.account_id == Account.id)
+        .where(Account.kind == "user")
+    )
 
 
 def list_users(*, page: int, per_page: int) -> Page:
@@ -256,10 +321,14 @@ def read_user(user_id: UUID, *, reader: Actor) -> AnyRow:
     return user
 
 
-def create_user(*, username: str, password: str, name: str, credit: int, email: str | None = None) -> AnyRow:
+def create_user(
+    *, username: str, password: str, name: str, credit: int, email: str | None = None
+) -> AnyRow:
     """A new user with a wallet. Raises UsernameTaken, EmailTaken, Invalid for a username that would pass for somebody's e-mail."""
     with transaction():
-        user_id = accounts.create_user(username=username, password=password, name=name, email=email, credit=credit)
+        user_id = accounts.create_user(
+            username=username, password=password, name=name, email=email, credit=credit
+        )
         return db.session.execute(_select_users().where(Account.id == user_id)).one()
 
 
@@ -267,7 +336,9 @@ def read_ledger(user_id: UUID, *, reader: Actor, page: int, per_page: int) -> Pa
     """What came into and went out of a user's wallet, newest first, for itself or an administrator. Raises UserNotFound, Forbidden."""
     read_user(user_id, reader=reader)
     return paginate(
-        sa.select(*LedgerEntry.__table__.c).where(LedgerEntry.account_id == user_id).order_by(LedgerEntry.created_at.desc(), LedgerEntry.id.desc()),
+        sa.select(*LedgerEntry.__table__.c)
+        .where(LedgerEntry.account_id == user_id)
+        .order_by(LedgerEntry.created_at.desc(), LedgerEntry.id.desc()),
         page,
         per_page,
     )
@@ -280,11 +351,15 @@ class CreditChanged:
 
 
 @retried
-def change_credit(user_id: UUID, *, amount: int, reason: str, administrator_id: UUID) -> CreditChanged:
+def change_credit(
+    user_id: UUID, *, amount: int, reason: str, administrator_id: UUID
+) -> CreditChanged:
     """Grants credit (takes it where `amount` is negative). Raises UserNotFound, InsufficientCredit where it would go below zero."""
     with transaction():
         try:
             entry = wallet.change(user_id, amount, reason=reason, reference=administrator_id)
         except errors.NotFound as error:
             raise UserNotFound from error
-        return CreditChanged(db.session.execute(_select_users().where(Account.id == user_id)).one(), entry)
+        return CreditChanged(
+            db.session.execute(_select_users().where(Account.id == user_id)).one(), entry
+        )

@@ -7,7 +7,12 @@ from ..web.guard import actor, guard
 from . import schemas, service
 from .envelope import credit_routes
 
-routes = credit_routes("credit-users", __name__, url_prefix="/v1/user", description="Users, their credit and its ledger")
+routes = credit_routes(
+    "credit-users",
+    __name__,
+    url_prefix="/v1/user",
+    description="Users, their credit and its ledger",
+)
 
 
 @routes.route("", methods=["GET"])

@@ -87,7 +87,9 @@ def _begin_immediate(connection: sa.Connection) -> None:
 
 @lru_cache(maxsize=1000)
 def _writes(statement: str) -> bool:
-    return re.search(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", statement) is not None and not statement.startswith("PREPARE")
+    return re.search(
+        r"\b(INSERT|UPDATE|DELETE|MERGE)\b", statement
+    ) is not None and not statement.startswith("PREPARE")
 
 
 def _read_only(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -61,9 +61,17 @@ def is_unavailable(error: Exception) -> bool:
     state = sqlstate(error) or ""
     # 08: connection, 53: out of resources, 57P: shutting down or starting up,
     # 55P03: waited too long for a lock.
-    if state[:2] in {"08", "53"} or state.startswith("57P") or state == "55P03" or state in TRY_AGAIN:
+    if (
+        state[:2] in {"08", "53"}
+        or state.startswith("57P")
+        or state == "55P03"
+        or state in TRY_AGAIN
+    ):
         return True
     if isinstance(error.orig, sqlite3.OperationalError):
-        return any(words in str(error.orig) for words in ("database is locked", "unable to open", "disk I/O"))
+        return any(
+            words in str(error.orig)
+            for words in ("database is locked", "unable to open", "disk I/O")
+        )
     # psycopg2 could not connect at all: an OperationalError without a state.
     return isinstance(error, sa.exc.OperationalError) and not state

@@ -53,13 +53,18 @@ READING = "reading"
 
 
 class _Base(DeclarativeBase):
-    registry = sa.orm.registry(metadata=sa.MetaData(naming_convention=NAMING_CONVENTION), type_annotation_map={datetime: Moment(), str: sa.Text()})
+    registry = sa.orm.registry(
+        metadata=sa.MetaData(naming_convention=NAMING_CONVENTION),
+        type_annotation_map={datetime: Moment(), str: sa.Text()},
+    )
 
 
 class RoutedSession(FlaskSession):
     """A session that reads in autocommit, or belongs to the open `transaction()`."""
 
-    def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any) -> Any:
+    def get_bind(
+        self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any
+    ) -> Any:
         return db.engine if self.info.get("writes") else db.engines[READING]
 
 
@@ -87,7 +92,11 @@ def _session_scope() -> int:
 
 db = SQLAlchemy(
     model_class=_Base,
-    session_options={"class_": RoutedSession, "scopefunc": _session_scope, "expire_on_commit": False},
+    session_options={
+        "class_": RoutedSession,
+        "scopefunc": _session_scope,
+        "expire_on_commit": False,
+    },
 )
 
 if TYPE_CHECKING:

@@ -37,18 +37,24 @@ class Prepared:
 
     _dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
-    def __init__(self, name: str, statement: Any, *, writes: bool = False, after: "Prepared | None" = None) -> None:
+    def __init__(
+        self, name: str, statement: Any, *, writes: bool = False, after: "Prepared | None" = None
+    ) -> None:
         """Where the two databases need other forms, `statement` makes it, told whether it is for PostgreSQL.
 
         `after` is sent with it and runs first, in the same round trip: what it locks, this one sees as whoever held it has left it.
         """
         self._after = after
         self._writes = writes
-        statement, self._elsewhere = (statement(True), statement(False)) if callable(statement) else (statement, statement)
+        statement, self._elsewhere = (
+            (statement(True), statement(False)) if callable(statement) else (statement, statement)
+        )
         compiled = statement.compile(dialect=self._dialect)
         # Every parameter is written with its type: nothing is left for PostgreSQL to guess.
         self._prepares = {name: f"PREPARE {name} AS {compiled}".replace("%", "%%")}
-        self._constants = {key: bind.value for key, bind in compiled.binds.items() if not bind.required}
+        self._constants = {
+            key: bind.value for key, bind in compiled.binds.items() if not bind.required
+        }
         self._order = list(compiled.positiontup)
         self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._order))})"
         if after is not None:
@@ -60,7 +66,9 @@ class Prepared:
         # The driver itself knows UUIDs, dates and JSON; our own types it does not.
         found = enumerate(column.type for column in statement.selected_columns)
         self._ours: list[tuple[int, Any]] = [
-            (place, type_.result_processor(self._dialect, None)) for place, type_ in found if isinstance(type_, sa.types.TypeDecorator)
+            (place, type_.result_processor(self._dialect, None))
+            for place, type_ in found
+            if isinstance(type_, sa.types.TypeDecorator)
         ]
 
     def execute(self, parameters: dict[str, Any]) -> Rows:
@@ -133,11 +141,19 @@ class Prepared:
             self._send(engine, cursor, self._execute, values)
             return self._converted(cursor.fetchall())
         except psycopg2.Error as error:
-            is_disconnect = connection is not None and engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
+            is_disconnect = connection is not None and engine.dialect.is_disconnect(
+                error, connection.dbapi_connection, None
+            )
             if connection is not None and is_disconnect:
                 connection.invalidate(error)
             raise DBAPIError.instance(
-                self._execute, None, error, psycopg2.Error, hide_parameters=True, connection_invalidated=is_disconnect, dialect=engine.dialect
+                self._execute,
+                None,
+                error,
+                psycopg2.Error,
+                hide_parameters=True,
+                connection_invalidated=is_disconnect,
+                dialect=engine.dialect,
             ) from error
         finally:
             if connection is not None:

@@ -13,17 +13,31 @@ from ..core.limits import LimitKey, Take
 from ..db.session import AnyRow, db
 from ..models import OrderRedemption, OrderRedemptionCode, Redemption, RedemptionTake
 
-PER_CUSTOMER, PER_CUSTOMER_PER_DAY, BUDGET, FIRST_ORDER = "perCustomer", "perCustomerPerDay", "budget", "firstOrder"
+PER_CUSTOMER, PER_CUSTOMER_PER_DAY, BUDGET, FIRST_ORDER = (
+    "perCustomer",
+    "perCustomerPerDay",
+    "budget",
+    "firstOrder",
+)
 
 # What is counted of no coupon alone.
 _NO_COUPON = UUID(int=0)
 
 # Of a customer they are counted one by one, of all together otherwise.
 OF_A_CUSTOMER = (PER_CUSTOMER, PER_CUSTOMER_PER_DAY)
-_PERIODS = {"perDay": validity.day, "perWeek": validity.week, "perMonth": validity.month, PER_CUSTOMER_PER_DAY: validity.day}
+_PERIODS = {
+    "perDay": validity.day,
+    "perWeek": validity.week,
+    "perMonth": validity.month,
+    PER_CUSTOMER_PER_DAY: validity.day,
+}
 
 # What a rollback gives back under each of its names; the use itself is the stock's.
-GIVEN_BACK_AS = {"use": ("perDay", "perWeek", "perMonth"), "customer": (*OF_A_CUSTOMER, FIRST_ORDER), "budget": (BUDGET,)}
+GIVEN_BACK_AS = {
+    "use": ("perDay", "perWeek", "perMonth"),
+    "customer": (*OF_A_CUSTOMER, FIRST_ORDER),
+    "budget": (BUDGET,),
+}
 
 
 def of(coupon: Any, customer_id: str | None, moment: datetime) -> dict[str, tuple[LimitKey, int]]:
@@ -47,7 +61,9 @@ def first_order(customer_id: str) -> LimitKey:
     return LimitKey(_NO_COUPON, FIRST_ORDER, customer_id)
 
 
-def takes(coupon: Any, customer_id: str | None, moment: datetime, *, amount: int, redemption_id: UUID) -> Iterator[Take]:
+def takes(
+    coupon: Any, customer_id: str | None, moment: datetime, *, amount: int, redemption_id: UUID
+) -> Iterator[Take]:
     """What a redemption of so much (in minor units) takes of a coupon's limits."""
     for rule, (key, limit) in of(coupon, customer_id, moment).items():
         units = amount if rule == BUDGET else 1
@@ -61,15 +77,29 @@ def count_what_was_used_before(coupon: Any, rules: Iterable[str], now: datetime)
     Whoever calls holds the coupon's stock, so that none comes or goes meanwhile.
     """
     for rule in rules:
-        noted = sa.exists().where(RedemptionTake.redemption_id == Redemption.id, RedemptionTake.rule == rule)
+        noted = sa.exists().where(
+            RedemptionTake.redemption_id == Redemption.id, RedemptionTake.rule == rule
+        )
         rows = db.session.execute(
-            sa.select(Redemption.id, Redemption.created_at, OrderRedemption.customer_id, OrderRedemption.rollbacks, OrderRedemptionCode.amount)
+            sa.select(
+                Redemption.id,
+                Redemption.created_at,
+                OrderRedemption.customer_id,
+                OrderRedemption.rollbacks,
+                OrderRedemptionCode.amount,
+            )
             .add_columns(OrderRedemptionCode.lines)
             .outerjoin(OrderRedemptionCode, OrderRedemptionCode.redemption_id == Redemption.id)
-            .outerjoin(OrderRedemption, OrderRedemption.id == OrderRedemptionCode.order_redemption_id)
-            .where(Redemption.stock_id == coupon.stock_id, Redemption.rolled_back_at.is_(None), ~noted)
+            .outerjoin(
+                OrderRedemption, OrderRedemption.id == OrderRedemptionCode.order_redemption_id
+            )
+            .where(
+                Redemption.stock_id == coupon.stock_id, Redemption.rolled_back_at.is_(None), ~noted
+            )
             # No period is longer than a month.
-            .where(Redemption.created_at > now - timedelta(days=32) if rule in _PERIODS else sa.true())
+            .where(
+                Redemption.created_at > now - timedelta(days=32) if rule in _PERIODS else sa.true()
+            )
         )
         counts: dict[LimitKey, int] = {}
         found: list[Take] = []
@@ -91,4 +121,9 @@ def _left_of(row: AnyRow) -> int:
     if row.amount is None:
         return 0
     back = [rollback["lines"] for rollback in row.rollbacks if rollback["restore"]["budget"]]
-    return 0 if None in back else int(row.amount) - sum(row.lines[position] for positions in back for position in positions)
+    return (
+        0
+        if None in back
+        else int(row.amount)
+        - sum(row.lines[position] for positions in back for position in positions)
+    )

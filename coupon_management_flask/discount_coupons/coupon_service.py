@@ -29,12 +29,17 @@ _BY_ID = SELECT.where(_coupons.c.id == sa.bindparam("coupon_id", type_=sa.Uuid))
 
 
 def _write_targets(coupon_id: UUID, terms: dict[str, Any]) -> None:
-    rows = [{"kind": kind, "target": target, "coupon_id": coupon_id} for kind, target in coupon_terms.targets(terms)]
+    rows = [
+        {"kind": kind, "target": target, "coupon_id": coupon_id}
+        for kind, target in coupon_terms.targets(terms)
+    ]
     if rows:
         db.session.execute(sa.insert(_targets), rows)
 
 
-def create_coupon(*, currency: str, is_public: bool = True, batch_id: UUID | None = None, **terms: Any) -> AnyRow:
+def create_coupon(
+    *, currency: str, is_public: bool = True, batch_id: UUID | None = None, **terms: Any
+) -> AnyRow:
     """A new coupon of these terms; what is not said is the default. Shoppers are never shown one that is not public. Raises Invalid, CodeTaken."""
     whole = coupon_terms.complete({"currency": currency, **terms})
     coupon_id, now = new_id(), clock.now()
@@ -76,19 +81,28 @@ def change_coupon(coupon_id: UUID, changes: dict[str, Any]) -> AnyRow:
         # Two changes in one tick of the clock are two.
         now = max(clock.now(), before.updated_at)
         db.session.execute(
-            sa.update(_coupons).where(_coupons.c.id == coupon_id).values(version=_coupons.c.version + 1, updated_at=now, **coupon_terms.columns(terms))
+            sa.update(_coupons)
+            .where(_coupons.c.id == coupon_id)
+            .values(version=_coupons.c.version + 1, updated_at=now, **coupon_terms.columns(terms))
         )
-        if any(terms[name] != getattr(before, name) for name in ("products", "excluded_products", "customer_ids")):
+        if any(
+            terms[name] != getattr(before, name)
+            for name in ("products", "excluded_products", "customer_ids")
+        ):
             db.session.execute(sa.delete(_targets).where(_targets.c.coupon_id == coupon_id))
             _write_targets(coupon_id, terms)
         after = by_id(coupon_id)
-        coupon_limits.count_what_was_used_before(after, sorted(after.limits.keys() - before.limits.keys()), now)
+        coupon_limits.count_what_was_used_before(
+            after, sorted(after.limits.keys() - before.limits.keys()), now
+        )
         events.coupon_updated(after)
         return after
 
 
 def _gave_money(coupon_id: UUID) -> bool:
-    uses = sa.exists().where(LimitUse.owner_id == coupon_id, LimitUse.rule == coupon_limits.BUDGET, LimitUse.used > 0)
+    uses = sa.exists().where(
+        LimitUse.owner_id == coupon_id, LimitUse.rule == coupon_limits.BUDGET, LimitUse.used > 0
+    )
     return bool(db.session.scalar(sa.select(uses)))
 
 
@@ -143,7 +157,11 @@ def is_running(now: datetime) -> sa.ColumnElement[bool]:
 
 def public_for(customer_id: str | None, now: datetime) -> sa.ColumnElement[bool]:
     """What shoppers are shown: running coupons that are public, and of the bound ones their own."""
-    own = sa.exists().where(_targets.c.kind == "customer", _targets.c.target == customer_id, _targets.c.coupon_id == _coupons.c.id)
+    own = sa.exists().where(
+        _targets.c.kind == "customer",
+        _targets.c.target == customer_id,
+        _targets.c.coupon_id == _coupons.c.id,
+    )
     return sa.and_(_coupons.c.is_public, is_running(now), sa.or_(~_coupons.c.is_bound, own))
 
 
@@ -151,22 +169,37 @@ def shown(coupon: AnyRow, caller: Caller) -> dict[str, Any]:
     """A coupon as the caller may see it: a shopper is not told who else has it."""
     found = coupon._asdict()
     if not caller.manages:
-        found["customer_ids"] = [customer for customer in coupon.customer_ids if customer == caller.customer_id]
+        found["customer_ids"] = [
+            customer for customer in coupon.customer_ids if customer == caller.customer_id
+        ]
     return found
 
 
-_COLUMNS = {**dict(_coupons.c.items()), "usage_count": _stocks.c.claimed, "max_usage": _stocks.c.capacity}
+_COLUMNS = {
+    **dict(_coupons.c.items()),
+    "usage_count": _stocks.c.claimed,
+    "max_usage": _stocks.c.capacity,
+}
 
 
-def list_coupons(caller: Caller, *, page: int, limit: int, sort_by: list[tuple[str, bool]], **filters: Any) -> Page:
+def list_coupons(
+    caller: Caller, *, page: int, limit: int, sort_by: list[tuple[str, bool]], **filters: Any
+) -> Page:
     """A page of the coupons, those of a shopper the public ones alone; a field without a value comes last in either direction."""
     conditions = [_coupons.c[name] == value for name, value in filters.items()]
     if not caller.manages:
         conditions.append(public_for(caller.customer_id, clock.now()))
-    total = db.session.scalar(sa.select(sa.func.count()).select_from(_coupons).where(*conditions)) or 0
+    total = (
+        db.session.scalar(sa.select(sa.func.count()).select_from(_coupons).where(*conditions)) or 0
+    )
     # Ids sort by creation: who is asked for the newest first sees them so within one moment too.
     order = [*sort_by, ("id", sort_by[0][1])]
-    rows = db.session.execute(SELECT.where(*conditions).order_by(*(_ordered(*one) for one in order)).limit(limit).offset((page - 1) * limit))
+    rows = db.session.execute(
+        SELECT.where(*conditions)
+        .order_by(*(_ordered(*one) for one in order))
+        .limit(limit)
+        .offset((page - 1) * limit)
+    )
     return Page([shown(row, caller) for row in rows], total, page, limit)
 
 
@@ -211,7 +244,11 @@ _HAS_USES_LEFT = (
 def list_for_product(caller: Caller, product_id: str) -> list[dict[str, Any]]:
     """Running coupons with uses left that can apply to a product, those of the highest priority first: they list it, or ask for none; and do not exclude it."""
     now = clock.now()
-    excluded = sa.exists().where(_targets.c.kind == "excluded", _targets.c.target == product_id, _targets.c.coupon_id == _coupons.c.id)
+    excluded = sa.exists().where(
+        _targets.c.kind == "excluded",
+        _targets.c.target == product_id,
+        _targets.c.coupon_id == _coupons.c.id,
+    )
     conditions = [
         is_running(now) if caller.manages else public_for(caller.customer_id, now),
         ~excluded,
@@ -220,8 +257,17 @@ def list_for_product(caller: Caller, product_id: str) -> list[dict[str, Any]]:
     order = [_coupons.c.priority.desc(), _coupons.c.id.desc()]
     ids = sa.select(_coupons.c.id).where(*conditions).order_by(*order).limit(MOST_OF_A_PRODUCT)
     listing = _targets.alias()
-    listed = ids.join(listing, listing.c.coupon_id == _coupons.c.id).where(listing.c.kind == "product", listing.c.target == product_id)
+    listed = ids.join(listing, listing.c.coupon_id == _coupons.c.id).where(
+        listing.c.kind == "product", listing.c.target == product_id
+    )
     # Each half by its own index, as far as it is needed.
-    found = sa.union(*(sa.select(half.subquery().c.id) for half in (listed, ids.where(_coupons.c.for_every_product)))).subquery()
-    rows = db.session.execute(SELECT.join(found, found.c.id == _coupons.c.id).order_by(*order).limit(MOST_OF_A_PRODUCT))
+    found = sa.union(
+        *(
+            sa.select(half.subquery().c.id)
+            for half in (listed, ids.where(_coupons.c.for_every_product))
+        )
+    ).subquery()
+    rows = db.session.execute(
+        SELECT.join(found, found.c.id == _coupons.c.id).order_by(*order).limit(MOST_OF_A_PRODUCT)
+    )
     return [shown(row, caller) for row in rows]

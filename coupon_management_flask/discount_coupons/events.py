@@ -32,8 +32,14 @@ def coupon_exhausted(coupon: AnyRow, *, uses: int) -> None:
 
 
 def redeemed(answer: dict[str, Any], *, order_id: str, customer_id: str | None) -> None:
-    delivery.record("redemption.created", lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["redeemed"](answer)})
+    delivery.record(
+        "redemption.created",
+        lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["redeemed"](answer)},
+    )
 
 
 def rolled_back(answer: dict[str, Any], *, order_id: str, customer_id: str | None) -> None:
-    delivery.record("redemption.rolled_back", lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["rolled_back"](answer)})
+    delivery.record(
+        "redemption.rolled_back",
+        lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["rolled_back"](answer)},
+    )

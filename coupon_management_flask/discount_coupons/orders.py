@@ -36,13 +36,24 @@ _orders: Any = OrderRedemption.__table__
 _codes: Any = OrderRedemptionCode.__table__
 
 # The terms must be those that were looked at: who changes them holds the stock and raises the version.
-_UNCHANGED = sa.exists().where(_coupons.c.id == given("coupon_id", sa.Uuid), _coupons.c.version == given("version", sa.Integer))
+_UNCHANGED = sa.exists().where(
+    _coupons.c.id == given("coupon_id", sa.Uuid), _coupons.c.version == given("version", sa.Integer)
+)
 _CLAIMING = stock.Claiming(KIND, "discount", only_if=[_UNCHANGED], after=stock.LOCK)
 
 
 def _write_order(taken: Any) -> Any:
     """The order's row with its claim. JSON comes as text, for what is prepared knows no other."""
-    names = ("account_id", "order_id", "fingerprint", "customer_id", "currency", "original", "discount", "created_at")
+    names = (
+        "account_id",
+        "order_id",
+        "fingerprint",
+        "customer_id",
+        "currency",
+        "original",
+        "discount",
+        "created_at",
+    )
     texts = ("answer", "snapshot", "rollbacks")
     values = {
         "id": given("order_redemption_id", sa.Uuid),
@@ -51,21 +62,34 @@ def _write_order(taken: Any) -> Any:
         **{name: sa.cast(given(name, sa.Text), sa.JSON) for name in texts},
         "version": sa.literal(1, sa.Integer),
     }
-    return sa.insert(_orders).from_select([*values], sa.select(*values.values()).select_from(taken), include_defaults=False)
+    return sa.insert(_orders).from_select(
+        [*values], sa.select(*values.values()).select_from(taken), include_defaults=False
+    )
 
 
 def _write_only_code(taken: Any) -> Any:
     values = {
         "order_redemption_id": given("order_redemption_id", sa.Uuid),
         "position": sa.literal(0, sa.Integer),
-        **{name: given(name, _codes.c[name].type) for name in ("code", "coupon_id", "redemption_id", "amount")},
+        **{
+            name: given(name, _codes.c[name].type)
+            for name in ("code", "coupon_id", "redemption_id", "amount")
+        },
         "lines": sa.cast(given("lines", sa.Text), sa.JSON),
     }
-    return sa.insert(_codes).from_select([*values], sa.select(*values.values()).select_from(taken), include_defaults=False)
+    return sa.insert(_codes).from_select(
+        [*values], sa.select(*values.values()).select_from(taken), include_defaults=False
+    )
 
 
 # On PostgreSQL, an order that takes one use of one code and nothing else: one statement, which commits itself.
-_CLAIMING_ORDER = stock.Claiming(KIND, "discount_order", only_if=[_UNCHANGED], riders=[_write_order, _write_only_code], after=stock.LOCK)
+_CLAIMING_ORDER = stock.Claiming(
+    KIND,
+    "discount_order",
+    only_if=[_UNCHANGED],
+    riders=[_write_order, _write_only_code],
+    after=stock.LOCK,
+)
 
 
 class OrderTaken(Exception):
@@ -75,12 +99,15 @@ class OrderTaken(Exception):
 _EXISTING = Prepared(
     "order_redeemed",
     sa.select(_orders.c.fingerprint, _orders.c.answer).where(
-        _orders.c.account_id == sa.bindparam("account_id", type_=sa.Uuid), _orders.c.order_key == sa.bindparam("order_key", type_=sa.Text)
+        _orders.c.account_id == sa.bindparam("account_id", type_=sa.Uuid),
+        _orders.c.order_key == sa.bindparam("order_key", type_=sa.Text),
     ),
 )
 
 
-def redeem(caller: Caller, codes: Sequence[str], order_id: str, cart: Cart) -> tuple[dict[str, Any], bool]:
+def redeem(
+    caller: Caller, codes: Sequence[str], order_id: str, cart: Cart
+) -> tuple[dict[str, Any], bool]:
     """Takes one use of each code for an order, all or none, and says what it is worth; and whether that happened just now or before.
 
     Raises OrderAlreadyRedeemed for an order of the caller that has other codes, another cart or another customer; otherwise CouponNotFound, the first
@@ -112,13 +139,24 @@ def _existing(caller: Caller, order_id: str) -> Any:
 
 
 def _fingerprint(codes: Sequence[str], cart: Cart, customer_id: str | None) -> str:
-    items = [[item.product_id, item.category, item.quantity, str(item.unit_price.normalize())] for item in cart.items]
-    told = [sorted(codes), str(cart.total.normalize()), items, [] if items else sorted(cart.product_ids), customer_id]
+    items = [
+        [item.product_id, item.category, item.quantity, str(item.unit_price.normalize())]
+        for item in cart.items
+    ]
+    told = [
+        sorted(codes),
+        str(cart.total.normalize()),
+        items,
+        [] if items else sorted(cart.product_ids),
+        customer_id,
+    ]
     return hashlib.sha256(orjson.dumps(told)).hexdigest()
 
 
 @retried
-def claim(caller: Caller, judgements: Sequence[Judgement], combined: Combined, order_id: str, cart: Cart) -> dict[str, Any]:
+def claim(
+    caller: Caller, judgements: Sequence[Judgement], combined: Combined, order_id: str, cart: Cart
+) -> dict[str, Any]:
     """Takes one use of each judged coupon for an order that has none yet, and gives the answer that is kept with it; `redemption_id` is in it.
 
     Raises Exhausted where a coupon was used up or changed since it was judged, LimitReached, and OrderTaken. An open transaction must then be rolled back.
@@ -134,7 +172,9 @@ def claim(caller: Caller, judgements: Sequence[Judgement], combined: Combined, o
         "account_id": caller.account_id,
         "order_id": order_id,
         "order_key": order_id,
-        "fingerprint": _fingerprint([judgement.coupon.code for judgement in judgements], cart, caller.customer_id),
+        "fingerprint": _fingerprint(
+            [judgement.coupon.code for judgement in judgements], cart, caller.customer_id
+        ),
         "customer_id": caller.customer_id,
         "currency": currency,
         "original": money.to_minor(cart.total, currency),
@@ -160,14 +200,24 @@ def claim(caller: Caller, judgements: Sequence[Judgement], combined: Combined, o
     takes = [
         take
         for (coupon, _, claim_id), code in zip(applied, codes, strict=True)
-        for take in coupon_limits.takes(coupon, caller.customer_id, now, amount=code["amount"], redemption_id=claim_id)
+        for take in coupon_limits.takes(
+            coupon, caller.customer_id, now, amount=code["amount"], redemption_id=claim_id
+        )
     ]
     first_orders = sorted(claim_id for coupon, _, claim_id in applied if coupon.first_order_only)
     if first_orders and caller.customer_id is not None:
-        takes.append(limits.Take(coupon_limits.first_order(caller.customer_id), 1, 1, first_orders[0]))
+        takes.append(
+            limits.Take(coupon_limits.first_order(caller.customer_id), 1, 1, first_orders[0])
+        )
     try:
         # A webhook that is made at this very moment is told of the next order.
-        if is_postgresql() and commits_alone() and len(codes) == 1 and not takes and not events.of_orders_are_wanted():
+        if (
+            is_postgresql()
+            and commits_alone()
+            and len(codes) == 1
+            and not takes
+            and not events.of_orders_are_wanted()
+        ):
             _claim_in_one(applied[0][0], order, codes[0])
         else:
             _claim_in_several([coupon for coupon, _, _ in applied], order, codes, takes)
@@ -179,8 +229,18 @@ def claim(caller: Caller, judgements: Sequence[Judgement], combined: Combined, o
 
 
 def _claim_in_one(coupon: AnyRow, order: dict[str, Any], code: dict[str, Any]) -> None:
-    names = ("account_id", "order_id", "fingerprint", "customer_id", "currency", "original", "discount")
-    texts: dict[str, Any] = {name: orjson.dumps(order[name]).decode() for name in ("answer", "snapshot", "rollbacks")}
+    names = (
+        "account_id",
+        "order_id",
+        "fingerprint",
+        "customer_id",
+        "currency",
+        "original",
+        "discount",
+    )
+    texts: dict[str, Any] = {
+        name: orjson.dumps(order[name]).decode() for name in ("answer", "snapshot", "rollbacks")
+    }
     _CLAIMING_ORDER.claim(
         coupon.stock_id,
         claim_key=_claim_key(order),
@@ -194,9 +254,16 @@ def _claim_in_one(coupon: AnyRow, order: dict[str, Any], code: dict[str, Any]) -
     )
 
 
-def _claim_in_several(coupons: Sequence[AnyRow], order: dict[str, Any], codes: Sequence[dict[str, Any]], takes: Sequence[limits.Take]) -> None:
+def _claim_in_several(
+    coupons: Sequence[AnyRow],
+    order: dict[str, Any],
+    codes: Sequence[dict[str, Any]],
+    takes: Sequence[limits.Take],
+) -> None:
     with transaction():
-        for coupon, code in sorted(zip(coupons, codes, strict=True), key=lambda pair: pair[0].stock_id):
+        for coupon, code in sorted(
+            zip(coupons, codes, strict=True), key=lambda pair: pair[0].stock_id
+        ):
             claimed = _CLAIMING.claim(
                 coupon.stock_id,
                 claim_key=_claim_key(order),
@@ -213,7 +280,9 @@ def _claim_in_several(coupons: Sequence[AnyRow], order: dict[str, Any], codes: S
         limits.take_within(takes)
         db.session.execute(sa.insert(_orders).values(**order))
         db.session.execute(sa.insert(_codes), list(codes))
-        events.redeemed(order["answer"], order_id=order["order_id"], customer_id=order["customer_id"])
+        events.redeemed(
+            order["answer"], order_id=order["order_id"], customer_id=order["customer_id"]
+        )
 
 
 def _claim_key(order: dict[str, Any]) -> str:
@@ -223,7 +292,13 @@ def _claim_key(order: dict[str, Any]) -> str:
 def _answer(redemption_id: UUID, combined: Combined, cart: Cart) -> dict[str, Any]:
     """What the shop is told, in a form that is stored as it is: told again, it is the same."""
     codes = [{"code": one.code, "discount_amount": one.amount} for one in combined.applied]
-    return _plain({"redemption_id": redemption_id, "codes": codes, **checkout.totals(cart, combined.discount, combined.lines)})  # type: ignore[no-any-return]
+    return _plain(
+        {
+            "redemption_id": redemption_id,
+            "codes": codes,
+            **checkout.totals(cart, combined.discount, combined.lines),
+        }
+    )  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:
@@ -271,7 +346,9 @@ def _count_use(caller: Caller, coupon: AnyRow) -> AnyRow:
             coupon_id=coupon.id,
             version=coupon.version,
         )
-        limits.take_within(coupon_limits.takes(coupon, None, clock.now(), amount=0, redemption_id=claim_id))
+        limits.take_within(
+            coupon_limits.takes(coupon, None, clock.now(), amount=0, redemption_id=claim_id)
+        )
         if claimed.claimed == claimed.capacity:
             events.coupon_exhausted(coupon, uses=claimed.claimed)
         return db.session.execute(SELECT.where(_coupons.c.id == coupon.id)).one()
@@ -279,12 +356,27 @@ def _count_use(caller: Caller, coupon: AnyRow) -> AnyRow:
 
 # --- Rolling back
 
-LISTED = [_orders.c[name] for name in ("id", "order_id", "customer_id", "currency", "original", "discount", "rollbacks", "created_at", "rolled_back_at")]
+LISTED = [
+    _orders.c[name]
+    for name in (
+        "id",
+        "order_id",
+        "customer_id",
+        "currency",
+        "original",
+        "discount",
+        "rollbacks",
+        "created_at",
+        "rolled_back_at",
+    )
+]
 
 
 def read_order(redemption_id: UUID, *more: Any) -> AnyRow:
     """An order's redemption, with further columns. Raises RedemptionNotFound."""
-    found = db.session.execute(sa.select(*LISTED, *more).where(_orders.c.id == redemption_id)).one_or_none()
+    found = db.session.execute(
+        sa.select(*LISTED, *more).where(_orders.c.id == redemption_id)
+    ).one_or_none()
     if found is None:
         raise RedemptionNotFound
     return found
@@ -294,14 +386,18 @@ def codes_of(redemption_ids: Sequence[UUID]) -> dict[UUID, list[AnyRow]]:
     """The codes of each order's redemption, in the order in which they were applied."""
     found: dict[UUID, list[AnyRow]] = {redemption_id: [] for redemption_id in redemption_ids}
     rows = db.session.execute(
-        sa.select(_codes).where(_codes.c.order_redemption_id.in_(redemption_ids)).order_by(_codes.c.order_redemption_id, _codes.c.position)
+        sa.select(_codes)
+        .where(_codes.c.order_redemption_id.in_(redemption_ids))
+        .order_by(_codes.c.order_redemption_id, _codes.c.position)
     )
     for row in rows:
         found[row.order_redemption_id].append(row)
     return found
 
 
-def roll_back(redemption_id: UUID, *, reason: str, restore: dict[str, bool], lines: list[int] | None) -> dict[str, Any]:
+def roll_back(
+    redemption_id: UUID, *, reason: str, restore: dict[str, bool], lines: list[int] | None
+) -> dict[str, Any]:
     """Takes an order's redemption back, or these lines of it: what it took of every limit named by `restore` comes back, exactly once.
 
     A line brings back its share of the budget; uses, and what counts customers and days, come back when the last line has gone. Asked again, the
@@ -315,24 +411,41 @@ def roll_back(redemption_id: UUID, *, reason: str, restore: dict[str, bool], lin
 
 
 @retried
-def _roll_back_once(redemption_id: UUID, reason: str, restore: dict[str, bool], lines: list[int] | None) -> dict[str, Any] | None:
+def _roll_back_once(
+    redemption_id: UUID, reason: str, restore: dict[str, bool], lines: list[int] | None
+) -> dict[str, Any] | None:
     """None where somebody else was rolling it back at the same moment."""
     read_order(redemption_id)
     codes = codes_of([redemption_id])[redemption_id]
     count = len(codes[0].lines)
     if lines is not None and not all(position < count for position in lines):
-        raise errors.Invalid({"lines": [f"This redemption has {count} lines, counted from 0." if count else "This redemption was made without items."]})
+        raise errors.Invalid(
+            {
+                "lines": [
+                    f"This redemption has {count} lines, counted from 0."
+                    if count
+                    else "This redemption was made without items."
+                ]
+            }
+        )
     with transaction():
         stock.lock(stock.stocks_of([code.redemption_id for code in codes]))
         order = read_order(redemption_id, _orders.c.version)
         earlier = order.rollbacks
-        gone = set(range(count)) if order.rolled_back_at is not None else {position for one in earlier for position in one["lines"] or ()}
+        gone = (
+            set(range(count))
+            if order.rolled_back_at is not None
+            else {position for one in earlier for position in one["lines"] or ()}
+        )
         asked = set(range(count)) if lines is None else set(lines)
         if order.rolled_back_at is not None or (asked and asked <= gone):
             return _same_answer(earlier, lines)
         new = sorted(asked - gone)
         is_whole = not count or len(gone) + len(new) == count
-        amounts = [code.amount if not count else sum(code.lines[position] for position in new) for code in codes]
+        amounts = [
+            code.amount if not count else sum(code.lines[position] for position in new)
+            for code in codes
+        ]
         now = clock.now()
         answer = _plain(
             {
@@ -361,8 +474,15 @@ def _roll_back_once(redemption_id: UUID, reason: str, restore: dict[str, bool], 
     return answer  # type: ignore[no-any-return]
 
 
-def _give_back(codes: Sequence[AnyRow], amounts: Sequence[int], restore: dict[str, bool], *, is_whole: bool) -> None:
-    rules = [rule for name, rules in coupon_limits.GIVEN_BACK_AS.items() for rule in rules if restore[name] and rule != coupon_limits.BUDGET]
+def _give_back(
+    codes: Sequence[AnyRow], amounts: Sequence[int], restore: dict[str, bool], *, is_whole: bool
+) -> None:
+    rules = [
+        rule
+        for name, rules in coupon_limits.GIVEN_BACK_AS.items()
+        for rule in rules
+        if restore[name] and rule != coupon_limits.BUDGET
+    ]
     back: list[tuple[UUID, str, int | None]] = []
     for code, amount in zip(codes, amounts, strict=True):
         if is_whole:
@@ -378,7 +498,9 @@ def _give_back(codes: Sequence[AnyRow], amounts: Sequence[int], restore: dict[st
 def _same_answer(earlier: list[dict[str, Any]], lines: list[int] | None) -> dict[str, Any]:
     """What was answered when this was asked before; to what was done by other calls, the last of them."""
     same = [one for one in earlier if one["asked"] is None and lines is None] + [
-        one for one in earlier if one["asked"] is not None and lines is not None and set(one["asked"]) == set(lines)
+        one
+        for one in earlier
+        if one["asked"] is not None and lines is not None and set(one["asked"]) == set(lines)
     ]
     return (same or earlier[-1:])[0]
 
@@ -386,13 +508,23 @@ def _same_answer(earlier: list[dict[str, Any]], lines: list[int] | None) -> dict
 # --- What is kept for explaining it
 
 
-def _snapshot(judgements: Sequence[Judgement], combined: Combined, cart: Cart, now: datetime) -> dict[str, Any]:
+def _snapshot(
+    judgements: Sequence[Judgement], combined: Combined, cart: Cart, now: datetime
+) -> dict[str, Any]:
     """All that the decision was made by, so that it can be told and made again."""
     items = [
-        {"productId": item.product_id, "quantity": item.quantity, "unitPrice": item.unit_price, **({"category": item.category} if item.category else {})}
+        {
+            "productId": item.product_id,
+            "quantity": item.quantity,
+            "unitPrice": item.unit_price,
+            **({"category": item.category} if item.category else {}),
+        }
         for item in cart.items
     ]
-    told = {"cartTotal": cart.total, **({"items": items} if items else {"productIds": sorted(cart.product_ids)})}
+    told = {
+        "cartTotal": cart.total,
+        **({"items": items} if items else {"productIds": sorted(cart.product_ids)}),
+    }
     return {"cart": _exactly(told), "redeemed": part(judgements, combined, cart, now)}
 
 
@@ -401,7 +533,9 @@ def _exactly(value: Any) -> Any:
     return orjson.loads(orjson.dumps(value, str))
 
 
-def part(judgements: Sequence[Judgement], combined: Combined, cart: Cart, now: datetime) -> dict[str, Any]:
+def part(
+    judgements: Sequence[Judgement], combined: Combined, cart: Cart, now: datetime
+) -> dict[str, Any]:
     """A decision as it is told: each code with its terms, its rules and what they saw, and the figures step by step."""
     applied = {one.code: one for one in combined.applied}
     reasons = dict(combined.left_out)
@@ -413,13 +547,30 @@ def part(judgements: Sequence[Judgement], combined: Combined, cart: Cart, now: d
             {
                 "code": judgement.coupon.code,
                 "coupon": events.SHAPES["coupon"](judgement.coupon),
-                "rules": [{"rule": rule.refusal.name, "passed": rule.passed, "saw": rule.saw} for rule in judgement.rules],
+                "rules": [
+                    {"rule": rule.refusal.name, "passed": rule.passed, "saw": rule.saw}
+                    for rule in judgement.rules
+                ],
                 "discount_amount": None if one is None else one.amount,
-                "steps": [] if one is None else [{"step": _camel(name), "amount": amount} for name, amount in asdict(one.steps).items()],
-                "error_code": refusal.name if refusal is not None else reasons.get(judgement.coupon.code),
+                "steps": []
+                if one is None
+                else [
+                    {"step": _camel(name), "amount": amount}
+                    for name, amount in asdict(one.steps).items()
+                ],
+                "error_code": refusal.name
+                if refusal is not None
+                else reasons.get(judgement.coupon.code),
             }
         )
-    return _plain({"at": now, "codes": codes, "discount_amount": combined.discount, "final_amount": cart.total - combined.discount})  # type: ignore[no-any-return]
+    return _plain(
+        {
+            "at": now,
+            "codes": codes,
+            "discount_amount": combined.discount,
+            "final_amount": cart.total - combined.discount,
+        }
+    )  # type: ignore[no-any-return]
 
 
 def _camel(name: str) -> str:

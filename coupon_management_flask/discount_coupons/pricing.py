@@ -186,8 +186,18 @@ def combine(terms: Iterable[Terms], cart: Cart) -> Combined:
             reason = "no_saving"
         left_out.append((offer.terms.code, reason))
     discount = sum((one.amount for one in applied), Decimal(0))
-    shares = zip(*(one.lines for one in applied), strict=True) if applied else ((Decimal(0),) for _ in cart.items)
-    return Combined(tuple(applied), tuple(left_out), discount, cart.total - discount, tuple(sum(share, Decimal(0)) for share in shares))
+    shares = (
+        zip(*(one.lines for one in applied), strict=True)
+        if applied
+        else ((Decimal(0),) for _ in cart.items)
+    )
+    return Combined(
+        tuple(applied),
+        tuple(left_out),
+        discount,
+        cart.total - discount,
+        tuple(sum(share, Decimal(0)) for share in shares),
+    )
 
 
 def best(terms: Iterable[Terms], cart: Cart) -> Best:
@@ -199,16 +209,28 @@ def best(terms: Iterable[Terms], cart: Cart) -> Best:
     offers = [offer for offer in _offers(terms, lines)[0] if offer.own]
     exact = len(offers) <= EXACT_UP_TO
     if not exact:
-        largest = sorted(offers, key=lambda offer: (-offer.saved(offer.own), *offer.order))[:EXACT_UP_TO]
+        largest = sorted(offers, key=lambda offer: (-offer.saved(offer.own), *offer.order))[
+            :EXACT_UP_TO
+        ]
         offers = sorted(largest, key=lambda offer: offer.order)
     places = {offer.terms.code: place for place, offer in enumerate(offers)}
     found = [(offer.saved(offer.own), [offer]) for offer in offers if not offer.terms.combinable]
     combinable = [offer for offer in offers if offer.terms.combinable]
-    for currency, exponent in {(offer.terms.currency, offer.terms.exponent) for offer in combinable}:
-        together = [offer for offer in combinable if (offer.terms.currency, offer.terms.exponent) == (currency, exponent)]
+    for currency, exponent in {
+        (offer.terms.currency, offer.terms.exponent) for offer in combinable
+    }:
+        together = [
+            offer
+            for offer in combinable
+            if (offer.terms.currency, offer.terms.exponent) == (currency, exponent)
+        ]
         units, chosen = _Search(together, lines.units(exponent)).best_set()
         found.append((_decimal(units, exponent), chosen))
-    _, winners = min(found, key=lambda one: (-one[0], len(one[1]), [places[offer.terms.code] for offer in one[1]]), default=(Decimal(0), []))
+    _, winners = min(
+        found,
+        key=lambda one: (-one[0], len(one[1]), [places[offer.terms.code] for offer in one[1]]),
+        default=(Decimal(0), []),
+    )
     return Best(combine([offer.terms for offer in winners], cart), exact)
 
 
@@ -228,7 +250,10 @@ class _Lines:
     def units(self, exponent: int) -> tuple[int, ...]:
         """Raises CurrencyMismatch where an amount is not a whole number of minor units."""
         if exponent not in self._units:
-            self._units[exponent] = tuple(_units(amount, exponent) for amount in [item.total for item in self.cart.items] or [self.cart.total])
+            self._units[exponent] = tuple(
+                _units(amount, exponent)
+                for amount in [item.total for item in self.cart.items] or [self.cart.total]
+            )
         return self._units[exponent]
 
     def matching(self, terms: Terms) -> Sequence[int]:
@@ -243,7 +268,11 @@ class _Lines:
         excluded = self._positions(terms.excluded_products, terms.excluded_categories)
         if narrowed:
             return sorted(self._positions(terms.products, terms.categories) - excluded)
-        return [position for position in everything if position not in excluded] if excluded else everything
+        return (
+            [position for position in everything if position not in excluded]
+            if excluded
+            else everything
+        )
 
     def _positions(self, products: Iterable[str], categories: Iterable[str]) -> set[int]:
         found: set[int] = set()
@@ -257,7 +286,10 @@ class _Offer:
 
     def __init__(self, terms: Terms, lines: _Lines) -> None:
         if terms.minimum is not None and lines.cart.total < terms.minimum:
-            raise MinimumNotReached(terms.currency, _decimal(_whole_units(terms.minimum, terms.exponent), terms.exponent))
+            raise MinimumNotReached(
+                terms.currency,
+                _decimal(_whole_units(terms.minimum, terms.exponent), terms.exponent),
+            )
         positions = lines.matching(terms)
         if not positions:
             raise NoEligibleProducts
@@ -269,8 +301,14 @@ class _Offer:
         self.sees_initial = terms.type == "percentage" and terms.base == "initial"
         numerator, denominator = terms.discount.as_integer_ratio()
         # Of a percentage, what is taken for each unit; of a fixed discount, units.
-        self._ratio = (numerator, denominator * 100) if terms.type == "percentage" else (numerator * 10**terms.exponent, denominator)
-        self._maximum = None if terms.maximum is None else _whole_units(terms.maximum, terms.exponent)
+        self._ratio = (
+            (numerator, denominator * 100)
+            if terms.type == "percentage"
+            else (numerator * 10**terms.exponent, denominator)
+        )
+        self._maximum = (
+            None if terms.maximum is None else _whole_units(terms.maximum, terms.exponent)
+        )
         self.own = self.amount(self.initial_sum)
 
     @property
@@ -297,7 +335,9 @@ class _Offer:
         rest = amount - sum(shares)
         if not rest:
             return shares
-        more = _largest_remainder(rest, [most - share for share, most in zip(shares, left, strict=True)])
+        more = _largest_remainder(
+            rest, [most - share for share, most in zip(shares, left, strict=True)]
+        )
         return [share + added for share, added in zip(shares, more, strict=True)]
 
     def steps(self, left: int, amount: int) -> Steps:
@@ -305,7 +345,9 @@ class _Offer:
         available = self.saved(left)
         applied_to = self.saved(self.initial_sum) if self.sees_initial else available
         raw = applied_to * terms.discount / 100 if terms.type == "percentage" else terms.discount
-        capped = min(raw, available) if terms.maximum is None else min(raw, available, terms.maximum)
+        capped = (
+            min(raw, available) if terms.maximum is None else min(raw, available, terms.maximum)
+        )
         return Steps(applied_to, available, raw, capped, self.saved(amount))
 
 
@@ -328,7 +370,9 @@ def _conflict(terms: Terms, applied: Sequence[Terms]) -> str | None:
         return "not_combinable"
     if (terms.currency, terms.exponent) != (applied[0].currency, applied[0].exponent):
         return CurrencyMismatch.name
-    if terms.exclusive_group and any(other.exclusive_group == terms.exclusive_group for other in applied):
+    if terms.exclusive_group and any(
+        other.exclusive_group == terms.exclusive_group for other in applied
+    ):
         return "exclusive_group"
     return None
 
@@ -358,10 +402,19 @@ class _Search:
         members = [frozenset(offer.positions) for offer in offers]
         # Coupons that apply to the same lines stand in one pool.
         self._pools = [members.index(lines) for lines in members]
-        self._selectors = [bytes(position in lines for position in range(len(units))) for lines in members]
+        self._selectors = [
+            bytes(position in lines for position in range(len(units))) for lines in members
+        ]
         places = range(len(offers))
-        self._meets = [[later for later in places[place + 1 :] if members[place] & members[later]] for place in places]
-        cut = [place for place in places if any(not members[place] <= members[later] for later in self._meets[place])]
+        self._meets = [
+            [later for later in places[place + 1 :] if members[place] & members[later]]
+            for place in places
+        ]
+        cut = [
+            place
+            for place in places
+            if any(not members[place] <= members[later] for later in self._meets[place])
+        ]
         self._shares_up_to = max(cut, default=-1)
         self._found: tuple[int, list[int]] = (0, [])
 
@@ -371,14 +424,20 @@ class _Search:
         saved, chosen = self._found
         return saved, [self._offers[place] for place in chosen]
 
-    def _explore(self, start: int, units: Sequence[int], sums: list[int], saved: int, chosen: list[int]) -> None:
+    def _explore(
+        self, start: int, units: Sequence[int], sums: list[int], saved: int, chosen: list[int]
+    ) -> None:
         """`units` is what is left of each line (as long as it matters), `sums` what is left of each coupon's lines."""
         most, fewest = self._found
         # Of as many codes, the first found is the first in order.
         if saved > most or (saved == most and len(chosen) < len(fewest)):
             self._found = (saved, chosen)
         groups = {self._offers[place].terms.exclusive_group or None for place in chosen} - {None}
-        open_places = [place for place in range(start, len(self._offers)) if self._offers[place].terms.exclusive_group not in groups]
+        open_places = [
+            place
+            for place in range(start, len(self._offers))
+            if self._offers[place].terms.exclusive_group not in groups
+        ]
         for index, place in enumerate(open_places):
             most, fewest = self._found
             reachable = saved + self._bound(open_places[index:], sums)
@@ -387,9 +446,16 @@ class _Search:
             offer = self._offers[place]
             amount = offer.amount(sums[place])
             if amount:
-                self._explore(place + 1, *self._after(place, amount, units, sums), saved + amount, [*chosen, place])
+                self._explore(
+                    place + 1,
+                    *self._after(place, amount, units, sums),
+                    saved + amount,
+                    [*chosen, place],
+                )
 
-    def _after(self, place: int, amount: int, units: Sequence[int], sums: list[int]) -> tuple[Sequence[int], list[int]]:
+    def _after(
+        self, place: int, amount: int, units: Sequence[int], sums: list[int]
+    ) -> tuple[Sequence[int], list[int]]:
         sums = sums.copy()
         if place > self._shares_up_to:
             for later in self._meets[place]:

@@ -84,5 +84,13 @@ class CurrencyMismatch(errors.Refused):
 
 
 LEFT_OUT: dict[str, type[errors.Refused]] = {
-    error.name: error for error in (NotCombinable, ExclusiveGroup, NoSaving, CurrencyMismatch, MinimumNotReached, NoEligibleProducts)
+    error.name: error
+    for error in (
+        NotCombinable,
+        ExclusiveGroup,
+        NoSaving,
+        CurrencyMismatch,
+        MinimumNotReached,
+        NoEligibleProducts,
+    )
 }

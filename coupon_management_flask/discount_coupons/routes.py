@@ -17,7 +17,13 @@ from .rules import Caller
 
 GET, MANAGE = "getCoupons", "manageCoupons"
 
-routes: Routes = Routes("discount-coupons", __name__, error_schema=DiscountErrorSchema(), url_prefix="/api/v1", description="A shop's discounts")
+routes: Routes = Routes(
+    "discount-coupons",
+    __name__,
+    error_schema=DiscountErrorSchema(),
+    url_prefix="/api/v1",
+    description="A shop's discounts",
+)
 
 
 class _CouponIdConverter(BaseConverter):
@@ -171,7 +177,11 @@ def increment_usage(body: dict[str, str]) -> Any:
 @guard(permission=MANAGE, api_key=True)
 @routes.arguments(schemas.Order())
 @routes.response(201, schemas.RedeemedSchema())
-@routes.alt_response(200, schema=schemas.RedeemedSchema(), description="This order was redeemed before: the same answer.")
+@routes.alt_response(
+    200,
+    schema=schemas.RedeemedSchema(),
+    description="This order was redeemed before: the same answer.",
+)
 @routes.refuses(404)
 def redeem(body: dict[str, Any]) -> Any:
     """Take one use of a code, or of several, for an order"""

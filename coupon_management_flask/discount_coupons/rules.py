@@ -37,12 +37,15 @@ from .refusals import (
 _coupons: Any = DiscountCoupon.__table__
 _stocks: Any = Stock.__table__
 
-SELECT = sa.select(*_coupons.c, _stocks.c.claimed.label("usage_count"), _stocks.c.capacity.label("max_usage")).join(
-    _stocks, _stocks.c.id == _coupons.c.stock_id
-)
+SELECT = sa.select(
+    *_coupons.c, _stocks.c.claimed.label("usage_count"), _stocks.c.capacity.label("max_usage")
+).join(_stocks, _stocks.c.id == _coupons.c.stock_id)
 
 _BY_CODES = Prepared(
-    "coupons_by_codes", lambda on_postgresql: SELECT.where(one_of(_coupons.c.code, "codes", _coupons.c.code.type, on_postgresql=on_postgresql))
+    "coupons_by_codes",
+    lambda on_postgresql: SELECT.where(
+        one_of(_coupons.c.code, "codes", _coupons.c.code.type, on_postgresql=on_postgresql)
+    ),
 )
 _LIVE_ORDER = sa.select(
     sa.exists().where(
@@ -103,14 +106,18 @@ class Seen:
     has_ordered: bool
 
 
-def cart_of(cart_total: Decimal, product_ids: Iterable[str], items: Sequence[dict[str, Any]] | None) -> Cart:
+def cart_of(
+    cart_total: Decimal, product_ids: Iterable[str], items: Sequence[dict[str, Any]] | None
+) -> Cart:
     return Cart(cart_total, frozenset(product_ids), tuple(Item(**item) for item in items or ()))
 
 
 def check_decimals(cart: Cart, currency: str) -> None:
     for amount in (cart.total, *(item.unit_price for item in cart.items)):
         if not money.fits(amount, currency):
-            raise errors.Invalid({"cartTotal": [f"{currency} has {money.decimals(currency)} decimals."]})
+            raise errors.Invalid(
+                {"cartTotal": [f"{currency} has {money.decimals(currency)} decimals."]}
+            )
 
 
 def terms_of(coupon: AnyRow) -> pricing.Terms:
@@ -137,13 +144,20 @@ def terms_of(coupon: AnyRow) -> pricing.Terms:
 def see(coupons: Sequence[AnyRow], customer_id: str | None) -> Seen:
     """Reads what these coupons' rules ask for, in as many statements whatever it says."""
     now = clock.now()
-    keys = [key for coupon in coupons for key, _ in coupon_limits.of(coupon, customer_id, now).values()]
+    keys = [
+        key for coupon in coupons for key, _ in coupon_limits.of(coupon, customer_id, now).values()
+    ]
     has_ordered = False
     if customer_id is not None and any(coupon.first_order_only for coupon in coupons):
         keys.append(coupon_limits.first_order(customer_id))
         has_ordered = bool(db.session.scalar(_LIVE_ORDER, {"customer_id": customer_id}))
     used = limits.used(keys)
-    return Seen(now, used, has_ordered or any(count for key, count in used.items() if key.rule == coupon_limits.FIRST_ORDER))
+    return Seen(
+        now,
+        used,
+        has_ordered
+        or any(count for key, count in used.items() if key.rule == coupon_limits.FIRST_ORDER),
+    )
 
 
 def judge(coupon: AnyRow, seen: Seen, customer_id: str | None, cart: Cart | None) -> Judgement:
@@ -158,9 +172,21 @@ def judge(coupon: AnyRow, seen: Seen, customer_id: str | None, cart: Cart | None
     now = seen.now
     rules = [
         Rule(CouponInactive, coupon.is_active, {"isActive": coupon.is_active}),
-        Rule(CouponNotYetValid, coupon.starts_at is None or coupon.starts_at <= now, {"startsAt": coupon.starts_at, "now": now}),
-        Rule(CouponExpired, coupon.expires_at is None or coupon.expires_at > now, {"expiresAt": coupon.expires_at, "now": now}),
-        Rule(CouponNotValidAtThisTime, validity.is_on(coupon.schedule, now), {"schedule": coupon.schedule, "now": now}),
+        Rule(
+            CouponNotYetValid,
+            coupon.starts_at is None or coupon.starts_at <= now,
+            {"startsAt": coupon.starts_at, "now": now},
+        ),
+        Rule(
+            CouponExpired,
+            coupon.expires_at is None or coupon.expires_at > now,
+            {"expiresAt": coupon.expires_at, "now": now},
+        ),
+        Rule(
+            CouponNotValidAtThisTime,
+            validity.is_on(coupon.schedule, now),
+            {"schedule": coupon.schedule, "now": now},
+        ),
         *_limit_rules(coupon, seen, customer_id, saving),
         _customer_rule(coupon, customer_id),
     ]
@@ -171,29 +197,65 @@ def judge(coupon: AnyRow, seen: Seen, customer_id: str | None, cart: Cart | None
     return Judgement(coupon, rules, saving)
 
 
-def _limit_rules(coupon: AnyRow, seen: Seen, customer_id: str | None, saving: Saving | None) -> list[Rule]:
+def _limit_rules(
+    coupon: AnyRow, seen: Seen, customer_id: str | None, saving: Saving | None
+) -> list[Rule]:
     has_uses = coupon.max_usage is None or coupon.usage_count < coupon.max_usage
-    found = [Rule(UsageLimitExceeded, has_uses, {"usageCount": coupon.usage_count, "maxUsage": coupon.max_usage})]
+    found = [
+        Rule(
+            UsageLimitExceeded,
+            has_uses,
+            {"usageCount": coupon.usage_count, "maxUsage": coupon.max_usage},
+        )
+    ]
     places = coupon_limits.of(coupon, customer_id, seen.now)
-    for rule in (coupon_limits.PER_CUSTOMER, "perDay", "perWeek", "perMonth", coupon_limits.PER_CUSTOMER_PER_DAY):
+    for rule in (
+        coupon_limits.PER_CUSTOMER,
+        "perDay",
+        "perWeek",
+        "perMonth",
+        coupon_limits.PER_CUSTOMER_PER_DAY,
+    ):
         if rule in places:
             key, limit = places[rule]
-            refusal: Refusal = UsageLimitExceeded if rule == coupon_limits.PER_CUSTOMER else PeriodLimitReached
-            found.append(Rule(refusal, seen.used[key] < limit, {"limit": rule, "used": seen.used[key], "allowed": limit, "period": key.period}))
+            refusal: Refusal = (
+                UsageLimitExceeded if rule == coupon_limits.PER_CUSTOMER else PeriodLimitReached
+            )
+            found.append(
+                Rule(
+                    refusal,
+                    seen.used[key] < limit,
+                    {"limit": rule, "used": seen.used[key], "allowed": limit, "period": key.period},
+                )
+            )
     if coupon_limits.BUDGET in places:
         key, budget = places[coupon_limits.BUDGET]
         # A discount that does not fit any more is not given in part: what was promised is what is redeemed.
         asked = max(1, money.to_minor(saving.amount, coupon.currency) if saving is not None else 0)
-        amounts = {"used": seen.used[key], "budget": budget, "asked": asked if saving is not None else 0}
+        amounts = {
+            "used": seen.used[key],
+            "budget": budget,
+            "asked": asked if saving is not None else 0,
+        }
         facts = {name: money.from_minor(units, coupon.currency) for name, units in amounts.items()}
         found.append(Rule(BudgetUsedUp, seen.used[key] + asked <= budget, facts))
     return found
 
 
 def _customer_rule(coupon: AnyRow, customer_id: str | None) -> Rule:
-    asks = bool(coupon.customer_ids) or coupon.first_order_only or any(rule in coupon.limits for rule in coupon_limits.OF_A_CUSTOMER)
-    fits = not asks or (customer_id is not None and (not coupon.customer_ids or customer_id in coupon.customer_ids))
-    return Rule(NotForThisCustomer, fits, {"customerId": customer_id, "bound": bool(coupon.customer_ids), "asksForACustomer": asks})
+    asks = (
+        bool(coupon.customer_ids)
+        or coupon.first_order_only
+        or any(rule in coupon.limits for rule in coupon_limits.OF_A_CUSTOMER)
+    )
+    fits = not asks or (
+        customer_id is not None and (not coupon.customer_ids or customer_id in coupon.customer_ids)
+    )
+    return Rule(
+        NotForThisCustomer,
+        fits,
+        {"customerId": customer_id, "bound": bool(coupon.customer_ids), "asksForACustomer": asks},
+    )
 
 
 def _cart_rules(coupon: AnyRow, cart: Cart, misfit: pricing.Refused | None) -> list[Rule]:
@@ -201,10 +263,22 @@ def _cart_rules(coupon: AnyRow, cart: Cart, misfit: pricing.Refused | None) -> l
     if coupon.min_purchase_amount is not None:
         amount = money.written(coupon.min_purchase_amount, coupon.currency)
         reached = cart.total >= coupon.min_purchase_amount
-        found.append(Rule(MinimumNotReached, reached, {"currency": coupon.currency, "amount": amount, "cartTotal": cart.total}))
+        found.append(
+            Rule(
+                MinimumNotReached,
+                reached,
+                {"currency": coupon.currency, "amount": amount, "cartTotal": cart.total},
+            )
+        )
     # Behind a minimum that is not reached nothing was matched, and nothing is said about it.
     if not isinstance(misfit, pricing.MinimumNotReached):
-        found.append(Rule(NoEligibleProducts, not isinstance(misfit, pricing.NoEligibleProducts), {"items": len(cart.items) or len(cart.product_ids)}))
+        found.append(
+            Rule(
+                NoEligibleProducts,
+                not isinstance(misfit, pricing.NoEligibleProducts),
+                {"items": len(cart.items) or len(cart.product_ids)},
+            )
+        )
     return found
 
 
@@ -217,7 +291,9 @@ def find(caller: Caller, codes: Sequence[str]) -> dict[str, AnyRow]:
     Raises RateLimited.
     """
     failed_attempts.check(caller.guess_limits)
-    rows = {row.code: row for row in _BY_CODES.execute({"codes": list(codes)}) if caller.may_know(row)}
+    rows = {
+        row.code: row for row in _BY_CODES.execute({"codes": list(codes)}) if caller.may_know(row)
+    }
     for code in codes:
         if code not in rows:
             failed_attempts.count_wrong(caller.guess_limits)
@@ -255,19 +331,32 @@ def combine_all(judgements: Sequence[Judgement], cart: Cart) -> Combined:
 
 def totals(cart: Cart, discount: Decimal, shares: Sequence[Decimal]) -> dict[str, Any]:
     """What every answer about a cart says; with items, line by line too."""
-    found: dict[str, Any] = {"discount_amount": discount, "original_amount": cart.total, "final_amount": cart.total - discount, "savings": discount}
+    found: dict[str, Any] = {
+        "discount_amount": discount,
+        "original_amount": cart.total,
+        "final_amount": cart.total - discount,
+        "savings": discount,
+    }
     if cart.items:
         found["lines"] = [
-            {"product_id": item.product_id, "discount_amount": share, "final_amount": item.total - share}
+            {
+                "product_id": item.product_id,
+                "discount_amount": share,
+                "final_amount": item.total - share,
+            }
             for item, share in zip(cart.items, shares, strict=True)
         ]
     return found
 
 
-def usable(caller: Caller, codes: Sequence[str], cart: Cart) -> tuple[list[Judgement], dict[str, errors.DomainError]]:
+def usable(
+    caller: Caller, codes: Sequence[str], cart: Cart
+) -> tuple[list[Judgement], dict[str, errors.DomainError]]:
     """Those of the codes that could be used alone, in one currency: that of the first which is there; and why the others could not."""
     coupons = find(caller, codes)
-    left_out: dict[str, errors.DomainError] = {code: CouponNotFound() for code in codes if code not in coupons}
+    left_out: dict[str, errors.DomainError] = {
+        code: CouponNotFound() for code in codes if code not in coupons
+    }
     if not coupons:
         return [], left_out
     currency = next(iter(coupons.values())).currency

@@ -12,7 +12,17 @@ from marshmallow import validate
 
 from ..core.clock import rfc3339
 from ..core.money import number
-from ..web.body import AmountField, CurrencyField, Moment, NumberField, QueryTruth, QueryWhole, Text, Truth, Whole
+from ..web.body import (
+    AmountField,
+    CurrencyField,
+    Moment,
+    NumberField,
+    QueryTruth,
+    QueryWhole,
+    Text,
+    Truth,
+    Whole,
+)
 from . import events
 
 MOST_ITEMS = 10_000
@@ -42,10 +52,17 @@ class Shown(Wire):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._table = [(str(field.data_key), field.attribute or name, _writer(field)) for name, field in self.dump_fields.items()]
+        self._table = [
+            (str(field.data_key), field.attribute or name, _writer(field))
+            for name, field in self.dump_fields.items()
+        ]
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        return [self._written(one) for one in obj] if (self.many if many is None else many) else self._written(obj)
+        return (
+            [self._written(one) for one in obj]
+            if (self.many if many is None else many)
+            else self._written(obj)
+        )
 
     def _written(self, obj: Any) -> dict[str, Any]:
         known = obj if isinstance(obj, Mapping) else obj._asdict()
@@ -88,7 +105,9 @@ class ShopIds(ma.fields.List[str]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(ShopId(), validate=validate.Length(max=MOST_ITEMS), **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[Any]:
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
@@ -112,9 +131,17 @@ class Code(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         pattern = r"^[A-Za-z0-9_-]{3,20}$"
-        super().__init__(3, 20, rules=[validate.Regexp(r"[A-Za-z0-9_-]+\Z", error="Letters, digits, - and _ only.")], metadata={"pattern": pattern}, **kwargs)
+        super().__init__(
+            3,
+            20,
+            rules=[validate.Regexp(r"[A-Za-z0-9_-]+\Z", error="Letters, digits, - and _ only.")],
+            metadata={"pattern": pattern},
+            **kwargs,
+        )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
         return super()._deserialize(value, attr, data, **kwargs).upper()
 
 
@@ -124,7 +151,9 @@ class AnyCode(Text):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(1, LONGEST_ID, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
         return super()._deserialize(value, attr, data, **kwargs).upper()
 
 
@@ -133,14 +162,22 @@ class Hour(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         pattern = r"^([01]\d|2[0-3]):[0-5]\d$"
-        rules = [validate.Regexp(re.compile(pattern[:-1] + r"\Z", re.ASCII), error="It must read like 09:00.")]
+        rules = [
+            validate.Regexp(
+                re.compile(pattern[:-1] + r"\Z", re.ASCII), error="It must read like 09:00."
+            )
+        ]
         super().__init__(5, 5, rules=rules, metadata={"pattern": pattern}, **kwargs)
 
 
 class ScheduleSchema(ma.Schema):
     """Hours of some days of the week. Hours that end before they begin last over midnight."""
 
-    weekdays = ma.fields.List(Whole(1, 7), validate=[validate.Length(1, 7), _all_different], metadata={"uniqueItems": True})
+    weekdays = ma.fields.List(
+        Whole(1, 7),
+        validate=[validate.Length(1, 7), _all_different],
+        metadata={"uniqueItems": True},
+    )
     begins = Hour(data_key="from")
     ends = Hour(data_key="until")
     timezone = Text(1, 64, rules=[_is_zone])
@@ -149,12 +186,17 @@ class ScheduleSchema(ma.Schema):
     def both_or_neither(self, schedule: dict[str, Any], **_: Any) -> None:
         if ("begins" in schedule) != ("ends" in schedule):
             raise ma.ValidationError("from and until go together.")
-        if "begins" in schedule and time.fromisoformat(schedule["begins"]) == time.fromisoformat(schedule["ends"]):
+        if "begins" in schedule and time.fromisoformat(schedule["begins"]) == time.fromisoformat(
+            schedule["ends"]
+        ):
             raise ma.ValidationError("It must not be the same as from.", "until")
 
     @ma.post_load
     def as_it_is_stored(self, schedule: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {{"begins": "from", "ends": "until"}.get(name, name): value for name, value in schedule.items()}
+        return {
+            {"begins": "from", "ends": "until"}.get(name, name): value
+            for name, value in schedule.items()
+        }
 
 
 class LimitsSchema(Wire):
@@ -169,7 +211,11 @@ class LimitsSchema(Wire):
 
     @ma.post_load
     def as_it_is_stored(self, limits: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {camel(name): str(value) if name == "budget" else value for name, value in limits.items() if value is not None}
+        return {
+            camel(name): str(value) if name == "budget" else value
+            for name, value in limits.items()
+            if value is not None
+        }
 
 
 class _CouponTerms(Wire):
@@ -207,19 +253,25 @@ class CouponTemplate(_CouponTerms):
 
     type = ma.fields.String(required=True, validate=validate.OneOf(["percentage", "fixed"]))
     discount = AmountField(required=True)
-    coupon_for = ma.fields.String(required=True, validate=validate.OneOf(["product", "minPurchase"]))
+    coupon_for = ma.fields.String(
+        required=True, validate=validate.OneOf(["product", "minPurchase"])
+    )
 
 
 class NewDiscountCoupon(_CouponTerms):
     code = Code(required=True)
     type = ma.fields.String(required=True, validate=validate.OneOf(["percentage", "fixed"]))
     discount = AmountField(required=True)
-    coupon_for = ma.fields.String(required=True, validate=validate.OneOf(["product", "minPurchase"]))
+    coupon_for = ma.fields.String(
+        required=True, validate=validate.OneOf(["product", "minPurchase"])
+    )
 
 
 class DiscountCouponChanges(_CouponTerms):
     @ma.validates_schema(pass_original=True)
-    def at_least_one(self, _changes: dict[str, Any], original: Mapping[str, Any], **__: Any) -> None:
+    def at_least_one(
+        self, _changes: dict[str, Any], original: Mapping[str, Any], **__: Any
+    ) -> None:
         if not original:
             raise ma.ValidationError("At least one field is needed.")
 
@@ -238,7 +290,10 @@ class LimitsShownSchema(Wire):
     per_week = ma.fields.Integer(attribute="perWeek")
     per_month = ma.fields.Integer(attribute="perMonth")
     per_customer_per_day = ma.fields.Integer(attribute="perCustomerPerDay")
-    budget = ma.fields.Function(lambda limits: number(Decimal(limits["budget"])) if "budget" in limits else ma.missing, metadata={"type": "number"})
+    budget = ma.fields.Function(
+        lambda limits: number(Decimal(limits["budget"])) if "budget" in limits else ma.missing,
+        metadata={"type": "number"},
+    )
 
 
 def _texts() -> Any:
@@ -278,7 +333,11 @@ class DiscountCouponSchema(Shown):
 
 # --- Lists
 
-SORTABLE = tuple(name for name, field in DiscountCouponSchema().fields.items() if not isinstance(field, ma.fields.List | ma.fields.Nested))
+SORTABLE = tuple(
+    name
+    for name, field in DiscountCouponSchema().fields.items()
+    if not isinstance(field, ma.fields.List | ma.fields.Nested)
+)
 _BY_WIRE_NAME = {camel(name): name for name in SORTABLE}
 
 
@@ -287,14 +346,26 @@ class SortBy(ma.fields.Field[list[tuple[str, bool]]]):
 
     def __init__(self, **kwargs: Any) -> None:
         one = f"({'|'.join(_BY_WIRE_NAME)})(:(asc|desc))?"
-        super().__init__(metadata={"type": "string", "pattern": f"^{one}(,{one})*$"}, load_default=lambda: [("created_at", True)], **kwargs)
+        super().__init__(
+            metadata={"type": "string", "pattern": f"^{one}(,{one})*$"},
+            load_default=lambda: [("created_at", True)],
+            **kwargs,
+        )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[tuple[str, bool]]:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[tuple[str, bool]]:
         found: dict[str, bool] = {}
         for part in str(value).split(","):
             name, _, direction = part.strip().partition(":")
-            if name not in _BY_WIRE_NAME or direction not in ("", "asc", "desc") or part.strip().endswith(":"):
-                raise ma.ValidationError(f"{name!r}: choose from {', '.join(_BY_WIRE_NAME)}, each with :asc or :desc.")
+            if (
+                name not in _BY_WIRE_NAME
+                or direction not in ("", "asc", "desc")
+                or part.strip().endswith(":")
+            ):
+                raise ma.ValidationError(
+                    f"{name!r}: choose from {', '.join(_BY_WIRE_NAME)}, each with :asc or :desc."
+                )
             found.setdefault(_BY_WIRE_NAME[name], direction == "desc")
         return list(found.items())
 
@@ -326,7 +397,9 @@ class PageSchema(Wire):
 
 
 class CouponPageSchema(PageSchema):
-    results = ma.fields.List(ma.fields.Nested(DiscountCouponSchema()), attribute="items", required=True)
+    results = ma.fields.List(
+        ma.fields.Nested(DiscountCouponSchema()), attribute="items", required=True
+    )
 
 
 # --- A cart
@@ -342,12 +415,20 @@ class ItemSchema(Wire):
 class _Cart(Wire):
     cart_total = AmountField(required=True)
     product_ids = ShopIds(load_default=[])
-    items = ma.fields.List(ma.fields.Nested(ItemSchema()), validate=validate.Length(1, MOST_ITEMS), load_default=nothing)
+    items = ma.fields.List(
+        ma.fields.Nested(ItemSchema()),
+        validate=validate.Length(1, MOST_ITEMS),
+        load_default=nothing,
+    )
     customer_id = ShopId(load_default=nothing)
 
     @ma.validates_schema
     def items_add_up(self, cart: dict[str, Any], **_: Any) -> None:
-        if cart["items"] is not None and sum(item["unit_price"] * item["quantity"] for item in cart["items"]) != cart["cart_total"]:
+        if (
+            cart["items"] is not None
+            and sum(item["unit_price"] * item["quantity"] for item in cart["items"])
+            != cart["cart_total"]
+        ):
             raise ma.ValidationError("It must be the sum of the items.", "cartTotal")
 
 
@@ -357,7 +438,9 @@ class Codes(ma.fields.List[str]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(AnyCode(), validate=validate.Length(1, MOST_CODES), **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[Any]:
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
@@ -415,7 +498,10 @@ class _Totals(Shown):
     original_amount = NumberField(required=True)
     final_amount = NumberField(required=True)
     savings = NumberField(required=True)
-    lines = ma.fields.List(ma.fields.Nested(LineSchema()), metadata={"description": "One for each item, where items were given."})
+    lines = ma.fields.List(
+        ma.fields.Nested(LineSchema()),
+        metadata={"description": "One for each item, where items were given."},
+    )
 
 
 class AppliedSchema(_Totals):
@@ -436,7 +522,11 @@ class LeftOutSchema(Shown):
 
 
 class AppliedAllSchema(_Totals):
-    codes = ma.fields.List(ma.fields.Nested(CodeAmountSchema()), required=True, metadata={"description": "In the order in which they apply."})
+    codes = ma.fields.List(
+        ma.fields.Nested(CodeAmountSchema()),
+        required=True,
+        metadata={"description": "In the order in which they apply."},
+    )
     left_out = ma.fields.List(ma.fields.Nested(LeftOutSchema()), required=True)
 
 
@@ -464,8 +554,14 @@ class RestoreSchema(ma.Schema):
 
 class Rollback(ma.Schema):
     reason = Text(1, 500, required=True)
-    restore = ma.fields.Nested(RestoreSchema(), load_default={"use": True, "customer": True, "budget": True})
-    lines = ma.fields.List(Whole(0, MOST_ITEMS - 1), validate=[validate.Length(1, MOST_ITEMS), _all_different], load_default=nothing)
+    restore = ma.fields.Nested(
+        RestoreSchema(), load_default={"use": True, "customer": True, "budget": True}
+    )
+    lines = ma.fields.List(
+        Whole(0, MOST_ITEMS - 1),
+        validate=[validate.Length(1, MOST_ITEMS), _all_different],
+        load_default=nothing,
+    )
 
 
 class RestoredSchema(ma.Schema):
@@ -476,11 +572,20 @@ class RestoredSchema(ma.Schema):
 
 class RolledBackSchema(Wire):
     redemption_id = ma.fields.UUID(required=True)
-    status = ma.fields.String(required=True, metadata={"enum": ["rolled_back", "partly_rolled_back"]})
+    status = ma.fields.String(
+        required=True, metadata={"enum": ["rolled_back", "partly_rolled_back"]}
+    )
     reason = ma.fields.String(required=True)
-    lines = ma.fields.List(ma.fields.Integer(), required=True, allow_none=True, metadata={"description": "The positions taken back by this; null for all."})
+    lines = ma.fields.List(
+        ma.fields.Integer(),
+        required=True,
+        allow_none=True,
+        metadata={"description": "The positions taken back by this; null for all."},
+    )
     restore = ma.fields.Nested(RestoredSchema(), required=True)
-    discount_amount = NumberField(required=True, metadata={"description": "The discount that was taken back by this."})
+    discount_amount = NumberField(
+        required=True, metadata={"description": "The discount that was taken back by this."}
+    )
     rolled_back_at = ma.fields.String(required=True, metadata={"format": "date-time"})
 
 
@@ -497,7 +602,9 @@ class RedemptionSchema(Wire):
     discount_amount = NumberField(required=True)
     original_amount = NumberField(required=True)
     final_amount = NumberField(required=True)
-    status = ma.fields.String(required=True, metadata={"enum": ["redeemed", "partly_rolled_back", "rolled_back"]})
+    status = ma.fields.String(
+        required=True, metadata={"enum": ["redeemed", "partly_rolled_back", "rolled_back"]}
+    )
     redeemed_at = Moment(required=True)
     rolled_back_at = Moment(required=True, allow_none=True)
     rollbacks = ma.fields.List(ma.fields.Nested(RolledBackSchema()), required=True)
@@ -519,7 +626,11 @@ class RuleSchema(Wire):
 
 class ExplainedCodeSchema(Wire):
     code = ma.fields.String(required=True)
-    coupon = ma.fields.Dict(required=True, allow_none=True, metadata={"description": "Its terms; null where the coupon is gone."})
+    coupon = ma.fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Its terms; null where the coupon is gone."},
+    )
     rules = ma.fields.List(ma.fields.Nested(RuleSchema()), required=True)
     discount_amount = NumberField(required=True, allow_none=True)
     steps = ma.fields.List(ma.fields.Dict(), required=True)
@@ -543,4 +654,8 @@ class ExplanationSchema(Wire):
 
 
 # What webhooks are told, and what is kept of an order, is shown as this contract shows it, whichever contract caused it.
-events.SHAPES.update(coupon=DiscountCouponSchema().dump, redeemed=RedeemedSchema().dump, rolled_back=RolledBackSchema().dump)
+events.SHAPES.update(
+    coupon=DiscountCouponSchema().dump,
+    redeemed=RedeemedSchema().dump,
+    rolled_back=RolledBackSchema().dump,
+)

@@ -39,13 +39,19 @@ def check(terms: Terms) -> None:
         wrong["discount"] = ["A percentage is at most 100."]
     if terms["coupon_for"] == "minPurchase" and terms["min_purchase_amount"] is None:
         wrong["minPurchaseAmount"] = ["A minPurchase coupon needs it."]
-    if terms["starts_at"] is not None and terms["expires_at"] is not None and terms["starts_at"] >= terms["expires_at"]:
+    if (
+        terms["starts_at"] is not None
+        and terms["expires_at"] is not None
+        and terms["starts_at"] >= terms["expires_at"]
+    ):
         wrong["expiresAt"] = ["It must be after startsAt."]
     amounts = {
         "discount": terms["discount"] if terms["type"] == "fixed" else None,
         "minPurchaseAmount": terms["min_purchase_amount"],
         "maxDiscountAmount": terms["max_discount_amount"],
-        "limits.budget": Decimal(terms["limits"]["budget"]) if "budget" in terms["limits"] else None,
+        "limits.budget": Decimal(terms["limits"]["budget"])
+        if "budget" in terms["limits"]
+        else None,
     }
     for name, amount in amounts.items():
         if amount is not None and not money.fits(amount, terms["currency"]):
@@ -65,7 +71,11 @@ def columns(terms: Terms) -> dict[str, Any]:
 
 def targets(terms: Terms) -> list[tuple[str, str]]:
     """By what a coupon of these terms is found: pairs of a kind and an id."""
-    by_kind = {"product": terms["products"], "excluded": terms["excluded_products"], "customer": terms["customer_ids"]}
+    by_kind = {
+        "product": terms["products"],
+        "excluded": terms["excluded_products"],
+        "customer": terms["customer_ids"],
+    }
     return [(kind, target) for kind, found in by_kind.items() for target in found]
 
 

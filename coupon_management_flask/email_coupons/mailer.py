@@ -22,11 +22,16 @@ _coupons: Any = DiscountCoupon.__table__
 
 _TO_MAIL = (
     sa.select(_email_coupons.c.id, _email_coupons.c.email, _email_coupons.c.website)
-    .add_columns(*(_coupons.c[name] for name in ("code", "type", "discount", "currency", "expires_at")))
+    .add_columns(
+        *(_coupons.c[name] for name in ("code", "type", "discount", "currency", "expires_at"))
+    )
     .join(_coupons, _coupons.c.id == _email_coupons.c.coupon_id)
     .where(
         _email_coupons.c.id == sa.bindparam("id", type_=sa.Uuid),
-        sa.or_(_coupons.c.expires_at.is_(None), _coupons.c.expires_at > sa.bindparam("now", type_=_coupons.c.expires_at.type)),
+        sa.or_(
+            _coupons.c.expires_at.is_(None),
+            _coupons.c.expires_at > sa.bindparam("now", type_=_coupons.c.expires_at.type),
+        ),
         ~sa.exists().where(UnsubscribedAddress.email == _email_coupons.c.email),
     )
 )
@@ -34,7 +39,9 @@ _TO_MAIL = (
 
 def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
     """Mails the code; to nobody who unsubscribed, and no code that was deleted or has expired since."""
-    coupon = db.session.execute(_TO_MAIL, {"id": UUID(payload["email_coupon_id"]), "now": clock.now()}).one_or_none()
+    coupon = db.session.execute(
+        _TO_MAIL, {"id": UUID(payload["email_coupon_id"]), "now": clock.now()}
+    ).one_or_none()
     if coupon is not None:
         sender.send(_compose(coupon, message_id))
 
@@ -53,7 +60,10 @@ def _compose(coupon: AnyRow, message_id: UUID) -> sender.Mail:
         subject=f"Your code for {said['discount']} off at {coupon.website}",
         text=render_template("email_coupons/mail.txt", **said),
         html=render_template("email_coupons/mail.html", **said),
-        headers={"List-Unsubscribe": f"<{unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+        headers={
+            "List-Unsubscribe": f"<{unsubscribe}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
         message_id=message_id,
     )
 
@@ -87,7 +97,9 @@ def address_of(token: str) -> str:
         email_coupon_id = UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + b"=="))
     except BadSignature as error:
         raise errors.Invalid({"token": ["This link is not valid."]}) from error
-    address = db.session.scalar(sa.select(_email_coupons.c.email).where(_email_coupons.c.id == email_coupon_id))
+    address = db.session.scalar(
+        sa.select(_email_coupons.c.email).where(_email_coupons.c.id == email_coupon_id)
+    )
     if address is None:
         raise errors.Invalid({"token": ["This link is not valid."]})
     return str(address)

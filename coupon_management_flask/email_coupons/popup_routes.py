@@ -20,9 +20,13 @@ routes = Blueprint("popup", __name__)
 
 def popup_script(settings: Settings) -> str:
     """The script with what this service is set to. Raises RuntimeError for a script that has no place for it, or several."""
-    script, places = _EXPIRY_DAYS.subn(f"  const EXPIRY_DAYS = {settings.coupon_expiry_days};", SCRIPT.read_text(encoding="utf-8"))
+    script, places = _EXPIRY_DAYS.subn(
+        f"  const EXPIRY_DAYS = {settings.coupon_expiry_days};", SCRIPT.read_text(encoding="utf-8")
+    )
     if places != 1:
-        raise RuntimeError(f"{SCRIPT} must say `const EXPIRY_DAYS = ...` once, and says it {places} times.")
+        raise RuntimeError(
+            f"{SCRIPT} must say `const EXPIRY_DAYS = ...` once, and says it {places} times."
+        )
     return script
 
 
@@ -30,7 +34,8 @@ def _read_script(state: BlueprintSetupState) -> None:
     plain = popup_script(state.app.extensions["settings"]).encode()
     # Every visitor of every page that embeds it loads it: a third of the bytes, packed once.
     state.app.extensions["popup_script"] = {
-        encoding: (body, sha256(body).hexdigest()[:32]) for encoding, body in (("", plain), ("gzip", gzip.compress(plain, mtime=0)))
+        encoding: (body, sha256(body).hexdigest()[:32])
+        for encoding, body in (("", plain), ("gzip", gzip.compress(plain, mtime=0)))
     }
 
 

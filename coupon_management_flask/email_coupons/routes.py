@@ -24,13 +24,19 @@ PAGE = {"type": "string", "description": "A page for people."}
 
 
 def _page(address: str, *, is_done: bool) -> Response:
-    return Response(render_template("email_coupons/unsubscribe.html", address=address, is_done=is_done), mimetype="text/html")
+    return Response(
+        render_template("email_coupons/unsubscribe.html", address=address, is_done=is_done),
+        mimetype="text/html",
+    )
 
 
 def _terms(website: str) -> dict[str, Any]:
     """What a code for this website is worth."""
     settings = config.current()
-    usual = {"discount_percent": settings.coupon_discount_percent, "expiry_days": settings.coupon_expiry_days}
+    usual = {
+        "discount_percent": settings.coupon_discount_percent,
+        "expiry_days": settings.coupon_expiry_days,
+    }
     return {"currency": settings.currency, **usual, **settings.coupon_websites.get(website, {})}
 
 
@@ -38,7 +44,11 @@ def _terms(website: str) -> dict[str, Any]:
 @limit_coupons
 @routes.arguments(schemas.PairSchema())
 @routes.response(201, schemas.EmailCouponSchema())
-@routes.alt_response(200, schema=schemas.EmailCouponSchema(), description="The code that was given before and has not expired.")
+@routes.alt_response(
+    200,
+    schema=schemas.EmailCouponSchema(),
+    description="The code that was given before and has not expired.",
+)
 @routes.refuses(429)
 def issue_coupon(pair: dict[str, Any]) -> Any:
     """Get a code for an e-mail address on a website; it is mailed too"""

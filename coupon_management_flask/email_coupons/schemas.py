@@ -22,7 +22,9 @@ class _Typed(ma.fields.String):
         "too_long": "Ensure this field has no more than {longest} characters.",
     }
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
         typed = super()._deserialize(value, attr, data, **kwargs)
         if not typed.strip():
             raise self.make_error("blank")
@@ -43,7 +45,9 @@ class EmailField(_Typed):
     default_error_messages = {"wrong": "Enter a valid email address."}
 
     def in_one_form(self, typed: str) -> str:
-        found = email_validator.validate_email(typed, check_deliverability=False, test_environment=True)
+        found = email_validator.validate_email(
+            typed, check_deliverability=False, test_environment=True
+        )
         return f"{found.local_part}@{found.ascii_domain}".lower()
 
 
@@ -56,9 +60,17 @@ class WebsiteField(_Typed):
 
 
 class PairSchema(ma.Schema):
-    email = EmailField(required=True, metadata={"format": "email", "minLength": 1, "maxLength": EmailField.longest})
+    email = EmailField(
+        required=True, metadata={"format": "email", "minLength": 1, "maxLength": EmailField.longest}
+    )
     website = WebsiteField(
-        required=True, metadata={"description": "A host name or a URL.", "minLength": 1, "maxLength": WebsiteField.longest, "example": "example.com"}
+        required=True,
+        metadata={
+            "description": "A host name or a URL.",
+            "minLength": 1,
+            "maxLength": WebsiteField.longest,
+            "example": "example.com",
+        },
     )
 
 
@@ -75,11 +87,15 @@ class EmailCouponsQuery(LinkedPageQuery):
 
     @ma.pre_load
     def without_empty_filters(self, query: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        return {name: query[name] for name in query if query[name] or name not in ("email", "website")}
+        return {
+            name: query[name] for name in query if query[name] or name not in ("email", "website")
+        }
 
 
 class EmailCouponPageSchema(LinkedPageSchema):
-    results = ma.fields.List(ma.fields.Nested(EmailCouponSchema()), attribute="items", required=True)
+    results = ma.fields.List(
+        ma.fields.Nested(EmailCouponSchema()), attribute="items", required=True
+    )
 
 
 class TokenQuery(ma.Schema):

@@ -46,7 +46,10 @@ _NEWEST = Prepared(
     )
     .outerjoin_from(_email_coupons, _coupons, _coupons.c.id == _email_coupons.c.coupon_id)
     .outerjoin(_messages, _messages.c.id == _email_coupons.c.message_id)
-    .where(_email_coupons.c.email == sa.bindparam("email", type_=sa.Text), _email_coupons.c.website == sa.bindparam("website", type_=sa.Text))
+    .where(
+        _email_coupons.c.email == sa.bindparam("email", type_=sa.Text),
+        _email_coupons.c.website == sa.bindparam("website", type_=sa.Text),
+    )
     .order_by(_email_coupons.c.number.desc())
     .limit(1),
 )
@@ -64,19 +67,35 @@ class _Overtaken(Exception):
     """Somebody else has done it at the same moment."""
 
 
-def issue(email: str, website: str, *, discount_percent: Decimal, expiry_days: int, currency: str) -> tuple[Issued, bool]:
+def issue(
+    email: str, website: str, *, discount_percent: Decimal, expiry_days: int, currency: str
+) -> tuple[Issued, bool]:
     """The pair's code, and whether it is new. One that has not expired is the answer again, and mailed again where its last mail is an hour old."""
     for _ in range(TRIES):
         now = clock.now()
-        newest = _NEWEST.execute({"email": email, "website": website, "an_hour_ago": now - MAILED_AGAIN_AFTER}).one_or_none()
+        newest = _NEWEST.execute(
+            {"email": email, "website": website, "an_hour_ago": now - MAILED_AGAIN_AFTER}
+        ).one_or_none()
         if newest is not None and _is_live(newest, now):
             if newest.mail_is_over:
                 _mail_again(newest)
             return Issued(email, website, newest.code, newest.expires_at), False
         expires_at = (now + timedelta(days=expiry_days)).replace(microsecond=0)
-        terms = {"type": "percentage", "discount": discount_percent, "currency": currency, "coupon_for": "product", "max_usage": 1, "expires_at": expires_at}
+        terms = {
+            "type": "percentage",
+            "discount": discount_percent,
+            "currency": currency,
+            "coupon_for": "product",
+            "max_usage": 1,
+            "expires_at": expires_at,
+        }
         with suppress(_Overtaken):
-            code = _make_next(email, website, 1 if newest is None else newest.number + 1, coupon_terms.complete(terms))
+            code = _make_next(
+                email,
+                website,
+                1 if newest is None else newest.number + 1,
+                coupon_terms.complete(terms),
+            )
             return Issued(email, website, code, expires_at), True
     raise errors.Unavailable
 
@@ -102,7 +121,13 @@ def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms)
                 message_id=_write_mail(email_coupon_id),
                 created_at=clock.now(),
             )
-            .on_conflict_do_nothing(index_elements=[_email_coupons.c.email, _email_coupons.c.website, _email_coupons.c.number])
+            .on_conflict_do_nothing(
+                index_elements=[
+                    _email_coupons.c.email,
+                    _email_coupons.c.website,
+                    _email_coupons.c.number,
+                ]
+            )
         )
         if rows_changed(db.session.execute(numbered)) == 0:
             raise _Overtaken
@@ -122,7 +147,9 @@ def _mail_again(newest: AnyRow) -> None:
     with suppress(_Overtaken), transaction():
         following = (
             sa.update(_email_coupons)
-            .where(_email_coupons.c.id == newest.id, _email_coupons.c.message_id == newest.message_id)
+            .where(
+                _email_coupons.c.id == newest.id, _email_coupons.c.message_id == newest.message_id
+            )
             .values(message_id=_write_mail(newest.id))
         )
         if rows_changed(db.session.execute(following)) == 0:
@@ -135,10 +162,18 @@ def _write_mail(email_coupon_id: UUID) -> UUID:
 
 def list_coupons(*, page: int, page_size: int, **filters: str) -> Page:
     """A page of the codes that are still there, newest first."""
-    conditions = [_email_coupons.c.coupon_id.is_not(None), *(_email_coupons.c[name] == value for name, value in filters.items())]
-    total = db.session.scalar(sa.select(sa.func.count()).select_from(_email_coupons).where(*conditions)) or 0
+    conditions = [
+        _email_coupons.c.coupon_id.is_not(None),
+        *(_email_coupons.c[name] == value for name, value in filters.items()),
+    ]
+    total = (
+        db.session.scalar(sa.select(sa.func.count()).select_from(_email_coupons).where(*conditions))
+        or 0
+    )
     rows = db.session.execute(
-        sa.select(_email_coupons.c.email, _email_coupons.c.website, _coupons.c.code, _coupons.c.expires_at)
+        sa.select(
+            _email_coupons.c.email, _email_coupons.c.website, _coupons.c.code, _coupons.c.expires_at
+        )
         .join_from(_email_coupons, _coupons, _coupons.c.id == _email_coupons.c.coupon_id)
         .where(*conditions)
         .order_by(_email_coupons.c.id.desc())
@@ -151,4 +186,8 @@ def list_coupons(*, page: int, page_size: int, **filters: str) -> Page:
 def unsubscribe(email: str) -> None:
     """No mail goes to that address any more; it still gets codes."""
     with transaction():
-        db.session.execute(upsert(UnsubscribedAddress).values(email=email, created_at=clock.now()).on_conflict_do_nothing())
+        db.session.execute(
+            upsert(UnsubscribedAddress)
+            .values(email=email, created_at=clock.now())
+            .on_conflict_do_nothing()
+        )

@@ -32,7 +32,13 @@ class TestSchema(ma.Schema):
     version = ma.fields.String(required=True)
 
 
-routes: Routes = Routes("health", __name__, error_schema=HealthErrorSchema(), url_prefix="/api", description="Is the service well?")
+routes: Routes = Routes(
+    "health",
+    __name__,
+    error_schema=HealthErrorSchema(),
+    url_prefix="/api",
+    description="Is the service well?",
+)
 
 
 @routes.route("/health", methods=["GET"])

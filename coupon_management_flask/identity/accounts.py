@@ -105,7 +105,9 @@ def _check_username(username: str, email: str | None) -> None:
     if email is not None and comparable(username) == comparable(email):
         return
     if "@" in username:
-        raise errors.Invalid({"username": ["A username holds no @, unless it is the account's e-mail."]})
+        raise errors.Invalid(
+            {"username": ["A username holds no @, unless it is the account's e-mail."]}
+        )
     if len(username) > LONGEST_USERNAME:
         raise errors.Invalid({"username": [f"It must have at most {LONGEST_USERNAME} characters."]})
 
@@ -116,11 +118,16 @@ def change_user(account_id: UUID, changes: Mapping[str, Any]) -> None:
     with transaction():
         if "username" in columns:
             # An e-mail never changes.
-            _check_username(columns["username"], db.session.scalar(sa.select(_accounts.c.email).where(_accounts.c.id == account_id)))
+            _check_username(
+                columns["username"],
+                db.session.scalar(sa.select(_accounts.c.email).where(_accounts.c.id == account_id)),
+            )
             columns["username_key"] = comparable(columns["username"])
         if columns:
             try:
-                db.session.execute(sa.update(_accounts).where(_accounts.c.id == account_id).values(**columns))
+                db.session.execute(
+                    sa.update(_accounts).where(_accounts.c.id == account_id).values(**columns)
+                )
             except IntegrityError as error:
                 if "username_key" in broken_constraint(error):
                     raise UsernameTaken from error
@@ -130,11 +137,25 @@ def change_user(account_id: UUID, changes: Mapping[str, Any]) -> None:
 def create_company(*, name: str, email: str, password: str) -> UUID:
     """A company. Its e-mail may also be a user's: they are two accounts. Raises EmailTaken."""
     with transaction():
-        return _insert(kind="company", username=None, email=email, password_hash=passwords.hash_password(password), name=name)
+        return _insert(
+            kind="company",
+            username=None,
+            email=email,
+            password_hash=passwords.hash_password(password),
+            name=name,
+        )
 
 
 def _insert(
-    *, kind: str, username: str | None, email: str | None, password_hash: str | None, name: str, surname: str = "", role: str = "user", **profile: Any
+    *,
+    kind: str,
+    username: str | None,
+    email: str | None,
+    password_hash: str | None,
+    name: str,
+    surname: str = "",
+    role: str = "user",
+    **profile: Any,
 ) -> UUID:
     account_id = new_id()
     try:
@@ -171,7 +192,10 @@ def find(login: str, kind: str = "user") -> AnyRow | None:
     key = comparable(login)
     return db.session.execute(
         sa.select(_accounts)
-        .where(_accounts.c.kind == kind, sa.or_(_accounts.c.username_key == key, _accounts.c.email_key == key))
+        .where(
+            _accounts.c.kind == kind,
+            sa.or_(_accounts.c.username_key == key, _accounts.c.email_key == key),
+        )
         # A user without an e-mail could be named like somebody's; the e-mail's owner comes first.
         .order_by(_accounts.c.email_key.is_(None))
         .limit(1)
@@ -179,7 +203,14 @@ def find(login: str, kind: str = "user") -> AnyRow | None:
 
 
 def is_active_user(account_id: UUID) -> bool:
-    return db.session.scalar(sa.select(_accounts.c.id).where(_accounts.c.id == account_id, _accounts.c.kind == "user", _accounts.c.is_active)) is not None
+    return (
+        db.session.scalar(
+            sa.select(_accounts.c.id).where(
+                _accounts.c.id == account_id, _accounts.c.kind == "user", _accounts.c.is_active
+            )
+        )
+        is not None
+    )
 
 
 def authenticate(login: str, password: str, *, kind: str = "user", address: str | None) -> Identity:
@@ -189,18 +220,36 @@ def authenticate(login: str, password: str, *, kind: str = "user", address: str 
     AccountDisabled, or RateLimited after ten wrong passwords in ten minutes.
     """
     account = find(login, kind)
-    who = account.id if account is not None else hashlib.sha256(comparable(login).encode()).hexdigest()
-    _check_password(password, account.password_hash if account is not None else None, f"{kind}:{who}", address)
+    who = (
+        account.id
+        if account is not None
+        else hashlib.sha256(comparable(login).encode()).hexdigest()
+    )
+    _check_password(
+        password, account.password_hash if account is not None else None, f"{kind}:{who}", address
+    )
     assert account is not None
     if not account.is_active:
         raise errors.AccountDisabled
-    return Identity(account.id, account.kind, account.username, account.name, account.role, account.password_hash)
+    return Identity(
+        account.id,
+        account.kind,
+        account.username,
+        account.name,
+        account.role,
+        account.password_hash,
+    )
 
 
-def _check_password(password: str, password_hash: str | None, whose: str, address: str | None) -> None:
+def _check_password(
+    password: str, password_hash: str | None, whose: str, address: str | None
+) -> None:
     limits = {}
     if address is not None:
-        limits = {f"password:{whose}": WRONG_PASSWORDS_PER_ACCOUNT, f"password:address:{address}": WRONG_PASSWORDS_PER_ADDRESS}
+        limits = {
+            f"password:{whose}": WRONG_PASSWORDS_PER_ACCOUNT,
+            f"password:address:{address}": WRONG_PASSWORDS_PER_ADDRESS,
+        }
     failed_attempts.check(limits)
     if not passwords.verify(password, password_hash):
         failed_attempts.count_wrong(limits)
@@ -215,18 +264,31 @@ def replace_password(login: str, password: str, kind: str = "user") -> None:
     set_password(account.id, passwords.hash_password(password))
 
 
-def change_password(account_id: UUID, old_password: str, new_password: str, *, address: str | None, keep: UUID | None) -> None:
+def change_password(
+    account_id: UUID,
+    old_password: str,
+    new_password: str,
+    *,
+    address: str | None,
+    keep: UUID | None,
+) -> None:
     """Gives a user who knows the old password a new one; every session but `keep` ends.
 
     Raises WrongCredentials for a wrong old one, which counts as a wrong guess, and RateLimited.
     """
-    password_hash = db.session.scalar(sa.select(_accounts.c.password_hash).where(_accounts.c.id == account_id))
+    password_hash = db.session.scalar(
+        sa.select(_accounts.c.password_hash).where(_accounts.c.id == account_id)
+    )
     _check_password(old_password, password_hash, f"user:{account_id}", address)
-    set_password(account_id, passwords.hash_password(new_password), keep=keep, instead_of=password_hash)
+    set_password(
+        account_id, passwords.hash_password(new_password), keep=keep, instead_of=password_hash
+    )
 
 
 @retried
-def set_password(account_id: UUID, password_hash: str, *, keep: UUID | None = None, instead_of: str | None = None) -> None:
+def set_password(
+    account_id: UUID, password_hash: str, *, keep: UUID | None = None, instead_of: str | None = None
+) -> None:
     """The one way to a new password: a link that could have set one is dead, and every session but `keep` ends.
 
     With `instead_of`, the hash that it is to replace: raises WrongCredentials where somebody was faster.
@@ -235,7 +297,11 @@ def set_password(account_id: UUID, password_hash: str, *, keep: UUID | None = No
         # Before the account, wherever both are changed.
         db.session.execute(sa.delete(_resets).where(_resets.c.account_id == account_id))
         is_still = [] if instead_of is None else [_accounts.c.password_hash == instead_of]
-        changed = db.session.execute(sa.update(_accounts).where(_accounts.c.id == account_id, *is_still).values(password_hash=password_hash))
+        changed = db.session.execute(
+            sa.update(_accounts)
+            .where(_accounts.c.id == account_id, *is_still)
+            .values(password_hash=password_hash)
+        )
         if not rows_changed(changed):
             raise errors.WrongCredentials
         sessions.revoke_all(account_id, keep=keep)
@@ -256,14 +322,22 @@ def open_password_reset(email: str) -> ResetLink | None:
     None where there is no such user, or the account is disabled.
     """
     account = db.session.execute(
-        sa.select(_accounts.c.id, _accounts.c.email).where(_accounts.c.kind == "user", _accounts.c.email_key == comparable(email), _accounts.c.is_active)
+        sa.select(_accounts.c.id, _accounts.c.email).where(
+            _accounts.c.kind == "user",
+            _accounts.c.email_key == comparable(email),
+            _accounts.c.is_active,
+        )
     ).one_or_none()
     if account is None:
         return None
     token = secrets.token_urlsafe(32)
     row = {"digest": _digest(token), "expires_at": clock.now() + RESET_LIFETIME}
     with transaction():
-        db.session.execute(upsert(_resets).values(account_id=account.id, **row).on_conflict_do_update(index_elements=[_resets.c.account_id], set_=row))
+        db.session.execute(
+            upsert(_resets)
+            .values(account_id=account.id, **row)
+            .on_conflict_do_update(index_elements=[_resets.c.account_id], set_=row)
+        )
     # To the address on file: what was typed is equal to it without case alone, and another mailbox may read that differently.
     return ResetLink(account.email, token)
 
@@ -278,7 +352,9 @@ def _is_reset_token(token: str) -> sa.ColumnElement[bool]:
 
 def is_reset_token(token: str) -> bool:
     """Whether a new password could be set by this token now."""
-    return db.session.scalar(sa.select(_resets.c.account_id).where(_is_reset_token(token))) is not None
+    return (
+        db.session.scalar(sa.select(_resets.c.account_id).where(_is_reset_token(token))) is not None
+    )
 
 
 @retried
@@ -289,7 +365,9 @@ def reset_password(token: str, password: str) -> None:
         raise errors.InvalidToken
     password_hash = passwords.hash_password(password)
     with transaction():
-        account_id = db.session.scalar(sa.delete(_resets).where(_is_reset_token(token)).returning(_resets.c.account_id))
+        account_id = db.session.scalar(
+            sa.delete(_resets).where(_is_reset_token(token)).returning(_resets.c.account_id)
+        )
         if account_id is None:
             raise errors.InvalidToken
         set_password(account_id, password_hash)
@@ -308,13 +386,29 @@ def create_api_key(service: str, permissions: list[str], lifetime: timedelta) ->
     """
     unknown = sorted(set(permissions) - ALL_PERMISSIONS)
     if unknown or not permissions:
-        raise errors.Invalid({"permissions": [f"Choose from {', '.join(sorted(ALL_PERMISSIONS))}."]})
+        raise errors.Invalid(
+            {"permissions": [f"Choose from {', '.join(sorted(ALL_PERMISSIONS))}."]}
+        )
     api_key = "ck_" + secrets.token_urlsafe(32)
     now = clock.now()
     with transaction():
         account = find(service, "service")
-        account_id = account.id if account is not None else _insert(kind="service", username=service, email=None, password_hash=None, name=service)
-        db.session.add(ApiKey(account_id=account_id, digest=_digest(api_key), permissions=sorted(set(permissions)), created_at=now, expires_at=now + lifetime))
+        account_id = (
+            account.id
+            if account is not None
+            else _insert(
+                kind="service", username=service, email=None, password_hash=None, name=service
+            )
+        )
+        db.session.add(
+            ApiKey(
+                account_id=account_id,
+                digest=_digest(api_key),
+                permissions=sorted(set(permissions)),
+                created_at=now,
+                expires_at=now + lifetime,
+            )
+        )
     return api_key
 
 
@@ -324,13 +418,19 @@ def revoke_api_keys(service: str) -> int:
         account = find(service, "service")
         if account is None:
             raise errors.NotFound
-        revoked = db.session.execute(sa.update(ApiKey).where(ApiKey.account_id == account.id, ApiKey.revoked_at.is_(None)).values(revoked_at=clock.now()))
+        revoked = db.session.execute(
+            sa.update(ApiKey)
+            .where(ApiKey.account_id == account.id, ApiKey.revoked_at.is_(None))
+            .values(revoked_at=clock.now())
+        )
         return rows_changed(revoked)
 
 
 _OWNER = Prepared(
     "api_key_owner",
-    sa.select(Account.id, Account.kind, Account.username, Account.name, Account.role, ApiKey.permissions)
+    sa.select(
+        Account.id, Account.kind, Account.username, Account.name, Account.role, ApiKey.permissions
+    )
     .join(ApiKey, ApiKey.account_id == Account.id)
     .where(
         ApiKey.digest == sa.bindparam("digest", type_=ApiKey.digest.type),

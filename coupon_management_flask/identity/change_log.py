@@ -17,7 +17,15 @@ _changes: Any = AdminChange.__table__
 Facts = Mapping[str, Any]
 
 
-def write(action: str, table: str, row_id: str | None, *, by: UUID | None, before: Facts | None = None, after: Facts | None = None) -> None:
+def write(
+    action: str,
+    table: str,
+    row_id: str | None,
+    *,
+    by: UUID | None,
+    before: Facts | None = None,
+    after: Facts | None = None,
+) -> None:
     """Notes something that is being done, inside the transaction that does it. `before` and `after` are the facts of a row that differ, without secrets."""
     db.session.execute(
         sa.insert(_changes).values(
@@ -37,7 +45,14 @@ def write_change(table: str, row_id: str, *, by: UUID, before: Facts, after: Fac
     """The same for a row that was changed; nothing, and False, where it is as it was."""
     names = [name for name in after if before[name] != after[name]]
     if names:
-        write("change", table, row_id, by=by, before={name: before[name] for name in names}, after={name: after[name] for name in names})
+        write(
+            "change",
+            table,
+            row_id,
+            by=by,
+            before={name: before[name] for name in names},
+            after={name: after[name] for name in names},
+        )
     return bool(names)
 
 

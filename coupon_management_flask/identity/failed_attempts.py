@@ -30,7 +30,9 @@ def check(limits: Limits) -> None:
     """Raises RateLimited where a subject has used up its guesses."""
     if not limits:
         return
-    rows = db.session.execute(sa.select(_logs.c.subject, _logs.c.moments).where(_logs.c.subject.in_(list(limits))))
+    rows = db.session.execute(
+        sa.select(_logs.c.subject, _logs.c.moments).where(_logs.c.subject.in_(list(limits)))
+    )
     waits = [_wait(_recent(row.moments), limits[row.subject]) for row in rows]
     if any(waits):
         raise errors.RateLimited(max(waits))
@@ -53,10 +55,15 @@ def count_wrong(limits: Limits) -> None:
                 .values(subject=subject, moments=[], updated_at=now)
                 .on_conflict_do_update(index_elements=[_logs.c.subject], set_={"updated_at": now})
             )
-            moments = _recent(db.session.scalar(sa.select(_logs.c.moments).where(_logs.c.subject == subject)) or [])
+            moments = _recent(
+                db.session.scalar(sa.select(_logs.c.moments).where(_logs.c.subject == subject))
+                or []
+            )
             wait = max(wait, _wait(moments, limits[subject]))
             moments = [*moments, now.timestamp()][-limits[subject] :]
-            db.session.execute(sa.update(_logs).where(_logs.c.subject == subject).values(moments=moments))
+            db.session.execute(
+                sa.update(_logs).where(_logs.c.subject == subject).values(moments=moments)
+            )
     if wait:
         raise errors.RateLimited(wait)
 

@@ -21,15 +21,21 @@ def configure(memory_kib: int, rounds: int) -> None:
     """The work that one hash costs; what is hashed with other figures still verifies."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        _context.update(argon2__memory_cost=memory_kib, argon2__rounds=rounds, argon2__parallelism=1)
+        _context.update(
+            argon2__memory_cost=memory_kib, argon2__rounds=rounds, argon2__parallelism=1
+        )
         _context.dummy_verify()
 
 
 def weaknesses(password: str) -> list[str]:
     """What is wrong with a new password, in words, where a contract sets no rules of its own; nothing where it will do."""
     rules = {
-        f"This password is too short. It must contain at least {SHORTEST} characters.": len(password) < SHORTEST,
-        f"This password is too long. It must contain at most {LONGEST} characters.": len(password) > LONGEST,
+        f"This password is too short. It must contain at least {SHORTEST} characters.": len(
+            password
+        )
+        < SHORTEST,
+        f"This password is too long. It must contain at most {LONGEST} characters.": len(password)
+        > LONGEST,
         "This password is too common.": password.lower() in _common(),
         "This password is entirely numeric.": password.isdigit(),
     }

@@ -26,7 +26,14 @@ class Grant:
     refresh_id: UUID | None
 
 
-def open_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, refreshable: bool = True, password_hash: str | None = None) -> Grant:
+def open_session(
+    account_id: UUID,
+    *,
+    issued_by: str,
+    lifetime: timedelta,
+    refreshable: bool = True,
+    password_hash: str | None = None,
+) -> Grant:
     """A new session; without `refreshable` it ends when its access token does.
 
     With `password_hash`, what was signed in with: raises WrongCredentials where that is no longer the password.
@@ -51,20 +58,32 @@ def open_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, refre
 
 def _still(account_id: UUID, password_hash: str) -> None:
     """Raises WrongCredentials where the password has changed since it was looked at. Whoever changes it now waits for us, and then ends what we open."""
-    is_still = sa.select(_accounts.c.id).where(_accounts.c.id == account_id, _accounts.c.password_hash == password_hash)
+    is_still = sa.select(_accounts.c.id).where(
+        _accounts.c.id == account_id, _accounts.c.password_hash == password_hash
+    )
     if db.session.scalar(is_still.with_for_update(read=True)) is None:
         raise errors.WrongCredentials
 
 
-def open_only_session(account_id: UUID, *, issued_by: str, lifetime: timedelta, password_hash: str | None = None) -> Grant:
+def open_only_session(
+    account_id: UUID, *, issued_by: str, lifetime: timedelta, password_hash: str | None = None
+) -> Grant:
     """A new session, without refresh, that ends all which this contract opened for the account before. `password_hash` as in `open_session`.
 
     Of several at once the last one stands: they wait for each other at the account.
     """
     with transaction():
-        db.session.execute(sa.select(_accounts.c.id).where(_accounts.c.id == account_id).with_for_update())
+        db.session.execute(
+            sa.select(_accounts.c.id).where(_accounts.c.id == account_id).with_for_update()
+        )
         revoke_all(account_id, issued_by=issued_by)
-        return open_session(account_id, issued_by=issued_by, lifetime=lifetime, refreshable=False, password_hash=password_hash)
+        return open_session(
+            account_id,
+            issued_by=issued_by,
+            lifetime=lifetime,
+            refreshable=False,
+            password_hash=password_hash,
+        )
 
 
 def rotate(session_id: UUID, refresh_id: UUID, *, lifetime: timedelta) -> Grant | None:
@@ -108,12 +127,22 @@ def revoke_all(account_id: UUID, *, keep: UUID | None = None, issued_by: str | N
 
 def _revoke_where(*conditions: sa.ColumnElement[bool]) -> None:
     with transaction():
-        db.session.execute(sa.update(_sessions).where(*conditions, _sessions.c.revoked_at.is_(None)).values(revoked_at=clock.now()))
+        db.session.execute(
+            sa.update(_sessions)
+            .where(*conditions, _sessions.c.revoked_at.is_(None))
+            .values(revoked_at=clock.now())
+        )
 
 
 _STANDING = Prepared(
     "standing",
-    sa.select(*(_accounts.c[name] for name in ("id", "kind", "username", "email", "name", "role", "age", "country")), _sessions.c.refresh_id)
+    sa.select(
+        *(
+            _accounts.c[name]
+            for name in ("id", "kind", "username", "email", "name", "role", "age", "country")
+        ),
+        _sessions.c.refresh_id,
+    )
     .select_from(_sessions.join(_accounts, _sessions.c.account_id == _accounts.c.id))
     .where(
         _sessions.c.id == sa.bindparam("session_id", type_=sa.Uuid),
@@ -130,4 +159,6 @@ def standing(session_id: UUID, account_id: UUID) -> AnyRow | None:
 
     The one SELECT that every request with a token costs.
     """
-    return _STANDING.execute({"session_id": session_id, "account_id": account_id, "now": clock.now()}).one_or_none()  # type: ignore[no-any-return]
+    return _STANDING.execute(
+        {"session_id": session_id, "account_id": account_id, "now": clock.now()}
+    ).one_or_none()  # type: ignore[no-any-return]

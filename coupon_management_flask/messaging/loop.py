@@ -64,7 +64,9 @@ def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
 
 def turn(topics: Collection[str] | None = None, stop: threading.Event | None = None) -> int:
     """Does what is due of these topics, or of all, and the periodic jobs whose turn it is; says how many messages were delivered."""
-    handlers = {topic: handler for topic, handler in HANDLERS.items() if topics is None or topic in topics}
+    handlers = {
+        topic: handler for topic, handler in HANDLERS.items() if topics is None or topic in topics
+    }
     delivered = outbox.deliver_due(handlers, stop=stop)
     for name, job in JOBS.items():
         if (topics is None or name in topics) and take_turn(name, job.every):
@@ -76,11 +78,15 @@ def take_turn(name: str, every: timedelta) -> bool:
     """Whether it is this caller's turn to do a periodic job: True for one caller in each period, whoever asks."""
     now = clock.now()
     # Who only looks must not ask for SQLite's one lock.
-    if db.session.scalar(sa.select(sa.exists().where(Lease.name == name, Lease.leased_until > now))):
+    if db.session.scalar(
+        sa.select(sa.exists().where(Lease.name == name, Lease.leased_until > now))
+    ):
         return False
     insert = upsert(Lease).values(name=name, leased_until=now + every)
-    statement = insert.on_conflict_do_update(index_elements=[Lease.name], set_={"leased_until": now + every}, where=Lease.leased_until <= now).returning(
-        Lease.name
-    )
+    statement = insert.on_conflict_do_update(
+        index_elements=[Lease.name],
+        set_={"leased_until": now + every},
+        where=Lease.leased_until <= now,
+    ).returning(Lease.name)
     with transaction():
         return db.session.scalar(statement) is not None

@@ -22,7 +22,13 @@ from ..models import OutboxMessage, new_id
 
 LEASE = timedelta(seconds=30)
 # After each failure the next wait; from then on hourly for a day.
-WAITS = [timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=60)]
+WAITS = [
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=60),
+]
 LATER = timedelta(hours=1)
 # Counted, not timed: a message that lay here for days, because nobody could deliver any, has all its tries before it.
 MOST_ATTEMPTS = 1 + len(WAITS) + 24
@@ -46,19 +52,39 @@ def write(topic: str, payload: dict[str, Any]) -> UUID:
     """Writes a message down; it becomes deliverable with the commit of the transaction around."""
     message_id = new_id()
     now = clock.now()
-    db.session.execute(sa.insert(_messages).values(id=message_id, topic=topic, payload=payload, created_at=now, due_at=now, attempts=0))
+    db.session.execute(
+        sa.insert(_messages).values(
+            id=message_id, topic=topic, payload=payload, created_at=now, due_at=now, attempts=0
+        )
+    )
     return message_id
 
 
 def send_again(message_id: UUID) -> bool:
     """Makes a message due now, with all its tries before it, whatever became of it. False where it is gone, or somebody is delivering it at this moment."""
     now = clock.now()
-    again = {"due_at": now, "attempts": 0, "lease_id": None, "delivered_at": None, "given_up_at": None, "last_error": None}
+    again = {
+        "due_at": now,
+        "attempts": 0,
+        "lease_id": None,
+        "delivered_at": None,
+        "given_up_at": None,
+        "last_error": None,
+    }
     not_leased = sa.or_(_messages.c.lease_id.is_(None), _messages.c.due_at <= now)
-    return rows_changed(db.session.execute(sa.update(_messages).where(_messages.c.id == message_id, not_leased).values(**again))) == 1
+    return (
+        rows_changed(
+            db.session.execute(
+                sa.update(_messages).where(_messages.c.id == message_id, not_leased).values(**again)
+            )
+        )
+        == 1
+    )
 
 
-def deliver_due(handlers: Mapping[str, Handler], most: int = 100, stop: threading.Event | None = None) -> int:
+def deliver_due(
+    handlers: Mapping[str, Handler], most: int = 100, stop: threading.Event | None = None
+) -> int:
     """Delivers what is due, one by one and each under its own lease, until `stop` is set; says how many succeeded. A topic without a handler stays."""
     topics = [topic for topic in handlers if topic not in ONLY_WHILE or ONLY_WHILE[topic]()]
     delivered = 0
@@ -83,12 +109,24 @@ def count_given_up() -> dict[str, int]:
 
 
 def _count(condition: sa.ColumnElement[bool]) -> dict[str, int]:
-    return {row.topic: row.size for row in db.session.execute(sa.select(_messages.c.topic, sa.func.count().label("size")).where(condition).group_by("topic"))}
+    return {
+        row.topic: row.size
+        for row in db.session.execute(
+            sa.select(_messages.c.topic, sa.func.count().label("size"))
+            .where(condition)
+            .group_by("topic")
+        )
+    }
 
 
 def _lease_one(topics: list[str]) -> AnyRow | None:
     now = clock.now()
-    due = sa.select(_messages.c.id).where(_WAITING, _messages.c.due_at <= now, _messages.c.topic.in_(topics)).order_by(_messages.c.due_at).limit(1)
+    due = (
+        sa.select(_messages.c.id)
+        .where(_WAITING, _messages.c.due_at <= now, _messages.c.topic.in_(topics))
+        .order_by(_messages.c.due_at)
+        .limit(1)
+    )
     # Who only looks must not ask for SQLite's one lock, nor begin a transaction, once a second.
     if db.session.scalar(due) is None:
         return None
@@ -100,7 +138,13 @@ def _lease_one(topics: list[str]) -> AnyRow | None:
             sa.update(_messages)
             .where(_messages.c.id == due.scalar_subquery())
             .values(lease_id=new_id(), due_at=now + LEASE)
-            .returning(_messages.c.id, _messages.c.topic, _messages.c.payload, _messages.c.attempts, _messages.c.lease_id)
+            .returning(
+                _messages.c.id,
+                _messages.c.topic,
+                _messages.c.payload,
+                _messages.c.attempts,
+                _messages.c.lease_id,
+            )
         ).one_or_none()
 
 
@@ -111,10 +155,18 @@ def _deliver(message: AnyRow, handler: Handler) -> bool:
     except Exception as error:
         # Whatever the handler met, the message must not be lost for it; its text may name a person, its type may not.
         reason = str(getattr(error, "reason", type(error).__name__))
-        log.warning("outbox.failed", topic=message.topic, message_id=str(message.id), attempts=message.attempts + 1, error=reason)
+        log.warning(
+            "outbox.failed",
+            topic=message.topic,
+            message_id=str(message.id),
+            attempts=message.attempts + 1,
+            error=reason,
+        )
         _note(message, _after_failure(message, reason))
         return False
-    _note(message, {"delivered_at": clock.now(), "attempts": message.attempts + 1, "last_error": None})
+    _note(
+        message, {"delivered_at": clock.now(), "attempts": message.attempts + 1, "last_error": None}
+    )
     return True
 
 
@@ -123,7 +175,12 @@ def _lease_kept(message: AnyRow) -> Iterator[None]:
     """Renews the lease for as long as the block takes: slow is not dead, and nobody else must begin."""
     # A thread of its own has no session of ours.
     engine, is_done = db.engine, threading.Event()
-    heartbeat = threading.Thread(target=_renew, args=(engine, message.id, message.lease_id, is_done), name="lease", daemon=True)
+    heartbeat = threading.Thread(
+        target=_renew,
+        args=(engine, message.id, message.lease_id, is_done),
+        name="lease",
+        daemon=True,
+    )
     heartbeat.start()
     try:
         yield
@@ -139,11 +196,20 @@ def _renew(engine: sa.Engine, message_id: UUID, lease_id: UUID, is_done: threadi
         try:
             with engine.begin() as connection:
                 # Lost: the database was away for too long, and somebody else is at it.
-                if rows_changed(connection.execute(sa.update(_messages).where(*held).values(due_at=clock.now() + LEASE))) == 0:
+                if (
+                    rows_changed(
+                        connection.execute(
+                            sa.update(_messages).where(*held).values(due_at=clock.now() + LEASE)
+                        )
+                    )
+                    == 0
+                ):
                     return
             pause = LEASE.total_seconds() / 3
         except sa.exc.SQLAlchemyError as error:
-            log.warning("outbox.lease_not_renewed", message_id=str(message_id), error=type(error).__name__)
+            log.warning(
+                "outbox.lease_not_renewed", message_id=str(message_id), error=type(error).__name__
+            )
             pause = LEASE.total_seconds() / 30
 
 
@@ -158,7 +224,11 @@ def _after_failure(message: AnyRow, reason: str) -> dict[str, Any]:
 
 def _note(message: AnyRow, values: dict[str, Any]) -> None:
     # Only who still holds the lease may say how it went.
-    note = sa.update(_messages).where(_messages.c.id == message.id, _messages.c.lease_id == message.lease_id).values(lease_id=None, **values)
+    note = (
+        sa.update(_messages)
+        .where(_messages.c.id == message.id, _messages.c.lease_id == message.lease_id)
+        .values(lease_id=None, **values)
+    )
     pause, until = threading.Event(), monotonic() + NOTE_FOR.total_seconds()
     while True:
         try:

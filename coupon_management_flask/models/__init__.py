@@ -6,7 +6,14 @@ from .analytics import DailyFigure, RollUpMark
 from .batches import CouponBatch
 from .columns import new_id
 from .credit_coupons import CreditCoupon
-from .discount_coupons import AMOUNT_DECIMALS, Amount, DiscountCoupon, DiscountCouponTarget, OrderRedemption, OrderRedemptionCode
+from .discount_coupons import (
+    AMOUNT_DECIMALS,
+    Amount,
+    DiscountCoupon,
+    DiscountCouponTarget,
+    OrderRedemption,
+    OrderRedemptionCode,
+)
 from .email_coupons import EmailCoupon, UnsubscribedAddress
 from .kinds import (
     AccountKind,

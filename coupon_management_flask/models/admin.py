@@ -30,7 +30,10 @@ class AdminChange(Model):
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (
-        sa.CheckConstraint("action IN ('create', 'change', 'delete', 'sign_in', 'sign_in_failed', 'sign_out')", name="action"),
+        sa.CheckConstraint(
+            "action IN ('create', 'change', 'delete', 'sign_in', 'sign_in_failed', 'sign_out')",
+            name="action",
+        ),
         sa.Index(None, "account_id", "id"),
         sa.Index(None, "table_name", "row_id", "id"),
     )

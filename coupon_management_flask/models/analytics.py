@@ -57,4 +57,8 @@ sa.Index(
 
 # Which vouchers have expired today; how many coupons nobody can use any more.
 sa.Index("ix_vouchers_expiry_date", Voucher.expiry_date)
-sa.Index("ix_discount_coupons_inactive", DiscountCoupon.id, **where("NOT is_active", sqlite="is_active = 0"))
+sa.Index(
+    "ix_discount_coupons_inactive",
+    DiscountCoupon.id,
+    **where("NOT is_active", sqlite="is_active = 0"),
+)

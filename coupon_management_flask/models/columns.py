@@ -21,4 +21,7 @@ CreatedAt = Annotated[datetime, mapped_column()]
 
 def where(condition: str, *, sqlite: str | None = None) -> dict[str, Any]:
     """That an index holds the rows of this condition alone; `sqlite` says it where SQLite, which has no booleans, needs other words."""
-    return {"postgresql_where": sa.text(condition), "sqlite_where": sa.text(condition if sqlite is None else sqlite)}
+    return {
+        "postgresql_where": sa.text(condition),
+        "sqlite_where": sa.text(condition if sqlite is None else sqlite),
+    }

@@ -42,7 +42,9 @@ class DiscountCoupon(Model):
 
     id: Mapped[Id]
     # "C": the same order everywhere, and the one in which SQLite has them.
-    code: Mapped[str] = mapped_column(sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), unique=True)
+    code: Mapped[str] = mapped_column(
+        sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), unique=True
+    )
     description: Mapped[str | None]
     type: Mapped[DiscountType]
     discount: Mapped[Decimal] = mapped_column(Amount)
@@ -78,9 +80,14 @@ class DiscountCoupon(Model):
         sa.CheckConstraint("type IN ('percentage', 'fixed')", name="type"),
         sa.CheckConstraint("coupon_for IN ('product', 'minPurchase')", name="coupon_for"),
         sa.CheckConstraint("base IN ('remaining', 'initial')", name="base"),
-        sa.CheckConstraint("discount >= 0 AND (type <> 'percentage' OR discount <= 1000000)", name="discount"),
+        sa.CheckConstraint(
+            "discount >= 0 AND (type <> 'percentage' OR discount <= 1000000)", name="discount"
+        ),
         sa.CheckConstraint("min_purchase_amount >= 0", name="min_purchase_amount"),
-        sa.CheckConstraint("coupon_for <> 'minPurchase' OR min_purchase_amount IS NOT NULL", name="min_purchase_asked"),
+        sa.CheckConstraint(
+            "coupon_for <> 'minPurchase' OR min_purchase_amount IS NOT NULL",
+            name="min_purchase_asked",
+        ),
         sa.CheckConstraint("max_discount_amount >= 0", name="max_discount_amount"),
         sa.CheckConstraint("starts_at < expires_at", name="window"),
         # A list of everything, by each order that has an index; one of what shoppers see; and what can apply to any product.
@@ -104,13 +111,18 @@ class DiscountCoupon(Model):
             "ix_discount_coupons_everything",
             "priority",
             "id",
-            **where("is_active AND for_every_product", sqlite="is_active = 1 AND for_every_product = 1"),
+            **where(
+                "is_active AND for_every_product", sqlite="is_active = 1 AND for_every_product = 1"
+            ),
         ),
         sa.Index(
             "ix_discount_coupons_public_everything",
             "priority",
             "id",
-            **where("is_active AND is_public AND for_every_product", sqlite="is_active = 1 AND is_public = 1 AND for_every_product = 1"),
+            **where(
+                "is_active AND is_public AND for_every_product",
+                sqlite="is_active = 1 AND is_public = 1 AND for_every_product = 1",
+            ),
         ),
     )
 
@@ -122,9 +134,13 @@ class DiscountCouponTarget(Model):
 
     kind: Mapped[TargetKind] = mapped_column(primary_key=True)
     target: Mapped[str] = mapped_column(primary_key=True)
-    coupon_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("discount_coupons.id"), primary_key=True, index=True)
+    coupon_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("discount_coupons.id"), primary_key=True, index=True
+    )
 
-    __table_args__ = (sa.CheckConstraint("kind IN ('product', 'excluded', 'customer')", name="kind"),)
+    __table_args__ = (
+        sa.CheckConstraint("kind IN ('product', 'excluded', 'customer')", name="kind"),
+    )
 
 
 class OrderRedemption(Model):
@@ -155,7 +171,9 @@ class OrderRedemption(Model):
     __table_args__ = (
         sa.UniqueConstraint("account_id", "order_key"),
         sa.Index(None, "customer_id", "id"),
-        sa.CheckConstraint("(order_key IS NULL) = (rolled_back_at IS NOT NULL)", name="live_or_rolled_back"),
+        sa.CheckConstraint(
+            "(order_key IS NULL) = (rolled_back_at IS NOT NULL)", name="live_or_rolled_back"
+        ),
         sa.CheckConstraint("discount >= 0 AND discount <= original", name="discount"),
     )
 
@@ -165,11 +183,15 @@ class OrderRedemptionCode(Model):
 
     __tablename__ = "order_redemption_codes"
 
-    order_redemption_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("order_redemptions.id"), primary_key=True)
+    order_redemption_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("order_redemptions.id"), primary_key=True
+    )
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     code: Mapped[str]
     coupon_id: Mapped[UUID] = mapped_column(sa.Uuid)
-    redemption_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("redemptions.id"), unique=True)
+    redemption_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("redemptions.id"), unique=True
+    )
     amount: Mapped[int] = mapped_column(sa.BigInteger)
     lines: Mapped[list[Any]] = mapped_column(sa.JSON)
 

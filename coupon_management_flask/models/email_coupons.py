@@ -22,7 +22,9 @@ class EmailCoupon(Model):
     email: Mapped[str]
     website: Mapped[str]
     number: Mapped[int]
-    coupon_id: Mapped[UUID | None] = mapped_column(sa.Uuid, sa.ForeignKey("discount_coupons.id", ondelete="SET NULL"), unique=True)
+    coupon_id: Mapped[UUID | None] = mapped_column(
+        sa.Uuid, sa.ForeignKey("discount_coupons.id", ondelete="SET NULL"), unique=True
+    )
     message_id: Mapped[UUID] = mapped_column(sa.Uuid)
     created_at: Mapped[CreatedAt]
 

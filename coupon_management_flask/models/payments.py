@@ -32,7 +32,9 @@ class PaymentTransaction(Model):
     amount_refunded: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     currency: Mapped[str] = mapped_column(sa.String(3))
     discount_code: Mapped[str | None]
-    order_redemption_id: Mapped[UUID | None] = mapped_column(sa.Uuid, sa.ForeignKey("order_redemptions.id"), unique=True)
+    order_redemption_id: Mapped[UUID | None] = mapped_column(
+        sa.Uuid, sa.ForeignKey("order_redemptions.id"), unique=True
+    )
     status: Mapped[PaymentStatus]
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
     problem: Mapped[str | None]
@@ -51,7 +53,10 @@ class PaymentTransaction(Model):
             "due_at",
             **where("due_at IS NOT NULL"),
         ),
-        sa.CheckConstraint("status IN ('pending', 'completed', 'failed', 'cancelled', 'refunding', 'refunded')", name="status"),
+        sa.CheckConstraint(
+            "status IN ('pending', 'completed', 'failed', 'cancelled', 'refunding', 'refunded')",
+            name="status",
+        ),
         sa.CheckConstraint(
             "(voucher_type_id IS NULL) = (credits IS NOT NULL)"
             " AND (voucher_type_id IS NULL) = (quantity IS NULL) AND (voucher_type_id IS NULL) = (unit_price IS NULL)",
@@ -60,11 +65,23 @@ class PaymentTransaction(Model):
         sa.CheckConstraint("quantity > 0", name="quantity_positive"),
         sa.CheckConstraint("credits > 0", name="credits_positive"),
         sa.CheckConstraint("amount >= 0", name="amount_not_negative"),
-        sa.CheckConstraint("discount_amount >= 0 AND (discount_amount = 0 OR order_redemption_id IS NOT NULL)", name="discount_amount"),
-        sa.CheckConstraint("amount_refunded >= 0 AND amount_refunded <= amount", name="amount_refunded"),
-        sa.CheckConstraint("status NOT IN ('completed', 'refunding') OR completed_at IS NOT NULL", name="completed"),
-        sa.CheckConstraint("status NOT IN ('pending', 'refunding') OR due_at IS NOT NULL", name="undecided_is_due"),
-        sa.CheckConstraint("status NOT IN ('completed', 'cancelled', 'refunded') OR due_at IS NULL", name="decided_is_not_due"),
+        sa.CheckConstraint(
+            "discount_amount >= 0 AND (discount_amount = 0 OR order_redemption_id IS NOT NULL)",
+            name="discount_amount",
+        ),
+        sa.CheckConstraint(
+            "amount_refunded >= 0 AND amount_refunded <= amount", name="amount_refunded"
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('completed', 'refunding') OR completed_at IS NOT NULL", name="completed"
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('pending', 'refunding') OR due_at IS NOT NULL", name="undecided_is_due"
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('completed', 'cancelled', 'refunded') OR due_at IS NULL",
+            name="decided_is_not_due",
+        ),
     )
 
 
@@ -83,7 +100,9 @@ class PaymentDebt(Model):
 
     __tablename__ = "payment_debts"
 
-    transaction_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("payment_transactions.id"), primary_key=True)
+    transaction_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("payment_transactions.id"), primary_key=True
+    )
     account_id: Mapped[AccountId] = mapped_column(index=True)
     amount: Mapped[int] = mapped_column(sa.BigInteger)
     currency: Mapped[str] = mapped_column(sa.String(3))

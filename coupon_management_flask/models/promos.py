@@ -48,10 +48,24 @@ class Promo(Model):
         sa.Index("ix_promos_company_newest", "company_id", "country_key", "id"),
         sa.Index("ix_promos_company_until", "company_id", "country_key", "active_until", "id"),
         # SQLite has no word for where its nulls go (they are first by themselves), and sorts a company's promos in memory.
-        sa.Index("ix_promos_company_from", "company_id", "country_key", sa.text("active_from NULLS FIRST"), "id").ddl_if(dialect="postgresql"),
+        sa.Index(
+            "ix_promos_company_from",
+            "company_id",
+            "country_key",
+            sa.text("active_from NULLS FIRST"),
+            "id",
+        ).ddl_if(dialect="postgresql"),
         # Whose window opens or closes on a day.
-        sa.Index("ix_promos_active_from", "active_from", postgresql_where=sa.text("active_from IS NOT NULL")),
-        sa.Index("ix_promos_active_until", "active_until", postgresql_where=sa.text("active_until IS NOT NULL")),
+        sa.Index(
+            "ix_promos_active_from",
+            "active_from",
+            postgresql_where=sa.text("active_from IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_promos_active_until",
+            "active_until",
+            postgresql_where=sa.text("active_until IS NOT NULL"),
+        ),
     )
 
 
@@ -134,8 +148,17 @@ class FeedEntry(Model):
     is_active: Mapped[bool]
 
     __table_args__ = (
-        sa.Index("ix_feed_entries_search", "category_key", "country_key", "age_node", "is_active", "promo_id"),
-        sa.Index("ix_feed_entries_any_state", "category_key", "country_key", "age_node", "promo_id"),
+        sa.Index(
+            "ix_feed_entries_search",
+            "category_key",
+            "country_key",
+            "age_node",
+            "is_active",
+            "promo_id",
+        ),
+        sa.Index(
+            "ix_feed_entries_any_state", "category_key", "country_key", "age_node", "promo_id"
+        ),
     )
 
 
@@ -187,6 +210,8 @@ class AntifraudQuestion(Model):
     answer: Mapped[AntifraudAnswer | None]
 
     __table_args__ = (
-        sa.Index("uq_antifraud_questions_open", "account_id", unique=True, **where("answer IS NULL")),
+        sa.Index(
+            "uq_antifraud_questions_open", "account_id", unique=True, **where("answer IS NULL")
+        ),
         sa.CheckConstraint("answer IN ('yes', 'no', 'failed')", name="answer"),
     )

@@ -22,7 +22,9 @@ class Stock(Model):
 
     __table_args__ = (
         sa.CheckConstraint("claimed >= 0", name="claimed_not_negative"),
-        sa.CheckConstraint("capacity IS NULL OR claimed <= capacity", name="claimed_within_capacity"),
+        sa.CheckConstraint(
+            "capacity IS NULL OR claimed <= capacity", name="claimed_within_capacity"
+        ),
     )
 
 
@@ -39,7 +41,9 @@ class Redemption(Model):
     id: Mapped[Id]
     stock_id: Mapped[UUID] = mapped_column(sa.Uuid)
     # "C": one user's keys of a stock stand side by side in the index, so that having any is one look.
-    claim_key: Mapped[str | None] = mapped_column(sa.Text().with_variant(sa.Text(collation="C"), "postgresql"))
+    claim_key: Mapped[str | None] = mapped_column(
+        sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    )
     units: Mapped[int] = mapped_column(sa.BigInteger, default=1)
     kind: Mapped[RedemptionKind]
     account_id: Mapped[AccountId]
@@ -53,7 +57,9 @@ class Redemption(Model):
         sa.UniqueConstraint("stock_id", "claim_key"),
         sa.Index(None, "account_id", "kind", "created_at"),
         sa.CheckConstraint("units > 0", name="units_positive"),
-        sa.CheckConstraint("(claim_key IS NULL) = (rolled_back_at IS NOT NULL)", name="live_or_rolled_back"),
+        sa.CheckConstraint(
+            "(claim_key IS NULL) = (rolled_back_at IS NOT NULL)", name="live_or_rolled_back"
+        ),
     )
 
 
@@ -79,7 +85,9 @@ class RedemptionTake(Model):
 
     __tablename__ = "redemption_takes"
 
-    redemption_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("redemptions.id"), primary_key=True)
+    redemption_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("redemptions.id"), primary_key=True
+    )
     rule: Mapped[LimitRule] = mapped_column(primary_key=True)
     owner_id: Mapped[UUID] = mapped_column(sa.Uuid)
     customer: Mapped[str]

@@ -51,13 +51,17 @@ class VoucherPurchase(Model):
     total: Mapped[int] = mapped_column(sa.BigInteger)
     currency: Mapped[str] = mapped_column(sa.String(3))
     credits: Mapped[int | None] = mapped_column(sa.BigInteger)
-    order_redemption_id: Mapped[UUID | None] = mapped_column(sa.Uuid, sa.ForeignKey("order_redemptions.id"), unique=True)
+    order_redemption_id: Mapped[UUID | None] = mapped_column(
+        sa.Uuid, sa.ForeignKey("order_redemptions.id"), unique=True
+    )
     created_at: Mapped[CreatedAt]
     refunded_at: Mapped[datetime | None]
 
     __table_args__ = (
         sa.CheckConstraint("quantity > 0", name="quantity_positive"),
-        sa.CheckConstraint("discount >= 0 AND (discount = 0 OR order_redemption_id IS NOT NULL)", name="discount"),
+        sa.CheckConstraint(
+            "discount >= 0 AND (discount = 0 OR order_redemption_id IS NOT NULL)", name="discount"
+        ),
         sa.CheckConstraint("total >= 0 AND total = unit_price * quantity - discount", name="total"),
         sa.CheckConstraint("credits >= 0", name="credits_not_negative"),
     )
@@ -94,7 +98,9 @@ class VoucherUsage(Model):
 
     __tablename__ = "voucher_usages"
 
-    redemption_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("redemptions.id"), primary_key=True)
+    redemption_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("redemptions.id"), primary_key=True
+    )
     voucher_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("vouchers.id"), index=True)
     service_type: Mapped[str]
     details: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))

@@ -32,7 +32,9 @@ class WebhookSubscription(Model):
     __tablename__ = "webhook_subscriptions"
 
     event: Mapped[str] = mapped_column(primary_key=True)
-    webhook_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True, index=True)
+    webhook_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class WebhookDelivery(Model):
@@ -44,8 +46,12 @@ class WebhookDelivery(Model):
     __tablename__ = "webhook_deliveries"
 
     id: Mapped[Id]
-    webhook_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("webhooks.id", ondelete="CASCADE"))
-    message_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("outbox_messages.id", ondelete="CASCADE"), index=True)
+    webhook_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("webhooks.id", ondelete="CASCADE")
+    )
+    message_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("outbox_messages.id", ondelete="CASCADE"), index=True
+    )
     event: Mapped[str]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -54,5 +60,8 @@ class WebhookDelivery(Model):
 
     __table_args__ = (
         sa.Index(None, "webhook_id", "id"),
-        sa.CheckConstraint("finished_at IS NOT NULL OR (response_status IS NULL AND error IS NULL)", name="outcome_at_the_end"),
+        sa.CheckConstraint(
+            "finished_at IS NOT NULL OR (response_status IS NULL AND error IS NULL)",
+            name="outcome_at_the_end",
+        ),
     )

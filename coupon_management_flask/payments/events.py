@@ -7,7 +7,12 @@ from ..models import PaymentTransaction
 from . import gateway, settlement
 from .errors import PaymentsNotConfigured
 
-HANDLED = {"payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled", "charge.refunded"}
+HANDLED = {
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "charge.refunded",
+}
 
 
 def receive(body: bytes, signature: str, secret: str) -> None:
@@ -22,6 +27,8 @@ def receive(body: bytes, signature: str, secret: str) -> None:
     if event.type not in HANDLED or event.intent_id is None or settlement.was_handled(event.id):
         return
     seen = stripe.read(event.intent_id)
-    if seen.transaction_id is None or not db.session.scalar(sa.select(sa.exists().where(PaymentTransaction.id == seen.transaction_id))):
+    if seen.transaction_id is None or not db.session.scalar(
+        sa.select(sa.exists().where(PaymentTransaction.id == seen.transaction_id))
+    ):
         return
     settlement.settle(seen.transaction_id, seen, event=event)

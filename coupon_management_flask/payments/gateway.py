@@ -89,7 +89,11 @@ def units(amount: int, currency: str) -> int | None:
 
 def from_units(counted: int, currency: str) -> int:
     """What Stripe counts, in the currency's minor unit."""
-    return int(Decimal(counted).scaleb(money.decimals(currency) - _DECIMALS.get(currency, money.decimals(currency))))
+    return int(
+        Decimal(counted).scaleb(
+            money.decimals(currency) - _DECIMALS.get(currency, money.decimals(currency))
+        )
+    )
 
 
 class Gateway:
@@ -120,12 +124,20 @@ class Gateway:
         )
 
     def read(self, intent_id: str) -> Intent:
-        return _intent(lambda: self._client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]}))
+        return _intent(
+            lambda: self._client.v1.payment_intents.retrieve(
+                intent_id, {"expand": ["latest_charge"]}
+            )
+        )
 
     def cancel(self, intent_id: str) -> Intent:
         """From now on it can't be paid. Whatever Stripe says, what it has become is returned: it may have been paid meanwhile."""
         try:
-            return _intent(lambda: self._client.v1.payment_intents.cancel(intent_id, {"expand": ["latest_charge"]}))
+            return _intent(
+                lambda: self._client.v1.payment_intents.cancel(
+                    intent_id, {"expand": ["latest_charge"]}
+                )
+            )
         except PaymentProviderError as error:
             if not error.is_final:
                 raise
@@ -134,7 +146,11 @@ class Gateway:
     def refund(self, intent_id: str, key: str) -> None:
         """Sends back all that is left of a payment; with the same key once. Returns where nothing is left to be sent back."""
         try:
-            refund = _ask(lambda: self._client.v1.refunds.create({"payment_intent": intent_id}, {"idempotency_key": key}))
+            refund = _ask(
+                lambda: self._client.v1.refunds.create(
+                    {"payment_intent": intent_id}, {"idempotency_key": key}
+                )
+            )
         except PaymentProviderError as error:
             if error.code != "charge_already_refunded":
                 raise
@@ -148,9 +164,19 @@ class Gateway:
             event = self._client.construct_event(body, signature, secret, SIGNATURE_SECONDS)
             told = event.to_dict()
             about = told["data"]["object"]
-            intent_id = about["id"] if about["object"] == "payment_intent" else about.get("payment_intent")
-            return Event(told["id"], told["type"], intent_id if isinstance(intent_id, str) else None)
-        except (stripe.SignatureVerificationError, ValueError, TypeError, AttributeError, KeyError) as error:
+            intent_id = (
+                about["id"] if about["object"] == "payment_intent" else about.get("payment_intent")
+            )
+            return Event(
+                told["id"], told["type"], intent_id if isinstance(intent_id, str) else None
+            )
+        except (
+            stripe.SignatureVerificationError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            KeyError,
+        ) as error:
             raise InvalidSignature from error
 
 
@@ -183,8 +209,16 @@ def _ask(ask: Callable[[], R]) -> R:
         return ask()
     except stripe.StripeError as error:
         # Its text may hold what was sent or answered.
-        log.warning("stripe.failed", error=type(error).__name__, status=error.http_status, code=error.code, stripe_request_id=error.request_id)
-        is_final = error.http_status in (400, 402, 404) and not isinstance(error, stripe.IdempotencyError)
+        log.warning(
+            "stripe.failed",
+            error=type(error).__name__,
+            status=error.http_status,
+            code=error.code,
+            stripe_request_id=error.request_id,
+        )
+        is_final = error.http_status in (400, 402, 404) and not isinstance(
+            error, stripe.IdempotencyError
+        )
         raise PaymentProviderError(is_final=is_final, code=error.code) from error
 
 
@@ -201,4 +235,8 @@ def is_configured() -> bool:
 
 
 def init_app(app: Flask, settings: config.Settings) -> None:
-    app.extensions["payments"] = Gateway(settings.stripe_secret_key, settings.stripe_api_base) if settings.stripe_secret_key else None
+    app.extensions["payments"] = (
+        Gateway(settings.stripe_secret_key, settings.stripe_api_base)
+        if settings.stripe_secret_key
+        else None
+    )

@@ -41,7 +41,14 @@ class Asked:
     publishable_key: str
 
 
-def pay_for_vouchers(buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, discount_code: str | None, guess_limits: failed_attempts.Limits) -> Asked:
+def pay_for_vouchers(
+    buyer_id: UUID,
+    *,
+    voucher_type_id: UUID,
+    quantity: int,
+    discount_code: str | None,
+    guess_limits: failed_attempts.Limits,
+) -> Asked:
     """Begins a payment by card for vouchers; a discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
 
     Raises what `vouchers.quote` raises, Invalid for an amount that Stripe does not take, PaymentsNotConfigured and PaymentProviderError: the
@@ -110,7 +117,14 @@ def _counted(amount: int, currency: str, field: str) -> int:
 
 def _begin(transaction_id: UUID, buyer_id: UUID, **values: Any) -> None:
     now = clock.now()
-    always = {"id": transaction_id, "account_id": buyer_id, "status": PENDING, "due_at": now + FIRST_LOOK, "created_at": now, "updated_at": now}
+    always = {
+        "id": transaction_id,
+        "account_id": buyer_id,
+        "status": PENDING,
+        "due_at": now + FIRST_LOOK,
+        "created_at": now,
+        "updated_at": now,
+    }
     nothing_yet = {"discount_amount": 0, "amount_refunded": 0, "refund_attempts": 0}
     db.session.execute(sa.insert(_transactions).values(**always, **nothing_yet | values))
 
@@ -126,7 +140,13 @@ def _ask(row: AnyRow, counted: int, field: str) -> Asked:
                 # No other try could do better.
                 with transaction(at_once=True):
                     settlement.close(row.id, FAILED)
-                raise errors.Invalid({field: [f"The amount is too {gateway.AMOUNT_CODES[error.code]} to be paid by card."]}) from error
+                raise errors.Invalid(
+                    {
+                        field: [
+                            f"The amount is too {gateway.AMOUNT_CODES[error.code]} to be paid by card."
+                        ]
+                    }
+                ) from error
             raise
         settlement.settle(row.id, intent)
     return Asked(
@@ -147,7 +167,10 @@ class Confirmed:
 
 def confirm(account_id: UUID, payment_intent_id: str) -> Confirmed:
     """Asks Stripe whether it is paid, and hands out what was bought; again, the same. Raises TransactionNotFound, PaymentNotCompleted, PaymentProviderError."""
-    which = sa.and_(_transactions.c.stripe_payment_intent_id == payment_intent_id, _transactions.c.account_id == account_id)
+    which = sa.and_(
+        _transactions.c.stripe_payment_intent_id == payment_intent_id,
+        _transactions.c.account_id == account_id,
+    )
     row = db.session.execute(sa.select(_transactions).where(which)).one_or_none()
     if row is None:
         raise TransactionNotFound
@@ -163,7 +186,9 @@ def confirm(account_id: UUID, payment_intent_id: str) -> Confirmed:
 
 
 def _select() -> AnySelect:
-    return sa.select(*_transactions.c, *purchases.TYPE_COLUMNS).outerjoin(_types, _types.c.id == _transactions.c.voucher_type_id)
+    return sa.select(*_transactions.c, *purchases.TYPE_COLUMNS).outerjoin(
+        _types, _types.c.id == _transactions.c.voucher_type_id
+    )
 
 
 def _shown(row: AnyRow) -> dict[str, Any]:
@@ -196,5 +221,11 @@ def read_transaction(account_id: UUID | None, transaction_id: UUID) -> dict[str,
 
 def list_transactions(account_id: UUID, *, page: int, page_size: int) -> Page:
     """Somebody's transactions, newest first."""
-    found = paginate(_select().where(_transactions.c.account_id == account_id).order_by(_transactions.c.id.desc()), page, page_size)
+    found = paginate(
+        _select()
+        .where(_transactions.c.account_id == account_id)
+        .order_by(_transactions.c.id.desc()),
+        page,
+        page_size,
+    )
     return Page([_shown(row) for row in found.items], found.total, found.number, found.size)

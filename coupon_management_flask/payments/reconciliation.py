@@ -70,14 +70,27 @@ def reconcile(*, at_once: bool = False) -> Reconciled:
 
 
 def _due() -> list[AnyRow]:
-    due = sa.select(_transactions).where(_transactions.c.due_at <= clock.now()).order_by(_transactions.c.due_at).limit(MOST)
+    due = (
+        sa.select(_transactions)
+        .where(_transactions.c.due_at <= clock.now())
+        .order_by(_transactions.c.due_at)
+        .limit(MOST)
+    )
     return list(db.session.execute(due))
 
 
 def _undecided() -> Iterator[AnyRow]:
     # Whoever has just asked for an intent may still be waiting for it.
-    is_known = sa.or_(_transactions.c.stripe_payment_intent_id.is_not(None), _transactions.c.due_at <= clock.now())
-    ids: list[UUID] = list(db.session.scalars(sa.select(_transactions.c.id).where(_transactions.c.due_at.is_not(None), is_known).order_by(_transactions.c.id)))
+    is_known = sa.or_(
+        _transactions.c.stripe_payment_intent_id.is_not(None), _transactions.c.due_at <= clock.now()
+    )
+    ids: list[UUID] = list(
+        db.session.scalars(
+            sa.select(_transactions.c.id)
+            .where(_transactions.c.due_at.is_not(None), is_known)
+            .order_by(_transactions.c.id)
+        )
+    )
     for transaction_id in ids:
         yield settlement.read(transaction_id)
 
@@ -89,10 +102,19 @@ def _take(row: AnyRow) -> bool:
     if row.status == REFUNDING:
         next_at = now + FIRST_LOOK
     else:
-        next_at = now + LATER if age >= PAY_WITHIN else min(now + max(FIRST_LOOK, age), row.created_at + PAY_WITHIN)
+        next_at = (
+            now + LATER
+            if age >= PAY_WITHIN
+            else min(now + max(FIRST_LOOK, age), row.created_at + PAY_WITHIN)
+        )
     is_ours = sa.and_(_transactions.c.id == row.id, _transactions.c.due_at == row.due_at)
     with transaction():
-        return rows_changed(db.session.execute(sa.update(_transactions).where(is_ours).values(due_at=next_at))) == 1
+        return (
+            rows_changed(
+                db.session.execute(sa.update(_transactions).where(is_ours).values(due_at=next_at))
+            )
+            == 1
+        )
 
 
 def _look(row: AnyRow) -> None:
@@ -134,7 +156,12 @@ def _work() -> None:
     if gateway.is_configured():
         done = reconcile()
         if done.asked:
-            log.info("worker.reconciled", asked=done.asked, decided=done.decided, stripe_is_away=done.is_away)
+            log.info(
+                "worker.reconciled",
+                asked=done.asked,
+                decided=done.decided,
+                stripe_is_away=done.is_away,
+            )
 
 
 loop.JOBS["reconcile payments"] = loop.Job(EVERY, _work)

@@ -15,25 +15,38 @@ from ..db.failures import retried
 from ..db.session import AnyRow, db, transaction
 from ..models import PaymentTransaction
 from . import gateway, intents, settlement
-from .errors import CreditSpent, PaymentNotRefundable, PaymentProviderError, RefundPeriodOver, TransactionNotFound, VoucherUsed
+from .errors import (
+    CreditSpent,
+    PaymentNotRefundable,
+    PaymentProviderError,
+    RefundPeriodOver,
+    TransactionNotFound,
+    VoucherUsed,
+)
 from .settlement import COMPLETED, FIRST_LOOK, REFUNDING
 
 _transactions: Any = PaymentTransaction.__table__
 
 
-def refund(account_id: UUID, transaction_id: UUID, *, reason: str, is_administrator: bool) -> dict[str, Any]:
+def refund(
+    account_id: UUID, transaction_id: UUID, *, reason: str, is_administrator: bool
+) -> dict[str, Any]:
     """Sends a payment back and takes back what it bought: its owner's, in the first REFUND_DAYS, or anyone's for an administrator.
 
     Raises TransactionNotFound, PaymentNotRefundable, RefundPeriodOver, VoucherUsed or CreditSpent, PaymentsNotConfigured, and PaymentProviderError:
     with Stripe away the goods stay taken back, and the refund goes on later; with Stripe refusing, all is as it was.
     """
-    row = db.session.execute(sa.select(_transactions).where(_transactions.c.id == transaction_id)).one_or_none()
+    row = db.session.execute(
+        sa.select(_transactions).where(_transactions.c.id == transaction_id)
+    ).one_or_none()
     if row is None or not (is_administrator or row.account_id == account_id):
         raise TransactionNotFound
     if row.amount:
         gateway.current()
     if row.status == COMPLETED:
-        if not is_administrator and row.completed_at <= clock.now() - timedelta(days=config.current().refund_days):
+        if not is_administrator and row.completed_at <= clock.now() - timedelta(
+            days=config.current().refund_days
+        ):
             raise RefundPeriodOver
         row = _begin(row, reason)
     elif row.status != REFUNDING:
@@ -46,7 +59,13 @@ def refund(account_id: UUID, transaction_id: UUID, *, reason: str, is_administra
 def _begin(row: AnyRow, reason: str) -> AnyRow:
     """Takes the goods back, all or nothing. No voucher is redeemed any more."""
     with transaction(at_once=True):
-        begun = settlement.step(row.id, REFUNDING, due_at=clock.now() + FIRST_LOOK, refund_reason=reason, refund_attempts=_transactions.c.refund_attempts + 1)
+        begun = settlement.step(
+            row.id,
+            REFUNDING,
+            due_at=clock.now() + FIRST_LOOK,
+            refund_reason=reason,
+            refund_attempts=_transactions.c.refund_attempts + 1,
+        )
         if begun is None:
             raise PaymentNotRefundable
         if not settlement.take_back(begun):

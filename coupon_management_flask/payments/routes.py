@@ -13,9 +13,20 @@ from ..web.pagination import LinkedPageQuery, Page
 from ..web.rates import code_guesses
 from . import events, intents, refunds, schemas
 
-routes: Routes = Routes("payments", __name__, error_schema=VoucherErrorSchema(), url_prefix="/api/payments", description="Payments by card, through Stripe")
+routes: Routes = Routes(
+    "payments",
+    __name__,
+    error_schema=VoucherErrorSchema(),
+    url_prefix="/api/payments",
+    description="Payments by card, through Stripe",
+)
 
-_SIGNATURE = {"in": "header", "name": "Stripe-Signature", "schema": {"type": "string"}, "description": "Stripe's, over the body as it is."}
+_SIGNATURE = {
+    "in": "header",
+    "name": "Stripe-Signature",
+    "schema": {"type": "string"},
+    "description": "Stripe's, over the body as it is.",
+}
 
 
 @routes.route("/create-payment-intent", methods=["POST"])
@@ -38,7 +49,11 @@ def create_payment_intent(body: dict[str, Any]) -> intents.Asked:
 def confirm_payment(body: dict[str, str]) -> dict[str, Any]:
     """Have Stripe asked whether it is paid, and get what was bought"""
     done = intents.confirm(actor().id, **body)
-    return {"message": "Payment completed.", "transaction": done.transaction, "vouchers": done.vouchers}
+    return {
+        "message": "Payment completed.",
+        "transaction": done.transaction,
+        "vouchers": done.vouchers,
+    }
 
 
 @routes.route("/webhook", methods=["POST"], parameters=[_SIGNATURE])
@@ -46,7 +61,11 @@ def confirm_payment(body: dict[str, str]) -> dict[str, Any]:
 @routes.refuses(400, 413, 502)
 def receive_event() -> dict[str, bool]:
     """For Stripe, which tells what happened"""
-    events.receive(request.get_data(), request.headers.get("Stripe-Signature", ""), config.current().stripe_webhook_secret)
+    events.receive(
+        request.get_data(),
+        request.headers.get("Stripe-Signature", ""),
+        config.current().stripe_webhook_secret,
+    )
     return {"received": True}
 
 
@@ -75,4 +94,9 @@ def read_transaction(transaction_id: UUID) -> dict[str, Any]:
 @routes.refuses(404, 502)
 def refund(body: dict[str, Any]) -> dict[str, Any]:
     """Send a payment back, and take back what it bought"""
-    return {"message": "Payment refunded.", "transaction": refunds.refund(actor().id, **body, is_administrator=actor().is_administrator)}
+    return {
+        "message": "Payment refunded.",
+        "transaction": refunds.refund(
+            actor().id, **body, is_administrator=actor().is_administrator
+        ),
+    }

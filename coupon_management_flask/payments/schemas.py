@@ -29,7 +29,9 @@ class NewPayment(ma.Schema):
             raise ma.ValidationError("This, or credit_amount, is required.", "voucher_type_id")
         beside = [name for name in ("voucher_type_id", "quantity", "discount_code") if name in data]
         if "credit_amount" in data and beside:
-            raise ma.ValidationError({name: ["Not together with credit_amount."] for name in beside})
+            raise ma.ValidationError(
+                {name: ["Not together with credit_amount."] for name in beside}
+            )
 
     @ma.post_load
     def whole(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -60,9 +62,16 @@ class IntentSchema(ma.Schema):
 class TransactionSchema(ma.Schema):
     id = ma.fields.UUID(required=True)
     user = ma.fields.UUID(required=True)
-    voucher_type = ma.fields.Nested(VoucherTypeSchema(), required=True, allow_none=True, metadata={"description": "null for a top-up."})
+    voucher_type = ma.fields.Nested(
+        VoucherTypeSchema(),
+        required=True,
+        allow_none=True,
+        metadata={"description": "null for a top-up."},
+    )
     quantity = ma.fields.Integer(required=True, allow_none=True)
-    amount = NumberField(required=True, metadata={"description": "What is paid, the discount taken off."})
+    amount = NumberField(
+        required=True, metadata={"description": "What is paid, the discount taken off."}
+    )
     discount_amount = NumberField(required=True)
     currency = ma.fields.String(required=True)
     status = ma.fields.String(required=True, validate=validate.OneOf(STATUSES))
@@ -72,7 +81,9 @@ class TransactionSchema(ma.Schema):
 
 
 class TransactionPageSchema(LinkedPageSchema):
-    results = ma.fields.List(ma.fields.Nested(TransactionSchema()), attribute="items", required=True)
+    results = ma.fields.List(
+        ma.fields.Nested(TransactionSchema()), attribute="items", required=True
+    )
 
 
 class ConfirmedSchema(ma.Schema):

@@ -23,7 +23,14 @@ from ..vouchers import purchases
 from . import gateway
 from .gateway import Intent
 
-PENDING, COMPLETED, FAILED, CANCELLED, REFUNDING, REFUNDED = "pending", "completed", "failed", "cancelled", "refunding", "refunded"
+PENDING, COMPLETED, FAILED, CANCELLED, REFUNDING, REFUNDED = (
+    "pending",
+    "completed",
+    "failed",
+    "cancelled",
+    "refunding",
+    "refunded",
+)
 # From where each state is reached. Money that came in wins over everything that was said before.
 STEPS = {
     COMPLETED: (PENDING, FAILED, CANCELLED),
@@ -44,11 +51,16 @@ _events: Any = PaymentEvent.__table__
 _debts: Any = PaymentDebt.__table__
 
 
-def step(transaction_id: UUID, to: str, *, came_from: Iterable[str] | None = None, **values: Any) -> AnyRow | None:
+def step(
+    transaction_id: UUID, to: str, *, came_from: Iterable[str] | None = None, **values: Any
+) -> AnyRow | None:
     """The transaction's row, now in that state; None where it was in none from which that is reached. Inside an open transaction."""
     return db.session.execute(
         sa.update(_transactions)
-        .where(_transactions.c.id == transaction_id, _transactions.c.status.in_(list(came_from or STEPS[to])))
+        .where(
+            _transactions.c.id == transaction_id,
+            _transactions.c.status.in_(list(came_from or STEPS[to])),
+        )
         .values(status=to, updated_at=clock.now(), **values)
         .returning(*_transactions.c)
     ).one_or_none()
@@ -71,7 +83,9 @@ def settle(transaction_id: UUID, seen: Intent, *, event: gateway.Event | None = 
 
 
 @retried
-def _settle(transaction_id: UUID, seen: Intent, event: gateway.Event | None, again: purchases.Quote | None) -> None:
+def _settle(
+    transaction_id: UUID, seen: Intent, event: gateway.Event | None, again: purchases.Quote | None
+) -> None:
     # It is the same when it is done again, and so needs no answer that is kept with it.
     with transaction(at_once=True):
         if event is not None and not _note(event):
@@ -92,14 +106,28 @@ def _settle(transaction_id: UUID, seen: Intent, event: gateway.Event | None, aga
 def _note(event: gateway.Event) -> bool:
     """Whether this is the first time that the event is handled."""
     insert = upsert(_events).values(id=event.id, type=event.type, received_at=clock.now())
-    return db.session.scalar(insert.on_conflict_do_nothing(index_elements=[_events.c.id]).returning(_events.c.id)) is not None
+    return (
+        db.session.scalar(
+            insert.on_conflict_do_nothing(index_elements=[_events.c.id]).returning(_events.c.id)
+        )
+        is not None
+    )
 
 
 def _know_intent(transaction_id: UUID, seen: Intent) -> AnyRow | None:
     """The transaction whose intent this is, locked; whoever asked for the intent may not have been told its id yet."""
     intent_id = _transactions.c.stripe_payment_intent_id
-    is_its = sa.and_(_transactions.c.id == transaction_id, sa.or_(intent_id.is_(None), intent_id == seen.id), _transactions.c.id == seen.transaction_id)
-    row = db.session.execute(sa.update(_transactions).where(is_its).values(stripe_payment_intent_id=seen.id).returning(*_transactions.c)).one_or_none()
+    is_its = sa.and_(
+        _transactions.c.id == transaction_id,
+        sa.or_(intent_id.is_(None), intent_id == seen.id),
+        _transactions.c.id == seen.transaction_id,
+    )
+    row = db.session.execute(
+        sa.update(_transactions)
+        .where(is_its)
+        .values(stripe_payment_intent_id=seen.id)
+        .returning(*_transactions.c)
+    ).one_or_none()
     if row is None:
         _mark(transaction_id, seen, "another_intent")
     return row
@@ -111,7 +139,12 @@ def _mark(transaction_id: UUID, seen: Intent, problem: str) -> None:
     if seen.is_refunded:
         db.session.execute(mark.where(_transactions.c.problem == problem).values(problem=None))
     elif seen.is_paid:
-        log.error("payment.not_as_asked", transaction_id=str(transaction_id), intent_id=seen.id, problem=problem)
+        log.error(
+            "payment.not_as_asked",
+            transaction_id=str(transaction_id),
+            intent_id=seen.id,
+            problem=problem,
+        )
         db.session.execute(mark.values(problem=problem))
 
 
@@ -119,7 +152,9 @@ def _mark(transaction_id: UUID, seen: Intent, problem: str) -> None:
 
 
 def _complete(row: AnyRow, seen: Intent, again: purchases.Quote | None) -> None:
-    if seen.currency != row.currency or seen.amount_received != gateway.units(row.amount, row.currency):
+    if seen.currency != row.currency or seen.amount_received != gateway.units(
+        row.amount, row.currency
+    ):
         if row.completed_at is None:
             _mark(row.id, seen, "another_amount")
         return
@@ -141,7 +176,11 @@ def fulfil(transaction_id: UUID, again: purchases.Quote | None = None) -> None:
     order_id = row.order_redemption_id
     if again is not None and not _is_held(order_id):
         order_id = purchases.hold(again, row.id, row.account_id)
-        db.session.execute(sa.update(_transactions).where(_transactions.c.id == row.id).values(order_redemption_id=order_id))
+        db.session.execute(
+            sa.update(_transactions)
+            .where(_transactions.c.id == row.id)
+            .values(order_redemption_id=order_id)
+        )
     purchases.deliver(
         row.id,
         account_id=row.account_id,
@@ -159,17 +198,29 @@ def _again(transaction_id: UUID, seen: Intent) -> purchases.Quote | None:
     if not seen.is_paid or seen.is_refunded:
         return None
     row = read(transaction_id)
-    if row.status not in STEPS[COMPLETED] or row.order_redemption_id is None or _is_held(row.order_redemption_id):
+    if (
+        row.status not in STEPS[COMPLETED]
+        or row.order_redemption_id is None
+        or _is_held(row.order_redemption_id)
+    ):
         return None
     try:
-        quote = purchases.quote(row.account_id, row.voucher_type_id, row.quantity, row.discount_code, {})
+        quote = purchases.quote(
+            row.account_id, row.voucher_type_id, row.quantity, row.discount_code, {}
+        )
     except errors.DomainError:
         return None
-    return quote if (quote.discount, quote.unit_price) == (row.discount_amount, row.unit_price) else None
+    return (
+        quote
+        if (quote.discount, quote.unit_price) == (row.discount_amount, row.unit_price)
+        else None
+    )
 
 
 def _is_held(order_redemption_id: UUID | None) -> bool:
-    live = sa.exists().where(OrderRedemption.id == order_redemption_id, OrderRedemption.rolled_back_at.is_(None))
+    live = sa.exists().where(
+        OrderRedemption.id == order_redemption_id, OrderRedemption.rolled_back_at.is_(None)
+    )
     return bool(db.session.scalar(sa.select(live)))
 
 
@@ -233,7 +284,9 @@ def _take_back_all(row: AnyRow) -> Fraction:
         return Fraction(0)
     if row.credits is None:
         purchases.cancel(row.id)
-        uses = sa.select(sa.func.sum(Stock.claimed), sa.func.sum(Stock.capacity)).join(Voucher, Voucher.stock_id == Stock.id)
+        uses = sa.select(sa.func.sum(Stock.claimed), sa.func.sum(Stock.capacity)).join(
+            Voucher, Voucher.stock_id == Stock.id
+        )
         used, of = db.session.execute(uses.where(Voucher.purchase_id == row.id)).one()
         return Fraction(int(used or 0), int(of or 1))
     while True:
@@ -253,7 +306,13 @@ def _owe(row: AnyRow, missing: Fraction) -> None:
     # Half up, and never nothing where something is missing.
     owed = int(row.amount * missing + Fraction(1, 2)) or 1
     log.warning("payment.debt", transaction_id=str(row.id), amount=owed, currency=row.currency)
-    values = {"transaction_id": row.id, "account_id": row.account_id, "amount": owed, "currency": row.currency, "created_at": clock.now()}
+    values = {
+        "transaction_id": row.id,
+        "account_id": row.account_id,
+        "amount": owed,
+        "currency": row.currency,
+        "created_at": clock.now(),
+    }
     db.session.execute(sa.insert(_debts).values(**values))
 
 
@@ -262,4 +321,6 @@ def _owe(row: AnyRow, missing: Fraction) -> None:
 
 def read(transaction_id: UUID) -> AnyRow:
     """A transaction's row."""
-    return db.session.execute(sa.select(_transactions).where(_transactions.c.id == transaction_id)).one()
+    return db.session.execute(
+        sa.select(_transactions).where(_transactions.c.id == transaction_id)
+    ).one()

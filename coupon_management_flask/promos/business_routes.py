@@ -13,9 +13,21 @@ from . import business_service, schemas
 from .business_service import Terms
 from .errors import PromoErrorSchema
 
-routes: Routes = Routes("promo-business", __name__, error_schema=PromoErrorSchema(), url_prefix="/api", description="Companies and their promos")
+routes: Routes = Routes(
+    "promo-business",
+    __name__,
+    error_schema=PromoErrorSchema(),
+    url_prefix="/api",
+    description="Companies and their promos",
+)
 
-TOTAL = {"X-Total-Count": {"description": "How many there are, whatever the page.", "required": True, "schema": {"type": "integer", "minimum": 0}}}
+TOTAL = {
+    "X-Total-Count": {
+        "description": "How many there are, whatever the page.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
 
 
 @routes.route("/ping", methods=["GET"])
@@ -45,7 +57,13 @@ def sign_up(body: dict[str, Any]) -> dict[str, Any]:
 @routes.refuses(401, 403, 429)
 def sign_in(body: dict[str, str]) -> dict[str, str]:
     """Sign in as a company; every earlier token is dead at once"""
-    grant = promo_service.sign_in(body["email"], body["password"], kind="company", address=guessing_address(), lifetime=token_lifetime())
+    grant = promo_service.sign_in(
+        body["email"],
+        body["password"],
+        kind="company",
+        address=guessing_address(),
+        lifetime=token_lifetime(),
+    )
     return {"token": access_token(grant, token_lifetime())}
 
 
@@ -56,7 +74,11 @@ def sign_in(body: dict[str, str]) -> dict[str, str]:
 def publish(body: dict[str, Any]) -> dict[str, UUID]:
     """Publish a promo"""
     values = {name: body.pop(name, None) for name in ("mode", "promo_common", "promo_unique")}
-    return {"id": business_service.publish(actor().id, Terms(**body), **values, timezone=config.current().promo_timezone)}
+    return {
+        "id": business_service.publish(
+            actor().id, Terms(**body), **values, timezone=config.current().promo_timezone
+        )
+    }
 
 
 @routes.route("/business/promo", methods=["GET"])
@@ -65,7 +87,9 @@ def publish(body: dict[str, Any]) -> dict[str, UUID]:
 @routes.response(200, schemas.CompanyPromoSchema(many=True), headers=TOTAL)
 def list_own(query: dict[str, Any]) -> Any:
     """The company's promos"""
-    promos, total = business_service.list_own(actor().id, **query, timezone=config.current().promo_timezone)
+    promos, total = business_service.list_own(
+        actor().id, **query, timezone=config.current().promo_timezone
+    )
     return promos, 200, {"X-Total-Count": str(total)}
 
 
@@ -85,7 +109,9 @@ def read(promo_id: UUID) -> dict[str, Any]:
 @routes.refuses(403, 404)
 def change(body: dict[str, Any], promo_id: UUID) -> dict[str, Any]:
     """Change a promo's terms"""
-    return business_service.change(actor().id, promo_id, body, timezone=config.current().promo_timezone)
+    return business_service.change(
+        actor().id, promo_id, body, timezone=config.current().promo_timezone
+    )
 
 
 @routes.route("/business/promo/<promo_id>/stat", methods=["GET"])

@@ -13,7 +13,16 @@ from ..core import clock, errors, stock
 from ..db.dialects import one_of, rows_changed, upsert
 from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
-from ..models import Account, CompanyPromoCount, Promo, PromoCounter, PromoCountryCount, PromoValue, Stock, new_id
+from ..models import (
+    Account,
+    CompanyPromoCount,
+    Promo,
+    PromoCounter,
+    PromoCountryCount,
+    PromoValue,
+    Stock,
+    new_id,
+)
 from . import targeting
 from .errors import MaxCountTooLow, NotYourPromo, PromoNotFound
 from .feed import index, paging
@@ -40,7 +49,11 @@ class Terms:
     categories: list[str] | None = None
 
     def check(self, mode: str) -> None:
-        if self.active_from is not None and self.active_until is not None and self.active_from > self.active_until:
+        if (
+            self.active_from is not None
+            and self.active_until is not None
+            and self.active_from > self.active_until
+        ):
             raise errors.Invalid({"active_until": ["It must not be before active_from."]})
         if mode == UNIQUE and self.max_count != 1:
             raise errors.Invalid({"max_count": ["It must be 1 for a UNIQUE promo."]})
@@ -74,7 +87,15 @@ class Terms:
         )
 
 
-def publish(company_id: UUID, terms: Terms, *, mode: str, promo_common: str | None, promo_unique: list[str] | None, timezone: ZoneInfo) -> UUID:
+def publish(
+    company_id: UUID,
+    terms: Terms,
+    *,
+    mode: str,
+    promo_common: str | None,
+    promo_unique: list[str] | None,
+    timezone: ZoneInfo,
+) -> UUID:
     """A new promo. A COMMON one gives one value `max_count` times, a UNIQUE one each of its values once. Raises Invalid."""
     terms.check(mode)
     today = index.today(timezone)
@@ -98,7 +119,10 @@ def publish(company_id: UUID, terms: Terms, *, mode: str, promo_common: str | No
         )
         db.session.execute(sa.insert(PromoCounter).values(promo_id=promo_id, likes=0, comments=0))
         if promo_unique:
-            rows = [{"promo_id": promo_id, "position": position, "value": value} for position, value in enumerate(promo_unique)]
+            rows = [
+                {"promo_id": promo_id, "position": position, "value": value}
+                for position, value in enumerate(promo_unique)
+            ]
             db.session.execute(sa.insert(_values), rows)
         _count(company_id, terms.country_key, 1)
         terms.enter_feed(promo_id, is_active=is_active)
@@ -108,14 +132,22 @@ def publish(company_id: UUID, terms: Terms, *, mode: str, promo_common: str | No
 def _count(company_id: UUID, country_key: str, by: int) -> None:
     if by > 0:
         insert = upsert(_counts).values(company_id=company_id, country_key=country_key, promos=by)
-        db.session.execute(insert.on_conflict_do_update(index_elements=["company_id", "country_key"], set_={"promos": _counts.c.promos + by}))
+        db.session.execute(
+            insert.on_conflict_do_update(
+                index_elements=["company_id", "country_key"], set_={"promos": _counts.c.promos + by}
+            )
+        )
     else:
         db.session.execute(
-            sa.update(_counts).where(_counts.c.company_id == company_id, _counts.c.country_key == country_key).values(promos=_counts.c.promos + by)
+            sa.update(_counts)
+            .where(_counts.c.company_id == company_id, _counts.c.country_key == country_key)
+            .values(promos=_counts.c.promos + by)
         )
 
 
-def change(company_id: UUID, promo_id: UUID, changes: dict[str, Any], *, timezone: ZoneInfo) -> dict[str, Any]:
+def change(
+    company_id: UUID, promo_id: UUID, changes: dict[str, Any], *, timezone: ZoneInfo
+) -> dict[str, Any]:
     """Changes the named terms and nothing else, and says how the promo stands then.
 
     Raises PromoNotFound, NotYourPromo, Invalid where the whole would contradict itself, MaxCountTooLow.
@@ -128,11 +160,17 @@ def change(company_id: UUID, promo_id: UUID, changes: dict[str, Any], *, timezon
         # Whoever holds the stock decides about the promo: no claim and no other change happens until this is committed.
         db.session.execute(sa.select(Stock.id).where(Stock.id == seen.stock_id).with_for_update())
         before = _own(company_id, promo_id)
-        terms = Terms(**{name: changes.get(name, getattr(before, name)) for name in Terms.__slots__})
+        terms = Terms(
+            **{name: changes.get(name, getattr(before, name)) for name in Terms.__slots__}
+        )
         terms.check(before.mode)
         if before.mode == COMMON and terms.max_count != before.max_count:
             _set_capacity(before.stock_id, terms.max_count)
-        db.session.execute(sa.update(_promos).where(_promos.c.id == promo_id).values(version=_promos.c.version + 1, **terms.columns()))
+        db.session.execute(
+            sa.update(_promos)
+            .where(_promos.c.id == promo_id)
+            .values(version=_promos.c.version + 1, **terms.columns())
+        )
         if terms.country_key != before.country_key:
             _count(company_id, before.country_key, -1)
             _count(company_id, terms.country_key, 1)
@@ -149,21 +187,38 @@ def _target(terms: Any) -> tuple[Any, ...]:
 
 
 def _set_capacity(stock_id: UUID, capacity: int) -> None:
-    changed = db.session.execute(sa.update(Stock).where(Stock.id == stock_id, Stock.claimed <= capacity).values(capacity=capacity))
+    changed = db.session.execute(
+        sa.update(Stock)
+        .where(Stock.id == stock_id, Stock.claimed <= capacity)
+        .values(capacity=capacity)
+    )
     if rows_changed(changed) == 0:
         raise MaxCountTooLow
 
 
 _SELECT = (
-    sa.select(*_promos.c, Account.name.label("company_name"), PromoCounter.likes, Stock.claimed, Stock.capacity)
+    sa.select(
+        *_promos.c,
+        Account.name.label("company_name"),
+        PromoCounter.likes,
+        Stock.claimed,
+        Stock.capacity,
+    )
     .join(Account, Account.id == _promos.c.company_id)
     .join(Stock, Stock.id == _promos.c.stock_id)
     .join(PromoCounter, PromoCounter.promo_id == _promos.c.id)
 )
 
 
-_SELECT_ONE = Prepared("company_promo", _SELECT.where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid)))
-_SELECT_SOME = Prepared("company_promos", lambda on_postgresql: _SELECT.where(one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)))
+_SELECT_ONE = Prepared(
+    "company_promo", _SELECT.where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid))
+)
+_SELECT_SOME = Prepared(
+    "company_promos",
+    lambda on_postgresql: _SELECT.where(
+        one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)
+    ),
+)
 
 
 def _own(company_id: UUID, promo_id: UUID) -> Any:
@@ -185,10 +240,21 @@ def _shown(promos: list[Any], today: date) -> list[dict[str, Any]]:
     unique = [promo.id for promo in promos if promo.mode == UNIQUE]
     values: dict[UUID, list[str]] = {promo_id: [] for promo_id in unique}
     if unique:
-        found = sa.select(_values.c.promo_id, _values.c.value).where(_values.c.promo_id.in_(unique)).order_by(_values.c.promo_id, _values.c.position)
+        found = (
+            sa.select(_values.c.promo_id, _values.c.value)
+            .where(_values.c.promo_id.in_(unique))
+            .order_by(_values.c.promo_id, _values.c.position)
+        )
         for row in db.session.execute(found):
             values[row.promo_id].append(row.value)
-    return [{**promo._asdict(), "active": targeting.is_active(promo, today), "promo_unique": values.get(promo.id)} for promo in promos]
+    return [
+        {
+            **promo._asdict(),
+            "active": targeting.is_active(promo, today),
+            "promo_unique": values.get(promo.id),
+        }
+        for promo in promos
+    ]
 
 
 def _order(columns: Any, sort_by: str | None) -> list[Any]:
@@ -203,35 +269,60 @@ def _order(columns: Any, sort_by: str | None) -> list[Any]:
 def _page(sort_by: str | None, by_country: bool, on_postgresql: bool) -> Any:
     """A page of a company's promo ids and how many there are, from the first few of each of its countries: the others are never looked at."""
     company_id = sa.bindparam("company_id", type_=sa.Uuid)
-    countries = sa.select(_counts.c.country_key, _counts.c.promos).where(_counts.c.company_id == company_id, _counts.c.promos > 0)
+    countries = sa.select(_counts.c.country_key, _counts.c.promos).where(
+        _counts.c.company_id == company_id, _counts.c.promos > 0
+    )
     if by_country:
-        countries = countries.where(one_of(_counts.c.country_key, "countries", sa.Text, on_postgresql=on_postgresql))
+        countries = countries.where(
+            one_of(_counts.c.country_key, "countries", sa.Text, on_postgresql=on_postgresql)
+        )
     keys = countries.cte("keys")
-    items = sa.select(_promos.c.id, _promos.c.active_from, _promos.c.active_until).where(_promos.c.company_id == company_id)
+    items = sa.select(_promos.c.id, _promos.c.active_from, _promos.c.active_until).where(
+        _promos.c.company_id == company_id
+    )
     is_under = _promos.c.country_key == keys.c.country_key
 
     def order(columns: Any) -> list[Any]:
         return _order(columns, sort_by)
 
-    page = paging.under_each(keys, items, on=lambda _: is_under, order=order) if on_postgresql else items.where(is_under)
+    page = (
+        paging.under_each(keys, items, on=lambda _: is_under, order=order)
+        if on_postgresql
+        else items.where(is_under)
+    )
     return paging.page_of(keys, page, order=order)
 
 
 _PAGES = {
-    (sort_by, by_country): Prepared(f"company_{sort_by}_{by_country}".lower(), partial(_page, sort_by, by_country))
+    (sort_by, by_country): Prepared(
+        f"company_{sort_by}_{by_country}".lower(), partial(_page, sort_by, by_country)
+    )
     for sort_by in (None, "active_from", "active_until")
     for by_country in (False, True)
 }
 
 
-def list_own(company_id: UUID, *, sort_by: str | None, countries: list[str], limit: int, offset: int, timezone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:
+def list_own(
+    company_id: UUID,
+    *,
+    sort_by: str | None,
+    countries: list[str],
+    limit: int,
+    offset: int,
+    timezone: ZoneInfo,
+) -> tuple[list[dict[str, Any]], int]:
     """A page of the company's promos, and how many there are in all; with countries, of those for any country or one of these."""
     parameters = {"company_id": company_id, "limit": limit, "offset": offset}
     if countries:
-        parameters["countries"] = [index.ANY_COUNTRY, *(country.casefold() for country in countries)]
+        parameters["countries"] = [
+            index.ANY_COUNTRY,
+            *(country.casefold() for country in countries),
+        ]
     ids, total = paging.run(_PAGES[sort_by, bool(countries)], parameters)
     by_id = {promo.id: promo for promo in _SELECT_SOME.execute({"promo_ids": ids})} if ids else {}
-    return _shown([by_id[promo_id] for promo_id in ids if promo_id in by_id], index.today(timezone)), total
+    return _shown(
+        [by_id[promo_id] for promo_id in ids if promo_id in by_id], index.today(timezone)
+    ), total
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +335,9 @@ def statistics(company_id: UUID, promo_id: UUID) -> Statistics:
     """How often a promo was activated, and from which countries, in alphabetical order. Raises PromoNotFound, NotYourPromo."""
     promo = _own(company_id, promo_id)
     countries = db.session.execute(
-        sa.select(PromoCountryCount.country, PromoCountryCount.activations.label("activations_count"))
+        sa.select(
+            PromoCountryCount.country, PromoCountryCount.activations.label("activations_count")
+        )
         .where(PromoCountryCount.promo_id == promo_id)
         .order_by(PromoCountryCount.country)
     )

@@ -41,7 +41,11 @@ class MaxCountTooLow(errors.Refused):
 
 
 # A promo that can't be activated is forbidden here, whatever the rule.
-STATUSES: dict[type[errors.DomainError], int] = {PromoInactive: 403, PromoNotTargeted: 403, AntifraudRefused: 403}
+STATUSES: dict[type[errors.DomainError], int] = {
+    PromoInactive: 403,
+    PromoNotTargeted: 403,
+    AntifraudRefused: 403,
+}
 
 MESSAGES = {
     "promo_not_found": "There is no such promo.",

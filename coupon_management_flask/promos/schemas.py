@@ -21,10 +21,20 @@ class Input(ma.Schema):
 
 # Told where apispec can't see it: a function field says nothing about what it returns.
 _TEXT, _INTEGER = {"type": "string"}, {"type": "integer"}
-_TARGET = {"age_from": _INTEGER, "age_until": _INTEGER, "country": _TEXT, "categories": {"type": "array", "items": _TEXT}}
+_TARGET = {
+    "age_from": _INTEGER,
+    "age_until": _INTEGER,
+    "country": _TEXT,
+    "categories": {"type": "array", "items": _TEXT},
+}
 _AUTHOR = {"name": _TEXT, "surname": _TEXT, "avatar_url": _TEXT}
 TARGET_DOC = {"type": "object", "properties": _TARGET, "additionalProperties": False}
-AUTHOR_DOC = {"type": "object", "properties": _AUTHOR, "required": ["name", "surname"], "additionalProperties": False}
+AUTHOR_DOC = {
+    "type": "object",
+    "properties": _AUTHOR,
+    "required": ["name", "surname"],
+    "additionalProperties": False,
+}
 
 
 class Output(ma.Schema):
@@ -45,8 +55,12 @@ def _is_country(code: str) -> None:
 
 
 def _strong(password: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9@$!%*?&]*", password) or not all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[@$!%*?&]")):
-        raise ma.ValidationError("Letters of both cases, a digit and one of @$!%*?& are needed, and nothing else is allowed.")
+    if not re.fullmatch(r"[A-Za-z0-9@$!%*?&]*", password) or not all(
+        re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[@$!%*?&]")
+    ):
+        raise ma.ValidationError(
+            "Letters of both cases, a digit and one of @$!%*?& are needed, and nothing else is allowed."
+        )
 
 
 _is_url = validate.URL(schemes={"http", "https"}, require_tld=False)
@@ -60,7 +74,14 @@ class Country(Text):
 class Password(Text):
     def __init__(self, **kwargs: Any) -> None:
         pattern = r"^(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[@$!%*?&])[A-Za-z0-9@$!%*?&]*$"
-        super().__init__(8, 60, rules=[_strong], load_only=True, metadata={"format": "password", "pattern": pattern}, **kwargs)
+        super().__init__(
+            8,
+            60,
+            rules=[_strong],
+            load_only=True,
+            metadata={"format": "password", "pattern": pattern},
+            **kwargs,
+        )
 
 
 class Url(Text):
@@ -73,7 +94,9 @@ class Day(ma.fields.Field[date]):
 
     default_error_messages = {"invalid": "Not a valid day (YYYY-MM-DD)."}
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> date:
         if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
             raise self.make_error("invalid")
         try:
@@ -81,7 +104,9 @@ class Day(ma.fields.Field[date]):
         except ValueError as error:
             raise self.make_error("invalid") from error
 
-    def _serialize(self, value: date | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    def _serialize(
+        self, value: date | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> str | None:
         return None if value is None else value.isoformat()
 
 
@@ -177,7 +202,9 @@ def _flat(terms: dict[str, Any]) -> dict[str, Any]:
     target = terms.pop("target", None)
     if target is not None:
         # It replaces the whole target: what it does not name is no rule any more.
-        terms |= {name: target.get(name) for name in ("age_from", "age_until", "country", "categories")}
+        terms |= {
+            name: target.get(name) for name in ("age_from", "age_until", "country", "categories")
+        }
     return terms
 
 
@@ -191,7 +218,11 @@ class NewPromo(_Terms):
 
     @ma.validates_schema
     def value_of_the_mode(self, promo: dict[str, Any], **_: Any) -> None:
-        needed, forbidden = ("promo_common", "promo_unique") if promo["mode"] == "COMMON" else ("promo_unique", "promo_common")
+        needed, forbidden = (
+            ("promo_common", "promo_unique")
+            if promo["mode"] == "COMMON"
+            else ("promo_unique", "promo_common")
+        )
         if needed not in promo:
             raise ma.ValidationError(f"A {promo['mode']} promo needs it.", needed)
         if forbidden in promo:
@@ -234,7 +265,9 @@ class CompanyPromoSchema(Output):
     company_name = ma.fields.String(required=True)
     description = ma.fields.String(required=True)
     image_url = ma.fields.String()
-    target = ma.fields.Function(lambda promo: _target.dump(promo), required=True, metadata=TARGET_DOC)
+    target = ma.fields.Function(
+        lambda promo: _target.dump(promo), required=True, metadata=TARGET_DOC
+    )
     max_count = ma.fields.Integer(required=True)
     active_from = Day(metadata={"type": "string", "format": "date"})
     active_until = Day(metadata={"type": "string", "format": "date"})
@@ -264,7 +297,11 @@ class UserPromoSchema(Output):
     comment_count = ma.fields.Integer(required=True, attribute="comments")
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        return [self._dumped(promo) for promo in obj] if (self.many if many is None else many) else self._dumped(obj)
+        return (
+            [self._dumped(promo) for promo in obj]
+            if (self.many if many is None else many)
+            else self._dumped(obj)
+        )
 
     @staticmethod
     def _dumped(promo: Mapping[str, Any]) -> dict[str, Any]:
@@ -312,7 +349,9 @@ class CommentSchema(Output):
     id = ma.fields.UUID(required=True)
     text = ma.fields.String(required=True)
     date = Moment(required=True, attribute="created_at")
-    author = ma.fields.Function(lambda comment: _author.dump(comment), required=True, metadata=AUTHOR_DOC)
+    author = ma.fields.Function(
+        lambda comment: _author.dump(comment), required=True, metadata=AUTHOR_DOC
+    )
 
 
 class DoneSchema(ma.Schema):
@@ -331,20 +370,33 @@ class CountriesField(ma.fields.List[str]):
     """`country=ru,fr&country=us`: repeated, comma-separated, or both."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(ma.fields.String(metadata={"pattern": "^[A-Za-z]{2}(,[A-Za-z]{2})*$"}), **kwargs)
+        super().__init__(
+            ma.fields.String(metadata={"pattern": "^[A-Za-z]{2}(,[A-Za-z]{2})*$"}), **kwargs
+        )
         self._country = Country()
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
-        return [self._country.deserialize(code) for text in super()._deserialize(value, attr, data, **kwargs) for code in str(text).split(",")]
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[Any]:
+        return [
+            self._country.deserialize(code)
+            for text in super()._deserialize(value, attr, data, **kwargs)
+            for code in str(text).split(",")
+        ]
 
 
 class OwnPromosQuery(OffsetQuery):
-    sort_by = ma.fields.String(load_default=None, validate=validate.OneOf(["active_from", "active_until"]))
+    sort_by = ma.fields.String(
+        load_default=None, validate=validate.OneOf(["active_from", "active_until"])
+    )
     country = CountriesField(load_default=[], data_key="country")
 
     @ma.post_load
     def plural(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {**{name: value for name, value in query.items() if name != "country"}, "countries": query["country"]}
+        return {
+            **{name: value for name, value in query.items() if name != "country"},
+            "countries": query["country"],
+        }
 
 
 class FeedQuery(OffsetQuery):

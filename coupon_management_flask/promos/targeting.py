@@ -10,12 +10,16 @@ def fits(promo: Any, *, age: int | None, country: str | None) -> bool:
         return False
     if promo.age_until is not None and (age is None or age > promo.age_until):
         return False
-    return promo.country_key == "" or (country is not None and country.casefold() == promo.country_key)
+    return promo.country_key == "" or (
+        country is not None and country.casefold() == promo.country_key
+    )
 
 
 def is_open(promo: Any, day: date) -> bool:
     """The day lies in the window, both ends included."""
-    return (promo.active_from is None or promo.active_from <= day) and (promo.active_until is None or day <= promo.active_until)
+    return (promo.active_from is None or promo.active_from <= day) and (
+        promo.active_until is None or day <= promo.active_until
+    )
 
 
 def is_active(promo: Any, today: date) -> bool:

@@ -16,7 +16,13 @@ from .antifraud.verdicts import Antifraud
 from .business_routes import TOTAL
 from .errors import PromoErrorSchema
 
-routes: Routes = Routes("promo-user", __name__, error_schema=PromoErrorSchema(), url_prefix="/api/user", description="Users and the promos they find")
+routes: Routes = Routes(
+    "promo-user",
+    __name__,
+    error_schema=PromoErrorSchema(),
+    url_prefix="/api/user",
+    description="Users and the promos they find",
+)
 
 DONE = {"status": "ok"}
 
@@ -29,7 +35,11 @@ DONE = {"status": "ok"}
 @routes.refuses(409, 429)
 def sign_up(body: dict[str, Any]) -> dict[str, str]:
     """Register a user"""
-    return {"token": access_token(promo_service.sign_up_user(**body, lifetime=token_lifetime()), token_lifetime())}
+    return {
+        "token": access_token(
+            promo_service.sign_up_user(**body, lifetime=token_lifetime()), token_lifetime()
+        )
+    }
 
 
 @routes.route("/auth/sign-in", methods=["POST"])
@@ -40,7 +50,13 @@ def sign_up(body: dict[str, Any]) -> dict[str, str]:
 @routes.refuses(401, 403, 429)
 def sign_in(body: dict[str, str]) -> dict[str, str]:
     """Sign in; the tokens that these calls gave before are dead at once"""
-    grant = promo_service.sign_in(body["email"], body["password"], kind="user", address=guessing_address(), lifetime=token_lifetime())
+    grant = promo_service.sign_in(
+        body["email"],
+        body["password"],
+        kind="user",
+        address=guessing_address(),
+        lifetime=token_lifetime(),
+    )
     return {"token": access_token(grant, token_lifetime())}
 
 
@@ -67,7 +83,9 @@ def change_profile(body: dict[str, Any]) -> dict[str, Any]:
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
 def read_feed(query: dict[str, Any]) -> Any:
     """The promos that are meant for the user, newest first"""
-    promos, total = user_service.read_feed(actor(), **query, timezone=config.current().promo_timezone)
+    promos, total = user_service.read_feed(
+        actor(), **query, timezone=config.current().promo_timezone
+    )
     return promos, 200, {"X-Total-Count": str(total)}
 
 
@@ -77,7 +95,9 @@ def read_feed(query: dict[str, Any]) -> Any:
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
 def read_history(query: dict[str, Any]) -> Any:
     """What the user activated, one entry an activation, latest first"""
-    promos, total = user_service.read_history(actor().id, **query, timezone=config.current().promo_timezone)
+    promos, total = user_service.read_history(
+        actor().id, **query, timezone=config.current().promo_timezone
+    )
     return promos, 200, {"X-Total-Count": str(total)}
 
 
@@ -167,4 +187,8 @@ def delete_comment(promo_id: UUID, comment_id: UUID) -> dict[str, str]:
 def activate(promo_id: UUID) -> dict[str, str]:
     """Activate a promo and get its code"""
     antifraud: Antifraud = current_app.extensions["antifraud"]
-    return {"promo": user_service.activate(actor(), promo_id, antifraud=antifraud, timezone=config.current().promo_timezone)}
+    return {
+        "promo": user_service.activate(
+            actor(), promo_id, antifraud=antifraud, timezone=config.current().promo_timezone
+        )
+    }

@@ -12,10 +12,28 @@ from ..db.dialects import one_of, rows_changed, upsert
 from ..db.failures import retried
 from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
-from ..models import Account, Promo, PromoComment, PromoCounter, PromoCountryCount, PromoLike, PromoValue, Redemption, Stock, new_id
+from ..models import (
+    Account,
+    Promo,
+    PromoComment,
+    PromoCounter,
+    PromoCountryCount,
+    PromoLike,
+    PromoValue,
+    Redemption,
+    Stock,
+    new_id,
+)
 from . import targeting
 from .antifraud.verdicts import NOT_TOO_MANY, ONE_AT_A_TIME, Antifraud
-from .errors import AntifraudRefused, CommentNotFound, NotYourComment, PromoInactive, PromoNotFound, PromoNotTargeted
+from .errors import (
+    AntifraudRefused,
+    CommentNotFound,
+    NotYourComment,
+    PromoInactive,
+    PromoNotFound,
+    PromoNotTargeted,
+)
 from .feed import index
 
 KIND = "promo"
@@ -54,7 +72,11 @@ _last_key = sa.bindparam("last_key", type_=sa.Text)
 # Asked for in the index's own order: where most redemptions are of one hot promo, PostgreSQL would otherwise expect to meet one soon wherever it starts.
 _first_claim = (
     sa.select(_redemptions.c.claim_key)
-    .where(_redemptions.c.stock_id == _promos.c.stock_id, _redemptions.c.claim_key >= _first_key, _redemptions.c.claim_key < _last_key)
+    .where(
+        _redemptions.c.stock_id == _promos.c.stock_id,
+        _redemptions.c.claim_key >= _first_key,
+        _redemptions.c.claim_key < _last_key,
+    )
     .order_by(_redemptions.c.stock_id, _redemptions.c.claim_key)
     .limit(1)
     .scalar_subquery()
@@ -73,15 +95,24 @@ _SELECT = (
         _stocks.c.capacity,
         _counters.c.likes,
         _counters.c.comments,
-        sa.exists().where(_likes.c.promo_id == _promos.c.id, _likes.c.account_id == _reader).label("is_liked"),
+        sa.exists()
+        .where(_likes.c.promo_id == _promos.c.id, _likes.c.account_id == _reader)
+        .label("is_liked"),
         _first_claim.is_not(None).label("is_activated"),
     )
     .join(_accounts, _accounts.c.id == _promos.c.company_id)
     .join(_stocks, _stocks.c.id == _promos.c.stock_id)
     .join(_counters, _counters.c.promo_id == _promos.c.id)
 )
-_SELECT_ONE = Prepared("promo_one", _SELECT.where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid)))
-_SELECT_SOME = Prepared("promo_some", lambda on_postgresql: _SELECT.where(one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)))
+_SELECT_ONE = Prepared(
+    "promo_one", _SELECT.where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid))
+)
+_SELECT_SOME = Prepared(
+    "promo_some",
+    lambda on_postgresql: _SELECT.where(
+        one_of(_promos.c.id, "promo_ids", sa.Uuid, on_postgresql=on_postgresql)
+    ),
+)
 
 
 def _reads(reader_id: UUID) -> dict[str, Any]:
@@ -106,19 +137,39 @@ def _read_some(reader_id: UUID, promo_ids: list[UUID], today: date) -> list[dict
     """These promos, in this order and as often as they are named."""
     if not promo_ids:
         return []
-    found = {promo.id: _shown(promo, today) for promo in _SELECT_SOME.execute({"promo_ids": list(set(promo_ids)), **_reads(reader_id)})}
+    found = {
+        promo.id: _shown(promo, today)
+        for promo in _SELECT_SOME.execute({"promo_ids": list(set(promo_ids)), **_reads(reader_id)})
+    }
     return [found[promo_id] for promo_id in promo_ids if promo_id in found]
 
 
-def read_feed(reader: User, *, category: str | None, active: bool | None, limit: int, offset: int, timezone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:
+def read_feed(
+    reader: User,
+    *,
+    category: str | None,
+    active: bool | None,
+    limit: int,
+    offset: int,
+    timezone: ZoneInfo,
+) -> tuple[list[dict[str, Any]], int]:
     """A page of the promos whose targeting fits the reader, newest first, and how many there are in all."""
     today = index.today(timezone)
     index.turn_to(today, timezone.key)
-    ids, total = index.find(age=reader.age, country=reader.country, category=category, active=active, limit=limit, offset=offset)
+    ids, total = index.find(
+        age=reader.age,
+        country=reader.country,
+        category=category,
+        active=active,
+        limit=limit,
+        offset=offset,
+    )
     return _read_some(reader.id, ids, today), total
 
 
-def read_history(reader_id: UUID, *, limit: int, offset: int, timezone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:
+def read_history(
+    reader_id: UUID, *, limit: int, offset: int, timezone: ZoneInfo
+) -> tuple[list[dict[str, Any]], int]:
     """A page of what the reader activated, one entry an activation, latest first, and how many there are in all."""
     mine = sa.and_(Redemption.account_id == reader_id, Redemption.kind == KIND)
     total = db.session.scalar(sa.select(sa.func.count()).select_from(Redemption).where(mine)) or 0
@@ -137,7 +188,9 @@ def like(account_id: UUID, promo_id: UUID) -> None:
     """Likes it; a user counts once however often. Raises PromoNotFound."""
     _check_exists(promo_id)
     with transaction():
-        liked = db.session.execute(upsert(_likes).values(promo_id=promo_id, account_id=account_id).on_conflict_do_nothing())
+        liked = db.session.execute(
+            upsert(_likes).values(promo_id=promo_id, account_id=account_id).on_conflict_do_nothing()
+        )
         if rows_changed(liked):
             _count(promo_id, likes=1)
 
@@ -146,14 +199,20 @@ def unlike(account_id: UUID, promo_id: UUID) -> None:
     """Takes a like back, if there is one. Raises PromoNotFound."""
     _check_exists(promo_id)
     with transaction():
-        unliked = db.session.execute(sa.delete(_likes).where(_likes.c.promo_id == promo_id, _likes.c.account_id == account_id))
+        unliked = db.session.execute(
+            sa.delete(_likes).where(
+                _likes.c.promo_id == promo_id, _likes.c.account_id == account_id
+            )
+        )
         if rows_changed(unliked):
             _count(promo_id, likes=-1)
 
 
 def _count(promo_id: UUID, likes: int = 0, comments: int = 0) -> None:
     db.session.execute(
-        sa.update(_counters).where(_counters.c.promo_id == promo_id).values(likes=_counters.c.likes + likes, comments=_counters.c.comments + comments)
+        sa.update(_counters)
+        .where(_counters.c.promo_id == promo_id)
+        .values(likes=_counters.c.likes + likes, comments=_counters.c.comments + comments)
     )
 
 
@@ -163,7 +222,13 @@ def _check_exists(promo_id: UUID) -> None:
 
 
 _SELECT_COMMENTS = sa.select(
-    _comments.c.id, _comments.c.text, _comments.c.created_at, _comments.c.account_id, _accounts.c.name, _accounts.c.surname, _accounts.c.avatar_url
+    _comments.c.id,
+    _comments.c.text,
+    _comments.c.created_at,
+    _comments.c.account_id,
+    _accounts.c.name,
+    _accounts.c.surname,
+    _accounts.c.avatar_url,
 ).join(_accounts, _accounts.c.id == _comments.c.account_id)
 
 
@@ -172,14 +237,24 @@ def comment(account_id: UUID, promo_id: UUID, text: str) -> AnyRow:
     _check_exists(promo_id)
     comment_id = new_id()
     with transaction():
-        db.session.execute(sa.insert(_comments).values(id=comment_id, promo_id=promo_id, account_id=account_id, text=text, created_at=clock.now()))
+        db.session.execute(
+            sa.insert(_comments).values(
+                id=comment_id,
+                promo_id=promo_id,
+                account_id=account_id,
+                text=text,
+                created_at=clock.now(),
+            )
+        )
         _count(promo_id, comments=1)
         return read_comment(promo_id, comment_id)
 
 
 def read_comment(promo_id: UUID, comment_id: UUID) -> AnyRow:
     """Raises CommentNotFound, for a comment on another promo too, and PromoNotFound."""
-    found = db.session.execute(_SELECT_COMMENTS.where(_comments.c.id == comment_id, _comments.c.promo_id == promo_id)).one_or_none()
+    found = db.session.execute(
+        _SELECT_COMMENTS.where(_comments.c.id == comment_id, _comments.c.promo_id == promo_id)
+    ).one_or_none()
     if found is None:
         _check_exists(promo_id)
         raise CommentNotFound
@@ -188,10 +263,14 @@ def read_comment(promo_id: UUID, comment_id: UUID) -> AnyRow:
 
 def list_comments(promo_id: UUID, *, limit: int, offset: int) -> tuple[list[AnyRow], int]:
     """A page of a promo's comments, newest first, and how many there are in all. Raises PromoNotFound."""
-    total = db.session.scalar(sa.select(_counters.c.comments).where(_counters.c.promo_id == promo_id))
+    total = db.session.scalar(
+        sa.select(_counters.c.comments).where(_counters.c.promo_id == promo_id)
+    )
     if total is None:
         raise PromoNotFound
-    page = _SELECT_COMMENTS.where(_comments.c.promo_id == promo_id).order_by(_comments.c.created_at.desc(), _comments.c.id.desc())
+    page = _SELECT_COMMENTS.where(_comments.c.promo_id == promo_id).order_by(
+        _comments.c.created_at.desc(), _comments.c.id.desc()
+    )
     return list(db.session.execute(page.limit(limit).offset(offset))), total
 
 
@@ -199,7 +278,9 @@ def edit_comment(account_id: UUID, promo_id: UUID, comment_id: UUID, text: str) 
     """Changes one's own comment, not its date nor its place. Raises PromoNotFound, CommentNotFound, NotYourComment."""
     _check_own(account_id, promo_id, comment_id)
     with transaction():
-        db.session.execute(sa.update(_comments).where(_comments.c.id == comment_id).values(text=text))
+        db.session.execute(
+            sa.update(_comments).where(_comments.c.id == comment_id).values(text=text)
+        )
         return read_comment(promo_id, comment_id)
 
 
@@ -223,11 +304,18 @@ def _check_own(account_id: UUID, promo_id: UUID, comment_id: UUID) -> None:
 
 def _count_the_country(taken: Any) -> Any:
     country = stock.given("country", sa.Text)
-    counted = sa.select(stock.given("promo_id", sa.Uuid), country, sa.literal(1, sa.BigInteger)).select_from(taken).where(country.is_not(None))
+    counted = (
+        sa.select(stock.given("promo_id", sa.Uuid), country, sa.literal(1, sa.BigInteger))
+        .select_from(taken)
+        .where(country.is_not(None))
+    )
     return (
         upsert(_countries)
         .from_select(["promo_id", "country", "activations"], counted)
-        .on_conflict_do_update(index_elements=["promo_id", "country"], set_={"activations": _countries.c.activations + 1})
+        .on_conflict_do_update(
+            index_elements=["promo_id", "country"],
+            set_={"activations": _countries.c.activations + 1},
+        )
     )
 
 
@@ -246,14 +334,34 @@ def _hand_out_an_entry(taken: Any) -> Any:
 
 
 # The terms must be those that were looked at: who changes them holds the stock and raises the version.
-_UNCHANGED = sa.exists().where(_promos.c.id == stock.given("promo_id", sa.Uuid), _promos.c.version == stock.given("version", sa.Integer))
+_UNCHANGED = sa.exists().where(
+    _promos.c.id == stock.given("promo_id", sa.Uuid),
+    _promos.c.version == stock.given("version", sa.Integer),
+)
 _RIDERS = {"COMMON": [_count_the_country], "UNIQUE": [_count_the_country, _hand_out_an_entry]}
 
 
 def _claiming(mode: str, *, is_checked: bool, is_last: bool) -> stock.Claiming:
-    conditions = [_UNCHANGED, *([NOT_TOO_MANY] if is_checked else []), *([] if is_last else [stock.leaves_some()])]
-    name = "_".join(["promo", mode.lower(), *(["checked"] if is_checked else []), *(["last"] if is_last else [])])
-    return stock.Claiming(KIND, name, only_if=conditions, riders=_RIDERS[mode], after=ONE_AT_A_TIME if is_checked else None)
+    conditions = [
+        _UNCHANGED,
+        *([NOT_TOO_MANY] if is_checked else []),
+        *([] if is_last else [stock.leaves_some()]),
+    ]
+    name = "_".join(
+        [
+            "promo",
+            mode.lower(),
+            *(["checked"] if is_checked else []),
+            *(["last"] if is_last else []),
+        ]
+    )
+    return stock.Claiming(
+        KIND,
+        name,
+        only_if=conditions,
+        riders=_RIDERS[mode],
+        after=ONE_AT_A_TIME if is_checked else None,
+    )
 
 
 _CLAIMING = {
@@ -266,7 +374,18 @@ _CLAIMING = {
 _TERMS = Prepared(
     "promo_terms",
     sa.select(
-        *(_promos.c[name] for name in ("id", "mode", "promo_common", "stock_id", "version", "active_from", "active_until")),
+        *(
+            _promos.c[name]
+            for name in (
+                "id",
+                "mode",
+                "promo_common",
+                "stock_id",
+                "version",
+                "active_from",
+                "active_until",
+            )
+        ),
         *(_promos.c[name] for name in ("age_from", "age_until", "country_key")),
         _stocks.c.claimed,
         _stocks.c.capacity,
@@ -338,7 +457,9 @@ def _claim_a_unit(reader: User, promo: AnyRow, antifraud: Antifraud, *, is_last:
     )
     value = promo.promo_common if promo.mode == "COMMON" else claimed.returned["value"]
     if value is None:
-        raise RuntimeError(f"promo {promo.id} has no entry number {claimed.claimed}, or gave it away before")
+        raise RuntimeError(
+            f"promo {promo.id} has no entry number {claimed.claimed}, or gave it away before"
+        )
     if claimed.claimed == claimed.capacity:
         index.set_state(promo.id, is_active=False)
     return str(value)

@@ -32,7 +32,9 @@ try:
     service = create_app()
     settings: config.Settings = service.extensions["settings"]
     if not settings.celery_broker_url:
-        raise config.ConfigurationError("Configuration: CELERY_BROKER_URL is not set; without it `flask serve` and `flask worker` do the background work.")
+        raise config.ConfigurationError(
+            "Configuration: CELERY_BROKER_URL is not set; without it `flask serve` and `flask worker` do the background work."
+        )
 except config.ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
@@ -47,7 +49,9 @@ class Turns(Scheduler):
     but for clocks of two machines that differ by more than that.
     """
 
-    def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
+    def apply_async(
+        self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any
+    ) -> Any:
         try:
             if producer.channel.queue_declare(QUEUE).message_count >= len(_slots):
                 return None
@@ -69,14 +73,20 @@ celery.conf.update(
     worker_concurrency=AT_ONCE * len(_slots),
     worker_prefetch_multiplier=1,
     beat_scheduler=Turns,
-    beat_schedule={topic: {"task": "turn", "args": (topic,), "schedule": loop.PAUSE_SECONDS} for topic in _slots},
+    beat_schedule={
+        topic: {"task": "turn", "args": (topic,), "schedule": loop.PAUSE_SECONDS}
+        for topic in _slots
+    },
     # It answers `celery inspect ping`, as a worker does, unless it has not looked at its schedule for a minute.
     beat_enable_remote_control=True,
     beat_remote_control_max_tick_age=60.0,
     # A broker that is away is waited for, at the start as later, for however long.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS},
+    broker_transport_options={
+        "socket_connect_timeout": BROKER_SECONDS,
+        "socket_timeout": BROKER_SECONDS,
+    },
     # Says nothing about turns, which are acknowledged at once; unset, it is warned of.
     worker_cancel_long_running_tasks_on_connection_loss=True,
 )

@@ -9,7 +9,17 @@ from ..db.dialects import rows_changed
 from ..db.failures import retried
 from ..db.session import db, transaction
 from ..identity import failed_attempts
-from ..models import AntifraudQuestion, AntifraudVerdict, CouponBatch, GuessLog, IdempotencyKey, LoginSession, OutboxMessage, PasswordReset, PaymentEvent
+from ..models import (
+    AntifraudQuestion,
+    AntifraudVerdict,
+    CouponBatch,
+    GuessLog,
+    IdempotencyKey,
+    LoginSession,
+    OutboxMessage,
+    PasswordReset,
+    PaymentEvent,
+)
 
 # Kept for a while after its end, for whoever looks into what happened.
 KEEP_SESSIONS = timedelta(days=7)
@@ -25,7 +35,9 @@ def spent() -> dict[str, int]:
     Stripe's events after 30 days, guesses, verdicts and password links that no longer count. Says how many of each."""
     now = clock.now()
     # A batch has failed as long as its message says so.
-    is_asked_for = sa.exists().where(CouponBatch.message_id == OutboxMessage.id, CouponBatch.done < CouponBatch.size)
+    is_asked_for = sa.exists().where(
+        CouponBatch.message_id == OutboxMessage.id, CouponBatch.done < CouponBatch.size
+    )
     return {
         "idempotency_keys": _delete(IdempotencyKey, IdempotencyKey.created_at < now - KEEP_KEYS),
         "sessions": _delete(LoginSession, LoginSession.expires_at < now - KEEP_SESSIONS),
@@ -33,9 +45,13 @@ def spent() -> dict[str, int]:
         "password_resets": _delete(PasswordReset, PasswordReset.expires_at < now),
         "payment_events": _delete(PaymentEvent, PaymentEvent.received_at < now - KEEP_EVENTS),
         "antifraud_verdicts": _delete(AntifraudVerdict, AntifraudVerdict.valid_until < now),
-        "antifraud_questions": _delete(AntifraudQuestion, AntifraudQuestion.leased_until < now - KEEP_KEYS),
+        "antifraud_questions": _delete(
+            AntifraudQuestion, AntifraudQuestion.leased_until < now - KEEP_KEYS
+        ),
         "outbox_messages": _delete(OutboxMessage, OutboxMessage.delivered_at < now - KEEP_DELIVERED)
-        + _delete(OutboxMessage, sa.and_(OutboxMessage.given_up_at < now - KEEP_GIVEN_UP, ~is_asked_for)),
+        + _delete(
+            OutboxMessage, sa.and_(OutboxMessage.given_up_at < now - KEEP_GIVEN_UP, ~is_asked_for)
+        ),
     }
 
 

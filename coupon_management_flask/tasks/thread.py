@@ -19,7 +19,12 @@ log = structlog.get_logger(__name__)
 def start(app: Flask, stop: threading.Event | None = None) -> list[threading.Thread]:
     """Runs the loops until `stop` is set or the process ends. What they were doing then is taken up by others when its lease lapses."""
     stop = stop or threading.Event()
-    threads = [threading.Thread(target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True) for topic in loop.names()]
+    threads = [
+        threading.Thread(
+            target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True
+        )
+        for topic in loop.names()
+    ]
     for thread in threads:
         thread.start()
     return threads

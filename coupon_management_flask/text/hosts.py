@@ -43,7 +43,12 @@ def _name(host: str, text: str) -> str:
         del labels[0]
     name = ".".join(labels)
     # A last label of digits alone would be an address that is none.
-    if len(name) > LONGEST or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit() or (len(labels) == 1 and name != "localhost"):
+    if (
+        len(name) > LONGEST
+        or not all(map(_LABEL.fullmatch, labels))
+        or labels[-1].isdigit()
+        or (len(labels) == 1 and name != "localhost")
+    ):
         raise ValueError(f"{text!r} is no website")
     return name
 

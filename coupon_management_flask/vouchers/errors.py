@@ -54,4 +54,7 @@ _DETAIL = {401, 403, 429}
 def render_error(problem: Problem) -> dict[str, Any]:
     if problem.fields:
         return {**problem.fields, "error_code": problem.error_code}
-    return {"detail" if problem.status in _DETAIL else "error": problem.message, "error_code": problem.error_code}
+    return {
+        "detail" if problem.status in _DETAIL else "error": problem.message,
+        "error_code": problem.error_code,
+    }

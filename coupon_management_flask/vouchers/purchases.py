@@ -64,7 +64,11 @@ class Quote:
 
     @property
     def discount(self) -> int:
-        return 0 if self.applied is None else money.to_minor(self.applied.combined.discount, self.currency)
+        return (
+            0
+            if self.applied is None
+            else money.to_minor(self.applied.combined.discount, self.currency)
+        )
 
     @property
     def total(self) -> int:
@@ -72,18 +76,32 @@ class Quote:
 
 
 def quote(
-    buyer_id: UUID, voucher_type_id: UUID, quantity: int, discount_code: str | None, guess_limits: failed_attempts.Limits, *, currency: str | None = None
+    buyer_id: UUID,
+    voucher_type_id: UUID,
+    quantity: int,
+    discount_code: str | None,
+    guess_limits: failed_attempts.Limits,
+    *,
+    currency: str | None = None,
 ) -> Quote:
     """The price now; takes nothing. With `currency`, of a type that is sold in it.
 
     Raises Invalid for a type that can't be bought, FieldRefused on `discount_code` for a code that can't be used (an unknown one counts as a guess),
     and RateLimited.
     """
-    kind = db.session.execute(sa.select(_types).where(_types.c.id == voucher_type_id, _types.c.is_active)).one_or_none()
+    kind = db.session.execute(
+        sa.select(_types).where(_types.c.id == voucher_type_id, _types.c.is_active)
+    ).one_or_none()
     if kind is None:
         raise errors.Invalid({"voucher_type_id": ["There is no such voucher type on sale."]})
     if currency not in (None, kind.currency):
-        raise errors.Invalid({"voucher_type_id": [f"It is sold in {kind.currency}, and credit is worth {currency}: pay by card."]})
+        raise errors.Invalid(
+            {
+                "voucher_type_id": [
+                    f"It is sold in {kind.currency}, and credit is worth {currency}: pay by card."
+                ]
+            }
+        )
     if discount_code is None:
         return Quote(kind, quantity, None)
     caller = Caller(buyer_id, manages=False, customer_id=str(buyer_id), guess_limits=guess_limits)
@@ -99,9 +117,13 @@ def _discount(caller: Caller, code: str, kind: AnyRow, quantity: int) -> Discoun
         raise CouponNotFound
     if coupon.currency != kind.currency:
         raise CurrencyMismatch
-    item = Item(str(kind.id), quantity, money.from_minor(kind.price, kind.currency), kind.service_type)
+    item = Item(
+        str(kind.id), quantity, money.from_minor(kind.price, kind.currency), kind.service_type
+    )
     cart = Cart(item.total, items=(item,))
-    judgement = rules.judge(coupon, rules.see([coupon], caller.customer_id), caller.customer_id, cart)
+    judgement = rules.judge(
+        coupon, rules.see([coupon], caller.customer_id), caller.customer_id, cart
+    )
     if judgement.refusal is not None:
         raise judgement.refusal
     return Discount(judgement, rules.combine_all([judgement], cart), cart)
@@ -109,7 +131,9 @@ def _discount(caller: Caller, code: str, kind: AnyRow, quantity: int) -> Discoun
 
 def in_credits(amount: int, currency: str, credit_value: Decimal) -> int:
     """What an amount in minor units is in credits, of which each is worth `credit_value`."""
-    return int((money.from_minor(amount, currency) / credit_value).quantize(Decimal(1), ROUND_HALF_UP))
+    return int(
+        (money.from_minor(amount, currency) / credit_value).quantize(Decimal(1), ROUND_HALF_UP)
+    )
 
 
 def hold(priced: Quote, purchase_id: UUID, buyer_id: UUID) -> UUID | None:
@@ -120,13 +144,24 @@ def hold(priced: Quote, purchase_id: UUID, buyer_id: UUID) -> UUID | None:
     if priced.applied is None:
         return None
     caller = Caller(buyer_id, manages=False, customer_id=str(buyer_id))
-    answer = orders.claim(caller, [priced.applied.judgement], priced.applied.combined, str(purchase_id), priced.applied.cart)
+    answer = orders.claim(
+        caller,
+        [priced.applied.judgement],
+        priced.applied.combined,
+        str(purchase_id),
+        priced.applied.cart,
+    )
     return UUID(answer["redemption_id"])
 
 
 def give_back(order_redemption_id: UUID, *, reason: str = "cancelled") -> None:
     """Gives back all that `hold` has taken, exactly once."""
-    orders.roll_back(order_redemption_id, reason=reason, restore={"use": True, "customer": True, "budget": True}, lines=None)
+    orders.roll_back(
+        order_redemption_id,
+        reason=reason,
+        restore={"use": True, "customer": True, "budget": True},
+        lines=None,
+    )
 
 
 # --- Goods
@@ -172,7 +207,9 @@ def deliver(
     return of_purchase(purchase_id)
 
 
-def _make(purchase_id: UUID, account_id: UUID, voucher_type_id: UUID, quantity: int, now: datetime) -> None:
+def _make(
+    purchase_id: UUID, account_id: UUID, voucher_type_id: UUID, quantity: int, now: datetime
+) -> None:
     kind = db.session.execute(sa.select(_types).where(_types.c.id == voucher_type_id)).one()
     alike = {
         "account_id": account_id,
@@ -181,10 +218,22 @@ def _make(purchase_id: UUID, account_id: UUID, voucher_type_id: UUID, quantity: 
         "purchase_date": now,
         "expiry_date": now + timedelta(days=kind.validity_days),
     }
-    missing = {position: {**alike, "id": new_id(), "position": position, "stock_id": stock.create(kind.max_uses)} for position in range(quantity)}
+    missing = {
+        position: {
+            **alike,
+            "id": new_id(),
+            "position": position,
+            "stock_id": stock.create(kind.max_uses),
+        }
+        for position in range(quantity)
+    }
     for _ in range(TRIES):
         rows = [{**voucher, **_code()} for voucher in missing.values()]
-        insert = upsert(_vouchers).values(rows).on_conflict_do_nothing(index_elements=[_vouchers.c.code_key])
+        insert = (
+            upsert(_vouchers)
+            .values(rows)
+            .on_conflict_do_nothing(index_elements=[_vouchers.c.code_key])
+        )
         # A code that somebody has already is drawn again.
         for position in db.session.scalars(insert.returning(_vouchers.c.position)):
             del missing[position]
@@ -216,18 +265,26 @@ def _set_cancelled(purchase_id: UUID, moment: datetime | None) -> None:
         (_purchases, _purchases.c.refunded_at, _purchases.c.id),
     ):
         is_so = column.is_not(None) if moment is None else column.is_(None)
-        db.session.execute(sa.update(table).where(which == purchase_id, is_so).values({column: moment}))
+        db.session.execute(
+            sa.update(table).where(which == purchase_id, is_so).values({column: moment})
+        )
 
 
 def is_unused(purchase_id: UUID) -> bool:
     """Whether no voucher of this purchase was redeemed; none will be until the open transaction ends."""
     stock_ids = _stocks_of(purchase_id)
     stock.lock(stock_ids)
-    return not db.session.scalar(sa.select(sa.exists().where(_stocks.c.id.in_(stock_ids), _stocks.c.claimed > 0)))
+    return not db.session.scalar(
+        sa.select(sa.exists().where(_stocks.c.id.in_(stock_ids), _stocks.c.claimed > 0))
+    )
 
 
 def _stocks_of(purchase_id: UUID) -> list[UUID]:
-    return list(db.session.scalars(sa.select(_vouchers.c.stock_id).where(_vouchers.c.purchase_id == purchase_id)))
+    return list(
+        db.session.scalars(
+            sa.select(_vouchers.c.stock_id).where(_vouchers.c.purchase_id == purchase_id)
+        )
+    )
 
 
 # --- Reading
@@ -291,5 +348,7 @@ def type_shown(kind: dict[str, Any]) -> dict[str, Any]:
 def of_purchase(purchase_id: UUID) -> list[dict[str, Any]]:
     """The vouchers of a purchase as they are shown; none before it is delivered."""
     now = clock.now()
-    rows = db.session.execute(select(now).where(_vouchers.c.purchase_id == purchase_id).order_by(_vouchers.c.position))
+    rows = db.session.execute(
+        select(now).where(_vouchers.c.purchase_id == purchase_id).order_by(_vouchers.c.position)
+    )
     return [shown(row, now) for row in rows]

@@ -13,11 +13,21 @@ from ..web.rates import code_guesses
 from . import qr, schemas, service, type_service
 from .shapes import VoucherErrorSchema, VoucherSchema, VoucherTypeSchema
 
-routes: Routes = Routes("vouchers", __name__, error_schema=VoucherErrorSchema(), url_prefix="/api/vouchers", description="Vouchers for services")
+routes: Routes = Routes(
+    "vouchers",
+    __name__,
+    error_schema=VoucherErrorSchema(),
+    url_prefix="/api/vouchers",
+    description="Vouchers for services",
+)
 
 _PICTURE = {"type": "string", "format": "binary"}
 _PRIVATE: Headers = {
-    "Cache-Control": {"description": "No cache that others share may keep it.", "required": True, "schema": {"type": "string", "const": "private"}}
+    "Cache-Control": {
+        "description": "No cache that others share may keep it.",
+        "required": True,
+        "schema": {"type": "string", "const": "private"},
+    }
 }
 
 
@@ -65,7 +75,10 @@ def deactivate_type(type_id: UUID) -> None:
 def purchase(body: dict[str, Any]) -> dict[str, Any]:
     """Buy vouchers with credit: all of them or none"""
     worth = service.Credit(config.current().credit_value, config.current().currency)
-    return {"message": "Purchase successful.", **service.purchase(actor().id, **body, guess_limits=code_guesses(actor().id), credit=worth)}
+    return {
+        "message": "Purchase successful.",
+        **service.purchase(actor().id, **body, guess_limits=code_guesses(actor().id), credit=worth),
+    }
 
 
 @routes.route("/redeem", methods=["POST"])
@@ -75,7 +88,10 @@ def purchase(body: dict[str, Any]) -> dict[str, Any]:
 @routes.refuses(404, 429)
 def redeem(body: dict[str, Any]) -> dict[str, Any]:
     """Redeem one use of one's own voucher"""
-    return {"message": "Voucher redeemed.", **service.redeem(actor().id, **body, guess_limits=code_guesses(actor().id))}
+    return {
+        "message": "Voucher redeemed.",
+        **service.redeem(actor().id, **body, guess_limits=code_guesses(actor().id)),
+    }
 
 
 @routes.route("/my-vouchers", methods=["GET"])

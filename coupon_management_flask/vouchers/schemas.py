@@ -51,10 +51,15 @@ class VoucherPurchase(ma.Schema):
 class Details(ma.fields.Field[Any]):
     """What a service wants to remember of a use: text, or an object of anything."""
 
-    default_error_messages = {"invalid": "It must be text or an object.", "large": f"As JSON it must have at most {MOST_DETAILS:,} bytes."}
+    default_error_messages = {
+        "invalid": "It must be text or an object.",
+        "large": f"As JSON it must have at most {MOST_DETAILS:,} bytes.",
+    }
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"type": ["string", "object"], "maxLength": MOST_DETAILS - 2}, **kwargs)
+        super().__init__(
+            metadata={"type": ["string", "object"], "maxLength": MOST_DETAILS - 2}, **kwargs
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str | dict):
@@ -80,7 +85,9 @@ class VouchersQuery(LinkedPageQuery):
 
 
 class VoucherTypePageSchema(LinkedPageSchema):
-    results = ma.fields.List(ma.fields.Nested(VoucherTypeSchema()), attribute="items", required=True)
+    results = ma.fields.List(
+        ma.fields.Nested(VoucherTypeSchema()), attribute="items", required=True
+    )
 
 
 class VoucherPageSchema(LinkedPageSchema):
@@ -90,7 +97,9 @@ class VoucherPageSchema(LinkedPageSchema):
 class VouchersPurchasedSchema(ma.Schema):
     message = ma.fields.String(required=True)
     vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
-    total_paid = NumberField(required=True, metadata={"description": "In the currency of the vouchers."})
+    total_paid = NumberField(
+        required=True, metadata={"description": "In the currency of the vouchers."}
+    )
     discount_applied = NumberField(required=True)
     credit = ma.fields.Integer(required=True, metadata={"description": "What the wallet has left."})
 
@@ -105,7 +114,9 @@ class VoucherUsageSchema(ma.Schema):
 
 
 class VoucherUsagePageSchema(LinkedPageSchema):
-    results = ma.fields.List(ma.fields.Nested(VoucherUsageSchema()), attribute="items", required=True)
+    results = ma.fields.List(
+        ma.fields.Nested(VoucherUsageSchema()), attribute="items", required=True
+    )
 
 
 class VoucherRedeemedSchema(ma.Schema):
@@ -119,5 +130,10 @@ class VoucherStatsSchema(ma.Schema):
     active_vouchers = ma.fields.Integer(required=True)
     used_vouchers = ma.fields.Integer(required=True)
     expired_vouchers = ma.fields.Integer(required=True)
-    total_value = NumberField(required=True, metadata={"description": "What those that were not cancelled cost before discounts, in CURRENCY."})
+    total_value = NumberField(
+        required=True,
+        metadata={
+            "description": "What those that were not cancelled cost before discounts, in CURRENCY."
+        },
+    )
     total_redemptions = ma.fields.Integer(required=True)

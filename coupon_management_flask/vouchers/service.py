@@ -15,7 +15,13 @@ from ..identity import failed_attempts
 from ..models import Redemption, Stock, Voucher, VoucherPurchase, VoucherType, VoucherUsage, new_id
 from ..web.pagination import Page
 from . import purchases
-from .errors import VoucherCancelled, VoucherExpired, VoucherNotFound, VoucherUsedUp, WrongServiceType
+from .errors import (
+    VoucherCancelled,
+    VoucherExpired,
+    VoucherNotFound,
+    VoucherUsedUp,
+    WrongServiceType,
+)
 from .purchases import TRIES, Quote
 
 KIND = "voucher"
@@ -40,16 +46,31 @@ class Credit:
 
 
 def purchase(
-    buyer_id: UUID, *, voucher_type_id: UUID, quantity: int, discount_code: str | None = None, guess_limits: failed_attempts.Limits, credit: Credit
+    buyer_id: UUID,
+    *,
+    voucher_type_id: UUID,
+    quantity: int,
+    discount_code: str | None = None,
+    guess_limits: failed_attempts.Limits,
+    credit: Credit,
 ) -> dict[str, Any]:
     """Buys so many vouchers with credit: all or none; and says what was paid in the currency, and what the wallet has left.
 
     Raises what `vouchers.quote` raises, and InsufficientCredit.
     """
     for _ in range(TRIES):
-        priced = purchases.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits, currency=credit.currency)
+        priced = purchases.quote(
+            buyer_id,
+            voucher_type_id,
+            quantity,
+            discount_code,
+            guess_limits,
+            currency=credit.currency,
+        )
         try:
-            return _buy(buyer_id, priced, purchases.in_credits(priced.total, credit.currency, credit.value))
+            return _buy(
+                buyer_id, priced, purchases.in_credits(priced.total, credit.currency, credit.value)
+            )
         except errors.Exhausted:
             # The discount has gone since it was priced: a new quote says why. If nothing refuses any more, it is worth another try.
             continue
@@ -73,13 +94,23 @@ def _buy(buyer_id: UUID, priced: Quote, price: int) -> dict[str, Any]:
             credits=price,
             order_redemption_id=order_redemption_id,
         )
-    paid, saved = (money.from_minor(amount, priced.currency) for amount in (priced.total, priced.discount))
-    return {"vouchers": bought, "total_paid": paid, "discount_applied": saved, "credit": entry.balance_after}
+    paid, saved = (
+        money.from_minor(amount, priced.currency) for amount in (priced.total, priced.discount)
+    )
+    return {
+        "vouchers": bought,
+        "total_paid": paid,
+        "discount_applied": saved,
+        "credit": entry.balance_after,
+    }
 
 
 # --- Redeeming
 
-_IS_FOR_THE_SERVICE = sa.exists().where(_types.c.id == _vouchers.c.voucher_type_id, _types.c.service_type == stock.given("service_type", sa.Text))
+_IS_FOR_THE_SERVICE = sa.exists().where(
+    _types.c.id == _vouchers.c.voucher_type_id,
+    _types.c.service_type == stock.given("service_type", sa.Text),
+)
 
 _CLAIMING = stock.Claiming(
     KIND,
@@ -97,7 +128,14 @@ _CLAIMING = stock.Claiming(
 )
 
 
-def redeem(owner_id: UUID, *, code: str, service_type: str, details: Any = None, guess_limits: failed_attempts.Limits) -> dict[str, Any]:
+def redeem(
+    owner_id: UUID,
+    *,
+    code: str,
+    service_type: str,
+    details: Any = None,
+    guess_limits: failed_attempts.Limits,
+) -> dict[str, Any]:
     """Takes one use of the owner's voucher for a service: the voucher as it is then, and the use.
 
     Raises VoucherNotFound (for somebody else's too; a wrong guess, which counts), RateLimited, and VoucherCancelled, VoucherExpired, VoucherUsedUp or
@@ -126,9 +164,18 @@ def _claim(voucher: AnyRow, service_type: str, details: Any) -> dict[str, Any]:
             voucher_id=voucher.id,
             service_type=service_type,
         )
-        db.session.execute(sa.insert(_usages).values(redemption_id=redemption_id, voucher_id=voucher.id, service_type=service_type, details=details))
+        db.session.execute(
+            sa.insert(_usages).values(
+                redemption_id=redemption_id,
+                voucher_id=voucher.id,
+                service_type=service_type,
+                details=details,
+            )
+        )
         now = clock.now()
-        after = purchases.shown(db.session.execute(purchases.select(now).where(_vouchers.c.id == voucher.id)).one(), now)
+        after = purchases.shown(
+            db.session.execute(purchases.select(now).where(_vouchers.c.id == voucher.id)).one(), now
+        )
     usage = {
         "id": redemption_id,
         "voucher_code": voucher.code,
@@ -140,7 +187,11 @@ def _claim(voucher: AnyRow, service_type: str, details: Any) -> dict[str, Any]:
     return {"voucher": after, "usage": usage}
 
 
-_REFUSALS: dict[str, type[errors.Refused]] = {"cancelled": VoucherCancelled, "expired": VoucherExpired, "used": VoucherUsedUp}
+_REFUSALS: dict[str, type[errors.Refused]] = {
+    "cancelled": VoucherCancelled,
+    "expired": VoucherExpired,
+    "used": VoucherUsedUp,
+}
 
 
 def _explain(voucher: AnyRow, service_type: str) -> None:
@@ -156,7 +207,9 @@ def _explain(voucher: AnyRow, service_type: str) -> None:
 
 def _own(owner_id: UUID, code: str, guess_limits: failed_attempts.Limits) -> AnyRow:
     failed_attempts.check(guess_limits)
-    own = purchases.select(clock.now()).where(_vouchers.c.code_key == codes.comparable(code), _vouchers.c.account_id == owner_id)
+    own = purchases.select(clock.now()).where(
+        _vouchers.c.code_key == codes.comparable(code), _vouchers.c.account_id == owner_id
+    )
     voucher: AnyRow | None = db.session.execute(own).one_or_none()
     if voucher is None:
         failed_attempts.count_wrong(guess_limits)
@@ -178,7 +231,13 @@ def list_vouchers(owner_id: UUID, *, page: int, page_size: int, status: str | No
         conditions.append(purchases.status_at(now) == status)
         counted = counted.join(_stocks, _stocks.c.id == _vouchers.c.stock_id)
     total = db.session.scalar(counted.where(*conditions)) or 0
-    rows = db.session.execute(purchases.select(now).where(*conditions).order_by(_vouchers.c.id.desc()).limit(page_size).offset((page - 1) * page_size))
+    rows = db.session.execute(
+        purchases.select(now)
+        .where(*conditions)
+        .order_by(_vouchers.c.id.desc())
+        .limit(page_size)
+        .offset((page - 1) * page_size)
+    )
     return Page([purchases.shown(row, now) for row in rows], total, page, page_size)
 
 
@@ -192,8 +251,14 @@ def stats(owner_id: UUID, *, currency: str) -> dict[str, Any]:
     found = db.session.execute(
         sa.select(
             sa.func.count().label("total_vouchers"),
-            *(total(status == name).label(f"{name}_vouchers") for name in ("active", "used", "expired")),
-            total(sa.and_(status != "cancelled", _purchases.c.currency == currency), _purchases.c.unit_price).label("total_value"),
+            *(
+                total(status == name).label(f"{name}_vouchers")
+                for name in ("active", "used", "expired")
+            ),
+            total(
+                sa.and_(status != "cancelled", _purchases.c.currency == currency),
+                _purchases.c.unit_price,
+            ).label("total_value"),
             sa.func.coalesce(sa.func.sum(_stocks.c.claimed), 0).label("total_redemptions"),
         )
         .select_from(_vouchers)
@@ -225,4 +290,9 @@ def list_usages(owner_id: UUID, *, page: int, page_size: int) -> Page:
         .limit(page_size)
         .offset((page - 1) * page_size)
     )
-    return Page([{**row._asdict(), "voucher_type": purchases.type_of(row)} for row in rows], total, page, page_size)
+    return Page(
+        [{**row._asdict(), "voucher_type": purchases.type_of(row)} for row in rows],
+        total,
+        page,
+        page_size,
+    )

@@ -15,7 +15,9 @@ class VoucherErrorSchema(ma.Schema):
 
     error_code = ma.fields.String(required=True)
     detail = ma.fields.String(metadata={"description": "On 401, 403 and 429."})
-    error = ma.fields.String(metadata={"description": "On everything else that is not about a field."})
+    error = ma.fields.String(
+        metadata={"description": "On everything else that is not about a field."}
+    )
 
 
 class VoucherTypeSchema(ma.Schema):

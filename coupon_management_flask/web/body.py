@@ -37,11 +37,31 @@ LARGEST_AMOUNT = Decimal(1_000_000_000_000)
 Headers = dict[str, dict[str, Any]]
 """Of an answer, as OpenAPI describes them."""
 
-NO_STORE: Headers = {"Cache-Control": {"description": "No cache may keep tokens.", "required": True, "schema": {"type": "string", "const": "no-store"}}}
-_REPLAYED: Headers = {"Idempotent-Replayed": {"description": "There if this answer was given before.", "schema": {"type": "string", "const": "true"}}}
-_RETRY_AFTER = {"description": "In how many seconds to come back.", "schema": {"type": "integer", "minimum": 1}}
+NO_STORE: Headers = {
+    "Cache-Control": {
+        "description": "No cache may keep tokens.",
+        "required": True,
+        "schema": {"type": "string", "const": "no-store"},
+    }
+}
+_REPLAYED: Headers = {
+    "Idempotent-Replayed": {
+        "description": "There if this answer was given before.",
+        "schema": {"type": "string", "const": "true"},
+    }
+}
+_RETRY_AFTER = {
+    "description": "In how many seconds to come back.",
+    "schema": {"type": "integer", "minimum": 1},
+}
 _ERROR_HEADERS: dict[int, Headers] = {
-    401: {"WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"type": "string", "const": "Bearer"}}},
+    401: {
+        "WWW-Authenticate": {
+            "description": "How to authenticate.",
+            "required": True,
+            "schema": {"type": "string", "const": "Bearer"},
+        }
+    },
     429: {"Retry-After": {**_RETRY_AFTER, "required": True}},
     503: {"Retry-After": {**_RETRY_AFTER, "required": True}},
 }
@@ -54,7 +74,9 @@ class Text(ma.fields.String):
         rules = [validate.Length(min=shortest, max=longest), *kwargs.pop("rules", [])]
         super().__init__(validate=rules, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if "\x00" in text:
             raise ma.ValidationError("Null characters are not allowed.")
@@ -67,10 +89,14 @@ class EmailAddress(Text):
     def __init__(self, shortest: int = 3, longest: int = 254, **kwargs: Any) -> None:
         super().__init__(shortest, longest, metadata={"format": "email"}, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
         address = super()._deserialize(value, attr, data, **kwargs)
         try:
-            email_validator.validate_email(address, check_deliverability=False, test_environment=True)
+            email_validator.validate_email(
+                address, check_deliverability=False, test_environment=True
+            )
         except email_validator.EmailNotValidError as error:
             raise ma.ValidationError("Not a valid e-mail address.") from error
         return address
@@ -79,7 +105,9 @@ class EmailAddress(Text):
 class Whole(ma.fields.Integer):
     """A JSON integer: no string, no boolean, no 5.0."""
 
-    def __init__(self, smallest: int | None = None, largest: int | None = LARGEST, **kwargs: Any) -> None:
+    def __init__(
+        self, smallest: int | None = None, largest: int | None = LARGEST, **kwargs: Any
+    ) -> None:
         rules = [validate.Range(smallest, largest), *kwargs.pop("rules", [])]
         super().__init__(strict=True, validate=rules, **kwargs)
 
@@ -92,7 +120,9 @@ class Whole(ma.fields.Integer):
 class Truth(ma.fields.Boolean):
     """A JSON boolean, and nothing that merely looks like one."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
         if type(value) is not bool:
             raise self.make_error("invalid", input=value)
         return value
@@ -110,7 +140,9 @@ class QueryWhole(Whole):
 class QueryTruth(ma.fields.Boolean):
     """`true` or `false`, in a query."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
         if value not in ("true", "false"):
             raise self.make_error("invalid", input=value)
         return bool(value == "true")
@@ -120,15 +152,24 @@ class Moment(ma.fields.Field[datetime]):
     """A point in time as RFC 3339 has it: with a zone when it comes in, in UTC with `Z` when it goes out."""
 
     default_error_messages = {"invalid": "Not a valid RFC 3339 time."}
-    _FORMAT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+    _FORMAT = re.compile(
+        r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
+        re.ASCII,
+    )
 
     def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(metadata={"type": "string", "format": "date-time", **(metadata or {})}, **kwargs)
+        super().__init__(
+            metadata={"type": "string", "format": "date-time", **(metadata or {})}, **kwargs
+        )
 
-    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    def _serialize(
+        self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> str | None:
         return None if value is None else rfc3339(value)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> datetime:
         if not isinstance(value, str) or not self._FORMAT.fullmatch(value):
             raise self.make_error("invalid")
         try:
@@ -146,12 +187,19 @@ class AmountField(ma.fields.Field[Decimal]):
         "fine": f"It must have at most {AMOUNT_DECIMALS} decimals.",
     }
     _DECIMALS = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
-    _DOCUMENTED = {"type": ["number", "string"], "minimum": 0, "maximum": int(LARGEST_AMOUNT), "pattern": r"^\d{1,13}(\.\d{1,4})?$"}
+    _DOCUMENTED = {
+        "type": ["number", "string"],
+        "minimum": 0,
+        "maximum": int(LARGEST_AMOUNT),
+        "pattern": r"^\d{1,13}(\.\d{1,4})?$",
+    }
 
     def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(metadata={**self._DOCUMENTED, **(metadata or {})}, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Decimal:
         if type(value) in (int, float):
             # A float's repr is what was written: the shortest text that gives this float.
             amount = Decimal(repr(value))
@@ -172,7 +220,9 @@ class NumberField(ma.fields.Field[Any]):
     def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(metadata={"type": "number", **(metadata or {})}, **kwargs)
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> int | float | None:
+    def _serialize(
+        self, value: Any, attr: str | None, obj: Any, **kwargs: Any
+    ) -> int | float | None:
         return number(value)
 
 
@@ -191,7 +241,9 @@ class IdField(ma.fields.UUID):
 
     FORMAT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> UUID:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> UUID:
         if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
             raise self.make_error("invalid_uuid")
         return super()._deserialize(value, attr, data, **kwargs)
@@ -212,13 +264,18 @@ class _Parser(FlaskParser):
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         # webargs nests the messages under where the input came from; a client knows that.
-        raise errors.Invalid({name: words for where in error.messages_dict.values() for name, words in _flat(where)})
+        raise errors.Invalid(
+            {name: words for where in error.messages_dict.values() for name, words in _flat(where)}
+        )
 
 
 def _flat(messages: Any, above: str = "") -> list[tuple[str, list[str]]]:
     if isinstance(messages, dict):
         # What is wrong with an object as a whole stands under marshmallow's own name for it.
-        paths = {name: ".".join(part for part in (above, "" if name == "_schema" else str(name)) if part) for name in messages}
+        paths = {
+            name: ".".join(part for part in (above, "" if name == "_schema" else str(name)) if part)
+            for name in messages
+        }
         return [pair for name, inner in messages.items() for pair in _flat(inner, paths[name])]
     return [(above or "body", messages if isinstance(messages, list) else [str(messages)])]
 
@@ -237,8 +294,13 @@ class Routes(flask_smorest.Blueprint):
         self.error_schema = error_schema
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
 
-    def route(self, rule: str, *, parameters: list[Any] | None = None, **options: Any) -> Callable[[View], View]:
-        ids = [{"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}} for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)]
+    def route(
+        self, rule: str, *, parameters: list[Any] | None = None, **options: Any
+    ) -> Callable[[View], View]:
+        ids = [
+            {"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}}
+            for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)
+        ]
         return super().route(rule, parameters=[*ids, *(parameters or [])], **options)  # type: ignore[no-any-return]
 
     def register_views_in_doc(self, api: Any, app: Any, spec: Any, **names: Any) -> None:
@@ -253,7 +315,9 @@ class Routes(flask_smorest.Blueprint):
 
         return decorate
 
-    def _prepare_errors_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method: str, **_: Any) -> dict[str, Any]:
+    def _prepare_errors_doc(
+        self, doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method: str, **_: Any
+    ) -> dict[str, Any]:
         statuses = {500, 503, *doc_info.get("refuses", [])}
         guard = doc_info.get("guard")
         is_idempotent = guard is not None and guard["idempotent"] and method not in ("get", "head")
@@ -278,14 +342,20 @@ class Routes(flask_smorest.Blueprint):
         for status in sorted(statuses):
             # flask-smorest has put a reference to an error of its own where a route takes arguments.
             if not isinstance(responses.get(status), dict):
-                responses[status] = {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": self.error_schema}}}
+                responses[status] = {
+                    "description": HTTPStatus(status).phrase,
+                    "content": {"application/json": {"schema": self.error_schema}},
+                }
                 if status in _ERROR_HEADERS:
                     responses[status]["headers"] = dict(_ERROR_HEADERS[status])
         if is_idempotent:
             # Answers of these kinds are kept: successes and refusals by business rules.
             for status in responses.keys() - {401, 404, 413, 422, 429, 500, 503}:
                 responses[status].setdefault("headers", {}).update(_REPLAYED)
-            responses[409]["headers"]["Retry-After"] = {**_RETRY_AFTER, "description": "In how many seconds to come back, where the first request still runs."}
+            responses[409]["headers"]["Retry-After"] = {
+                **_RETRY_AFTER,
+                "description": "In how many seconds to come back, where the first request still runs.",
+            }
         return doc
 
 

@@ -69,7 +69,10 @@ class Problem:
 
     def sentence(self) -> str:
         """The message, or what is wrong with which field, for bodies that have room for one sentence."""
-        return " ".join(f"{name}: {' '.join(words)}" for name, words in self.fields.items()) or self.message
+        return (
+            " ".join(f"{name}: {' '.join(words)}" for name, words in self.fields.items())
+            or self.message
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +106,44 @@ class Contract:
         return Problem(500, "internal_error", self._words("internal_error"))
 
     def _domain_problem(self, error: errors.DomainError) -> Problem:
-        status = next(status for kind in type(error).__mro__ for table in (self.statuses, STATUSES) if (status := table.get(kind)))
-        headers = {"Retry-After": str(error.facts["retry_after"])} if "retry_after" in error.facts else {}
+        status = next(
+            status
+            for kind in type(error).__mro__
+            for table in (self.statuses, STATUSES)
+            if (status := table.get(kind))
+        )
+        headers = (
+            {"Retry-After": str(error.facts["retry_after"])} if "retry_after" in error.facts else {}
+        )
         if status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         told = error.refusal if isinstance(error, errors.FieldRefused) else error
         words = self._words(told.name, told.facts)
-        fields = {error.field: [words]} if isinstance(error, errors.FieldRefused) else getattr(error, "fields", {})
+        fields = (
+            {error.field: [words]}
+            if isinstance(error, errors.FieldRefused)
+            else getattr(error, "fields", {})
+        )
         return Problem(status, told.name, words, fields, headers)
 
     def _http_problem(self, error: HTTPException) -> Problem:
         status = error.code or 500
         name = "internal_error" if status >= 500 else _HTTP_NAMES.get(status, "malformed_request")
-        headers = {"Allow": ", ".join(sorted(error.valid_methods or ()))} if isinstance(error, MethodNotAllowed) else {}
+        headers = (
+            {"Allow": ", ".join(sorted(error.valid_methods or ()))}
+            if isinstance(error, MethodNotAllowed)
+            else {}
+        )
         if isinstance(error, SecurityError):
             name = "host_not_allowed"
         return Problem(status, name, self._words(name), headers=headers)
 
     def _words(self, name: str, facts: Mapping[str, Any] | None = None) -> str:
-        template = self.messages.get(name) or MESSAGES.get(name) or name.replace("_", " ").capitalize() + "."
+        template = (
+            self.messages.get(name)
+            or MESSAGES.get(name)
+            or name.replace("_", " ").capitalize() + "."
+        )
         return template.format(**(facts or {}))
 
 

@@ -76,7 +76,9 @@ def guard(
         @wraps(view)
         def guarded(*args: Any, **path: Any) -> ResponseReturnValue:
             g.actor = current = _authenticate(kind, token, api_key)
-            if (role is not None and current.role != role) or (permission is not None and permission not in current.permissions):
+            if (role is not None and current.role != role) or (
+                permission is not None and permission not in current.permissions
+            ):
                 raise errors.Forbidden
             if not idempotent or request.method in ("GET", "HEAD"):
                 return view(*args, **_checked(path))  # type: ignore[no-any-return]
@@ -84,7 +86,11 @@ def guard(
 
         security: list[Any] = [{"bearer": []}, *([{"apiKey": []}] if api_key else [])]
         statuses = {401, *([403] if role or permission else [])}
-        return document(guarded, "guard", lambda _: {"security": security, "statuses": statuses, "idempotent": idempotent})
+        return document(
+            guarded,
+            "guard",
+            lambda _: {"security": security, "statuses": statuses, "idempotent": idempotent},
+        )
 
     return decorate
 
@@ -92,7 +98,9 @@ def guard(
 def _authenticate(kind: str, token_types: tuple[str, ...], api_key: bool) -> Actor:
     if api_key and (key := request.headers.get("X-API-Key")):
         identity, permissions = accounts.api_key_owner(key)
-        return Actor(identity.id, identity.kind, identity.username, identity.name, identity.role, permissions)
+        return Actor(
+            identity.id, identity.kind, identity.username, identity.name, identity.role, permissions
+        )
     return actor_of(_bearer(), kind=kind, token=token_types)
 
 
@@ -205,13 +213,21 @@ def _verify(token: str) -> _Claims:
 def access_token(grant: sessions.Grant, lifetime: timedelta) -> str:
     """A JWT of at most 300 characters: ids in base64url, and its `jti` is the session's id."""
     claims = {"jti": _as_text(grant.session_id)}
-    return str(create_access_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims))
+    return str(
+        create_access_token(
+            _as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims
+        )
+    )
 
 
 def refresh_token(grant: sessions.Grant, lifetime: timedelta) -> str:
     assert grant.refresh_id is not None
     claims = {"jti": _as_text(grant.refresh_id), "sid": _as_text(grant.session_id)}
-    return str(create_refresh_token(_as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims))
+    return str(
+        create_refresh_token(
+            _as_text(grant.account_id), expires_delta=lifetime, additional_claims=claims
+        )
+    )
 
 
 def _as_text(value: UUID) -> str:
@@ -235,5 +251,7 @@ def no_store(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
 
 
 def init_app(app: Flask, settings: config.Settings) -> None:
-    app.config.update(JWT_SECRET_KEY=settings.secret_key, JWT_ENCODE_NBF=False, JWT_COOKIE_CSRF_PROTECT=False)
+    app.config.update(
+        JWT_SECRET_KEY=settings.secret_key, JWT_ENCODE_NBF=False, JWT_COOKIE_CSRF_PROTECT=False
+    )
     JWTManager(app)

@@ -73,7 +73,12 @@ def _refusal(refusal: errors.DomainError) -> Response:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    for part in (request.method.encode(), request.path.rstrip("/").encode(), request.query_string, request.get_data(cache=True)):
+    for part in (
+        request.method.encode(),
+        request.path.rstrip("/").encode(),
+        request.query_string,
+        request.get_data(cache=True),
+    ):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
 
@@ -83,14 +88,18 @@ def _take_lease(account_id: UUID, key: str, fingerprint: str) -> _Lease | Respon
         lease = _insert_or_take_over(account_id, key, fingerprint)
         if lease is not None:
             return lease
-        row = db.session.execute(sa.select(_keys).where(_keys.c.account_id == account_id, _keys.c.key == key)).one_or_none()
+        row = db.session.execute(
+            sa.select(_keys).where(_keys.c.account_id == account_id, _keys.c.key == key)
+        ).one_or_none()
         if row is None:
             # The first one has failed and given its key back just now.
             continue
         if row.fingerprint != fingerprint:
             raise errors.KeyReused
         if row.status is not None:
-            return Response(row.body, row.status, {"Idempotent-Replayed": "true"}, mimetype="application/json")
+            return Response(
+                row.body, row.status, {"Idempotent-Replayed": "true"}, mimetype="application/json"
+            )
         raise errors.RequestInProgress(retry_after=1)
 
 
@@ -98,12 +107,24 @@ def _insert_or_take_over(account_id: UUID, key: str, fingerprint: str) -> _Lease
     now = clock.now()
     lease_id = new_id()
     insert = upsert(_keys).values(
-        id=new_id(), account_id=account_id, key=key, fingerprint=fingerprint, lease_id=lease_id, leased_until=now + LEASE, created_at=now
+        id=new_id(),
+        account_id=account_id,
+        key=key,
+        fingerprint=fingerprint,
+        lease_id=lease_id,
+        leased_until=now + LEASE,
+        created_at=now,
     )
-    lapsed = sa.and_(_keys.c.status.is_(None), _keys.c.leased_until <= now, _keys.c.fingerprint == fingerprint)
+    lapsed = sa.and_(
+        _keys.c.status.is_(None), _keys.c.leased_until <= now, _keys.c.fingerprint == fingerprint
+    )
     statement = insert.on_conflict_do_update(
         index_elements=[_keys.c.account_id, _keys.c.key],
-        set_={name: insert.excluded[name] for name in ("fingerprint", "lease_id", "leased_until", "created_at")} | {"status": None, "body": None},
+        set_={
+            name: insert.excluded[name]
+            for name in ("fingerprint", "lease_id", "leased_until", "created_at")
+        }
+        | {"status": None, "body": None},
         where=sa.or_(_keys.c.created_at <= now - KEPT, lapsed),
     ).returning(_keys.c.id)
     with transaction():
@@ -113,7 +134,9 @@ def _insert_or_take_over(account_id: UUID, key: str, fingerprint: str) -> _Lease
 
 def _keep(session: Session, lease: _Lease, answer: Response) -> None:
     kept = session.execute(
-        sa.update(_keys).where(_keys.c.id == lease.key_id, _keys.c.lease_id == lease.lease_id).values(status=answer.status_code, body=answer.get_data())
+        sa.update(_keys)
+        .where(_keys.c.id == lease.key_id, _keys.c.lease_id == lease.lease_id)
+        .values(status=answer.status_code, body=answer.get_data())
     )
     if rows_changed(kept) != 1:
         # We took longer than our lease and somebody took over: what they do counts, ours is rolled back.
@@ -122,4 +145,6 @@ def _keep(session: Session, lease: _Lease, answer: Response) -> None:
 
 def _give_up(lease: _Lease) -> None:
     with transaction():
-        db.session.execute(sa.delete(_keys).where(_keys.c.id == lease.key_id, _keys.c.lease_id == lease.lease_id))
+        db.session.execute(
+            sa.delete(_keys).where(_keys.c.id == lease.key_id, _keys.c.lease_id == lease.lease_id)
+        )

@@ -14,5 +14,7 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
     def response(self, *args: Any, **kwargs: Any) -> Any:
-        body = orjson.dumps(self._prepare_response_obj(args, kwargs), option=orjson.OPT_NON_STR_KEYS)
+        body = orjson.dumps(
+            self._prepare_response_obj(args, kwargs), option=orjson.OPT_NON_STR_KEYS
+        )
         return self._app.response_class(body, mimetype="application/json")  # type: ignore[arg-type]

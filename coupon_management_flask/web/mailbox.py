@@ -15,7 +15,9 @@ pages = Blueprint("mailbox", __name__, template_folder="templates", url_prefix="
 
 @pages.get("")
 def show_list() -> str:
-    return render_template("mailbox.html", mails=[(one.key, _shown(one.message)) for one in sender.kept()])
+    return render_template(
+        "mailbox.html", mails=[(one.key, _shown(one.message)) for one in sender.kept()]
+    )
 
 
 @pages.get("/<key>")
@@ -23,7 +25,13 @@ def show_one(key: str) -> str:
     message = sender.find_kept(key)
     if message is None:
         raise errors.NotFound
-    return render_template("mailbox_mail.html", mail=_shown(message), headers=message.items(), text=_part(message, "plain"), html=_part(message, "html"))
+    return render_template(
+        "mailbox_mail.html",
+        mail=_shown(message),
+        headers=message.items(),
+        text=_part(message, "plain"),
+        html=_part(message, "html"),
+    )
 
 
 def _shown(message: EmailMessage) -> dict[str, str]:

@@ -16,7 +16,14 @@ from typing import Any
 import orjson
 import structlog
 from flask import Blueprint, Flask, Response, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -33,7 +40,10 @@ log = structlog.get_logger("access")
 # Only counters and histograms: what a worker counted stays counted when it has died.
 _REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
 _SECONDS = Histogram(
-    "http_request_duration_seconds", "Time to answer.", ["method", "route"], buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+    "http_request_duration_seconds",
+    "Time to answer.",
+    ["method", "route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
@@ -50,17 +60,28 @@ def read_metrics() -> Response:
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry) + generate_latest(outbox_now), content_type=CONTENT_TYPE_LATEST)
+    return Response(
+        generate_latest(registry) + generate_latest(outbox_now), content_type=CONTENT_TYPE_LATEST
+    )
 
 
 class _OutboxCollector(Collector):
     """What the outbox holds, whoever delivers it: a worker of another server or of Celery counts nothing here."""
 
     def collect(self) -> Iterable[Metric]:
-        waiting = GaugeMetricFamily("outbox_waiting_messages", "Messages that are still to be delivered.", labels=["topic"])
-        given_up = GaugeMetricFamily("outbox_given_up_messages", "Messages of the last 30 days that were tried for a day in vain.", labels=["topic"])
+        waiting = GaugeMetricFamily(
+            "outbox_waiting_messages", "Messages that are still to be delivered.", labels=["topic"]
+        )
+        given_up = GaugeMetricFamily(
+            "outbox_given_up_messages",
+            "Messages of the last 30 days that were tried for a day in vain.",
+            labels=["topic"],
+        )
         try:
-            for family, found in ((waiting, outbox.count_waiting()), (given_up, outbox.count_given_up())):
+            for family, found in (
+                (waiting, outbox.count_waiting()),
+                (given_up, outbox.count_given_up()),
+            ):
                 for topic in sorted({*loop.HANDLERS, *found}):
                     family.add_metric([topic], found.get(topic, 0))
         except SQLAlchemyError:
@@ -76,7 +97,9 @@ def _check_metrics_reader(token: str) -> None:
             raise errors.InvalidToken if given else errors.NotAuthenticated
         return
     # A proxy on this machine that nobody told us of makes strangers look like loopback; its header gives it away.
-    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+    forwarded = any(
+        name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP")
+    )
     if forwarded or not request.remote_addr or not ip_address(request.remote_addr).is_loopback:
         raise errors.Forbidden
 
@@ -97,7 +120,13 @@ def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     _REQUESTS.labels(method, route, response.status_code).inc()
     _SECONDS.labels(method, route).observe(seconds)
-    log.info("request", method=method, route=route, status=response.status_code, milliseconds=round(seconds * 1000, 1))
+    log.info(
+        "request",
+        method=method,
+        route=route,
+        status=response.status_code,
+        milliseconds=round(seconds * 1000, 1),
+    )
     return response
 
 
@@ -115,19 +144,30 @@ def configure_logging(settings: config.Settings) -> None:
     if settings.is_production:
         renderer = [
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode()),
+            structlog.processors.JSONRenderer(
+                serializer=lambda event, **_: orjson.dumps(event, default=str).decode()
+            ),
         ]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        renderer = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     structlog.configure(
         processors=[*shared, *renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.log_level]
+        ),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer])
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

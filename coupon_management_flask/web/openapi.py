@@ -10,7 +10,13 @@ from flask import Blueprint, Flask, Response, render_template, send_from_directo
 
 from .. import __version__
 
-docs = Blueprint("docs", __name__, template_folder="templates", static_folder="static", static_url_path="/docs/static")
+docs = Blueprint(
+    "docs",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/docs/static",
+)
 
 
 class Api(flask_smorest.Api):
@@ -36,9 +42,13 @@ class Api(flask_smorest.Api):
         with self._describing:
             if not self._description:
                 for blueprint in self._undescribed:
-                    blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
+                    blueprint.register_views_in_doc(
+                        self, self._app, self.spec, name=blueprint.name, parameters=None
+                    )
                     self.spec.tag({"name": blueprint.name, "description": blueprint.description})
-                self._description = orjson.dumps(self.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
+                self._description = orjson.dumps(
+                    self.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS
+                )
         return Response(self._description, mimetype="application/json")
 
     def _register_error_handlers(self) -> None:
@@ -63,7 +73,9 @@ def init_app(app: Flask) -> Api:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
         API_SPEC_OPTIONS={
-            "info": {"description": "One service, five contracts. Amounts of credit are whole numbers; times are RFC 3339 in UTC."},
+            "info": {
+                "description": "One service, five contracts. Amounts of credit are whole numbers; times are RFC 3339 in UTC."
+            },
             "components": {
                 "securitySchemes": {
                     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

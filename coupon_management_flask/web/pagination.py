@@ -25,7 +25,11 @@ class OffsetQuery(ma.Schema):
 
     @ma.post_load
     def at_most(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {"limit": min(query.pop("limit"), 1000), "offset": min(query.pop("offset"), 2**62), **query}
+        return {
+            "limit": min(query.pop("limit"), 1000),
+            "offset": min(query.pop("offset"), 2**62),
+            **query,
+        }
 
 
 class LinkedPageQuery(ma.Schema):
@@ -64,14 +68,23 @@ class Page:
 
 def paginate(statement: AnySelect, number: int, size: int) -> Page:
     """One page of a statement's rows, and how many rows there are in all. `number` counts from 1."""
-    total = db.session.scalar(sa.select(sa.func.count()).select_from(statement.order_by(None).subquery())) or 0
+    total = (
+        db.session.scalar(
+            sa.select(sa.func.count()).select_from(statement.order_by(None).subquery())
+        )
+        or 0
+    )
     rows = db.session.execute(statement.limit(size).offset((number - 1) * size)).all()
     return Page(list(rows), total, number, size)
 
 
 def _link(number: int | None) -> str | None:
     """The URL of another page of the list that is asked for."""
-    return f"{request.base_url}?{urlencode({**request.args.to_dict(flat=False), 'page': [number]}, doseq=True)}" if number else None
+    return (
+        f"{request.base_url}?{urlencode({**request.args.to_dict(flat=False), 'page': [number]}, doseq=True)}"
+        if number
+        else None
+    )
 
 
 _LINK = {"type": ["string", "null"], "format": "uri"}
@@ -83,4 +96,6 @@ class LinkedPageSchema(ma.Schema):
     count = ma.fields.Integer(attribute="total", required=True)
     next = ma.fields.Function(lambda page: _link(page.next_page), required=True, metadata=_LINK)
     # From behind the end back to the last one that holds anything.
-    previous = ma.fields.Function(lambda page: _link(min(page.number - 1, page.pages)), required=True, metadata=_LINK)
+    previous = ma.fields.Function(
+        lambda page: _link(min(page.number - 1, page.pages)), required=True, metadata=_LINK
+    )

@@ -67,7 +67,11 @@ def guessing_address() -> str | None:
 def code_guesses(account_id: UUID) -> Limits:
     """How many wrong codes the caller may try, by account and by address."""
     address = guessing_address()
-    return {} if address is None else {f"code:account:{account_id}": WRONG_CODES, f"code:address:{address}": WRONG_CODES}
+    return (
+        {}
+        if address is None
+        else {f"code:account:{account_id}": WRONG_CODES, f"code:address:{address}": WRONG_CODES}
+    )
 
 
 def init_app(app: Flask, settings: config.Settings) -> None:
@@ -75,11 +79,17 @@ def init_app(app: Flask, settings: config.Settings) -> None:
         RATELIMIT_ENABLED=settings.rate_limits_enabled,
         RATELIMIT_STRATEGY="moving-window",
         RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
-        RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 1, "socket_timeout": 1} if settings.redis_url else {},
+        RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 1, "socket_timeout": 1}
+        if settings.redis_url
+        else {},
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=bool(settings.redis_url),
         RATELIMIT_SWALLOW_ERRORS=True,
     )
-    hooks: tuple[list[Any], ...] = (app.before_request_funcs[None], app.after_request_funcs[None], app.teardown_request_funcs[None])
+    hooks: tuple[list[Any], ...] = (
+        app.before_request_funcs[None],
+        app.after_request_funcs[None],
+        app.teardown_request_funcs[None],
+    )
     before = [len(functions) for functions in hooks]
     limiter = Limiter(lambda: g.limited, app=app, headers_enabled=False)
     # A limited route checks for itself. What the extension asks around every request serves limits for all routes and headers about them:
@@ -94,7 +104,10 @@ def init_app(app: Flask, settings: config.Settings) -> None:
         "password_resets": settings.rate_limit_password_resets,
         "password_reset_emails": settings.rate_limit_password_reset_emails,
     }
-    app.extensions["rate_limits"] = {name: limiter.shared_limit(rate, scope=name)(_counted(name)) for name, rate in limits.items()}
+    app.extensions["rate_limits"] = {
+        name: limiter.shared_limit(rate, scope=name)(_counted(name))
+        for name, rate in limits.items()
+    }
 
 
 def _counted(name: str) -> Callable[[], None]:

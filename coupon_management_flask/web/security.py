@@ -100,7 +100,13 @@ def init_app(app: Flask, settings: config.Settings) -> None:
         send_wildcard=not origins,
         always_send=bool(origins),
         expose_headers=["X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "X-API-Key",
+            "X-Request-ID",
+        ],
         max_age=600,
     )
 
@@ -126,10 +132,17 @@ class _AdminSessions(SecureCookieSessionInterface):
 
 def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
     schemes = ("http", "https")
-    headers = {scheme: _browser_headers(settings, scheme, _CONTENT_SECURITY_POLICY) for scheme in schemes}
-    of_admin = {scheme: _browser_headers(settings, scheme, _ADMIN_CONTENT_SECURITY_POLICY) for scheme in schemes}
+    headers = {
+        scheme: _browser_headers(settings, scheme, _CONTENT_SECURITY_POLICY) for scheme in schemes
+    }
+    of_admin = {
+        scheme: _browser_headers(settings, scheme, _ADMIN_CONTENT_SECURITY_POLICY)
+        for scheme in schemes
+    }
     # What an administrator has seen must not be found in the browser's cache.
-    of_admin_pages = {scheme: [*of_admin[scheme], ("Cache-Control", "no-store")] for scheme in schemes}
+    of_admin_pages = {
+        scheme: [*of_admin[scheme], ("Cache-Control", "no-store")] for scheme in schemes
+    }
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         # As the router reads it, which takes several slashes for one there.
@@ -137,12 +150,16 @@ def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
         if _is_below(path, ADMIN):
             found = of_admin if _is_below(path, ADMIN_FILES) else of_admin_pages
         more = found[environ["wsgi.url_scheme"]]
-        return wsgi_app(environ, lambda status, given, *error: start_response(status, [*given, *more], *error))
+        return wsgi_app(
+            environ, lambda status, given, *error: start_response(status, [*given, *more], *error)
+        )
 
     return answer
 
 
-def _browser_headers(settings: config.Settings, scheme: str, content_security_policy: dict[str, str]) -> list[tuple[str, str]]:
+def _browser_headers(
+    settings: config.Settings, scheme: str, content_security_policy: dict[str, str]
+) -> list[tuple[str, str]]:
     """What Flask-Talisman would add to an answer over http or https.
 
     It is the same for all answers and costs as much to work out as a small request, so it is asked once.
@@ -159,4 +176,8 @@ def _browser_headers(settings: config.Settings, scheme: str, content_security_po
         referrer_policy="no-referrer",
     )
     answer = scratch.test_client().get("/", base_url=f"{scheme}://localhost")
-    return [(name, value) for name, value in answer.headers if name not in ("Content-Type", "Content-Length")]
+    return [
+        (name, value)
+        for name, value in answer.headers
+        if name not in ("Content-Type", "Content-Length")
+    ]

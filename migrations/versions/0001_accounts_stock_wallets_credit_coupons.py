@@ -27,9 +27,15 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("kind <> 'company' OR email_key IS NOT NULL", name=op.f("ck_accounts_company_email")),
-        sa.CheckConstraint("kind = 'company' OR username_key IS NOT NULL", name=op.f("ck_accounts_username")),
-        sa.CheckConstraint("kind = 'service' OR password_hash IS NOT NULL", name=op.f("ck_accounts_password")),
+        sa.CheckConstraint(
+            "kind <> 'company' OR email_key IS NOT NULL", name=op.f("ck_accounts_company_email")
+        ),
+        sa.CheckConstraint(
+            "kind = 'company' OR username_key IS NOT NULL", name=op.f("ck_accounts_username")
+        ),
+        sa.CheckConstraint(
+            "kind = 'service' OR password_hash IS NOT NULL", name=op.f("ck_accounts_password")
+        ),
         sa.CheckConstraint("kind IN ('user', 'company', 'service')", name=op.f("ck_accounts_kind")),
         sa.CheckConstraint("role IN ('user', 'administrator')", name=op.f("ck_accounts_role")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
@@ -80,7 +86,10 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("capacity", sa.BigInteger(), nullable=True),
         sa.Column("claimed", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("capacity IS NULL OR claimed <= capacity", name=op.f("ck_stocks_claimed_within_capacity")),
+        sa.CheckConstraint(
+            "capacity IS NULL OR claimed <= capacity",
+            name=op.f("ck_stocks_claimed_within_capacity"),
+        ),
         sa.CheckConstraint("claimed >= 0", name=op.f("ck_stocks_claimed_not_negative")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stocks")),
     )
@@ -93,7 +102,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_api_keys_account_id_accounts")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_api_keys_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
         sa.UniqueConstraint("digest", name=op.f("uq_api_keys_digest")),
     )
@@ -112,7 +123,9 @@ def upgrade() -> None:
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("value >= 0", name=op.f("ck_credit_coupons_value_not_negative")),
-        sa.ForeignKeyConstraint(["stock_id"], ["stocks.id"], name=op.f("fk_credit_coupons_stock_id_stocks")),
+        sa.ForeignKeyConstraint(
+            ["stock_id"], ["stocks.id"], name=op.f("fk_credit_coupons_stock_id_stocks")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credit_coupons")),
         sa.UniqueConstraint("hidden_code_key", name=op.f("uq_credit_coupons_hidden_code_key")),
         sa.UniqueConstraint("stock_id", name=op.f("uq_credit_coupons_stock_id")),
@@ -128,18 +141,24 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_idempotency_keys_account_id_accounts")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_idempotency_keys_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
         sa.UniqueConstraint("account_id", "key", name=op.f("uq_idempotency_keys_account_id_key")),
     )
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_idempotency_keys_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_idempotency_keys_created_at"), ["created_at"], unique=False
+        )
 
     op.create_table(
         "redemptions",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("stock_id", sa.Uuid(), nullable=False),
-        sa.Column("claim_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column(
+            "claim_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
         sa.Column("units", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -148,14 +167,25 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rolled_back_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("(claim_key IS NULL) = (rolled_back_at IS NOT NULL)", name=op.f("ck_redemptions_live_or_rolled_back")),
+        sa.CheckConstraint(
+            "(claim_key IS NULL) = (rolled_back_at IS NOT NULL)",
+            name=op.f("ck_redemptions_live_or_rolled_back"),
+        ),
         sa.CheckConstraint("units > 0", name=op.f("ck_redemptions_units_positive")),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_redemptions_account_id_accounts")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_redemptions_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_redemptions")),
-        sa.UniqueConstraint("stock_id", "claim_key", name=op.f("uq_redemptions_stock_id_claim_key")),
+        sa.UniqueConstraint(
+            "stock_id", "claim_key", name=op.f("uq_redemptions_stock_id_claim_key")
+        ),
     )
     with op.batch_alter_table("redemptions", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_redemptions_account_id_kind_created_at"), ["account_id", "kind", "created_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_redemptions_account_id_kind_created_at"),
+            ["account_id", "kind", "created_at"],
+            unique=False,
+        )
 
     op.create_table(
         "sessions",
@@ -166,7 +196,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_sessions_account_id_accounts")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_sessions_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     with op.batch_alter_table("sessions", schema=None) as batch_op:
@@ -178,7 +210,9 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("balance", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("balance >= 0", name=op.f("ck_wallets_balance_not_negative")),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_wallets_account_id_accounts")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_wallets_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_wallets")),
     )
     op.create_table(
@@ -190,12 +224,22 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("reference", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("balance_after >= 0", name=op.f("ck_ledger_entries_balance_after_not_negative")),
-        sa.ForeignKeyConstraint(["account_id"], ["wallets.account_id"], name=op.f("fk_ledger_entries_account_id_wallets")),
+        sa.CheckConstraint(
+            "balance_after >= 0", name=op.f("ck_ledger_entries_balance_after_not_negative")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["wallets.account_id"],
+            name=op.f("fk_ledger_entries_account_id_wallets"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entries")),
     )
     with op.batch_alter_table("ledger_entries", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_ledger_entries_account_id_created_at"), ["account_id", "created_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_ledger_entries_account_id_created_at"),
+            ["account_id", "created_at"],
+            unique=False,
+        )
 
 
 def downgrade() -> None:

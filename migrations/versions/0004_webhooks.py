@@ -32,24 +32,48 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("response_status", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.CheckConstraint("finished_at IS NOT NULL OR (response_status IS NULL AND error IS NULL)", name=op.f("ck_webhook_deliveries_outcome_at_the_end")),
-        sa.ForeignKeyConstraint(["message_id"], ["outbox_messages.id"], name=op.f("fk_webhook_deliveries_message_id_outbox_messages"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name=op.f("fk_webhook_deliveries_webhook_id_webhooks"), ondelete="CASCADE"),
+        sa.CheckConstraint(
+            "finished_at IS NOT NULL OR (response_status IS NULL AND error IS NULL)",
+            name=op.f("ck_webhook_deliveries_outcome_at_the_end"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["outbox_messages.id"],
+            name=op.f("fk_webhook_deliveries_message_id_outbox_messages"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhooks.id"],
+            name=op.f("fk_webhook_deliveries_webhook_id_webhooks"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
     )
     with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_webhook_deliveries_message_id"), ["message_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_webhook_deliveries_webhook_id_id"), ["webhook_id", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_webhook_deliveries_message_id"), ["message_id"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_webhook_deliveries_webhook_id_id"), ["webhook_id", "id"], unique=False
+        )
 
     op.create_table(
         "webhook_subscriptions",
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("webhook_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name=op.f("fk_webhook_subscriptions_webhook_id_webhooks"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhooks.id"],
+            name=op.f("fk_webhook_subscriptions_webhook_id_webhooks"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("event", "webhook_id", name=op.f("pk_webhook_subscriptions")),
     )
     with op.batch_alter_table("webhook_subscriptions", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_webhook_subscriptions_webhook_id"), ["webhook_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_webhook_subscriptions_webhook_id"), ["webhook_id"], unique=False
+        )
 
 
 def downgrade() -> None:

@@ -24,8 +24,12 @@ def upgrade() -> None:
         sa.Column("message_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("size > 0", name=op.f("ck_coupon_batches_size_positive")),
-        sa.CheckConstraint("done >= 0 AND done <= size", name=op.f("ck_coupon_batches_done_within_size")),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_coupon_batches_account_id_accounts")),
+        sa.CheckConstraint(
+            "done >= 0 AND done <= size", name=op.f("ck_coupon_batches_done_within_size")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_coupon_batches_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_coupon_batches")),
     )
     with op.batch_alter_table("coupon_batches", schema=None) as batch_op:

@@ -12,7 +12,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("ix_feed_entries_any_state", "feed_entries", ["category_key", "country_key", "age_node", "promo_id"])
+    op.create_index(
+        "ix_feed_entries_any_state",
+        "feed_entries",
+        ["category_key", "country_key", "age_node", "promo_id"],
+    )
 
 
 def downgrade() -> None:

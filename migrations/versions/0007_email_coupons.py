@@ -23,13 +23,22 @@ def upgrade() -> None:
         sa.Column("message_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("number > 0", name=op.f("ck_email_coupons_number")),
-        sa.ForeignKeyConstraint(["coupon_id"], ["discount_coupons.id"], name=op.f("fk_email_coupons_coupon_id_discount_coupons"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["coupon_id"],
+            ["discount_coupons.id"],
+            name=op.f("fk_email_coupons_coupon_id_discount_coupons"),
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_email_coupons")),
         sa.UniqueConstraint("coupon_id", name=op.f("uq_email_coupons_coupon_id")),
-        sa.UniqueConstraint("email", "website", "number", name=op.f("uq_email_coupons_email_website_number")),
+        sa.UniqueConstraint(
+            "email", "website", "number", name=op.f("uq_email_coupons_email_website_number")
+        ),
     )
     with op.batch_alter_table("email_coupons", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_email_coupons_website_id"), ["website", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_email_coupons_website_id"), ["website", "id"], unique=False
+        )
 
     op.create_table(
         "outages",
@@ -48,8 +57,20 @@ def upgrade() -> None:
     given_up = sa.text("given_up_at IS NOT NULL")
     with op.batch_alter_table("outbox_messages", schema=None) as batch_op:
         batch_op.drop_index("ix_outbox_messages_due")
-        batch_op.create_index("ix_outbox_messages_due", ["topic", "due_at"], unique=False, postgresql_where=waiting, sqlite_where=waiting)
-        batch_op.create_index("ix_outbox_messages_given_up", ["topic", "given_up_at"], unique=False, postgresql_where=given_up, sqlite_where=given_up)
+        batch_op.create_index(
+            "ix_outbox_messages_due",
+            ["topic", "due_at"],
+            unique=False,
+            postgresql_where=waiting,
+            sqlite_where=waiting,
+        )
+        batch_op.create_index(
+            "ix_outbox_messages_given_up",
+            ["topic", "given_up_at"],
+            unique=False,
+            postgresql_where=given_up,
+            sqlite_where=given_up,
+        )
 
 
 def downgrade() -> None:
@@ -57,7 +78,13 @@ def downgrade() -> None:
     with op.batch_alter_table("outbox_messages", schema=None) as batch_op:
         batch_op.drop_index("ix_outbox_messages_given_up")
         batch_op.drop_index("ix_outbox_messages_due")
-        batch_op.create_index("ix_outbox_messages_due", ["due_at"], unique=False, postgresql_where=waiting, sqlite_where=waiting)
+        batch_op.create_index(
+            "ix_outbox_messages_due",
+            ["due_at"],
+            unique=False,
+            postgresql_where=waiting,
+            sqlite_where=waiting,
+        )
 
     op.drop_table("unsubscribed_addresses")
     op.drop_table("outages")

@@ -23,12 +23,16 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_password_resets_account_id_accounts")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_password_resets_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_password_resets")),
         sa.UniqueConstraint("digest", name=op.f("uq_password_resets_digest")),
     )
     with op.batch_alter_table("password_resets", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_password_resets_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_password_resets_expires_at"), ["expires_at"], unique=False
+        )
 
 
 def downgrade() -> None:

@@ -27,7 +27,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("max_uses > 0", name=op.f("ck_voucher_types_max_uses_positive")),
         sa.CheckConstraint("price >= 0", name=op.f("ck_voucher_types_price_not_negative")),
-        sa.CheckConstraint("validity_days > 0", name=op.f("ck_voucher_types_validity_days_positive")),
+        sa.CheckConstraint(
+            "validity_days > 0", name=op.f("ck_voucher_types_validity_days_positive")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_types")),
     )
     op.create_table(
@@ -45,14 +47,32 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("refunded_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("credits >= 0", name=op.f("ck_voucher_purchases_credits_not_negative")),
-        sa.CheckConstraint("discount >= 0 AND (discount = 0 OR order_redemption_id IS NOT NULL)", name=op.f("ck_voucher_purchases_discount")),
+        sa.CheckConstraint(
+            "discount >= 0 AND (discount = 0 OR order_redemption_id IS NOT NULL)",
+            name=op.f("ck_voucher_purchases_discount"),
+        ),
         sa.CheckConstraint("quantity > 0", name=op.f("ck_voucher_purchases_quantity_positive")),
-        sa.CheckConstraint("total >= 0 AND total = unit_price * quantity - discount", name=op.f("ck_voucher_purchases_total")),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_voucher_purchases_account_id_accounts")),
-        sa.ForeignKeyConstraint(["order_redemption_id"], ["order_redemptions.id"], name=op.f("fk_voucher_purchases_order_redemption_id_order_redemptions")),
-        sa.ForeignKeyConstraint(["voucher_type_id"], ["voucher_types.id"], name=op.f("fk_voucher_purchases_voucher_type_id_voucher_types")),
+        sa.CheckConstraint(
+            "total >= 0 AND total = unit_price * quantity - discount",
+            name=op.f("ck_voucher_purchases_total"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_voucher_purchases_account_id_accounts")
+        ),
+        sa.ForeignKeyConstraint(
+            ["order_redemption_id"],
+            ["order_redemptions.id"],
+            name=op.f("fk_voucher_purchases_order_redemption_id_order_redemptions"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["voucher_type_id"],
+            ["voucher_types.id"],
+            name=op.f("fk_voucher_purchases_voucher_type_id_voucher_types"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_purchases")),
-        sa.UniqueConstraint("order_redemption_id", name=op.f("uq_voucher_purchases_order_redemption_id")),
+        sa.UniqueConstraint(
+            "order_redemption_id", name=op.f("uq_voucher_purchases_order_redemption_id")
+        ),
     )
     op.create_table(
         "vouchers",
@@ -69,17 +89,33 @@ def upgrade() -> None:
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("position >= 0", name=op.f("ck_vouchers_position_not_negative")),
         sa.CheckConstraint("purchase_date < expiry_date", name=op.f("ck_vouchers_window")),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_vouchers_account_id_accounts")),
-        sa.ForeignKeyConstraint(["purchase_id"], ["voucher_purchases.id"], name=op.f("fk_vouchers_purchase_id_voucher_purchases")),
-        sa.ForeignKeyConstraint(["stock_id"], ["stocks.id"], name=op.f("fk_vouchers_stock_id_stocks")),
-        sa.ForeignKeyConstraint(["voucher_type_id"], ["voucher_types.id"], name=op.f("fk_vouchers_voucher_type_id_voucher_types")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_vouchers_account_id_accounts")
+        ),
+        sa.ForeignKeyConstraint(
+            ["purchase_id"],
+            ["voucher_purchases.id"],
+            name=op.f("fk_vouchers_purchase_id_voucher_purchases"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["stock_id"], ["stocks.id"], name=op.f("fk_vouchers_stock_id_stocks")
+        ),
+        sa.ForeignKeyConstraint(
+            ["voucher_type_id"],
+            ["voucher_types.id"],
+            name=op.f("fk_vouchers_voucher_type_id_voucher_types"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vouchers")),
         sa.UniqueConstraint("code_key", name=op.f("uq_vouchers_code_key")),
-        sa.UniqueConstraint("purchase_id", "position", name=op.f("uq_vouchers_purchase_id_position")),
+        sa.UniqueConstraint(
+            "purchase_id", "position", name=op.f("uq_vouchers_purchase_id_position")
+        ),
         sa.UniqueConstraint("stock_id", name=op.f("uq_vouchers_stock_id")),
     )
     with op.batch_alter_table("vouchers", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_vouchers_account_id_id"), ["account_id", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_vouchers_account_id_id"), ["account_id", "id"], unique=False
+        )
 
     op.create_table(
         "voucher_usages",
@@ -87,12 +123,20 @@ def upgrade() -> None:
         sa.Column("voucher_id", sa.Uuid(), nullable=False),
         sa.Column("service_type", sa.Text(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=True),
-        sa.ForeignKeyConstraint(["redemption_id"], ["redemptions.id"], name=op.f("fk_voucher_usages_redemption_id_redemptions")),
-        sa.ForeignKeyConstraint(["voucher_id"], ["vouchers.id"], name=op.f("fk_voucher_usages_voucher_id_vouchers")),
+        sa.ForeignKeyConstraint(
+            ["redemption_id"],
+            ["redemptions.id"],
+            name=op.f("fk_voucher_usages_redemption_id_redemptions"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["voucher_id"], ["vouchers.id"], name=op.f("fk_voucher_usages_voucher_id_vouchers")
+        ),
         sa.PrimaryKeyConstraint("redemption_id", name=op.f("pk_voucher_usages")),
     )
     with op.batch_alter_table("voucher_usages", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_voucher_usages_voucher_id"), ["voucher_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_voucher_usages_voucher_id"), ["voucher_id"], unique=False
+        )
 
 
 def downgrade() -> None:

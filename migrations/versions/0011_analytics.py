@@ -22,7 +22,9 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("measure", "day", "kind", "label", "currency", name=op.f("pk_daily_figures")),
+        sa.PrimaryKeyConstraint(
+            "measure", "day", "kind", "label", "currency", name=op.f("pk_daily_figures")
+        ),
     )
     op.create_table(
         "roll_up_marks",
@@ -31,11 +33,29 @@ def upgrade() -> None:
         sa.Column("last_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("stream", name=op.f("pk_roll_up_marks")),
     )
-    rolled_back, cancelled = sa.text("rolled_back_at IS NOT NULL"), sa.text("cancelled_at IS NOT NULL")
-    op.create_index("ix_redemptions_rolled_back_at", "redemptions", ["rolled_back_at", "id"], postgresql_where=rolled_back, sqlite_where=rolled_back)
-    op.create_index("ix_vouchers_cancelled_at", "vouchers", ["cancelled_at", "id"], postgresql_where=cancelled, sqlite_where=cancelled)
+    rolled_back, cancelled = (
+        sa.text("rolled_back_at IS NOT NULL"),
+        sa.text("cancelled_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_redemptions_rolled_back_at",
+        "redemptions",
+        ["rolled_back_at", "id"],
+        postgresql_where=rolled_back,
+        sqlite_where=rolled_back,
+    )
+    op.create_index(
+        "ix_vouchers_cancelled_at",
+        "vouchers",
+        ["cancelled_at", "id"],
+        postgresql_where=cancelled,
+        sqlite_where=cancelled,
+    )
     op.create_index("ix_vouchers_expiry_date", "vouchers", ["expiry_date"])
-    inactive = {"postgresql_where": sa.text("NOT is_active"), "sqlite_where": sa.text("is_active = 0")}
+    inactive = {
+        "postgresql_where": sa.text("NOT is_active"),
+        "sqlite_where": sa.text("is_active = 0"),
+    }
     op.create_index("ix_discount_coupons_inactive", "discount_coupons", ["id"], **inactive)
 
 

@@ -23,14 +23,29 @@ def upgrade() -> None:
         sa.Column("before", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("after", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("action IN ('create', 'change', 'delete', 'sign_in', 'sign_in_failed', 'sign_out')", name=op.f("ck_admin_changes_action")),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_admin_changes_account_id_accounts")),
+        sa.CheckConstraint(
+            "action IN ('create', 'change', 'delete', 'sign_in', 'sign_in_failed', 'sign_out')",
+            name=op.f("ck_admin_changes_action"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_admin_changes_account_id_accounts")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_admin_changes")),
     )
     op.create_index(op.f("ix_admin_changes_account_id_id"), "admin_changes", ["account_id", "id"])
-    op.create_index(op.f("ix_admin_changes_table_name_row_id_id"), "admin_changes", ["table_name", "row_id", "id"])
+    op.create_index(
+        op.f("ix_admin_changes_table_name_row_id_id"),
+        "admin_changes",
+        ["table_name", "row_id", "id"],
+    )
     administrators = sa.text("role = 'administrator'")
-    op.create_index("ix_accounts_administrators", "accounts", ["id"], postgresql_where=administrators, sqlite_where=administrators)
+    op.create_index(
+        "ix_accounts_administrators",
+        "accounts",
+        ["id"],
+        postgresql_where=administrators,
+        sqlite_where=administrators,
+    )
 
 
 def downgrade() -> None:

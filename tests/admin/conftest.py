@@ -35,10 +35,16 @@ class _Fields(HTMLParser):
         given = dict(attrs)
         name = given.get("name") or ""
         if tag == "input" and name and (given.get("type") != "checkbox" or "checked" in given):
-            self.values[name] = given.get("value") or ("y" if given.get("type") == "checkbox" else "")
+            self.values[name] = given.get("value") or (
+                "y" if given.get("type") == "checkbox" else ""
+            )
         elif tag == "select":
             self._select = name
-        elif tag == "option" and self._select and ("selected" in given or self._select not in self.values):
+        elif (
+            tag == "option"
+            and self._select
+            and ("selected" in given or self._select not in self.values)
+        ):
             self.values[self._select] = given.get("value") or ""
         elif tag == "textarea":
             self._area = name
@@ -80,7 +86,9 @@ class Browser:
     def send(self, path: str, **typed: str | None) -> TestResponse:
         """Opens a form, types that, sends it. None unticks a box, or leaves a field out."""
         values = {**self.fields(path), **typed}
-        return self.post(path, **{name: value for name, value in values.items() if value is not None})
+        return self.post(
+            path, **{name: value for name, value in values.items() if value is not None}
+        )
 
     def sign_in(self, login: str, password: str = PASSWORD, **more: str) -> TestResponse:
         return self.send(SIGN_IN, login=login, password=password, **more)
@@ -98,7 +106,9 @@ def browser(app: Flask) -> Browser:
 @pytest.fixture
 def boss(app: Flask) -> UUID:
     """The administrator who signs in to /admin."""
-    account_id, _ = make_user(username="boss", email="boss@example.com", name="Boss", role="administrator")
+    account_id, _ = make_user(
+        username="boss", email="boss@example.com", name="Boss", role="administrator"
+    )
     return account_id
 
 
@@ -114,7 +124,11 @@ def log(app: Flask) -> Callable[[], list[dict[str, Any]]]:
     """What the audit log has, but for sign-ins and sign-outs that went well."""
 
     def read() -> list[dict[str, Any]]:
-        rows = db.session.execute(sa.select(AdminChange.__table__).order_by(AdminChange.id).where(AdminChange.action.not_in(["sign_in", "sign_out"])))
+        rows = db.session.execute(
+            sa.select(AdminChange.__table__)
+            .order_by(AdminChange.id)
+            .where(AdminChange.action.not_in(["sign_in", "sign_out"]))
+        )
         return [row._asdict() for row in rows]
 
     return read

@@ -15,14 +15,34 @@ from ..support.people import make_coupon
 from ..support.ports import free_port
 from .conftest import SIGN_IN, Browser
 
-POLICY = {"default-src": "'none'", "style-src": "'self'", "img-src": "'self'", "frame-ancestors": "'none'", "base-uri": "'none'", "form-action": "'self'"}
+POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+}
 
 
-@pytest.mark.parametrize("path", ["/admin", "/admin/", SIGN_IN, "/admin/accounts/", "/admin/accounts/export/csv/", "/admin/nothing", "/admin/sign-out"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin",
+        "/admin/",
+        SIGN_IN,
+        "/admin/accounts/",
+        "/admin/accounts/export/csv/",
+        "/admin/nothing",
+        "/admin/sign-out",
+    ],
+)
 def test_no_script_runs_on_a_page_of_admin_nobody_frames_it_and_none_is_kept(console, path):
     answer = console.get(path)
 
-    policy = dict(rule.strip().split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split(";"))
+    policy = dict(
+        rule.strip().split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split(";")
+    )
     assert policy == POLICY
     assert answer.headers.getlist("Cache-Control") == ["no-store"]
     assert answer.headers["X-Frame-Options"] == "DENY"
@@ -32,7 +52,9 @@ def test_no_script_runs_on_a_page_of_admin_nobody_frames_it_and_none_is_kept(con
 
 def test_slashes_before_the_path_change_nothing_of_that(console):
     for path in ("//admin/sign-in", "///admin/nothing"):
-        answer = console.open("GET", "/", environ_overrides={"PATH_INFO": path, "REQUEST_URI": path})
+        answer = console.open(
+            "GET", "/", environ_overrides={"PATH_INFO": path, "REQUEST_URI": path}
+        )
 
         assert "script-src" not in answer.headers["Content-Security-Policy"]
         assert answer.headers["Cache-Control"] == "no-store"
@@ -60,7 +82,13 @@ def test_what_is_not_under_admin_gets_no_cookie_and_its_own_policy(browser, path
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/admin/nothing", 404), ("GET", "/admin/sign-out", 405), ("PUT", SIGN_IN, 405), ("POST", SIGN_IN, 400)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/admin/nothing", 404),
+        ("GET", "/admin/sign-out", 405),
+        ("PUT", SIGN_IN, 405),
+        ("POST", SIGN_IN, 400),
+    ],
 )
 def test_an_error_is_a_page_that_leads_back(browser, method, path, status):
     answer = browser.open(method, path)
@@ -71,7 +99,9 @@ def test_an_error_is_a_page_that_leads_back(browser, method, path, status):
 
 
 def test_a_form_that_is_too_large_is_refused(console):
-    answer = console.open("POST", "/admin/voucher_types/new/", data={"name": "x" * (1024 * 1024 + 1)})
+    answer = console.open(
+        "POST", "/admin/voucher_types/new/", data={"name": "x" * (1024 * 1024 + 1)}
+    )
 
     assert (answer.status_code, answer.mimetype) == (413, "text/html")
 
@@ -94,7 +124,9 @@ def test_the_dashboard_has_the_figures_as_charts_and_as_a_table(console, alice):
     page = console.get("/admin/").text
 
     today = f"{clock.now():%Y-%m-%d}"
-    assert re.search(rf'<th scope="row">{today}</th><td class="number">0</td><td class="number">1</td>', page)
+    assert re.search(
+        rf'<th scope="row">{today}</th><td class="number">0</td><td class="number">1</td>', page
+    )
     assert f'aria-label="Redeemed by day. 1 in all; the most, 1, on {today}."' in page
     assert f"<title>{today}: 1</title>" in page
     assert re.search(r"<dt>Credits spent</dt><dd>30</dd>", page)

@@ -19,7 +19,13 @@ def test_of_two_who_take_the_role_from_each_other_one_keeps_it(app):
         pair = [make_user(role="administrator")[0] for _ in range(2)]
         start, outcomes = Barrier(2), []
 
-        def take(mine: Any, theirs: Any, changes: Any = changes, start: Barrier = start, outcomes: list[Any] = outcomes) -> None:
+        def take(
+            mine: Any,
+            theirs: Any,
+            changes: Any = changes,
+            start: Barrier = start,
+            outcomes: list[Any] = outcomes,
+        ) -> None:
             with app.app_context():
                 start.wait(timeout=10)
                 try:
@@ -37,5 +43,9 @@ def test_of_two_who_take_the_role_from_each_other_one_keeps_it(app):
             thread.join(timeout=30)
 
         assert sorted(outcomes) == ["done", "refused"]
-        left = db.session.scalars(sa.select(Account.id).where(Account.id.in_(pair), Account.role == "administrator", Account.is_active)).all()
+        left = db.session.scalars(
+            sa.select(Account.id).where(
+                Account.id.in_(pair), Account.role == "administrator", Account.is_active
+            )
+        ).all()
         assert len(left) == 1

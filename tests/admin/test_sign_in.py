@@ -19,7 +19,11 @@ from .conftest import SIGN_IN, Browser, told
 
 
 def sessions() -> int:
-    return db.session.scalar(sa.select(sa.func.count()).select_from(LoginSession).where(LoginSession.issued_by == "admin", LoginSession.revoked_at.is_(None)))
+    return db.session.scalar(
+        sa.select(sa.func.count())
+        .select_from(LoginSession)
+        .where(LoginSession.issued_by == "admin", LoginSession.revoked_at.is_(None))
+    )
 
 
 def changed(account_id, **values) -> None:
@@ -28,12 +32,18 @@ def changed(account_id, **values) -> None:
 
 
 def sign_ins() -> list[tuple]:
-    rows = db.session.execute(sa.select(AdminChange.action, AdminChange.account_id, AdminChange.after).order_by(AdminChange.id))
+    rows = db.session.execute(
+        sa.select(AdminChange.action, AdminChange.account_id, AdminChange.after).order_by(
+            AdminChange.id
+        )
+    )
     return [(row.action, row.account_id, (row.after or {}).get("error")) for row in rows]
 
 
 @pytest.mark.parametrize("login", ["boss", "BOSS@example.com"])
-def test_an_administrator_signs_in_by_username_or_e_mail_and_is_where_they_wanted_to_go(browser, boss, login):
+def test_an_administrator_signs_in_by_username_or_e_mail_and_is_where_they_wanted_to_go(
+    browser, boss, login
+):
     wanted = browser.get("/admin/accounts/", search="x").headers["Location"]
     assert wanted == "/admin/sign-in?next=/admin/accounts/?search%3Dx"
 
@@ -46,14 +56,28 @@ def test_an_administrator_signs_in_by_username_or_e_mail_and_is_where_they_wante
     assert (session.account_id, session.issued_by, session.refresh_id) == (boss, "admin", None)
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/admin/", "/admin\\evil", "/administrator", "/admin/\n", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "https://evil.example/admin/",
+        "/admin\\evil",
+        "/administrator",
+        "/admin/\n",
+        "javascript:alert(1)",
+    ],
+)
 def test_after_signing_in_nobody_is_sent_anywhere_else(browser, boss, target):
     assert browser.sign_in("boss", next=target).headers["Location"] == "/admin/"
 
 
 def test_whoever_is_not_signed_in_is_asked_to_on_every_page(app, browser):
     open_to_all = {"admin.sign_in", "admin-files.static"}
-    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin") and rule.endpoint not in open_to_all]
+    rules = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/admin") and rule.endpoint not in open_to_all
+    ]
     assert len(rules) > 100
 
     for rule in rules:
@@ -81,7 +105,9 @@ def test_wrong_passwords_are_refused_and_logged_without_what_was_typed(browser, 
         assert (answer.status_code, told(answer)) == (401, "Name and password do not match.")
 
     assert sessions() == 0
-    assert sign_ins() == [("sign_in_failed", who, "wrong_credentials") for who in (boss, None, None)]
+    assert sign_ins() == [
+        ("sign_in_failed", who, "wrong_credentials") for who in (boss, None, None)
+    ]
     assert "my-password" not in str(db.session.execute(sa.select(AdminChange.__table__)).all())
 
 
@@ -110,7 +136,9 @@ def test_guesses_are_limited_as_everywhere(configured_app):
 
 
 def test_sign_ins_from_one_address_are_limited(configured_app):
-    browser = Browser(configured_app(rate_limits_enabled=True, rate_limit_logins="1 per hour").test_client())
+    browser = Browser(
+        configured_app(rate_limits_enabled=True, rate_limit_logins="1 per hour").test_client()
+    )
     browser.sign_in("nobody")
 
     answer = browser.sign_in("nobody")
@@ -154,8 +182,14 @@ def test_signing_in_again_ends_the_session_before(console):
     assert console.get("/admin/").status_code == 303
 
 
-@pytest.mark.parametrize(("environment", "secure"), [({}, False), ({"app_env": "production", "secret_key": "s" * 32}, True)], ids=["development", "production"])
-def test_the_cookie_goes_to_admin_alone_and_no_script_or_website_has_it(configured_app, environment, secure):
+@pytest.mark.parametrize(
+    ("environment", "secure"),
+    [({}, False), ({"app_env": "production", "secret_key": "s" * 32}, True)],
+    ids=["development", "production"],
+)
+def test_the_cookie_goes_to_admin_alone_and_no_script_or_website_has_it(
+    configured_app, environment, secure
+):
     app = configured_app(**environment)
 
     header = app.test_client().get(SIGN_IN).headers["Set-Cookie"]
@@ -183,7 +217,9 @@ def _demote(boss):
 
 
 @pytest.mark.parametrize("end", [_revoke, _set_password, _disable, _demote])
-def test_a_session_ends_at_once_when_it_is_revoked_or_the_account_is_no_administrators_any_more(console, boss, end: Callable[..., None]):
+def test_a_session_ends_at_once_when_it_is_revoked_or_the_account_is_no_administrators_any_more(
+    console, boss, end: Callable[..., None]
+):
     assert console.get("/admin/").status_code == 200
 
     end(boss)
@@ -196,7 +232,9 @@ def test_after_half_an_hour_without_a_request_somebody_is_signed_out(app, consol
     content, now = signer.loads(console.cookie()), TimestampSigner.get_timestamp
     for minutes, status in ((29, 200), (31, 303)):
         with monkeypatch.context() as patched:
-            patched.setattr(TimestampSigner, "get_timestamp", lambda self, ago=minutes * 60: now(self) - ago)
+            patched.setattr(
+                TimestampSigner, "get_timestamp", lambda self, ago=minutes * 60: now(self) - ago
+            )
             cookie = signer.dumps(content)
         console.client.set_cookie("admin_session", cookie, path="/admin")
         assert console.get("/admin/").status_code == status
@@ -211,20 +249,35 @@ def test_after_twelve_hours_the_password_is_asked_for_again(console, monkeypatch
 
 def test_the_cookie_is_no_token_and_a_token_no_cookie(app, console, admin):
     assert console.client.get("/v1/coupons").status_code == 401
-    assert console.client.get("/v1/coupons", headers={"Authorization": f"Bearer {console.cookie()}"}).status_code == 401
+    assert (
+        console.client.get(
+            "/v1/coupons", headers={"Authorization": f"Bearer {console.cookie()}"}
+        ).status_code
+        == 401
+    )
 
     stranger = Browser(app.test_client())
     stranger.client.set_cookie("admin_session", admin.access_token, path="/admin")
     assert stranger.get("/admin/").status_code == 303
-    assert stranger.client.get("/admin/", headers={"Authorization": f"Bearer {admin.access_token}"}).status_code == 303
+    assert (
+        stranger.client.get(
+            "/admin/", headers={"Authorization": f"Bearer {admin.access_token}"}
+        ).status_code
+        == 303
+    )
 
 
-def test_a_token_for_the_session_behind_the_cookie_can_only_be_made_with_the_key(app, console, boss):
+def test_a_token_for_the_session_behind_the_cookie_can_only_be_made_with_the_key(
+    app, console, boss
+):
     (session,) = db.session.scalars(sa.select(LoginSession))
     token = access_token(tokens.Grant(boss, session.id, None), timedelta(hours=1))
 
     # Who has the key is trusted with either; nobody else has what it signs.
-    assert console.client.get("/v1/coupons", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert (
+        console.client.get("/v1/coupons", headers={"Authorization": f"Bearer {token}"}).status_code
+        == 200
+    )
     assert str(session.id) in console.get("/admin/sessions/").text
 
 

@@ -80,19 +80,33 @@ def test_every_table_has_a_view(app):
 
 def test_what_is_secret_is_known_and_the_same_everywhere(app):
     views = app.extensions["admin"][0]._views[1:]
-    hidden = {f"{view.table.name}.{column.name}" for view in views for column in view.table.c if column.name not in view.column_details_list}
+    hidden = {
+        f"{view.table.name}.{column.name}"
+        for view in views
+        for column in view.table.c
+        if column.name not in view.column_details_list
+    }
 
     assert hidden == SECRETS
     for view in views:
         assert set(view.column_list) | set(view.column_export_list) <= set(view.column_details_list)
-        assert {column.name for column in (*view.search.exact, *view.search.part)} <= set(view.column_details_list)
+        assert {column.name for column in (*view.search.exact, *view.search.part)} <= set(
+            view.column_details_list
+        )
         assert {one.column.name for one in view._filters or ()} <= set(view.column_details_list)
 
 
 def test_nothing_can_be_changed_but_what_is_offered(app):
-    routes = {(rule.rule, method) for rule in app.url_map.iter_rules() for method in rule.methods & {"POST", "PUT", "PATCH", "DELETE"}}
+    routes = {
+        (rule.rule, method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods & {"POST", "PUT", "PATCH", "DELETE"}
+    }
 
-    offered = {f"/admin/{table}/{what}/" for table, whats in EDITABLE.items() for what in whats} | {"/admin/sign-in", "/admin/sign-out"}
+    offered = {f"/admin/{table}/{what}/" for table, whats in EDITABLE.items() for what in whats} | {
+        "/admin/sign-in",
+        "/admin/sign-out",
+    }
     assert {rule for rule, _ in routes if rule.startswith("/admin")} == offered
 
 
@@ -100,8 +114,19 @@ def test_a_table_that_is_read_only_refuses_to_be_changed(console, log, books):
     make_coupon()
     before, token = books(), console.fields("/admin/")["csrf_token"]
     for table in sorted(set(TABLES) - set(EDITABLE)):
-        for path in ("", "new/", "edit/", "delete/", "action/", "ajax/update/", "details/", "export/csv/"):
-            answer = console.post(f"/admin/{table}/{path}", csrf_token=token, id="1", balance="1000000")
+        for path in (
+            "",
+            "new/",
+            "edit/",
+            "delete/",
+            "action/",
+            "ajax/update/",
+            "details/",
+            "export/csv/",
+        ):
+            answer = console.post(
+                f"/admin/{table}/{path}", csrf_token=token, id="1", balance="1000000"
+            )
             assert answer.status_code in (404, 405), (table, path)
             assert answer.mimetype == "text/html"
 
@@ -122,7 +147,10 @@ def test_each_table_is_listed_shown_and_exported_without_its_secrets(console, ma
         here = {name: value for name, value in secret.items() if f"{table}.{name}" in SECRETS}
         key = key_of(make(table, **here), table)
 
-        listed, shown = console.get(f"/admin/{table}/"), console.get(f"/admin/{table}/details/", id=key)
+        listed, shown = (
+            console.get(f"/admin/{table}/"),
+            console.get(f"/admin/{table}/details/", id=key),
+        )
         exported = console.get(f"/admin/{table}/export/csv/")
 
         assert len(rows_of(listed)) == len(file_of(exported)) >= 1, table
@@ -132,7 +160,9 @@ def test_each_table_is_listed_shown_and_exported_without_its_secrets(console, ma
             assert str(secret["refresh_id"]) not in page.text, table
 
 
-@pytest.mark.parametrize("table", ["accounts", "daily_figures", "feed_entries", "guess_logs", "sessions"])
+@pytest.mark.parametrize(
+    "table", ["accounts", "daily_figures", "feed_entries", "guess_logs", "sessions"]
+)
 def test_what_is_no_row_is_404_and_what_is_no_search_finds_nothing(console, make, table):
     make(table)
     for key in ("", "x", "1,2,3", "\x00", str(new_id()), f"{new_id()},,1", "9" * 30, "a,b,c,d,e"):
@@ -153,7 +183,12 @@ def test_what_is_no_row_is_404_and_what_is_no_search_finds_nothing(console, make
 
 
 def test_a_filter_that_makes_no_sense_is_named_and_left_out(console, alice):
-    for name, value in (("flt_since", "yesterday"), ("flt_is_active_is", "perhaps"), ("flt_role_is", "\x00"), ("flt_created_at_is", "1")):
+    for name, value in (
+        ("flt_since", "yesterday"),
+        ("flt_is_active_is", "perhaps"),
+        ("flt_role_is", "\x00"),
+        ("flt_created_at_is", "1"),
+    ):
         answer = console.get("/admin/accounts/", **{name: value})
         assert len(rows_of(answer)) == 2
         assert ("Not looked for" in told(answer)) == (name != "flt_created_at_is")
@@ -177,7 +212,14 @@ def test_search_finds_a_part_of_a_text_among_the_newest(console, monkeypatch):
     make_user(username="older", name="100% wool")
     make_user(username="newer", name="100% silk_road")
 
-    for term, found in (("100%", 2), ("% w", 1), ("K_R", 1), ("k r", 0), ("_", 1), ("'; DROP TABLE accounts; --", 0)):
+    for term, found in (
+        ("100%", 2),
+        ("% w", 1),
+        ("K_R", 1),
+        ("k r", 0),
+        ("_", 1),
+        ("'; DROP TABLE accounts; --", 0),
+    ):
         assert len(rows_of(console.get("/admin/accounts/", search=term))) == found, term
 
     monkeypatch.setattr(finding, "NEWEST", 1)
@@ -204,12 +246,19 @@ def test_filters_narrow_a_list_together_and_stay_with_its_links(console, make):
         assert len(rows_of(console.get(path, **query))) == found, query
         assert len(file_of(console.get(f"{path}export/csv/", **query))) == found, query
     page = console.get(path, flt_kind_is="promo", flt_account_id_is=str(alice)).text
-    assert f"flt_account_id_is={alice}" in re.search(r'href="(/admin/redemptions/export/csv/[^"]*)"', page)[1]
+    assert (
+        f"flt_account_id_is={alice}"
+        in re.search(r'href="(/admin/redemptions/export/csv/[^"]*)"', page)[1]
+    )
     assert str(old["id"])[-8:] in page
 
 
 def test_a_list_is_sorted_by_what_has_an_index_and_by_nothing_else(console, app):
-    view = next(view for view in app.extensions["admin"][0]._views[1:] if view.table.name == "discount_coupons")
+    view = next(
+        view
+        for view in app.extensions["admin"][0]._views[1:]
+        if view.table.name == "discount_coupons"
+    )
     assert {"id", "code", "expires_at", "created_at"} <= set(view._sortable_columns)
     assert not {"discount", "type", "is_active"} & set(view._sortable_columns)
     # An index finds an account's redemptions, and has them in another order than that of their keys.
@@ -217,12 +266,26 @@ def test_a_list_is_sorted_by_what_has_an_index_and_by_nothing_else(console, app)
 
     for name in ("b", "a", "c"):
         make_coupon(hidden_code=name)
-    place = next(number for number, (name, _) in enumerate(_view(app, "credit_coupons")._list_columns) if name == "id")
-    ids = [str(row["id"]) for row in db.session.execute(sa.text("SELECT id FROM credit_coupons ORDER BY id")).mappings()]
+    place = next(
+        number
+        for number, (name, _) in enumerate(_view(app, "credit_coupons")._list_columns)
+        if name == "id"
+    )
+    ids = [
+        str(row["id"])
+        for row in db.session.execute(
+            sa.text("SELECT id FROM credit_coupons ORDER BY id")
+        ).mappings()
+    ]
     assert len(ids) == 3
     for desc, expected in ((None, ids), ("1", ids[::-1])):
-        page = console.get("/admin/credit_coupons/", sort=str(place), **({"desc": desc} if desc else {}))
-        found = [re.search(r"details/\?id=([0-9a-f-]+)", row)[1].replace("-", "") for row in rows_of(page)]
+        page = console.get(
+            "/admin/credit_coupons/", sort=str(place), **({"desc": desc} if desc else {})
+        )
+        found = [
+            re.search(r"details/\?id=([0-9a-f-]+)", row)[1].replace("-", "")
+            for row in rows_of(page)
+        ]
         assert found == [one.replace("-", "") for one in expected]
 
 
@@ -252,12 +315,21 @@ def test_an_export_reads_page_after_page_and_has_every_row_once(console, make, m
     monkeypatch.setattr(tables, "ROWS_AT_ONCE", 2)
     owner = new_id()
     for number in range(5):
-        make("limit_uses", owner_id=owner, rule=f"{number // 2}", customer=["", "a,b"][number % 2], period="", used=number)
+        make(
+            "limit_uses",
+            owner_id=owner,
+            rule=f"{number // 2}",
+            customer=["", "a,b"][number % 2],
+            period="",
+            used=number,
+        )
 
     answer = console.get("/admin/limit_uses/export/csv/")
 
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert re.fullmatch(r'attachment; filename="limit_uses-\d{8}-\d{6}\.csv"', answer.headers["Content-Disposition"])
+    assert re.fullmatch(
+        r'attachment; filename="limit_uses-\d{8}-\d{6}\.csv"', answer.headers["Content-Disposition"]
+    )
     assert answer.headers["Cache-Control"] == "no-store"
     assert [row["used"] for row in file_of(answer)] == ["0", "1", "2", "3", "4"]
 
@@ -267,7 +339,11 @@ def test_what_somebody_wrote_is_no_formula_in_a_spreadsheet_and_no_markup_in_a_p
     name = f'{begin}cmd|" /C calc"!A0<script>alert(1)</script>'
     make_user(username="mallory", name=name)
 
-    (row,) = [row for row in file_of(console.get("/admin/accounts/export/csv/")) if row["username"] == "mallory"]
+    (row,) = [
+        row
+        for row in file_of(console.get("/admin/accounts/export/csv/"))
+        if row["username"] == "mallory"
+    ]
     page = console.get("/admin/accounts/", search="mallory").text
 
     assert row["name"] == f"'{name}"
@@ -283,7 +359,10 @@ def test_money_is_shown_in_its_currency_and_times_in_utc(console, make):
 
     assert re.findall(r"<td>(10\.50|1050)</td>", page) == ["1050", "10.50"]
     assert f"{row['created_at']:%Y-%m-%d %H:%M:%S}" in page
-    assert {line["price"] for line in file_of(console.get("/admin/voucher_types/export/csv/"))} == {"10.50", "1050"}
+    assert {line["price"] for line in file_of(console.get("/admin/voucher_types/export/csv/"))} == {
+        "10.50",
+        "1050",
+    }
 
 
 def test_an_id_leads_to_the_row_that_it_names(console, make):
@@ -335,10 +414,23 @@ def test_no_list_search_or_filter_reads_a_whole_table(console, monkeypatch, app)
     with transaction():
         db.session.execute(sa.insert(Redemption), [redemption(account_id) for _ in range(many)])
         rows = [
-            {"id": new_id(), "kind": "user", "username": f"u{n}", "username_key": f"u{n}", "email": f"u{n}@example.com", "email_key": f"u{n}@example.com"}
+            {
+                "id": new_id(),
+                "kind": "user",
+                "username": f"u{n}",
+                "username_key": f"u{n}",
+                "email": f"u{n}@example.com",
+                "email_key": f"u{n}@example.com",
+            }
             for n in range(many)
         ]
-        db.session.execute(sa.insert(Account), [{**row, "password_hash": "x", "name": "Some One", "created_at": clock.now()} for row in rows])
+        db.session.execute(
+            sa.insert(Account),
+            [
+                {**row, "password_hash": "x", "name": "Some One", "created_at": clock.now()}
+                for row in rows
+            ],
+        )
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE accounts"))
         connection.execute(sa.text("ANALYZE redemptions"))
@@ -361,5 +453,8 @@ def test_no_list_search_or_filter_reads_a_whole_table(console, monkeypatch, app)
                 for node in scans(connection.connection.dbapi_connection, statement, parameters)
             ]
             for node in read:
-                assert node["Node Type"] != "Seq Scan" or node["Actual Rows"] + node.get("Rows Removed by Filter", 0) < 200, (path, query, node)
+                assert (
+                    node["Node Type"] != "Seq Scan"
+                    or node["Actual Rows"] + node.get("Rows Removed by Filter", 0) < 200
+                ), (path, query, node)
                 assert node["Actual Rows"] * node["Actual Loops"] <= 1_000, (path, query, node)

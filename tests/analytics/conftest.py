@@ -61,7 +61,13 @@ def mail_coupon() -> Callable[..., None]:
     """Makes a discount coupon one that was given for an e-mail address."""
 
     def make(coupon: Any, website: str = "tea.example") -> None:
-        row = {"email": f"{coupon['code']}@example.com", "website": website, "number": 1, "coupon_id": UUID(coupon["id"]), "message_id": new_id()}
+        row = {
+            "email": f"{coupon['code']}@example.com",
+            "website": website,
+            "number": 1,
+            "coupon_id": UUID(coupon["id"]),
+            "message_id": new_id(),
+        }
         with transaction():
             db.session.add(EmailCoupon(**row, created_at=clock.now()))
 

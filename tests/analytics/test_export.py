@@ -32,7 +32,9 @@ def everything(client, admin, alice, buyer, shop, mail_coupon):
     """A redemption of every kind, one of them rolled back; by kind, in the order in which they happened."""
     coupon = make_coupon(value=30)
     alice.post(f"/v1/coupons/use/{coupon.hidden_code}")
-    promos.activate(promos.new_user(client), promos.publish(promos.new_company(client), promo_common="tea-10"))
+    promos.activate(
+        promos.new_user(client), promos.publish(promos.new_company(client), promo_common="tea-10")
+    )
     shop.new(code="SALE")
     mail_coupon(shop.new(code="MAILED", maxUsage=1, currency="JPY", type="fixed", discount=7))
     order = shop.redeem("SALE", total=80).json
@@ -40,10 +42,18 @@ def everything(client, admin, alice, buyer, shop, mail_coupon):
     shop.redeem("MAILED", total=80)
     (exam,) = bought(buyer, sell(admin))
     redeem(buyer, exam)
-    return {"credit": coupon.hidden_code, "promo": "tea-10", "discount": "SALE", "email": "MAILED", "voucher": exam["code"]}
+    return {
+        "credit": coupon.hidden_code,
+        "promo": "tea-10",
+        "discount": "SALE",
+        "email": "MAILED",
+        "voucher": exam["code"],
+    }
 
 
-def test_an_administrator_gets_all_redemptions_in_the_order_in_which_they_happened(everything, admin, alice):
+def test_an_administrator_gets_all_redemptions_in_the_order_in_which_they_happened(
+    everything, admin, alice
+):
     rows = exported(admin)
 
     assert [(row["kind"], row["code"]) for row in rows] == list(everything.items())
@@ -57,8 +67,13 @@ def test_an_administrator_gets_all_redemptions_in_the_order_in_which_they_happen
     there = {str(row.id): row for row in db.session.execute(sa.select(*Redemption.__table__.c))}
     for row in rows:
         stored = there[row["id"]]
-        assert (row["account_id"], row["redeemed_at"]) == (str(stored.account_id), clock.rfc3339(stored.created_at))
-        assert row["rolled_back_at"] == ("" if stored.rolled_back_at is None else clock.rfc3339(stored.rolled_back_at))
+        assert (row["account_id"], row["redeemed_at"]) == (
+            str(stored.account_id),
+            clock.rfc3339(stored.created_at),
+        )
+        assert row["rolled_back_at"] == (
+            "" if stored.rolled_back_at is None else clock.rfc3339(stored.rolled_back_at)
+        )
     assert [row["kind"] for row in rows if row["rolled_back_at"]] == ["discount"]
     assert rows[0]["account_id"] == str(alice.id)
 
@@ -75,12 +90,20 @@ def test_what_a_spreadsheet_would_take_for_a_formula_is_text(client, admin, alic
     for value in ("=HYPERLINK(1)", "+12345", "-12345", "@SUM(A1)", "fine=1"):
         promos.activate(user, promos.publish(company, promo_common=value))
 
-    assert [row["code"] for row in exported(admin)] == ["'=HYPERLINK(1)", "'+12345", "'-12345", "'@SUM(A1)", "fine=1"]
+    assert [row["code"] for row in exported(admin)] == [
+        "'=HYPERLINK(1)",
+        "'+12345",
+        "'-12345",
+        "'@SUM(A1)",
+        "fine=1",
+    ]
 
 
 def test_what_a_code_holds_does_not_break_the_lines(client, admin):
     code = 'a "quoted", code;'
-    promos.activate(promos.new_user(client), promos.publish(promos.new_company(client), promo_common=code))
+    promos.activate(
+        promos.new_user(client), promos.publish(promos.new_company(client), promo_common=code)
+    )
 
     assert [row["code"] for row in exported(admin)] == [code]
 
@@ -93,7 +116,10 @@ def many(account_id, kinds, count):
         for number in range(count):
             redemption_id = new_id()
             claimings[number % len(kinds)].claim(
-                stock_id, claim_key=stock.repeatable_key(account_id, redemption_id), account_id=account_id, redemption_id=redemption_id
+                stock_id,
+                claim_key=stock.repeatable_key(account_id, redemption_id),
+                account_id=account_id,
+                redemption_id=redemption_id,
             )
 
 
@@ -126,7 +152,10 @@ def test_only_the_days_that_are_asked_for_are_in_it(admin, alice, monkeypatch):
         alice.post(f"/v1/coupons/use/{make_coupon(value=1).hidden_code}")
 
     for who in (admin, alice):
-        assert [len(exported(who, query)) for query in ("?days=1", "?days=2", "", "?days=40", "?days=41")] == [1, 2, 2, 2, 3]
+        assert [
+            len(exported(who, query))
+            for query in ("?days=1", "?days=2", "", "?days=40", "?days=41")
+        ] == [1, 2, 2, 2, 3]
         for days in ("0", "367", "x"):
             assert who.get(f"{EXPORT}?days={days}").status_code == 400
 
@@ -136,7 +165,10 @@ def test_what_it_needs_does_not_grow_with_the_export(alice, monkeypatch):
 
     def peak(rows, whole_service):
         monkeypatch.setattr(export, "ROWS_AT_ONCE", rows)
-        read = lambda: sum(text.count("\n") for text in export.redemptions_as_csv(alice.id, days=1, whole_service=whole_service))  # noqa: E731
+        read = lambda: sum(
+            text.count("\n")
+            for text in export.redemptions_as_csv(alice.id, days=1, whole_service=whole_service)
+        )
         read()
         tracemalloc.start()
         try:

@@ -15,7 +15,14 @@ from coupon_management_flask.audit import rules
 from coupon_management_flask.core import clock, stock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.messaging import loop as background
-from coupon_management_flask.models import DailyFigure, PaymentTransaction, Redemption, RollUpMark, VoucherPurchase, new_id
+from coupon_management_flask.models import (
+    DailyFigure,
+    PaymentTransaction,
+    Redemption,
+    RollUpMark,
+    VoucherPurchase,
+    new_id,
+)
 from coupon_management_flask.vouchers import purchases
 
 from ..support import people
@@ -40,7 +47,11 @@ def claim_some(count, account_id):
 
 def redeemed():
     """How many redemptions are in the figures."""
-    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == rollup.REDEEMED))
+    return db.session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(
+            DailyFigure.measure == rollup.REDEEMED
+        )
+    )
 
 
 def test_nothing_is_summed_up_while_somebody_may_still_come(alice, later):
@@ -100,11 +111,18 @@ _DISCOUNT = stock.Claiming("discount", "figures_discount")
 def claim_one(claiming, stock_id, account_id):
     redemption_id = new_id()
     with transaction():
-        claiming.claim(stock_id, claim_key=stock.repeatable_key(account_id, redemption_id), account_id=account_id, redemption_id=redemption_id)
+        claiming.claim(
+            stock_id,
+            claim_key=stock.repeatable_key(account_id, redemption_id),
+            account_id=account_id,
+            redemption_id=redemption_id,
+        )
     return redemption_id
 
 
-def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks_sees_every_one_once(app, alice, admin, monkeypatch):
+def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks_sees_every_one_once(
+    app, alice, admin, monkeypatch
+):
     # Nobody here takes that long between making an id and committing it.
     monkeypatch.setattr(rollup, "MARGIN", timedelta(seconds=2))
     monkeypatch.setattr(rollup, "EVENTS_AT_ONCE", 3)
@@ -133,10 +151,17 @@ def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks
         stop.wait(0.02)
 
     def live(kind):
-        return db.session.scalar(sa.select(sa.func.count()).where(Redemption.kind == kind, Redemption.rolled_back_at.is_(None)))
+        return db.session.scalar(
+            sa.select(sa.func.count()).where(
+                Redemption.kind == kind, Redemption.rolled_back_at.is_(None)
+            )
+        )
 
     with ThreadPoolExecutor() as pool:
-        threads = [pool.submit(in_context(work)) for work in (rollup.roll_up, rollup.roll_up, redeem_one, redeem_one, roll_back)]
+        threads = [
+            pool.submit(in_context(work))
+            for work in (rollup.roll_up, rollup.roll_up, redeem_one, redeem_one, roll_back)
+        ]
         try:
             # Until much of what happened meanwhile is summed up too.
             while redeemed_of("promo") < 12 and not any(thread.done() for thread in threads):
@@ -159,7 +184,9 @@ def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks
 
 def redeemed_of(kind):
     measure = sa.and_(DailyFigure.measure == rollup.REDEEMED, DailyFigure.kind == kind)
-    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(measure))
+    return db.session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(measure)
+    )
 
 
 def test_a_bit_that_fails_leaves_nothing_and_is_summed_up_later(alice, sum_up, monkeypatch):
@@ -174,7 +201,10 @@ def test_a_bit_that_fails_leaves_nothing_and_is_summed_up_later(alice, sum_up, m
         broken.setattr(rollup, "_write", written_and_lost)
         with pytest.raises(ConnectionError):
             sum_up()
-    assert (redeemed(), db.session.scalar(sa.select(sa.func.count()).select_from(RollUpMark))) == (0, 0)
+    assert (redeemed(), db.session.scalar(sa.select(sa.func.count()).select_from(RollUpMark))) == (
+        0,
+        0,
+    )
 
     sum_up()
     assert redeemed() == 5
@@ -199,12 +229,20 @@ with create_app().app_context():
 """
 
 
-def test_one_that_is_killed_in_the_middle_has_summed_up_whole_bits_and_another_does_the_rest(alice, database_url, sum_up, dashboard):
+def test_one_that_is_killed_in_the_middle_has_summed_up_whole_bits_and_another_does_the_rest(
+    alice, database_url, sum_up, dashboard
+):
     with transaction():
         claim_some(95, alice.id)
     before = dashboard()
 
-    died = subprocess.run([sys.executable, "-c", _DYING], env=environment(database_url), cwd=ROOT, check=False, timeout=60)
+    died = subprocess.run(
+        [sys.executable, "-c", _DYING],
+        env=environment(database_url),
+        cwd=ROOT,
+        check=False,
+        timeout=60,
+    )
 
     assert died.returncode == -9
     assert redeemed() == 20
@@ -214,7 +252,9 @@ def test_one_that_is_killed_in_the_middle_has_summed_up_whole_bits_and_another_d
     assert redeemed() == 95
 
 
-def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(admin, buyer, dashboard, sum_up):
+def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(
+    admin, buyer, dashboard, sum_up
+):
     kind = sell(admin, price=1)
     bought(buyer, kind, quantity=2)
     bought(buyer, kind)
@@ -225,7 +265,9 @@ def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(admin, 
             PaymentTransaction(
                 id=first,
                 account_id=buyer.id,
-                voucher_type_id=db.session.scalar(sa.select(VoucherPurchase.voucher_type_id).limit(1)),
+                voucher_type_id=db.session.scalar(
+                    sa.select(VoucherPurchase.voucher_type_id).limit(1)
+                ),
                 quantity=2,
                 unit_price=100,
                 amount=200,
@@ -250,16 +292,27 @@ def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(admin, 
         db.session.execute(sa.delete(PaymentTransaction))
     sum_up()
 
-    assert dashboard()["vouchers"]["by_status"] == {"active": 2, "used": 0, "expired": 0, "cancelled": 1}
+    assert dashboard()["vouchers"]["by_status"] == {
+        "active": 2,
+        "used": 0,
+        "expired": 0,
+        "cancelled": 1,
+    }
     assert dashboard()["revenue"] == {"USD": 2}
     assert cancelled() == 1
 
 
 def cancelled():
-    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(DailyFigure.measure == rollup.CANCELLED))
+    return db.session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(
+            DailyFigure.measure == rollup.CANCELLED
+        )
+    )
 
 
-def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_together(shop, admin, dashboard, sum_up, monkeypatch):
+def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_together(
+    shop, admin, dashboard, sum_up, monkeypatch
+):
     monkeypatch.setattr(rollup, "OFFERS_OF_A_DAY", 2)
     for number in range(5):
         shop.new(code=f"CODE{number}")
@@ -267,19 +320,28 @@ def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_toget
             assert shop.redeem(f"CODE{number}").status_code == 201
     sum_up()
     best = dashboard()["top_offers"]
-    assert [(offer["name"], offer["redemptions"]) for offer in best] == [(f"CODE{number}", 5 - number) for number in range(5)]
+    assert [(offer["name"], offer["redemptions"]) for offer in best] == [
+        (f"CODE{number}", 5 - number) for number in range(5)
+    ]
 
     # Three days later there is another redemption, and with it the day is over.
     with monkeypatch.context() as patched:
         patched.setattr(rollup, "MARGIN", timedelta(seconds=-1))
         with transaction():
             db.session.execute(
-                sa.update(RollUpMark).where(RollUpMark.stream == "redemptions").values(last_id=rollup.first_id_at(clock.now() + timedelta(days=3)))
+                sa.update(RollUpMark)
+                .where(RollUpMark.stream == "redemptions")
+                .values(last_id=rollup.first_id_at(clock.now() + timedelta(days=3)))
             )
         rollup.roll_up()
 
-    assert [(offer["name"], offer["redemptions"]) for offer in dashboard()["top_offers"]] == [("CODE0", 5), ("CODE1", 4)]
-    kept = sa.select(DailyFigure.label, DailyFigure.number).where(DailyFigure.measure == rollup.OF_OFFER)
+    assert [(offer["name"], offer["redemptions"]) for offer in dashboard()["top_offers"]] == [
+        ("CODE0", 5),
+        ("CODE1", 4),
+    ]
+    kept = sa.select(DailyFigure.label, DailyFigure.number).where(
+        DailyFigure.measure == rollup.OF_OFFER
+    )
     assert sorted(number for _, number in db.session.execute(kept)) == [4, 5, 6]
     assert dashboard()["redemptions"]["discount"] == 15
 
@@ -290,7 +352,11 @@ def test_an_operator_sees_wrong_figures_and_rebuilds_them(app, admin, buyer, sum
     before = dashboard()
     sum_up()
     with transaction():
-        db.session.execute(sa.update(DailyFigure).where(DailyFigure.measure == rollup.SOLD).values(amount=DailyFigure.amount + 1))
+        db.session.execute(
+            sa.update(DailyFigure)
+            .where(DailyFigure.measure == rollup.SOLD)
+            .values(amount=DailyFigure.amount + 1)
+        )
         db.session.execute(sa.delete(DailyFigure).where(DailyFigure.measure == rollup.REDEEMED))
     today = clock.now().date()
     assert sorted(rules.discrepancies()) == [
@@ -335,4 +401,9 @@ def test_ids_of_version_7_begin_with_the_moment_that_they_are_compared_by(app):
     made = new_id()
 
     assert before < made < rollup.first_id_at(clock.now() + timedelta(milliseconds=2))
-    assert db.session.scalar(sa.select(sa.func.count()).select_from(Redemption).where(Redemption.id > made)) == 0
+    assert (
+        db.session.scalar(
+            sa.select(sa.func.count()).select_from(Redemption).where(Redemption.id > made)
+        )
+        == 0
+    )

@@ -15,7 +15,14 @@ from .conftest import DASHBOARD, EXPORT
 
 REDEMPTIONS = 30_000
 OWN = 50
-BIG_TABLES = {"redemptions", "stocks", "vouchers", "voucher_purchases", "discount_coupons", "credit_coupons"}
+BIG_TABLES = {
+    "redemptions",
+    "stocks",
+    "vouchers",
+    "voucher_purchases",
+    "discount_coupons",
+    "credit_coupons",
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +31,15 @@ def large(new_database):
     url = new_database("postgresql")
     app = create_app(settings_for(url))
     with app.app_context():
-        callers = {role: people.sign_in(app.test_client(), *people.make_user(role=role)) for role in ("administrator", "user")}
+        callers = {
+            role: people.sign_in(app.test_client(), *people.make_user(role=role))
+            for role in ("administrator", "user")
+        }
         with psycopg2.connect(url.replace("+psycopg2", "")) as connection:
             seed_redemptions(connection, REDEMPTIONS)
             connection.cursor().execute(
-                "UPDATE redemptions SET account_id = %s WHERE id IN (SELECT id FROM redemptions LIMIT %s)", [str(callers["user"].id), OWN]
+                "UPDATE redemptions SET account_id = %s WHERE id IN (SELECT id FROM redemptions LIMIT %s)",
+                [str(callers["user"].id), OWN],
             )
         connection.autocommit = True
         while rollup.roll_up():
@@ -51,10 +62,19 @@ def large(new_database):
 def test_no_more_rows_are_looked_at_than_it_needs(large, who, path, most, monkeypatch):
     callers, connection = large
     monkeypatch.setattr(queries, "COUNTED_AT_ONCE", most)
-    sent = [one for one in sent_while(lambda: callers[who].get(path)) if not one[0].startswith(("PREPARE", "EXECUTE"))]
+    sent = [
+        one
+        for one in sent_while(lambda: callers[who].get(path))
+        if not one[0].startswith(("PREPARE", "EXECUTE"))
+    ]
 
-    looked_at = [scan for statement, parameters in sent for scan in scans(connection, statement, parameters)]
+    looked_at = [
+        scan for statement, parameters in sent for scan in scans(connection, statement, parameters)
+    ]
 
     assert looked_at
-    rows = [(scan["Relation Name"], scan["Node Type"], scan["Actual Rows"] * scan["Actual Loops"]) for scan in looked_at]
+    rows = [
+        (scan["Relation Name"], scan["Node Type"], scan["Actual Rows"] * scan["Actual Loops"])
+        for scan in looked_at
+    ]
     assert [one for one in rows if one[0] in BIG_TABLES and one[2] > most] == []

@@ -9,7 +9,14 @@ import sqlalchemy as sa
 from coupon_management_flask.audit import rules
 from coupon_management_flask.core import stock, wallet
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.models import FeedDay, LedgerEntry, Promo, PromoValue, Redemption, new_id
+from coupon_management_flask.models import (
+    FeedDay,
+    LedgerEntry,
+    Promo,
+    PromoValue,
+    Redemption,
+    new_id,
+)
 from coupon_management_flask.promos.feed import index
 
 from ..support import people
@@ -87,7 +94,11 @@ def test_books_of_ordinary_business_add_up(used, alice, bob, admin):
 def test_promos_of_ordinary_business_add_up(company, client, alice, bob):
     today = index.today(UTC)
     german = new_user(client, other={"age": 30, "country": "DE"})
-    one = publish(company, max_count=1, target={"age_from": 18, "country": "de", "categories": ["Tea", "tea", "Чай"]})
+    one = publish(
+        company,
+        max_count=1,
+        target={"age_from": 18, "country": "de", "categories": ["Tea", "tea", "Чай"]},
+    )
     activate(german, one)
     entries = publish(company, mode="UNIQUE", target={"age_until": 60}, active_until=str(today))
     activate(german, entries)
@@ -96,12 +107,17 @@ def test_promos_of_ordinary_business_add_up(company, client, alice, bob):
     later = publish(company, active_from=str(today + timedelta(days=1)))
     assert activate(german, entries) == "third"
     assert german.post(f"/api/user/promo/{entries}/activate").status_code == 403
-    for path, changes in ((one, {"max_count": 2, "target": {"age_from": 20, "categories": ["Чай"]}}), (never, {"max_count": 3, "target": {"country": "fr"}})):
+    for path, changes in (
+        (one, {"max_count": 2, "target": {"age_from": 20, "categories": ["Чай"]}}),
+        (never, {"max_count": 3, "target": {"country": "fr"}}),
+    ):
         assert company.patch(f"/api/business/promo/{path}", json=changes).status_code == 200
     for person in (alice, bob, german):
         for _ in range(2):
             person.post(f"/api/user/promo/{later}/like")
-            said = person.post(f"/api/user/promo/{later}/comments", json={"text": "I am looking forward to it"}).json
+            said = person.post(
+                f"/api/user/promo/{later}/comments", json={"text": "I am looking forward to it"}
+            ).json
     german.delete(f"/api/user/promo/{later}/comments/{said['id']}")
     bob.delete(f"/api/user/promo/{later}/like")
 
@@ -112,10 +128,14 @@ def test_promos_of_ordinary_business_add_up(company, client, alice, bob):
 
 
 def states():
-    return {row.id: row.is_active for row in db.session.execute(sa.select(Promo.id, Promo.is_active))}
+    return {
+        row.id: row.is_active for row in db.session.execute(sa.select(Promo.id, Promo.is_active))
+    }
 
 
-def test_the_audit_writes_nothing_and_asks_no_more_where_there_is_more_to_look_at(used, unique, common, company, bob, statements):
+def test_the_audit_writes_nothing_and_asks_no_more_where_there_is_more_to_look_at(
+    used, unique, common, company, bob, statements
+):
     def asked():
         statements.clear()
         assert found() == []
@@ -198,7 +218,9 @@ def test_a_redemption_that_somebody_else_paid_is_found(used, bob):
 
 
 def test_a_redemption_and_a_payment_that_do_not_know_each_other_are_both_found(used):
-    break_books(sa.update(LedgerEntry).where(LedgerEntry.reason == "coupon").values(reference=new_id()))
+    break_books(
+        sa.update(LedgerEntry).where(LedgerEntry.reason == "coupon").values(reference=new_id())
+    )
 
     assert found() == [
         f"ledger entry {payment_id()}: it paid for a redemption that does not exist",
@@ -213,7 +235,11 @@ def test_a_payment_whose_redemption_is_gone_is_found(used):
 
 
 def test_a_payment_that_cites_nothing_is_found(used):
-    break_books("DELETE FROM redemptions", "UPDATE stocks SET claimed = 0", "UPDATE ledger_entries SET reference = NULL")
+    break_books(
+        "DELETE FROM redemptions",
+        "UPDATE stocks SET claimed = 0",
+        "UPDATE ledger_entries SET reference = NULL",
+    )
 
     assert found() == [f"ledger entry {payment_id()}: it paid for a redemption that does not exist"]
 
@@ -254,16 +280,22 @@ def test_a_promo_that_may_be_activated_more_often_than_it_has_entries_is_found(u
     entries = db.session.scalar(sa.select(sa.func.count()).select_from(PromoValue))
     break_books("UPDATE stocks SET capacity = capacity + 1")
 
-    assert found() == [f"promo {unique}: it may be activated {entries + 1} times and has {entries} entries"]
+    assert found() == [
+        f"promo {unique}: it may be activated {entries + 1} times and has {entries} entries"
+    ]
 
 
 def test_a_promo_whose_countries_count_more_than_its_activations_is_found(common):
-    break_books("INSERT INTO promo_country_counts (promo_id, country, activations) SELECT id, 'de', 3 FROM promos WHERE description IS NOT NULL")
+    break_books(
+        "INSERT INTO promo_country_counts (promo_id, country, activations) SELECT id, 'de', 3 FROM promos WHERE description IS NOT NULL"
+    )
 
     assert found() == [f"promo {common}: its countries count 3 activations, and it has 0"]
 
 
-def test_entries_that_were_given_to_what_is_no_activation_of_their_promo_are_found(unique, common, bob):
+def test_entries_that_were_given_to_what_is_no_activation_of_their_promo_are_found(
+    unique, common, bob
+):
     activate(bob, str(common))
     foreign = sa.select(Redemption.id).where(Redemption.code.is_not(None)).scalar_subquery()
     break_books(sa.update(PromoValue).where(PromoValue.position == 1).values(redemption_id=foreign))
@@ -272,14 +304,19 @@ def test_entries_that_were_given_to_what_is_no_activation_of_their_promo_are_fou
 
 
 def test_entries_that_were_given_to_nothing_are_found(unique):
-    break_books(sa.update(PromoValue).where(PromoValue.position == 2).values(redemption_id=new_id()))
+    break_books(
+        sa.update(PromoValue).where(PromoValue.position == 2).values(redemption_id=new_id())
+    )
 
     assert {sentence.partition(":")[0] for sentence in found()} == {f"promo {unique}"}
 
 
 def test_an_entry_that_was_given_out_of_its_turn_is_found(unique):
     # The next activation would ask for the second entry, in vain.
-    break_books("UPDATE promo_values SET position = 9 WHERE position = 1", "UPDATE promo_values SET position = 1 WHERE position = 0")
+    break_books(
+        "UPDATE promo_values SET position = 9 WHERE position = 1",
+        "UPDATE promo_values SET position = 1 WHERE position = 0",
+    )
 
     assert {sentence.partition(":")[0] for sentence in found()} == {f"promo {unique}"}
 
@@ -341,7 +378,9 @@ def test_a_count_of_the_feed_that_is_not_that_of_its_entries_is_found(common):
 
 
 def test_a_count_of_the_feed_without_any_entry_is_found(common):
-    break_books("INSERT INTO feed_counts (category_key, country_key, age_node, is_active, promos) VALUES ('cakes', 'de', 0, true, 3)")
+    break_books(
+        "INSERT INTO feed_counts (category_key, country_key, age_node, is_active, promos) VALUES ('cakes', 'de', 0, true, 3)"
+    )
 
     assert found() == ["feed, category 'cakes': it counts 3 entries under a key and has 0"]
 
@@ -376,7 +415,9 @@ def test_a_promo_that_is_active_while_the_feed_does_not_know_it_is_found(common)
 
 
 def test_entries_of_the_feed_that_are_not_in_the_state_of_their_promo_are_found(common):
-    break_books("UPDATE feed_entries SET is_active = false", "UPDATE feed_counts SET is_active = false")
+    break_books(
+        "UPDATE feed_entries SET is_active = false", "UPDATE feed_counts SET is_active = false"
+    )
 
     assert found() == [f"promo {common}: its entries in the feed are missing or not in its state"]
 

@@ -11,13 +11,25 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from coupon_management_flask.db.session import db
-from coupon_management_flask.models import Account, LoginSession, OutboxMessage, PasswordReset, Wallet
+from coupon_management_flask.models import (
+    Account,
+    LoginSession,
+    OutboxMessage,
+    PasswordReset,
+    Wallet,
+)
 
 from ..support.refusals import refusal
 
 PASSWORD = "correct horse 1"
 PROFILE = "/api/users/profile/"
-ALICE = {"email": "alice@example.com", "password": PASSWORD, "password_confirm": PASSWORD, "first_name": "Alice", "last_name": "Alpha"}
+ALICE = {
+    "email": "alice@example.com",
+    "password": PASSWORD,
+    "password_confirm": PASSWORD,
+    "first_name": "Alice",
+    "last_name": "Alpha",
+}
 
 # Under 8 characters, known to everybody in any case, digits alone, too long.
 WEAK = ["", "short 1", "password123", "PassWord123", "Trustno1", "8273645182736451", "x" * 129]
@@ -36,12 +48,19 @@ class Member:
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
         """`headers` are written like Python names: `idempotency_key="7f1c"`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.open(path, method=method, json=body, headers={"Authorization": f"Bearer {self.access}", **named})
+        return self.client.open(
+            path,
+            method=method,
+            json=body,
+            headers={"Authorization": f"Bearer {self.access}", **named},
+        )
 
     def stands(self) -> tuple[bool, bool]:
         """Whether its access and its refresh token are accepted; the second is spent by asking."""
         access = self.request("GET", PROFILE).status_code == 200
-        return access, self.client.post("/api/auth/token/refresh/", json={"refresh": self.refresh}).status_code == 200
+        return access, self.client.post(
+            "/api/auth/token/refresh/", json={"refresh": self.refresh}
+        ).status_code == 200
 
 
 @pytest.fixture
@@ -77,8 +96,17 @@ def stored(app: Flask) -> Callable[[], list[Any]]:
     """All that is kept about people: take it before and after a refusal, and they must be equal."""
 
     def read() -> list[Any]:
-        tables: list[Any] = [model.__table__ for model in (Account, Wallet, LoginSession, PasswordReset, OutboxMessage)]
-        return [[tuple(row) for row in db.session.execute(sa.select(table).order_by(*table.primary_key))] for table in tables]
+        tables: list[Any] = [
+            model.__table__
+            for model in (Account, Wallet, LoginSession, PasswordReset, OutboxMessage)
+        ]
+        return [
+            [
+                tuple(row)
+                for row in db.session.execute(sa.select(table).order_by(*table.primary_key))
+            ]
+            for table in tables
+        ]
 
     return read
 

@@ -36,7 +36,11 @@ def test_who_signs_in_gets_the_user_and_both_tokens_in_a_bare_body(client, role)
     assert answer.headers["Cache-Control"] == "no-store"
     access_token, refresh_token = answer.json["access_token"], answer.json["refresh_token"]
     user = {"id": str(account_id), "username": "alice", "name": "Alice", "credit": 100}
-    assert answer.json == {"user": user, "access_token": access_token, "refresh_token": refresh_token}
+    assert answer.json == {
+        "user": user,
+        "access_token": access_token,
+        "refresh_token": refresh_token,
+    }
     ok(client.get(f"/v1/user/{account_id}", headers=bearer(access_token)), {"user": user})
     assert client.get(REFRESH, headers=bearer(refresh_token)).status_code == 200
 
@@ -62,7 +66,12 @@ def test_the_username_may_be_the_email_and_is_compared_without_case(client, logi
 def test_every_sign_in_is_a_session_of_its_own(alice, client):
     again = client.post(LOGIN, json={"username": "alice", "password": PASSWORD}).json
 
-    assert len({alice.access_token, alice.refresh_token, again["access_token"], again["refresh_token"]}) == 4
+    assert (
+        len(
+            {alice.access_token, alice.refresh_token, again["access_token"], again["refresh_token"]}
+        )
+        == 4
+    )
     assert sessions() == 2
     assert alice.get("/v1/coupons").status_code == 200
 
@@ -89,8 +98,12 @@ def test_an_access_token_lives_60_minutes_and_a_refresh_token_7_days(client, mon
 
 
 @pytest.mark.parametrize("login", ["alice", "nobody", "", "alice@example.com", "x" * 5000])
-@pytest.mark.parametrize("password", ["wrong horse 1", "", PASSWORD.upper(), f"{PASSWORD} ", "x" * 5000])
-def test_a_wrong_pair_is_refused_the_same_whether_or_not_there_is_such_a_user(client, books, login, password):
+@pytest.mark.parametrize(
+    "password", ["wrong horse 1", "", PASSWORD.upper(), f"{PASSWORD} ", "x" * 5000]
+)
+def test_a_wrong_pair_is_refused_the_same_whether_or_not_there_is_such_a_user(
+    client, books, login, password
+):
     make_user(username="alice")
     before = books()
 
@@ -101,13 +114,19 @@ def test_a_wrong_pair_is_refused_the_same_whether_or_not_there_is_such_a_user(cl
 
 
 @pytest.mark.parametrize("limited", [False, True], ids=["unlimited", "limited"])
-def test_an_unknown_user_costs_the_same_statements_as_a_wrong_password(statements, configured_app, limited):
+def test_an_unknown_user_costs_the_same_statements_as_a_wrong_password(
+    statements, configured_app, limited
+):
     client = configured_app(rate_limits_enabled=limited).test_client()
     make_user(username="alice")
 
     def sent_for(username):
         statements.clear()
-        refused(client.post(LOGIN, json={"username": username, "password": "wrong horse 1"}), 401, "wrong_credentials")
+        refused(
+            client.post(LOGIN, json={"username": username, "password": "wrong horse 1"}),
+            401,
+            "wrong_credentials",
+        )
         return list(statements)
 
     assert sent_for("nobody") == sent_for("alice")
@@ -122,7 +141,11 @@ def test_an_unknown_user_costs_the_same_work_as_a_wrong_password(configured_app)
         spent = []
         for _ in range(5):
             began = time.thread_time()
-            refused(client.post(LOGIN, json={"username": username, "password": "wrong horse 1"}), 401, "wrong_credentials")
+            refused(
+                client.post(LOGIN, json={"username": username, "password": "wrong horse 1"}),
+                401,
+                "wrong_credentials",
+            )
             spent.append(time.thread_time() - began)
         return min(spent)
 
@@ -133,18 +156,32 @@ def test_an_unknown_user_costs_the_same_work_as_a_wrong_password(configured_app)
 def test_a_disabled_account_is_told_so_with_its_password_alone(client, books):
     account_id, _ = make_user(username="alice")
     with transaction():
-        db.session.execute(sa.update(Account).where(Account.id == account_id).values(is_active=False))
+        db.session.execute(
+            sa.update(Account).where(Account.id == account_id).values(is_active=False)
+        )
     before = books()
 
-    refused(client.post(LOGIN, json={"username": "alice", "password": PASSWORD}), 403, "account_disabled")
-    refused(client.post(LOGIN, json={"username": "alice", "password": "wrong horse 1"}), 401, "wrong_credentials")
+    refused(
+        client.post(LOGIN, json={"username": "alice", "password": PASSWORD}),
+        403,
+        "account_disabled",
+    )
+    refused(
+        client.post(LOGIN, json={"username": "alice", "password": "wrong horse 1"}),
+        401,
+        "wrong_credentials",
+    )
     assert (books(), sessions()) == (before, 0)
 
 
 def test_a_company_is_unknown_here(client):
     accounts.create_company(name="Shop", email="shop@example.com", password=PASSWORD)
 
-    refused(client.post(LOGIN, json={"username": "shop@example.com", "password": PASSWORD}), 401, "wrong_credentials")
+    refused(
+        client.post(LOGIN, json={"username": "shop@example.com", "password": PASSWORD}),
+        401,
+        "wrong_credentials",
+    )
 
 
 def test_of_a_user_and_a_company_with_one_email_the_user_signs_in(client):
@@ -154,7 +191,11 @@ def test_of_a_user_and_a_company_with_one_email_the_user_signs_in(client):
     answer = client.post(LOGIN, json={"username": "carol@example.com", "password": PASSWORD})
 
     assert answer.json["user"]["id"] == str(account_id)
-    refused(client.post(LOGIN, json={"username": "carol@example.com", "password": "company horse 1"}), 401, "wrong_credentials")
+    refused(
+        client.post(LOGIN, json={"username": "carol@example.com", "password": "company horse 1"}),
+        401,
+        "wrong_credentials",
+    )
 
 
 @pytest.mark.parametrize("field", ["username", "password"])
@@ -167,7 +208,10 @@ def test_a_missing_field_is_refused(client, field):
     assert sessions() == 0
 
 
-@pytest.mark.parametrize(("field", "value"), each(username=[*NOT_TEXT, "alice\0"], password=[*NOT_TEXT, f"{PASSWORD}\0"], remember=[True]))
+@pytest.mark.parametrize(
+    ("field", "value"),
+    each(username=[*NOT_TEXT, "alice\0"], password=[*NOT_TEXT, f"{PASSWORD}\0"], remember=[True]),
+)
 def test_a_field_that_is_wrong_or_unknown_is_refused(client, field, value):
     make_user(username="alice")
 
@@ -178,7 +222,13 @@ def test_a_field_that_is_wrong_or_unknown_is_refused(client, field, value):
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [(b"", "malformed_request"), (b"{", "malformed_request"), (b"[]", "validation_error"), (b"null", "validation_error")]
+    ("body", "name"),
+    [
+        (b"", "malformed_request"),
+        (b"{", "malformed_request"),
+        (b"[]", "validation_error"),
+        (b"null", "validation_error"),
+    ],
 )
 def test_what_is_no_object_is_refused(client, body, name):
     refused(client.post(LOGIN, data=body), 400, name)
@@ -195,20 +245,33 @@ def test_a_body_is_json_whatever_its_content_type(client):
 def test_a_token_that_comes_along_is_not_looked_at(client):
     make_user(username="alice")
 
-    answer = client.post(LOGIN, json={"username": "alice", "password": PASSWORD}, headers=bearer("expired"))
+    answer = client.post(
+        LOGIN, json={"username": "alice", "password": PASSWORD}, headers=bearer("expired")
+    )
 
     assert answer.status_code == 200
 
 
 def test_sign_ins_and_refreshes_of_one_address_are_limited_together(configured_app):
-    client = configured_app(rate_limits_enabled=True, rate_limit_logins="3 per minute").test_client()
+    client = configured_app(
+        rate_limits_enabled=True, rate_limit_logins="3 per minute"
+    ).test_client()
     make_user(username="alice")
 
     def sign_in(address):
-        return client.post(LOGIN, json={"username": "alice", "password": PASSWORD}, environ_overrides={"REMOTE_ADDR": address})
+        return client.post(
+            LOGIN,
+            json={"username": "alice", "password": PASSWORD},
+            environ_overrides={"REMOTE_ADDR": address},
+        )
 
     token = sign_in("203.0.113.7").json["refresh_token"]
-    assert client.get(REFRESH, headers=bearer(token), environ_overrides={"REMOTE_ADDR": "203.0.113.7"}).status_code == 200
+    assert (
+        client.get(
+            REFRESH, headers=bearer(token), environ_overrides={"REMOTE_ADDR": "203.0.113.7"}
+        ).status_code
+        == 200
+    )
     assert sign_in("203.0.113.7").status_code == 200
 
     limited = sign_in("203.0.113.7")

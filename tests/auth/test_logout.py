@@ -12,7 +12,9 @@ REFRESH = "/v1/auth/token/refresh"
 @pytest.fixture
 def call(client):
     """Sends a token as the bearer's."""
-    return lambda path, token, method="GET", **options: client.open(path, method=method, headers={"Authorization": f"Bearer {token}"}, **options)
+    return lambda path, token, method="GET", **options: client.open(
+        path, method=method, headers={"Authorization": f"Bearer {token}"}, **options
+    )
 
 
 @pytest.mark.parametrize("with_token", ["access_token", "refresh_token"])

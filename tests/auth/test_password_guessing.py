@@ -34,7 +34,9 @@ def sign_in(configured_app):
     for username in ("alice", "bob"):
         make_user(username=username, email=f"{username}@example.com", credit=100)
     return lambda username, password=PASSWORD, address="203.0.113.7": client.post(
-        "/v1/auth/login", json={"username": username, "password": password}, environ_overrides={"REMOTE_ADDR": address}
+        "/v1/auth/login",
+        json={"username": username, "password": password},
+        environ_overrides={"REMOTE_ADDR": address},
     )
 
 
@@ -49,7 +51,12 @@ def limited(answer, retry_after):
     assert answer.headers["Retry-After"] == str(retry_after)
 
 
-BY = {"username": ["alice"], "e-mail": ["alice@example.com"], "both": ["alice", "alice@example.com"], "any case": ["ALICE", "alice", "Alice@Example.com"]}
+BY = {
+    "username": ["alice"],
+    "e-mail": ["alice@example.com"],
+    "both": ["alice", "alice@example.com"],
+    "any case": ["ALICE", "alice", "Alice@Example.com"],
+}
 
 
 @pytest.mark.parametrize("names", BY.values(), ids=BY)
@@ -63,7 +70,9 @@ def test_after_ten_wrong_passwords_the_right_one_is_not_tried_either(sign_in, pa
     assert read_books() == before
 
 
-@pytest.mark.parametrize("names", [["nobody"], ["nobody@example.com"], ["NoBody", "nobody"], [""]], ids=str)
+@pytest.mark.parametrize(
+    "names", [["nobody"], ["nobody@example.com"], ["NoBody", "nobody"], [""]], ids=str
+)
 def test_an_unknown_user_is_treated_like_any(sign_in, passes, names):
     guess(sign_in, names)
 
@@ -134,6 +143,13 @@ def test_being_turned_away_does_not_lengthen_the_wait(sign_in, passes):
 def test_where_rate_limits_are_off_nobody_has_to_wait(client):
     make_user(username="alice")
     for _ in range(11):
-        refused(client.post("/v1/auth/login", json={"username": "alice", "password": WRONG}), 401, "wrong_credentials")
+        refused(
+            client.post("/v1/auth/login", json={"username": "alice", "password": WRONG}),
+            401,
+            "wrong_credentials",
+        )
 
-    assert client.post("/v1/auth/login", json={"username": "alice", "password": PASSWORD}).status_code == 200
+    assert (
+        client.post("/v1/auth/login", json={"username": "alice", "password": PASSWORD}).status_code
+        == 200
+    )

@@ -20,13 +20,21 @@ NEW_PASSWORD = "new horse 1"
 
 @pytest.fixture
 def confirm(client):
-    return lambda token, /, **given: client.post(CONFIRM, json={"token": token, "password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD, **given})
+    return lambda token, /, **given: client.post(
+        CONFIRM,
+        json={"token": token, "password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD, **given},
+    )
 
 
 @pytest.fixture
 def statuses(client):
     """How signing in with the old and with the new password ends."""
-    return lambda: [client.post("/api/auth/login/", json={"email": ALICE["email"], "password": each}).status_code for each in (PASSWORD, NEW_PASSWORD)]
+    return lambda: [
+        client.post(
+            "/api/auth/login/", json={"email": ALICE["email"], "password": each}
+        ).status_code
+        for each in (PASSWORD, NEW_PASSWORD)
+    ]
 
 
 def token_for(email=ALICE["email"]):
@@ -54,7 +62,9 @@ def test_who_asks_can_not_tell_whether_there_is_an_account(client, member, state
     assert told[0][0] == 200
     assert sent[0] == sent[1]
     # The mail is asked for, and that is all that is written.
-    assert [statement.split()[:3] for statement in sent[0]] == [["INSERT", "INTO", "outbox_messages"]]
+    assert [statement.split()[:3] for statement in sent[0]] == [
+        ["INSERT", "INTO", "outbox_messages"]
+    ]
     payloads = db.session.scalars(sa.select(OutboxMessage.payload).order_by(OutboxMessage.id)).all()
     assert [payload["email"] for payload in payloads[1:]] == [ALICE["email"], "nobody@example.com"]
 
@@ -70,7 +80,9 @@ def test_a_wrong_body_is_refused_and_no_mail_is_asked_for(client, stored):
 
 
 def test_so_many_may_be_asked_for_by_one_address_and_for_one_email(configured_app):
-    client = configured_app(rate_limits_enabled=True, rate_limit_password_resets="6 per hour").test_client()
+    client = configured_app(
+        rate_limits_enabled=True, rate_limit_password_resets="6 per hour"
+    ).test_client()
 
     def ask(email, address):
         return client.post(ASK, json={"email": email}, environ_overrides={"REMOTE_ADDR": address})

@@ -30,7 +30,13 @@ def smtp():
 def mailing(configured_app, smtp):
     """An application that mails to that server. Alice is there."""
     smtp.received.clear()
-    app = configured_app(email_backend="smtp", email_host="127.0.0.1", email_port=smtp.port, email_use_tls=False, public_url="https://coupons.example/shop/")
+    app = configured_app(
+        email_backend="smtp",
+        email_host="127.0.0.1",
+        email_port=smtp.port,
+        email_use_tls=False,
+        public_url="https://coupons.example/shop/",
+    )
     make_user(username="alice", email="Alice@example.com")
     return app.test_client()
 
@@ -68,7 +74,9 @@ def token_in(mail):
 
 
 def sign_in(client, password):
-    return client.post("/api/auth/login/", json={"email": "alice@example.com", "password": password}).status_code
+    return client.post(
+        "/api/auth/login/", json={"email": "alice@example.com", "password": password}
+    ).status_code
 
 
 def test_a_link_is_mailed_to_the_address_on_file_and_its_token_sets_a_new_password(client, mailed):
@@ -85,7 +93,9 @@ def test_nobody_is_mailed_where_there_is_no_such_user(client, mailed):
     make_user(username="bob")
     accounts.create_company(name="Shop", email="shop@example.com", password=PASSWORD)
     with transaction():
-        db.session.execute(sa.update(Account).where(Account.username == "alice").values(is_active=False))
+        db.session.execute(
+            sa.update(Account).where(Account.username == "alice").values(is_active=False)
+        )
 
     for email in ("nobody@example.com", "shop@example.com", "alice@example.com"):
         assert mailed(email) == []
@@ -96,7 +106,9 @@ def test_a_mail_that_is_sent_again_has_a_link_of_its_own_and_is_another_mail(cli
     (first,) = mailed()
     with transaction():
         # Its worker died before it could note that the server had taken it.
-        db.session.execute(sa.update(OutboxMessage).values(delivered_at=None, due_at=OutboxMessage.created_at))
+        db.session.execute(
+            sa.update(OutboxMessage).values(delivered_at=None, due_at=OutboxMessage.created_at)
+        )
     (second,) = mailed.again()
 
     assert second.message["Message-ID"] != first.message["Message-ID"]

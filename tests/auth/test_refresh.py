@@ -22,7 +22,9 @@ either_method = pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.fixture
 def call(client):
     """Sends a token as the bearer's."""
-    return lambda path, token, method="GET", **options: client.open(path, method=method, headers={"Authorization": f"Bearer {token}"}, **options)
+    return lambda path, token, method="GET", **options: client.open(
+        path, method=method, headers={"Authorization": f"Bearer {token}"}, **options
+    )
 
 
 @pytest.fixture

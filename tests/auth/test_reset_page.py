@@ -23,18 +23,31 @@ def send(client):
 
     def press(token, password=NEW_PASSWORD, confirmed=None):
         return client.post(
-            f"{PAGE}?token={token}", data={"token": token, "password": password, "password_confirm": password if confirmed is None else confirmed}
+            f"{PAGE}?token={token}",
+            data={
+                "token": token,
+                "password": password,
+                "password_confirm": password if confirmed is None else confirmed,
+            },
         )
 
     return press
 
 
 def is_page(answer, status, title):
-    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (status, "text/html", "no-store")
+    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (
+        status,
+        "text/html",
+        "no-store",
+    )
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     # Nothing that the Content-Security-Policy forbids, and nothing from elsewhere.
     assert not re.search(r"<script|\son\w+=|src=|href=|url\(|@import", answer.text)
-    assert re.findall(r"<h1>(.*)</h1>", answer.text) == re.findall(r"<title>(.*)</title>", answer.text) == [title]
+    assert (
+        re.findall(r"<h1>(.*)</h1>", answer.text)
+        == re.findall(r"<title>(.*)</title>", answer.text)
+        == [title]
+    )
 
 
 def test_the_link_shows_a_form_that_carries_its_token_and_spends_nothing(client, token):
@@ -42,7 +55,10 @@ def test_the_link_shows_a_form_that_carries_its_token_and_spends_nothing(client,
         answer = client.get(f"{PAGE}?token={token}")
         is_page(answer, 200, "Choose a new password")
         assert f'<input type="hidden" name="token" value="{token}">' in answer.text
-        assert re.findall(r'<input type="password" id="(\w+)" name="\1" autocomplete="new-password" required>', answer.text) == ["password", "password_confirm"]
+        assert re.findall(
+            r'<input type="password" id="(\w+)" name="\1" autocomplete="new-password" required>',
+            answer.text,
+        ) == ["password", "password_confirm"]
     assert client.head(f"{PAGE}?token={token}").status_code == 200
     assert accounts.is_reset_token(token)
 
@@ -59,7 +75,9 @@ def test_a_link_that_is_spent_or_none_says_so(client, token, send, stored):
     before = stored()
 
     for dead in (token, "", "nonsense", "<b>"):
-        is_page(client.get(PAGE, query_string={"token": dead}), 400, "This link is not valid any more")
+        is_page(
+            client.get(PAGE, query_string={"token": dead}), 400, "This link is not valid any more"
+        )
         is_page(send(dead), 400, "This link is not valid any more")
     is_page(client.get(PAGE), 400, "This link is not valid any more")
     assert stored() == before
@@ -68,9 +86,13 @@ def test_a_link_that_is_spent_or_none_says_so(client, token, send, stored):
 def test_what_is_wrong_is_said_beside_the_field_and_the_link_works_on(token, send, stored):
     before = stored()
 
-    for field, answer in [("password", send(token, weak)) for weak in WEAK] + [("password_confirm", send(token, NEW_PASSWORD, PASSWORD))]:
+    for field, answer in [("password", send(token, weak)) for weak in WEAK] + [
+        ("password_confirm", send(token, NEW_PASSWORD, PASSWORD))
+    ]:
         is_page(answer, 400, "Choose a new password")
-        assert re.findall(r'aria-invalid="true" aria-describedby="(\w+)-wrong"', answer.text) == [field]
+        assert re.findall(r'aria-invalid="true" aria-describedby="(\w+)-wrong"', answer.text) == [
+            field
+        ]
         assert re.findall(r'role="alert" id="(\w+)-wrong">[^<]+<', answer.text) == [field]
         # No password comes back.
         assert PASSWORD not in answer.text

@@ -19,19 +19,33 @@ CHANGE = {"old_password": PASSWORD, "new_password": NEW_PASSWORD, "confirm_passw
 @pytest.fixture
 def statuses(client):
     """How signing in with the old and with the new password ends."""
-    return lambda: [client.post("/api/auth/login/", json={"email": ALICE["email"], "password": each}).status_code for each in (PASSWORD, NEW_PASSWORD)]
+    return lambda: [
+        client.post(
+            "/api/auth/login/", json={"email": ALICE["email"], "password": each}
+        ).status_code
+        for each in (PASSWORD, NEW_PASSWORD)
+    ]
 
 
-def test_the_new_password_works_and_every_session_but_the_callers_ends(member, sign_in, client, statuses):
+def test_the_new_password_works_and_every_session_but_the_callers_ends(
+    member, sign_in, client, statuses
+):
     others = [sign_in(), sign_in()]
-    at_promos = client.post("/api/user/auth/sign-in", json={"email": ALICE["email"], "password": PASSWORD}).json["token"]
+    at_promos = client.post(
+        "/api/user/auth/sign-in", json={"email": ALICE["email"], "password": PASSWORD}
+    ).json["token"]
 
     answer = member.request("POST", PATH, CHANGE)
 
     assert (answer.status_code, list(answer.json)) == (200, ["message"])
     assert statuses() == [401, 200]
     assert [other.stands() for other in others] == [(False, False)] * 2
-    assert client.get("/api/user/profile", headers={"Authorization": f"Bearer {at_promos}"}).status_code == 401
+    assert (
+        client.get(
+            "/api/user/profile", headers={"Authorization": f"Bearer {at_promos}"}
+        ).status_code
+        == 401
+    )
     assert member.stands() == (True, True)
 
 
@@ -57,11 +71,21 @@ def test_a_new_password_that_is_weak_or_confirmed_otherwise_is_told_so(member, s
     before = stored()
 
     for weak in WEAK:
-        invalid(member.request("POST", PATH, {**CHANGE, "new_password": weak, "confirm_password": weak}), "new_password")
+        invalid(
+            member.request(
+                "POST", PATH, {**CHANGE, "new_password": weak, "confirm_password": weak}
+            ),
+            "new_password",
+        )
     for other in ("", NEW_PASSWORD.upper()):
-        invalid(member.request("POST", PATH, {**CHANGE, "confirm_password": other}), "confirm_password")
+        invalid(
+            member.request("POST", PATH, {**CHANGE, "confirm_password": other}), "confirm_password"
+        )
     for field in CHANGE:
-        invalid(member.request("POST", PATH, {name: CHANGE[name] for name in CHANGE if name != field}), field)
+        invalid(
+            member.request("POST", PATH, {name: CHANGE[name] for name in CHANGE if name != field}),
+            field,
+        )
         for value in NOT_TEXT:
             invalid(member.request("POST", PATH, {**CHANGE, field: value}), field)
     invalid(member.request("POST", PATH, {**CHANGE, "email": "bob@example.com"}), "email")
@@ -79,7 +103,10 @@ def test_wrong_old_passwords_are_guesses_like_any(configured_app):
         answer = alice.post(PATH, json=body)
         refused(answer, 429, "rate_limited")
         assert int(answer.headers["Retry-After"]) > 0
-    assert client.post("/v1/auth/login", json={"username": "alice", "password": PASSWORD}).status_code == 429
+    assert (
+        client.post("/v1/auth/login", json={"username": "alice", "password": PASSWORD}).status_code
+        == 429
+    )
     assert alice.get("/api/users/profile/").status_code == 200
 
 
@@ -88,7 +115,10 @@ def test_a_guess_counts_with_an_idempotency_key_too(configured_app):
     alice = sign_in(client, *make_user(username="alice"))
     headers = {"Idempotency-Key": "7f1c"}
     for _ in range(10):
-        invalid(alice.post(PATH, json={**CHANGE, "old_password": "wrong horse 1"}, headers=headers), "old_password")
+        invalid(
+            alice.post(PATH, json={**CHANGE, "old_password": "wrong horse 1"}, headers=headers),
+            "old_password",
+        )
 
     refused(alice.post(PATH, json=CHANGE), 429, "rate_limited")
 
@@ -110,9 +140,16 @@ def test_a_new_password_ends_the_link_that_could_set_one(client, contract):
 
     if contract == "voucher":
         change = {**CHANGE, "old_password": alice.password}
-        assert client.post(PATH, json=change, headers={"Authorization": f"Bearer {alice.token}"}).status_code == 200
+        assert (
+            client.post(
+                PATH, json=change, headers={"Authorization": f"Bearer {alice.token}"}
+            ).status_code
+            == 200
+        )
     elif contract == "promo":
-        assert alice.patch("/api/user/profile", json={"password": "Another2horse?"}).status_code == 200
+        assert (
+            alice.patch("/api/user/profile", json={"password": "Another2horse?"}).status_code == 200
+        )
     else:
         accounts.replace_password(ALICE["email"], NEW_PASSWORD)
 

@@ -17,33 +17,62 @@ WRONG = "wrong horse 1"
 def test_who_signs_in_gets_the_user_and_both_tokens(client, member):
     answer = client.post(LOGIN, json={"email": "ALICE@example.com", "password": PASSWORD})
 
-    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (200, "application/json", "no-store")
+    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (
+        200,
+        "application/json",
+        "no-store",
+    )
     body = answer.json
-    assert body == {"user": member.user, "access": body["access"], "refresh": body["refresh"], "message": body["message"]}
+    assert body == {
+        "user": member.user,
+        "access": body["access"],
+        "refresh": body["refresh"],
+        "message": body["message"],
+    }
     assert len({member.access, member.refresh, body["access"], body["refresh"]}) == 4
-    assert client.get("/api/auth/profile/", headers={"Authorization": f"Bearer {body['access']}"}).json == member.user
+    assert (
+        client.get("/api/auth/profile/", headers={"Authorization": f"Bearer {body['access']}"}).json
+        == member.user
+    )
     assert member.stands() == (True, True)
 
 
 def test_who_registered_elsewhere_signs_in_too(app, sign_in):
-    accounts.create_user(email="bob@example.com", username="bob", password=PASSWORD, name="Bob", credit=7, role="administrator")
+    accounts.create_user(
+        email="bob@example.com",
+        username="bob",
+        password=PASSWORD,
+        name="Bob",
+        credit=7,
+        role="administrator",
+    )
     accounts.create_user(username="carol", password=PASSWORD, name="Carol")
 
     user = sign_in("bob@example.com").user
-    assert [user[name] for name in ("username", "full_name", "credit", "is_staff", "is_superuser")] == ["bob", "Bob", 7, True, True]
+    assert [
+        user[name] for name in ("username", "full_name", "credit", "is_staff", "is_superuser")
+    ] == ["bob", "Bob", 7, True, True]
     # Who has no e-mail address says the username.
     assert [sign_in("carol").user[name] for name in ("username", "email")] == ["carol", None]
 
 
-def test_a_wrong_pair_is_refused_the_same_whether_or_not_there_is_such_a_user(client, member, statements, stored):
+def test_a_wrong_pair_is_refused_the_same_whether_or_not_there_is_such_a_user(
+    client, member, statements, stored
+):
     before, sent = stored(), []
 
     for email in (ALICE["email"], "nobody@example.com"):
         statements.clear()
-        refused(client.post(LOGIN, json={"email": email, "password": WRONG}), 401, "wrong_credentials")
+        refused(
+            client.post(LOGIN, json={"email": email, "password": WRONG}), 401, "wrong_credentials"
+        )
         sent.append(list(statements))
     for password in ("", PASSWORD.upper(), f"{PASSWORD} ", "x" * 5000):
-        refused(client.post(LOGIN, json={"email": ALICE["email"], "password": password}), 401, "wrong_credentials")
+        refused(
+            client.post(LOGIN, json={"email": ALICE["email"], "password": password}),
+            401,
+            "wrong_credentials",
+        )
     assert sent[0] == sent[1] != []
     assert stored() == before
 
@@ -51,7 +80,11 @@ def test_a_wrong_pair_is_refused_the_same_whether_or_not_there_is_such_a_user(cl
 def test_a_company_is_unknown_here(app, client):
     accounts.create_company(name="Shop", email="shop@example.com", password=PASSWORD)
 
-    refused(client.post(LOGIN, json={"email": "shop@example.com", "password": PASSWORD}), 401, "wrong_credentials")
+    refused(
+        client.post(LOGIN, json={"email": "shop@example.com", "password": PASSWORD}),
+        401,
+        "wrong_credentials",
+    )
 
 
 def test_a_disabled_account_is_told_so_with_its_password_alone(client, member, stored):
@@ -59,8 +92,16 @@ def test_a_disabled_account_is_told_so_with_its_password_alone(client, member, s
         db.session.execute(sa.update(Account).values(is_active=False))
     before = stored()
 
-    refused(client.post(LOGIN, json={"email": ALICE["email"], "password": PASSWORD}), 403, "account_disabled")
-    refused(client.post(LOGIN, json={"email": ALICE["email"], "password": WRONG}), 401, "wrong_credentials")
+    refused(
+        client.post(LOGIN, json={"email": ALICE["email"], "password": PASSWORD}),
+        403,
+        "account_disabled",
+    )
+    refused(
+        client.post(LOGIN, json={"email": ALICE["email"], "password": WRONG}),
+        401,
+        "wrong_credentials",
+    )
     assert stored() == before
 
 
@@ -91,7 +132,14 @@ def test_wrong_passwords_count_together_with_those_of_other_contracts(configured
 
 
 def test_the_idempotency_key_is_ignored(client, member):
-    answers = [client.post(LOGIN, json={"email": ALICE["email"], "password": PASSWORD}, headers={"Idempotency-Key": "7f1c"}) for _ in range(2)]
+    answers = [
+        client.post(
+            LOGIN,
+            json={"email": ALICE["email"], "password": PASSWORD},
+            headers={"Idempotency-Key": "7f1c"},
+        )
+        for _ in range(2)
+    ]
 
     assert ["Idempotent-Replayed" in answer.headers for answer in answers] == [False, False]
     assert answers[0].json["refresh"] != answers[1].json["refresh"]

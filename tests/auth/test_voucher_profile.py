@@ -12,7 +12,9 @@ from ..support.people import make_user
 from ..support.promos import new_company, new_user
 from .conftest import NOT_TEXT, invalid, refused
 
-either_path = pytest.mark.parametrize("path", ["/api/auth/profile/", "/api/users/profile/"], ids=["auth", "users"])
+either_path = pytest.mark.parametrize(
+    "path", ["/api/auth/profile/", "/api/users/profile/"], ids=["auth", "users"]
+)
 PATH = "/api/users/profile/"
 
 NEW = {
@@ -39,7 +41,10 @@ def test_a_profile_is_read_under_both_paths(member, path):
 def test_all_that_can_change_changes(member, method, path):
     answer = member.request(method, path, NEW)
 
-    assert (answer.status_code, answer.json) == (200, {**member.user, **NEW, "full_name": "Alicia Beta"})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {**member.user, **NEW, "full_name": "Alicia Beta"},
+    )
     assert member.request("GET", PATH).json == answer.json
 
 
@@ -52,9 +57,17 @@ def test_one_field_changes_alone(member):
 
 
 def test_what_was_read_can_be_put_back(app, client, member, sign_in):
-    accounts.create_user(email="bob@example.com", username="bob", password=OTHER_PASSWORD, name="Bob")
-    accounts.create_user(email=f"{'x' * 60}@{'y' * 60}.{'z' * 60}.example", password=OTHER_PASSWORD, name="Long")
-    for somebody in (member, sign_in("bob@example.com"), sign_in(f"{'x' * 60}@{'y' * 60}.{'z' * 60}.example")):
+    accounts.create_user(
+        email="bob@example.com", username="bob", password=OTHER_PASSWORD, name="Bob"
+    )
+    accounts.create_user(
+        email=f"{'x' * 60}@{'y' * 60}.{'z' * 60}.example", password=OTHER_PASSWORD, name="Long"
+    )
+    for somebody in (
+        member,
+        sign_in("bob@example.com"),
+        sign_in(f"{'x' * 60}@{'y' * 60}.{'z' * 60}.example"),
+    ):
         answer = somebody.request("PUT", PATH, somebody.user)
         assert (answer.status_code, answer.json) == (200, somebody.user)
 
@@ -63,7 +76,9 @@ def test_to_put_needs_both_names_and_leaves_what_is_not_named(member):
     full = member.request("PUT", PATH, NEW).json
 
     for field in ("first_name", "last_name"):
-        assert invalid(member.request("PUT", PATH, {name: NEW[name] for name in NEW if name != field}), field) == {field: ["This field is required."]}
+        assert invalid(
+            member.request("PUT", PATH, {name: NEW[name] for name in NEW if name != field}), field
+        ) == {field: ["This field is required."]}
     answer = member.request("PUT", PATH, {"first_name": "A", "last_name": "B"})
     assert answer.json == {**full, "first_name": "A", "last_name": "B", "full_name": "A B"}
 
@@ -75,12 +90,23 @@ def test_null_clears_what_need_not_be_there(member):
 
     assert [answer.json[name] for name in CLEARED] == [None] * 4
     for field in ("username", "first_name", "last_name"):
-        assert invalid(member.request("PATCH", PATH, {field: None}), field) == {field: ["This field may not be null."]}
+        assert invalid(member.request("PATCH", PATH, {field: None}), field) == {
+            field: ["This field may not be null."]
+        }
 
 
 def test_what_is_read_only_or_unknown_is_ignored(member, stored):
     before = stored()
-    extra = {"id": 7, "email": "bob@example.com", "full_name": "X", "credit": 100, "is_active": False, "is_staff": True, "is_superuser": True, "role": "x"}
+    extra = {
+        "id": 7,
+        "email": "bob@example.com",
+        "full_name": "X",
+        "credit": 100,
+        "is_active": False,
+        "is_staff": True,
+        "is_superuser": True,
+        "role": "x",
+    }
 
     for body in ({}, extra, {**extra, "date_joined": None, "password": "new horse 1"}):
         answer = member.request("PATCH", PATH, body)
@@ -97,8 +123,23 @@ def test_a_wrong_field_is_named_and_nothing_changes(member, stored):
         "last_name": ["x" * 151, "a\0b"],
         "phone_number": ["", "12", "call me", "1" * 33],
         "address": ["", "x" * 501, "a\0b"],
-        "date_of_birth": ["", "soon", tomorrow, "1899-12-31", "1990-02-29", "1990-2-1", "19900201", "1990-02-01T00:00:00Z"],
-        "profile_picture": ["", "alice.png", "ftp://example.com/a.png", "javascript:alert(1)", f"https://example.com/{'x' * 350}"],
+        "date_of_birth": [
+            "",
+            "soon",
+            tomorrow,
+            "1899-12-31",
+            "1990-02-29",
+            "1990-2-1",
+            "19900201",
+            "1990-02-01T00:00:00Z",
+        ],
+        "profile_picture": [
+            "",
+            "alice.png",
+            "ftp://example.com/a.png",
+            "javascript:alert(1)",
+            f"https://example.com/{'x' * 350}",
+        ],
     }
     for field, values in wrong.items():
         for value in [*values, *NOT_TEXT[1:]]:
@@ -124,12 +165,17 @@ def test_a_username_that_is_taken_is_told_so_and_nothing_changes(app, member, st
 
 def test_a_new_username_signs_in_and_the_old_one_is_free(app, client, member):
     def sign_in(username):
-        return client.post("/v1/auth/login", json={"username": username, "password": OTHER_PASSWORD}).status_code
+        return client.post(
+            "/v1/auth/login", json={"username": username, "password": OTHER_PASSWORD}
+        ).status_code
 
     assert member.request("PATCH", PATH, {"username": "Ally"}).status_code == 200
     assert [sign_in(name) for name in ("ally", "alice@example.com")] == [200, 200]
     # Back to one's own e-mail address.
-    assert member.request("PATCH", PATH, {"username": "Alice@example.com"}).json["username"] == "Alice@example.com"
+    assert (
+        member.request("PATCH", PATH, {"username": "Alice@example.com"}).json["username"]
+        == "Alice@example.com"
+    )
     assert sign_in("ally") == 401
     make_user(username="ally")
 
@@ -138,17 +184,31 @@ def test_the_promo_contract_shows_the_same_person(client):
     alice = new_user(client, name="Alice", surname="Alpha", email="alice@example.com")
     headers = {"Authorization": f"Bearer {alice.token}"}
 
-    client.patch(PATH, json={"first_name": "Alicia", "profile_picture": "https://example.com/a.png"}, headers=headers)
+    client.patch(
+        PATH,
+        json={"first_name": "Alicia", "profile_picture": "https://example.com/a.png"},
+        headers=headers,
+    )
 
     shown = alice.get("/api/user/profile").json
-    assert [shown[name] for name in ("name", "surname", "avatar_url")] == ["Alicia", "Alpha", "https://example.com/a.png"]
+    assert [shown[name] for name in ("name", "surname", "avatar_url")] == [
+        "Alicia",
+        "Alpha",
+        "https://example.com/a.png",
+    ]
 
 
 def test_credit_flags_and_date_are_those_of_the_account(admin, alice):
     for person, flag, credit in ((admin, True, 0), (alice, False, 100)):
         shown = person.get(PATH).json
-        assert [shown[name] for name in ("is_staff", "is_superuser", "credit")] == [flag, flag, credit]
-        assert abs(datetime.fromisoformat(shown["date_joined"]) - clock.now()) < timedelta(minutes=1)
+        assert [shown[name] for name in ("is_staff", "is_superuser", "credit")] == [
+            flag,
+            flag,
+            credit,
+        ]
+        assert abs(datetime.fromisoformat(shown["date_joined"]) - clock.now()) < timedelta(
+            minutes=1
+        )
 
 
 @either_path
@@ -158,7 +218,13 @@ def test_who_is_no_user_has_no_business_here(client, member, path):
     for method in ("GET", "PUT", "PATCH"):
         refused(client.open(path, method=method, json=NEW), 401, "authentication_required")
         for token in ("nonsense", company, member.refresh):
-            refused(client.open(path, method=method, json=NEW, headers={"Authorization": f"Bearer {token}"}), 401, "invalid_token")
+            refused(
+                client.open(
+                    path, method=method, json=NEW, headers={"Authorization": f"Bearer {token}"}
+                ),
+                401,
+                "invalid_token",
+            )
     assert member.request("GET", path).json == member.user
 
 
@@ -167,9 +233,17 @@ def test_a_change_with_an_idempotency_key_happens_once(member):
     member.request("PATCH", PATH, {"first_name": "Alba"})
     again = member.request("PATCH", PATH, {"first_name": "Alicia"}, idempotency_key="7f1c")
 
-    assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (200, first.data, "true")
+    assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (
+        200,
+        first.data,
+        "true",
+    )
     assert member.request("GET", PATH).json["first_name"] == "Alba"
-    refused(member.request("PATCH", PATH, {"first_name": "Alina"}, idempotency_key="7f1c"), 422, "idempotency_key_reused")
+    refused(
+        member.request("PATCH", PATH, {"first_name": "Alina"}, idempotency_key="7f1c"),
+        422,
+        "idempotency_key_reused",
+    )
 
 
 def test_reading_is_one_statement_beyond_the_guards(member, statements):

@@ -32,7 +32,12 @@ def test_a_refresh_token_is_exchanged_for_a_new_pair(member, client, call):
     new = answer.json
     assert sorted(new) == ["access", "refresh"]
     assert new["refresh"] != member.refresh
-    assert client.get("/api/users/profile/", headers={"Authorization": f"Bearer {new['access']}"}).status_code == 200
+    assert (
+        client.get(
+            "/api/users/profile/", headers={"Authorization": f"Bearer {new['access']}"}
+        ).status_code
+        == 200
+    )
     assert call(REFRESH, new["refresh"]).status_code == 200
 
 
@@ -67,13 +72,22 @@ def test_tokens_of_the_credit_contract_are_as_good(app, client, call):
     alice = sign_in_elsewhere(client, *make_user(username="alice"))
 
     new = call(REFRESH, alice.refresh_token).json
-    assert client.get("/v1/coupons", headers={"Authorization": f"Bearer {new['access']}"}).status_code == 200
+    assert (
+        client.get("/v1/coupons", headers={"Authorization": f"Bearer {new['access']}"}).status_code
+        == 200
+    )
     assert call(LOGOUT, new["refresh"]).status_code == 200
-    refused(client.get("/api/users/profile/", headers={"Authorization": f"Bearer {new['access']}"}), 401, "invalid_token")
+    refused(
+        client.get("/api/users/profile/", headers={"Authorization": f"Bearer {new['access']}"}),
+        401,
+        "invalid_token",
+    )
 
 
 def test_and_its_own_are_as_good_there(member, client):
-    answer = client.post("/v1/auth/token/refresh", headers={"Authorization": f"Bearer {member.refresh}"})
+    answer = client.post(
+        "/v1/auth/token/refresh", headers={"Authorization": f"Bearer {member.refresh}"}
+    )
 
     assert answer.status_code == 200
     refused(client.post(REFRESH, json={"refresh": member.refresh}), 401, "invalid_token")
@@ -84,7 +98,16 @@ def test_what_is_no_refresh_token_of_a_user_is_refused_and_ends_nothing(member, 
     company = new_company(client).token
     header, payload, _ = member.refresh.split(".")
 
-    for token in ("", "nonsense", "a.b.c", "ä.ö.ü", member.access, company, f"{header}.{payload}.", f"{member.refresh}x"):
+    for token in (
+        "",
+        "nonsense",
+        "a.b.c",
+        "ä.ö.ü",
+        member.access,
+        company,
+        f"{header}.{payload}.",
+        f"{member.refresh}x",
+    ):
         refused(call(path, token), 401, "invalid_token")
     assert member.stands() == (True, True)
 
@@ -109,10 +132,14 @@ def test_a_token_ends_after_seven_days(member, call, path, monkeypatch):
 def test_a_body_that_is_wrong_is_refused_and_ends_nothing(member, client, path):
     for value in NOT_TEXT:
         invalid(client.post(path, json={"refresh": value}), "refresh")
-    assert invalid(client.post(path, json={}), "refresh") == {"refresh": ["This field is required."]}
+    assert invalid(client.post(path, json={}), "refresh") == {
+        "refresh": ["This field is required."]
+    }
     invalid(client.post(path, json={"refresh": member.refresh, "everywhere": True}), "everywhere")
     # The token belongs into the body here.
-    invalid(client.post(path, json={}, headers={"Authorization": f"Bearer {member.refresh}"}), "refresh")
+    invalid(
+        client.post(path, json={}, headers={"Authorization": f"Bearer {member.refresh}"}), "refresh"
+    )
     assert member.stands() == (True, True)
 
 

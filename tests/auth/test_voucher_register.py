@@ -16,13 +16,22 @@ OPTIONAL = ("username", "phone_number")
 
 
 def counts():
-    return [db.session.scalar(sa.select(sa.func.count()).select_from(model)) for model in (Account, Wallet, LoginSession)]
+    return [
+        db.session.scalar(sa.select(sa.func.count()).select_from(model))
+        for model in (Account, Wallet, LoginSession)
+    ]
 
 
 def test_who_registers_is_signed_in_and_has_an_empty_wallet(client):
-    answer = client.post(REGISTER, json={**ALICE, "username": "ally", "phone_number": "+1 (555) 123-4567"})
+    answer = client.post(
+        REGISTER, json={**ALICE, "username": "ally", "phone_number": "+1 (555) 123-4567"}
+    )
 
-    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (201, "application/json", "no-store")
+    assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (
+        201,
+        "application/json",
+        "no-store",
+    )
     user = {
         "id": AN_ID,
         "email": "alice@example.com",
@@ -41,10 +50,23 @@ def test_who_registers_is_signed_in_and_has_an_empty_wallet(client):
         "date_joined": NOW,
     }
     body = answer.json
-    assert body == {"user": user, "access": body["access"], "refresh": body["refresh"], "message": body["message"]}
+    assert body == {
+        "user": user,
+        "access": body["access"],
+        "refresh": body["refresh"],
+        "message": body["message"],
+    }
     assert body["message"]
-    assert client.get("/api/users/profile/", headers={"Authorization": f"Bearer {body['access']}"}).json == body["user"]
-    assert client.post("/api/auth/token/refresh/", json={"refresh": body["refresh"]}).status_code == 200
+    assert (
+        client.get(
+            "/api/users/profile/", headers={"Authorization": f"Bearer {body['access']}"}
+        ).json
+        == body["user"]
+    )
+    assert (
+        client.post("/api/auth/token/refresh/", json={"refresh": body["refresh"]}).status_code
+        == 200
+    )
     assert counts() == [1, 1, 1]
     (hashed,) = db.session.scalars(sa.select(Account.password_hash))
     assert PASSWORD not in hashed
@@ -52,29 +74,45 @@ def test_who_registers_is_signed_in_and_has_an_empty_wallet(client):
 
 def test_the_username_is_the_email_unless_given(register):
     assert register().user["username"] == "alice@example.com"
-    assert register(email="bob@example.com", username="bob@example.com").user["username"] == "bob@example.com"
+    assert (
+        register(email="bob@example.com", username="bob@example.com").user["username"]
+        == "bob@example.com"
+    )
 
 
 def test_spaces_around_what_is_typed_are_not_kept(register):
-    user = register(first_name=" Alice ", last_name="Alpha ", username=" ally", phone_number=" 024 412 3456 ").user
+    user = register(
+        first_name=" Alice ", last_name="Alpha ", username=" ally", phone_number=" 024 412 3456 "
+    ).user
 
-    assert (user["full_name"], user["username"], user["phone_number"]) == ("Alice Alpha", "ally", "024 412 3456")
+    assert (user["full_name"], user["username"], user["phone_number"]) == (
+        "Alice Alpha",
+        "ally",
+        "024 412 3456",
+    )
 
 
 def test_one_person_has_one_account_in_all_contracts(client, register):
     member = register()
 
-    for path, body in (("/v1/auth/login", {"username": ALICE["email"]}), ("/api/user/auth/sign-in", {"email": ALICE["email"]})):
+    for path, body in (
+        ("/v1/auth/login", {"username": ALICE["email"]}),
+        ("/api/user/auth/sign-in", {"email": ALICE["email"]}),
+    ):
         assert client.post(path, json={**body, "password": PASSWORD}).status_code == 200
     for path in ("/v1/coupons", "/api/user/profile"):
         assert member.request("GET", path).status_code == 200
 
 
-@pytest.mark.parametrize("field", ["email", "password", "password_confirm", "first_name", "last_name"])
+@pytest.mark.parametrize(
+    "field", ["email", "password", "password_confirm", "first_name", "last_name"]
+)
 def test_what_is_missing_is_named(client, field, stored):
     before = stored()
 
-    answer = client.post(REGISTER, json={name: value for name, value in ALICE.items() if name != field})
+    answer = client.post(
+        REGISTER, json={name: value for name, value in ALICE.items() if name != field}
+    )
 
     assert invalid(answer, field) == {field: ["This field is required."]}
     assert stored() == before
@@ -83,7 +121,14 @@ def test_what_is_missing_is_named(client, field, stored):
 def test_a_field_that_is_wrong_or_unknown_is_named_and_nobody_is_registered(client, stored):
     before = stored()
     wrong = {
-        "email": ["", "alice", "alice@", "@example.com", "a b@example.com", f"{'x' * 250}@example.com"],
+        "email": [
+            "",
+            "alice",
+            "alice@",
+            "@example.com",
+            "a b@example.com",
+            f"{'x' * 250}@example.com",
+        ],
         "first_name": ["", "  ", "x" * 151, "a\0b"],
         "last_name": ["", "  ", "x" * 151, "a\0b"],
         "username": ["", " ", "x" * 151, "a\0b", "bob@example.com", "a@b"],
@@ -100,16 +145,31 @@ def test_a_weak_password_is_told_so(client, stored):
     before = stored()
 
     for password in WEAK:
-        invalid(client.post(REGISTER, json={**ALICE, "password": password, "password_confirm": password}), "password")
-    answer = client.post(REGISTER, json={**ALICE, "password": "123456", "password_confirm": "123456"})
+        invalid(
+            client.post(
+                REGISTER, json={**ALICE, "password": password, "password_confirm": password}
+            ),
+            "password",
+        )
+    answer = client.post(
+        REGISTER, json={**ALICE, "password": "123456", "password_confirm": "123456"}
+    )
     assert len(invalid(answer, "password")["password"]) == 3
     assert stored() == before
 
 
 def test_a_password_that_is_long_or_foreign_or_holds_a_common_one_is_fine(client, sign_in):
-    for number, password in enumerate(["x7" * 64, "пароль слон", "  spaces  ", "password123 and more"]):
+    for number, password in enumerate(
+        ["x7" * 64, "пароль слон", "  spaces  ", "password123 and more"]
+    ):
         email = f"user{number}@example.com"
-        assert client.post(REGISTER, json={**ALICE, "email": email, "password": password, "password_confirm": password}).status_code == 201
+        assert (
+            client.post(
+                REGISTER,
+                json={**ALICE, "email": email, "password": password, "password_confirm": password},
+            ).status_code
+            == 201
+        )
         assert sign_in(email, password).user["email"] == email
 
 
@@ -117,7 +177,9 @@ def test_passwords_that_differ_are_told_so(client, stored):
     before = stored()
 
     for other in (PASSWORD.upper(), f"{PASSWORD} ", ""):
-        invalid(client.post(REGISTER, json={**ALICE, "password_confirm": other}), "password_confirm")
+        invalid(
+            client.post(REGISTER, json={**ALICE, "password_confirm": other}), "password_confirm"
+        )
     assert stored() == before
 
 
@@ -137,7 +199,12 @@ def test_a_username_that_is_taken_is_told_so(client, register, stored):
     before = stored()
 
     for username in ("ally", "ALLY", " Ally "):
-        invalid(client.post(REGISTER, json={**ALICE, "email": "other@example.com", "username": username}), "username")
+        invalid(
+            client.post(
+                REGISTER, json={**ALICE, "email": "other@example.com", "username": username}
+            ),
+            "username",
+        )
     assert stored() == before
 
 
@@ -163,10 +230,17 @@ def test_what_is_no_object_is_refused(client, stored):
 
 
 def test_registrations_count_among_the_sign_ups_of_an_address(configured_app):
-    client = configured_app(rate_limits_enabled=True, rate_limit_logins="2 per minute").test_client()
+    client = configured_app(
+        rate_limits_enabled=True, rate_limit_logins="2 per minute"
+    ).test_client()
 
     assert client.post(REGISTER, json=ALICE).status_code == 201
-    assert client.post("/v1/auth/login", json={"username": ALICE["email"], "password": PASSWORD}).status_code == 200
+    assert (
+        client.post(
+            "/v1/auth/login", json={"username": ALICE["email"], "password": PASSWORD}
+        ).status_code
+        == 200
+    )
     answer = client.post(REGISTER, json={**ALICE, "email": "bob@example.com"})
     refused(answer, 429, "rate_limited")
     assert int(answer.headers["Retry-After"]) >= 1

@@ -22,8 +22,14 @@ FLAGS = [
 
 AXE = ROOT / "tests" / "tools" / "node_modules" / "axe-core" / "axe.min.js"
 
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine: tests/tools/install installs one")
-needs_axe = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: tests/tools/install installs it, where there is npm")
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None,
+    reason="no chromium or google-chrome on this machine: tests/tools/install installs one",
+)
+needs_axe = pytest.mark.skipif(
+    not AXE.exists(),
+    reason="axe-core is not installed: tests/tools/install installs it, where there is npm",
+)
 
 
 @dataclass
@@ -36,8 +42,16 @@ class Visit:
 
     def __post_init__(self) -> None:
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"{request.url}: {request.failure}"))
-        self.page.on("response", lambda response: response.ok or self.complaints.append(f"{response.url}: {response.status}"))
+        self.page.on(
+            "requestfailed",
+            lambda request: self.complaints.append(f"{request.url}: {request.failure}"),
+        )
+        self.page.on(
+            "response",
+            lambda response: (
+                response.ok or self.complaints.append(f"{response.url}: {response.status}")
+            ),
+        )
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._listen)
 
@@ -55,5 +69,8 @@ def violations(page: Page) -> list[str]:
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
         yield browser

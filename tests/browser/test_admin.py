@@ -57,7 +57,11 @@ def visit(browser: Browser, server: Server):
         sign_in(visit, server)
         yield visit
         # To a browser an answer that leads on, or says that nothing has changed, is none; and neither is one that is kept as a file.
-        assert [told for told in visit.complaints if not re.search(r": (30[234]|net::ERR_ABORTED)$", told)] == []
+        assert [
+            told
+            for told in visit.complaints
+            if not re.search(r": (30[234]|net::ERR_ABORTED)$", told)
+        ] == []
         assert [url for url in visit.requests if not url.startswith(f"{server.url}/admin")] == []
 
 
@@ -119,7 +123,14 @@ def test_a_change_is_made_in_a_form_and_seen_in_the_log(visit):
     row.get_by_role("link", name="View").click()
     page.get_by_role("link", name="Changes made here").click()
     expect(page.locator("tbody tr")).to_have_count(1)
-    for said in ("boss", "change", "voucher_types", '"price":1000', '"price":1250', '"is_active":true'):
+    for said in (
+        "boss",
+        "change",
+        "voucher_types",
+        '"price":1000',
+        '"price":1250',
+        '"is_active":true',
+    ):
         expect(page.locator("tbody tr")).to_contain_text(said)
 
 
@@ -160,7 +171,10 @@ def test_signing_out_is_the_end_of_it(visit, server):
 
 def test_what_somebody_has_written_runs_nowhere(visit, server):
     page = visit.page
-    for path in ("/admin/accounts/?search=mallory", "/admin/accounts/?search=%3Cscript%3Ealert(1)%3C/script%3E"):
+    for path in (
+        "/admin/accounts/?search=mallory",
+        "/admin/accounts/?search=%3Cscript%3Ealert(1)%3C/script%3E",
+    ):
         page.goto(server.url + path)
         expect(page).to_have_title("Accounts - Coupons")
     page.goto(f"{server.url}/admin/accounts/?search=mallory")
@@ -178,7 +192,13 @@ def test_axe_finds_nothing_on_any_kind_of_page(browser, server, scheme):
         assert violations(page) == []
         sign_in(Visit(page), server)
         assert violations(page) == []
-        for path in ("accounts/?flt_role_is=user", "accounts/?flt_since=x", "voucher_types/new/", "redemptions/", "nothing"):
+        for path in (
+            "accounts/?flt_role_is=user",
+            "accounts/?flt_since=x",
+            "voucher_types/new/",
+            "redemptions/",
+            "nothing",
+        ):
             page.goto(f"{server.url}/admin/{path}")
             assert violations(page) == [], path
         for name in ("Edit", "View"):

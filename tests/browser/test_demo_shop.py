@@ -22,7 +22,12 @@ def database(new_database):
 
 @pytest.fixture(scope="module")
 def server(database, tmp_path_factory):
-    with running_server(database, workers=1, checkout=copy_checkout(tmp_path_factory.mktemp("checkout")), EMAIL_BACKEND="") as server:
+    with running_server(
+        database,
+        workers=1,
+        checkout=copy_checkout(tmp_path_factory.mktemp("checkout")),
+        EMAIL_BACKEND="",
+    ) as server:
         yield server
         assert_books_add_up(database)
 
@@ -31,7 +36,9 @@ def server(database, tmp_path_factory):
 def shop_url(server, database):
     """Where the shop is: another origin than the service."""
     permissions = ["--permission", "getCoupons", "--permission", "manageCoupons"]
-    api_key = run_flask("api-keys", "create", "--service", "demo-shop", *permissions, database_url=database).stdout.strip()
+    api_key = run_flask(
+        "api-keys", "create", "--service", "demo-shop", *permissions, database_url=database
+    ).stdout.strip()
     shop = make_server("127.0.0.1", 0, create_demo_shop(server.url, api_key), threaded=True)
     Thread(target=shop.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{shop.server_port}/"
@@ -76,7 +83,9 @@ def test_a_code_of_the_popup_is_mailed_and_takes_a_tenth_off_one_order(visit, se
     wait_until(lambda: f"Your code: {code}" in server.log(), "the code is mailed")
 
 
-def test_a_code_that_is_none_is_refused_in_the_services_words_and_the_order_can_be_placed_without(visit):
+def test_a_code_that_is_none_is_refused_in_the_services_words_and_the_order_can_be_placed_without(
+    visit,
+):
     page = visit.page
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Add to cart: Two cups").click()

@@ -34,7 +34,10 @@ def test_the_docs_show_every_operation_of_the_api(server, docs):
     }
 
     shown = [
-        (operation.locator(".opblock-summary-method").inner_text(), operation.locator(".opblock-summary-path").get_attribute("data-path"))
+        (
+            operation.locator(".opblock-summary-method").inner_text(),
+            operation.locator(".opblock-summary-path").get_attribute("data-path"),
+        )
         for operation in docs.page.locator(".opblock").all()
     ]
 
@@ -58,5 +61,7 @@ def test_an_operation_can_be_tried_from_the_docs(docs):
 
     answer = ping.locator(".live-responses-table .response")
     expect(answer.locator(".response-col_status")).to_have_text("200")
-    expect(answer.locator(".response-col_description .highlight-code").first).to_contain_text('"status": "ok"')
+    expect(answer.locator(".response-col_description .highlight-code").first).to_contain_text(
+        '"status": "ok"'
+    )
     assert docs.complaints == []

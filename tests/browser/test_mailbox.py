@@ -30,7 +30,15 @@ def url(new_database, tmp_path_factory):
     url = f"http://127.0.0.1:{server.server_port}"
     with app.app_context():
         html = HTML.format(link=f"{url}/api/ping")
-        sender.send(sender.Mail(to="alice@example.com", subject="Your code", text="ABC23456", html=html, message_id=UUID(int=1)))
+        sender.send(
+            sender.Mail(
+                to="alice@example.com",
+                subject="Your code",
+                text="ABC23456",
+                html=html,
+                message_id=UUID(int=1),
+            )
+        )
     yield url
     server.shutdown()
     server.server_close()

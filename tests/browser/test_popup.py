@@ -80,8 +80,14 @@ def website():
 
 @pytest.fixture(scope="module")
 def server(new_database):
-    settings = {"RATE_LIMITS_ENABLED": "true", "RATE_LIMIT_COUPONS": "1000 per minute", "RATE_LIMIT_COUPON_EMAILS": f"{PER_EMAIL} per day"}
-    with running_server(new_database("sqlite"), workers=1, COUPON_EXPIRY_DAYS=str(DAYS), **settings) as server:
+    settings = {
+        "RATE_LIMITS_ENABLED": "true",
+        "RATE_LIMIT_COUPONS": "1000 per minute",
+        "RATE_LIMIT_COUPON_EMAILS": f"{PER_EMAIL} per day",
+    }
+    with running_server(
+        new_database("sqlite"), workers=1, COUPON_EXPIRY_DAYS=str(DAYS), **settings
+    ) as server:
         yield server
 
 
@@ -105,17 +111,29 @@ def visit(server: Server, browser: Browser, website: Website):
         **options,
     ):
         options = {"website": "example.com", "delay": "0", **options}
-        attributes = " ".join(f'data-{name.replace("_", "-")}="{escape(value)}"' for name, value in options.items() if value is not None)
+        attributes = " ".join(
+            f'data-{name.replace("_", "-")}="{escape(value)}"'
+            for name, value in options.items()
+            if value is not None
+        )
         script = f'<script src="{server.url}/popup.js" {attributes} async></script>'
         head = f'<meta charset="utf-8"><title>A shop</title>{head}{script * tags}'
         page = f'<!doctype html><html lang="{lang}"><head>{head}</head>{after_head}<body><main><h1>A shop</h1>{body}</main></body></html>'
-        context = browser.new_context(**{"viewport": {"width": 900, "height": 700}, "reduced_motion": "reduce", **(browser_options or {})})
+        context = browser.new_context(
+            **{
+                "viewport": {"width": 900, "height": 700},
+                "reduced_motion": "reduce",
+                **(browser_options or {}),
+            }
+        )
         contexts.append(context)
         visit = Visit(context.new_page())
         visit.page.set_default_timeout(10_000)
         if before is not None:
             before(visit.page)
-        visit.page.goto(f"http://{host}:{website.port}{website.add(page, headers or {})}", wait_until=until)
+        visit.page.goto(
+            f"http://{host}:{website.port}{website.add(page, headers or {})}", wait_until=until
+        )
         return visit
 
     yield open_page
@@ -147,7 +165,9 @@ def send(page: Page, email: str) -> None:
 
 def settled(page: Page) -> None:
     """What the page was to do about what has just happened, it has done."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(done))))")
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(done))))"
+    )
 
 
 def ask(server: Server, email: str):
@@ -207,7 +227,9 @@ def test_it_comes_when_the_mouse_leaves_through_the_top_and_nowhere_else(visit):
 def test_it_comes_when_so_much_of_the_page_was_scrolled(visit):
     tall = '<p style="height: 5000px">Tall</p>'
     page = visit(delay="none", scroll="50", body=tall).page
-    height = page.evaluate("document.scrollingElement.scrollHeight - document.scrollingElement.clientHeight")
+    height = page.evaluate(
+        "document.scrollingElement.scrollHeight - document.scrollingElement.clientHeight"
+    )
 
     page.evaluate(f"scrollTo(0, {height * 0.45})")
     settled(page)
@@ -333,7 +355,10 @@ def test_a_code_is_shown_and_copied_with_one_click(visit, server, host):
     assert (answer.status_code, answer.json()["code"]) == (200, code)
     expires = datetime.fromisoformat(answer.json()["expires_at"])
     assert abs(expires - datetime.now(UTC) - timedelta(days=DAYS)) < timedelta(minutes=1)
-    written = page.evaluate("(text) => new Intl.DateTimeFormat('en', { dateStyle: 'long' }).format(new Date(text))", answer.json()["expires_at"])
+    written = page.evaluate(
+        "(text) => new Intl.DateTimeFormat('en', { dateStyle: 'long' }).format(new Date(text))",
+        answer.json()["expires_at"],
+    )
     expect(dialog(page)).to_contain_text(f"Valid until {written}.")
     # Nothing of who visits which page goes with the question; and as plain text it is one about which the browser does not ask first.
     headers = asked.value.all_headers()
@@ -354,7 +379,10 @@ def test_a_visitor_who_has_a_code_already_sees_the_same(visit, server):
 
 def test_a_code_is_copied_also_where_the_clipboard_is_not_to_be_had(visit):
     refused = "navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
-    page = visit(before=lambda page: page.add_init_script(refused), browser_options={"permissions": ["clipboard-read"]}).page
+    page = visit(
+        before=lambda page: page.add_init_script(refused),
+        browser_options={"permissions": ["clipboard-read"]},
+    ).page
     send(page, "fallback@example.com")
 
     page.get_by_role("button", name="Copy code").click()
@@ -365,8 +393,13 @@ def test_a_code_is_copied_also_where_the_clipboard_is_not_to_be_had(visit):
 
 def test_sending_twice_asks_once(visit):
     held = []
-    there = visit(before=lambda page: page.route("**/api/coupons/", lambda route: held.append(route)))
-    page, button = there.page, there.page.get_by_role("button", name=re.compile("Get my code|One moment"))
+    there = visit(
+        before=lambda page: page.route("**/api/coupons/", lambda route: held.append(route))
+    )
+    page, button = (
+        there.page,
+        there.page.get_by_role("button", name=re.compile("Get my code|One moment")),
+    )
 
     email_field(page).fill("twice@example.com")
     with page.expect_request("**/api/coupons/"):
@@ -394,19 +427,28 @@ def test_the_page_is_told_what_happens_and_never_the_address(visit):
 
     told = page.evaluate("window.told")
     assert [name for name, _ in told] == ["shown", "served"]
-    assert told[1][1] == {"website": "example.com", "code": code, "expires_at": told[1][1]["expires_at"]}
+    assert told[1][1] == {
+        "website": "example.com",
+        "code": code,
+        "expires_at": told[1][1]["expires_at"],
+    }
     assert "told@" not in json.dumps(told)
 
     page = visit(before=lambda page: page.add_init_script(listen)).page
     page.keyboard.press("Escape")
     assert_gone(page)
-    assert page.evaluate("window.told") == [["shown", {"website": "example.com"}], ["dismissed", {"website": "example.com"}]]
+    assert page.evaluate("window.told") == [
+        ["shown", {"website": "example.com"}],
+        ["dismissed", {"website": "example.com"}],
+    ]
 
 
 # --- What can go wrong
 
 
-def assert_refused(page: Page, sentence: str | re.Pattern[str], email: str, *, about_address: bool = False) -> None:
+def assert_refused(
+    page: Page, sentence: str | re.Pattern[str], email: str, *, about_address: bool = False
+) -> None:
     expect(page.get_by_role("alert")).to_have_text(sentence)
     expect(email_field(page)).to_have_value(email)
     expect(email_field(page)).to_be_focused()
@@ -438,7 +480,11 @@ def test_too_many_tries_are_told_with_how_long_to_wait(visit, server):
 
     send(page, "keen@example.com")
 
-    assert_refused(page, re.compile(r"^Too many tries\. Please try again in \d+ (hours?|minutes?)\.$"), "keen@example.com")
+    assert_refused(
+        page,
+        re.compile(r"^Too many tries\. Please try again in \d+ (hours?|minutes?)\.$"),
+        "keen@example.com",
+    )
 
 
 def test_no_network_is_said_in_words_and_the_next_try_succeeds(visit):
@@ -453,7 +499,12 @@ def test_no_network_is_said_in_words_and_the_next_try_succeeds(visit):
 
 
 def test_a_service_that_does_not_answer_is_not_waited_for_forever(visit):
-    page = visit(before=lambda page: (page.clock.install(), page.route("**/api/coupons/", lambda route: None))).page
+    page = visit(
+        before=lambda page: (
+            page.clock.install(),
+            page.route("**/api/coupons/", lambda route: None),
+        )
+    ).page
     page.clock.fast_forward(1)
     with page.expect_request("**/api/coupons/"):
         send(page, "slow@example.com")
@@ -466,7 +517,12 @@ def test_a_service_that_does_not_answer_is_not_waited_for_forever(visit):
 def test_trouble_of_the_service_and_a_website_without_codes_are_said_in_words(visit):
     page = visit(
         before=lambda page: page.route(
-            "**/api/coupons/", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>", headers={"Access-Control-Allow-Origin": "*"})
+            "**/api/coupons/",
+            lambda route: route.fulfill(
+                status=502,
+                body="<h1>Bad gateway</h1>",
+                headers={"Access-Control-Allow-Origin": "*"},
+            ),
         )
     ).page
     send(page, "trouble@example.com")
@@ -474,7 +530,9 @@ def test_trouble_of_the_service_and_a_website_without_codes_are_said_in_words(vi
 
     page = visit(website="no website").page
     send(page, "trouble@example.com")
-    assert_refused(page, "There are no codes for this website at the moment.", "trouble@example.com")
+    assert_refused(
+        page, "There are no codes for this website at the moment.", "trouble@example.com"
+    )
 
 
 def test_nothing_that_an_attribute_says_breaks_the_page(visit):
@@ -489,7 +547,9 @@ def test_nothing_that_an_attribute_says_breaks_the_page(visit):
         "language": "__proto__",
         "api": "http://:x",
     }
-    there = visit(**nonsense, title="<b>10 %</b> & more", text="<img src=x onerror=alert(1)>", button=" ")
+    there = visit(
+        **nonsense, title="<b>10 %</b> & more", text="<img src=x onerror=alert(1)>", button=" "
+    )
 
     expect(there.page.get_by_role("heading", name="<b>10 %</b> & more")).to_be_visible()
     expect(there.page.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
@@ -502,11 +562,16 @@ def test_nothing_that_an_attribute_says_breaks_the_page(visit):
 
 
 def test_it_can_be_used_by_keyboard_alone(visit):
-    page = visit(delay="none", scroll="1", body='<button autofocus>Buy</button><p style="height: 3000px">').page
+    page = visit(
+        delay="none", scroll="1", body='<button autofocus>Buy</button><p style="height: 3000px">'
+    ).page
     buy = page.get_by_role("button", name="Buy")
     buy.focus()
     page.keyboard.press("PageDown")
-    close, submit = page.get_by_role("button", name="Close"), page.get_by_role("button", name="Get my code")
+    close, submit = (
+        page.get_by_role("button", name="Close"),
+        page.get_by_role("button", name="Get my code"),
+    )
 
     expect(email_field(page)).to_be_focused()
     for stop in (submit, close, email_field(page)):
@@ -541,17 +606,27 @@ def test_the_pages_shortcuts_do_not_hear_what_is_typed(visit):
 def test_it_is_a_named_dialog_and_says_aloud_what_happens(visit):
     page = visit().page
     expect(dialog(page)).to_have_accessible_name("A discount for you")
-    expect(dialog(page)).to_have_accessible_description("Leave your e-mail address and get a code for your next order.")
+    expect(dialog(page)).to_have_accessible_description(
+        "Leave your e-mail address and get a code for your next order."
+    )
 
     send(page, "aloud@example.com")
 
     expect(dialog(page)).to_have_accessible_name("Here is your code")
-    expect(page.get_by_role("status")).to_have_text(f"Here is your code: {code_field(page).input_value()}")
+    expect(page.get_by_role("status")).to_have_text(
+        f"Here is your code: {code_field(page).input_value()}"
+    )
 
 
 @needs_axe
 def test_axe_finds_nothing_in_any_state_and_any_colours(visit):
-    for number, colours in enumerate(({}, {"color": "gold", "background": "#14161f"}, {"color": "#777", "background": "rebeccapurple"})):
+    for number, colours in enumerate(
+        (
+            {},
+            {"color": "gold", "background": "#14161f"},
+            {"color": "#777", "background": "rebeccapurple"},
+        )
+    ):
         page = visit(**colours).page
         expect(dialog(page)).to_be_visible()
         assert violations(page) == []
@@ -568,7 +643,9 @@ def contrast(one: str, other: str) -> float:
 
     def luminance(colour):
         parts = [int(part) / 255 for part in re.findall(r"\d+", colour)]
-        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        red, green, blue = (
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
     darker, lighter = sorted((luminance(one), luminance(other)))
@@ -579,7 +656,9 @@ def test_colours_are_taken_where_they_are_colours_and_what_stands_on_them_can_be
     def shown(**options):
         page = visit(head="<style>:root { --brand: #ffd700 }</style>", **options).page
         style = "(element) => { const { color, backgroundColor } = getComputedStyle(element); return [backgroundColor, color]; }"
-        return dialog(page).evaluate(style), page.get_by_role("button", name="Get my code").evaluate(style)
+        return dialog(page).evaluate(style), page.get_by_role(
+            "button", name="Get my code"
+        ).evaluate(style)
 
     default = shown()
     assert shown(color="url(x)", background="transparent", text_color="nothing") == default
@@ -600,13 +679,18 @@ def test_it_fits_a_small_screen(visit):
         assert box["y"] + box["height"] <= 480
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 320
         assert dialog(page).evaluate("(element) => element.scrollWidth <= element.clientWidth")
-        for target in [*dialog(page).get_by_role("button").all(), *dialog(page).get_by_role("textbox").all()]:
+        for target in [
+            *dialog(page).get_by_role("button").all(),
+            *dialog(page).get_by_role("textbox").all(),
+        ]:
             target.scroll_into_view_if_needed()
             size = target.bounding_box()
             assert min(size["width"], size["height"]) >= 44
 
     page = visit(
-        language="en", title="A very long word: Donaudampfschifffahrtsgesellschaftskapitän", browser_options={"viewport": {"width": 320, "height": 480}}
+        language="en",
+        title="A very long word: Donaudampfschifffahrtsgesellschaftskapitän",
+        browser_options={"viewport": {"width": 320, "height": 480}},
     ).page
     expect(dialog(page)).to_be_visible()
     fits(page)
@@ -627,7 +711,14 @@ def test_the_pages_styles_do_not_reach_it_nor_its_own_the_page(visit):
 
     def looks(page):
         expect(dialog(page)).to_be_visible()
-        return [target.evaluate(style) for target in (dialog(page), page.get_by_role("heading", name="A discount for you"), email_field(page))]
+        return [
+            target.evaluate(style)
+            for target in (
+                dialog(page),
+                page.get_by_role("heading", name="A discount for you"),
+                email_field(page),
+            )
+        ]
 
     friendly, hostile = visit().page, visit(head=f"<style>{HOSTILE}</style>").page
 
@@ -641,15 +732,22 @@ def test_the_pages_styles_do_not_reach_it_nor_its_own_the_page(visit):
 
 
 def test_a_page_with_a_strict_policy_needs_to_allow_the_script_and_the_api_alone(visit, server):
-    policy = (
-        f"default-src 'none'; script-src {server.url}; connect-src {server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    policy = f"default-src 'none'; script-src {server.url}; connect-src {server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    there = visit(
+        headers={"Content-Security-Policy": policy},
+        color="teal",
+        browser_options={"permissions": ["clipboard-write"]},
     )
-    there = visit(headers={"Content-Security-Policy": policy}, color="teal", browser_options={"permissions": ["clipboard-write"]})
 
     send(there.page, "strict@example.com")
     there.page.get_by_role("button", name="Copy code").click()
     expect(there.page.get_by_role("status")).to_have_text("Copied")
-    assert there.page.get_by_role("button", name="Copied").evaluate("(element) => getComputedStyle(element).backgroundColor") == "rgb(0, 128, 128)"
+    assert (
+        there.page.get_by_role("button", name="Copied").evaluate(
+            "(element) => getComputedStyle(element).backgroundColor"
+        )
+        == "rgb(0, 128, 128)"
+    )
     there.page.keyboard.press("Escape")
     assert_gone(there.page)
 
@@ -657,7 +755,12 @@ def test_a_page_with_a_strict_policy_needs_to_allow_the_script_and_the_api_alone
 
 
 def test_a_page_that_isolates_itself_may_load_it(visit):
-    there = visit(headers={"Cross-Origin-Embedder-Policy": "require-corp", "Cross-Origin-Opener-Policy": "same-origin"})
+    there = visit(
+        headers={
+            "Cross-Origin-Embedder-Policy": "require-corp",
+            "Cross-Origin-Opener-Policy": "same-origin",
+        }
+    )
 
     expect(dialog(there.page)).to_be_visible()
     assert there.page.evaluate("crossOriginIsolated")
@@ -665,7 +768,12 @@ def test_a_page_that_isolates_itself_may_load_it(visit):
 
 
 def test_it_speaks_the_language_that_is_asked_for_or_the_pages_or_the_visitors_or_english(visit):
-    titles = {"en": "A discount for you", "de": "Ein Rabatt für Sie", "fr": "Une remise pour vous", "es": "Un descuento para ti"}
+    titles = {
+        "en": "A discount for you",
+        "de": "Ein Rabatt für Sie",
+        "fr": "Une remise pour vous",
+        "es": "Un descuento para ti",
+    }
     for wanted, of_page, of_visitor, spoken in (
         ("de-AT", "fr", "es-ES", "de"),
         (None, "fr-CA", "es-ES", "fr"),

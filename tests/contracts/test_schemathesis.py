@@ -45,7 +45,10 @@ CONFIG = {
         # These are three paths of the description and one place, /v1/coupons/<something>, which answers the methods of all three.
         {
             "include-path-regex": r"^/v1/coupons/(mine|\{\w+\})$",
-            "checks": {"allow_header_conformance": {"enabled": False}, "unsupported_method": {"enabled": False}},
+            "checks": {
+                "allow_header_conformance": {"enabled": False},
+                "unsupported_method": {"enabled": False},
+            },
         },
     ],
 }
@@ -66,7 +69,12 @@ EVERYWHERE = {
 }
 
 # The description needs no database.
-DESCRIPTION = create_app(settings_for("sqlite:////nowhere/never-opened.db")).test_client().get("/openapi.json").json
+DESCRIPTION = (
+    create_app(settings_for("sqlite:////nowhere/never-opened.db"))
+    .test_client()
+    .get("/openapi.json")
+    .json
+)
 # Text that fits the pattern of a strong password is found by chance, which takes minutes: here is one.
 for schema in DESCRIPTION["components"]["schemas"].values():
     schema["properties"].get("password", {}).pop("pattern", None)
@@ -113,11 +121,25 @@ class Cast:
             return str(self.new_member()["access"])
         if path.startswith("/v1/auth/"):
             # Refreshing spends a token and signing out ends a session: each time another one.
-            return str(self.log_in("alice")["access_token" if path.endswith("/logout") else "refresh_token"])
-        return self.tokens["company" if path.startswith("/api/business/") else "user" if path.startswith("/api/user/") else "admin"]
+            return str(
+                self.log_in("alice")[
+                    "access_token" if path.endswith("/logout") else "refresh_token"
+                ]
+            )
+        return self.tokens[
+            "company"
+            if path.startswith("/api/business/")
+            else "user"
+            if path.startswith("/api/user/")
+            else "admin"
+        ]
 
     def registration(self) -> dict[str, str]:
-        names = {"email": f"member{next(self.numbers)}@example.com", "first_name": "Mem", "last_name": "Ber"}
+        names = {
+            "email": f"member{next(self.numbers)}@example.com",
+            "first_name": "Mem",
+            "last_name": "Ber",
+        }
         return {**names, "password": PASSWORD, "password_confirm": PASSWORD}
 
     def new_member(self) -> dict[str, Any]:
@@ -133,12 +155,24 @@ class Cast:
             case "password-reset":
                 return {"email": f"member{next(self.numbers)}@example.com"}
             case "password-reset-confirm":
-                return {"token": self.reset_token(), "password": PASSWORD, "password_confirm": PASSWORD}
+                return {
+                    "token": self.reset_token(),
+                    "password": PASSWORD,
+                    "password_confirm": PASSWORD,
+                }
             case "change-password":
-                return {"old_password": PASSWORD, "new_password": PASSWORD, "confirm_password": PASSWORD}
+                return {
+                    "old_password": PASSWORD,
+                    "new_password": PASSWORD,
+                    "confirm_password": PASSWORD,
+                }
             case _:
                 # Who is changed has no other name that could be taken, and was born.
-                return body if not isinstance(body, dict) else {"first_name": "Mem", "last_name": "Ber", "address": body.get("address")}
+                return (
+                    body
+                    if not isinstance(body, dict)
+                    else {"first_name": "Mem", "last_name": "Ber", "address": body.get("address")}
+                )
 
     def reset_token(self) -> str:
         """What would be in a mail."""
@@ -154,7 +188,13 @@ class Cast:
         if path.startswith("/v1/coupons/"):
             # A user uses a coupon once.
             number = next(self.numbers)
-            body = {"name": "Coffee", "value": 0, "number_left": 5, "hidden_code": f"coffee-{number}", "expiration_date": "2999-01-01T00:00:00Z"}
+            body = {
+                "name": "Coffee",
+                "value": 0,
+                "number_left": 5,
+                "hidden_code": f"coffee-{number}",
+                "expiration_date": "2999-01-01T00:00:00Z",
+            }
             coupon = self.send("/v1/coupons", body, "admin")["data"]["coupons"]
             return {"coupon_id": coupon["id"], "hidden_code": coupon["hidden_code"]}
         if path.startswith("/api/v1/"):
@@ -165,16 +205,28 @@ class Cast:
             return {"transaction_id": self.new_payment()["transaction_id"]}
         if path.startswith("/v1/user/"):
             return {"user_id": self.log_in("alice")["user"]["id"]}
-        known = {"promo_id": self.promos["changed" if path.startswith("/api/business/") else "looked at"]}
+        known = {
+            "promo_id": self.promos["changed" if path.startswith("/api/business/") else "looked at"]
+        }
         if "{comment_id}" in path:
-            known["comment_id"] = self.send(f"/api/user/promo/{known['promo_id']}/comments", {"text": "Much better than tea."}, "user")["id"]
+            known["comment_id"] = self.send(
+                f"/api/user/promo/{known['promo_id']}/comments",
+                {"text": "Much better than tea."},
+                "user",
+            )["id"]
         return known
 
     def new_voucher_type(self) -> str:
-        return str(self.send("/api/vouchers/types", {"name": "Tea", "price": 0, "service_type": "tea"}, "admin")["id"])
+        return str(
+            self.send(
+                "/api/vouchers/types", {"name": "Tea", "price": 0, "service_type": "tea"}, "admin"
+            )["id"]
+        )
 
     def new_voucher(self) -> dict[str, str]:
-        made = self.send("/api/vouchers/purchase", {"voucher_type_id": self.new_voucher_type()}, "admin")["vouchers"]
+        made = self.send(
+            "/api/vouchers/purchase", {"voucher_type_id": self.new_voucher_type()}, "admin"
+        )["vouchers"]
         return {"code": made[0]["code"]}
 
     def voucher_body(self, path: str, body: Any) -> Any:
@@ -186,7 +238,11 @@ class Cast:
                 return {**self.new_voucher(), "service_type": "tea", "details": {"cup": 1}}
             case _:
                 # A price that every currency can have.
-                return {**body, **({"price": 5} if "price" in body else {}), "currency": "USD"} if isinstance(body, dict) else body
+                return (
+                    {**body, **({"price": 5} if "price" in body else {}), "currency": "USD"}
+                    if isinstance(body, dict)
+                    else body
+                )
 
     def new_payment(self) -> dict[str, Any]:
         """One whose money has come in, and that nobody has confirmed yet."""
@@ -203,7 +259,11 @@ class Cast:
                 return {"payment_intent_id": self.new_payment()["payment_intent_id"]}
             case _:
                 made = self.new_payment()
-                self.send("/api/payments/confirm-payment", {"payment_intent_id": made["payment_intent_id"]}, "admin")
+                self.send(
+                    "/api/payments/confirm-payment",
+                    {"payment_intent_id": made["payment_intent_id"]},
+                    "admin",
+                )
                 return {"transaction_id": made["transaction_id"], "reason": "tea"}
 
     def event(self) -> dict[str, Any]:
@@ -218,26 +278,44 @@ class Cast:
         if "/webhooks/" in path:
             return self.known_webhook(path)
         if "{batch_id}" in path:
-            return {"batch_id": self.send("/api/v1/coupons/generate", {"count": 3, "template": BATCH_TEMPLATE}, "admin")["batchId"]}
+            return {
+                "batch_id": self.send(
+                    "/api/v1/coupons/generate", {"count": 3, "template": BATCH_TEMPLATE}, "admin"
+                )["batchId"]
+            }
         coupon = self.new_discount()
         if "{redemption_id}" in path:
-            order = {"code": coupon["code"], "orderId": f"order-{next(self.numbers)}", "cartTotal": 10}
-            return {"redemption_id": self.send("/api/v1/coupons/redeem", order, "admin")["redemptionId"]}
+            order = {
+                "code": coupon["code"],
+                "orderId": f"order-{next(self.numbers)}",
+                "cartTotal": 10,
+            }
+            return {
+                "redemption_id": self.send("/api/v1/coupons/redeem", order, "admin")["redemptionId"]
+            }
         return {"coupon_id": coupon["id"], "code": coupon["code"], "product": "tea"}
 
     def known_webhook(self, path: str) -> dict[str, str]:
         if "/deliveries" in path:
             return self.told
         # It may be deleted.
-        return {"webhook_id": self.send("/api/v1/webhooks", {"url": WEBHOOK_URL, "events": ["coupon.exhausted"]}, "admin")["id"]}
+        return {
+            "webhook_id": self.send(
+                "/api/v1/webhooks", {"url": WEBHOOK_URL, "events": ["coupon.exhausted"]}, "admin"
+            )["id"]
+        }
 
     @cached_property
     def told(self) -> dict[str, str]:
         """A webhook, and an attempt to deliver something to it."""
-        webhook_id = self.send("/api/v1/webhooks", {"url": WEBHOOK_URL, "events": ["coupon.created"]}, "admin")["id"]
+        webhook_id = self.send(
+            "/api/v1/webhooks", {"url": WEBHOOK_URL, "events": ["coupon.created"]}, "admin"
+        )["id"]
         self.new_discount()
         run_flask("outbox", "deliver", database_url=self.database_url)
-        deliveries = self.server.request("GET", f"/api/v1/webhooks/{webhook_id}/deliveries", token=self.tokens["admin"]).json()["results"]
+        deliveries = self.server.request(
+            "GET", f"/api/v1/webhooks/{webhook_id}/deliveries", token=self.tokens["admin"]
+        ).json()["results"]
         return {"webhook_id": webhook_id, "delivery_id": deliveries[0]["id"]}
 
     def discount_body(self, method: str, path: str, body: Any) -> Any:
@@ -250,7 +328,19 @@ class Cast:
         name = path.rpartition("/")[2]
         if name in ("coupons", "{coupon_id}"):
             # Nothing that contradicts something else.
-            body = {term: body[term] for term in body.keys() & {"description", "isActive", "combinable", "priority", "products", "customerIds", "limits"}}
+            body = {
+                term: body[term]
+                for term in body.keys()
+                & {
+                    "description",
+                    "isActive",
+                    "combinable",
+                    "priority",
+                    "products",
+                    "customerIds",
+                    "limits",
+                }
+            }
             return {**body, **coupon_body()} if method == "POST" else body
         if name == "generate":
             # Up to a thousand are made at once.
@@ -275,19 +365,36 @@ class Cast:
         """Out of a mail."""
         self.send("/api/coupons", {"email": "reader@example.com", "website": "shop.example"})
         with self.app.app_context():
-            token = mailer.token_of(db.session.scalar(sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")))
+            token = mailer.token_of(
+                db.session.scalar(
+                    sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")
+                )
+            )
             dispose_engines()
         return token
 
     def credentials(self, path: str) -> dict[str, str]:
-        return {"username": "alice", "password": PASSWORD} if path.startswith("/v1/") else {"email": "visitor@example.com", "password": PASSWORD}
+        return (
+            {"username": "alice", "password": PASSWORD}
+            if path.startswith("/v1/")
+            else {"email": "visitor@example.com", "password": PASSWORD}
+        )
 
 
 @pytest.fixture(scope="module")
 def cast(new_database):
     database_url = new_database("postgresql")
     for command, name in (("create-admin", "admin"), ("create-user", "alice")):
-        run_flask(command, "--email", f"{name}@example.com", "--username", name, "--password", PASSWORD, database_url=database_url)
+        run_flask(
+            command,
+            "--email",
+            f"{name}@example.com",
+            "--username",
+            name,
+            "--password",
+            PASSWORD,
+            database_url=database_url,
+        )
     with (
         running_stripe() as stripe,
         running_server(
@@ -300,11 +407,16 @@ def cast(new_database):
     ):
         cast = Cast(server, database_url, stripe)
         cast.tokens["admin"] = cast.log_in("admin")["access_token"]
-        for who, path, body in (("company", "/api/business", company_body), ("user", "/api/user", user_body)):
+        for who, path, body in (
+            ("company", "/api/business", company_body),
+            ("user", "/api/user", user_body),
+        ):
             cast.tokens[who] = cast.send(f"{path}/auth/sign-up", body())["token"]
             cast.send(f"{path}/auth/sign-up", body(email="visitor@example.com"))
         for name in ("changed", "looked at"):
-            cast.promos[name] = cast.send("/api/business/promo", promo_body(max_count=100_000_000), "company")["id"]
+            cast.promos[name] = cast.send(
+                "/api/business/promo", promo_body(max_count=100_000_000), "company"
+            )["id"]
         yield cast
     assert_books_add_up(database_url)
 
@@ -314,11 +426,19 @@ def test_every_answer_is_as_described(case, cast):
     operation = case.operation
     is_guarded = "security" in operation.definition.raw
     find_something(case, cast)
-    request = {"base_url": cast.server.url, "session": cast.session, "additional_checks": [every_header_is_described]}
+    request = {
+        "base_url": cast.server.url,
+        "session": cast.session,
+        "additional_checks": [every_header_is_described],
+    }
 
     if is_guarded and 401 not in met[operation.label]:
         met[operation.label].add(case.call_and_validate(**request).status_code)
-    sent: dict[str, Any] = {"headers": {"Authorization": f"Bearer {cast.token_for(operation.path)}"} if is_guarded else {}}
+    sent: dict[str, Any] = {
+        "headers": {"Authorization": f"Bearer {cast.token_for(operation.path)}"}
+        if is_guarded
+        else {}
+    }
     if operation.path == "/api/payments/webhook" and 200 not in met[operation.label]:
         sent = cast.event()
     answer = case.call_and_validate(**request, **sent)
@@ -348,7 +468,10 @@ def find_something(case, cast):
     elif path == "/api/coupons" and case.operation.body:
         # One that there is, and one that there is not yet.
         number = next(cast.numbers)
-        case.body = {"email": f"visitor{number if number % 2 else ''}@example.com", "website": "shop.example"}
+        case.body = {
+            "email": f"visitor{number if number % 2 else ''}@example.com",
+            "website": "shop.example",
+        }
     elif path.endswith("/unsubscribe"):
         case.query = {"token": cast.unsubscribe_token}
     elif path.startswith("/api/v1/") and case.operation.body:
@@ -361,7 +484,9 @@ def find_something(case, cast):
         case.body = {"hidden_code": known["hidden_code"]}
     elif path.startswith("/api/business/promo") and isinstance(case.body, dict):
         # No dates or ages that cross, no country that does not exist, and the value that goes with the mode.
-        case.body = {name: case.body[name] for name in case.body.keys() - {"active_until", "promo_unique"}} | {"target": {}}
+        case.body = {
+            name: case.body[name] for name in case.body.keys() - {"active_until", "promo_unique"}
+        } | {"target": {}}
         case.body |= {"mode": "COMMON", "promo_common": "tea-10"}
 
 
@@ -369,7 +494,9 @@ def every_header_is_described(_, response, case):
     described = case.operation.responses.find_by_status_code(response.status_code)
     # Methods that the description does not name are tried too.
     if described is not None and response.request.method == case.operation.method.upper():
-        assert {name.lower() for name in response.headers} - EVERYWHERE - {name.lower() for name, _ in described.headers.items()} == set()
+        assert {name.lower() for name in response.headers} - EVERYWHERE - {
+            name.lower() for name, _ in described.headers.items()
+        } == set()
 
 
 @pytest.mark.parametrize("label", [operation.ok().label for operation in API.get_all_operations()])
@@ -379,4 +506,6 @@ def test_every_success_that_is_described_was_met_and_a_stranger_was_refused(labe
     method, path = label.split()
     described = DESCRIPTION["paths"][path][method.lower()]["responses"]
 
-    assert {int(status) for status in described if status.startswith("2") or status == "401"} <= met[label]
+    assert {
+        int(status) for status in described if status.startswith("2") or status == "401"
+    } <= met[label]

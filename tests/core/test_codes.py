@@ -10,13 +10,19 @@ from hypothesis import strategies as st
 
 from coupon_management_flask.core import codes
 
-accented = st.text(alphabet=st.sampled_from("aeiouAEIOUñÑçÇåÅöÖßẞéÉžŽ\u017fΣ\u03c3ςΆάїЇЙйﬁ\u0301\u0308\u0327"), max_size=12)
+accented = st.text(
+    alphabet=st.sampled_from("aeiouAEIOUñÑçÇåÅöÖßẞéÉžŽ\u017fΣ\u03c3ςΆάїЇЙйﬁ\u0301\u0308\u0327"),
+    max_size=12,
+)
 
 
 def test_the_alphabet_has_no_look_alikes():
     assert len(codes.ALPHABET) == len(set(codes.ALPHABET)) == 31
     assert set(codes.ALPHABET).isdisjoint("01OIL")
-    assert all(character.isascii() and (character.isdigit() or character.isupper()) for character in codes.ALPHABET)
+    assert all(
+        character.isascii() and (character.isdigit() or character.isupper())
+        for character in codes.ALPHABET
+    )
 
 
 @pytest.mark.parametrize("length", [1, 8, 12, 64])
@@ -73,7 +79,17 @@ def test_codes_are_compared_without_case_however_their_accents_were_typed(one, o
     assert codes.comparable(one) == codes.comparable(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("CAFE", "CAFÉ"), ("ABC", "ABC "), ("ABC", "ABCD"), ("ABC-1", "ABC1"), ("A", "\u0410"), ("O0", "00")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("CAFE", "CAFÉ"),
+        ("ABC", "ABC "),
+        ("ABC", "ABCD"),
+        ("ABC-1", "ABC1"),
+        ("A", "\u0410"),
+        ("O0", "00"),
+    ],
+)
 def test_different_codes_stay_different(one, other):
     assert codes.comparable(one) != codes.comparable(other)
 
@@ -85,12 +101,18 @@ def test_a_generated_code_is_the_same_in_small_letters(code):
 
 @given(st.one_of(st.text(max_size=64), accented))
 def test_the_comparable_form_does_not_depend_on_how_accents_were_typed(text):
-    assert codes.comparable(unicodedata.normalize("NFD", text)) == codes.comparable(unicodedata.normalize("NFC", text)) == codes.comparable(text)
+    assert (
+        codes.comparable(unicodedata.normalize("NFD", text))
+        == codes.comparable(unicodedata.normalize("NFC", text))
+        == codes.comparable(text)
+    )
 
 
 @given(accented)
 def test_the_comparable_form_does_not_depend_on_case(text):
-    assert codes.comparable(text.upper()) == codes.comparable(text.lower()) == codes.comparable(text)
+    assert (
+        codes.comparable(text.upper()) == codes.comparable(text.lower()) == codes.comparable(text)
+    )
 
 
 @given(st.one_of(st.text(max_size=64), accented))

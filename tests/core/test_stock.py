@@ -46,19 +46,34 @@ def set_left(stock_id, left):
 
 def in_stock(stock_id):
     """Capacity and claimed."""
-    return tuple(db.session.execute(sa.select(Stock.capacity, Stock.claimed).where(Stock.id == stock_id)).one())
+    return tuple(
+        db.session.execute(
+            sa.select(Stock.capacity, Stock.claimed).where(Stock.id == stock_id)
+        ).one()
+    )
 
 
 def live_units(stock_id):
     return db.session.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(Redemption.units), 0)).where(Redemption.stock_id == stock_id, Redemption.rolled_back_at.is_(None))
+        sa.select(sa.func.coalesce(sa.func.sum(Redemption.units), 0)).where(
+            Redemption.stock_id == stock_id, Redemption.rolled_back_at.is_(None)
+        )
     )
 
 
 def test_a_claim_takes_its_units_and_writes_the_redemption_that_proves_it(account, time):
     stock_id, redemption_id = make_stock(10), new_id()
 
-    claimed = claim(stock_id, account, claim_key="order:7", units=3, code="AbC", amount=1250, currency="EUR", redemption_id=redemption_id)
+    claimed = claim(
+        stock_id,
+        account,
+        claim_key="order:7",
+        units=3,
+        code="AbC",
+        amount=1250,
+        currency="EUR",
+        redemption_id=redemption_id,
+    )
 
     assert claimed == stock.Claimed(redemption_id, time.moment, claimed=3, capacity=10)
     assert in_stock(stock_id) == (10, 3)
@@ -157,7 +172,9 @@ def test_a_claim_is_one_statement_on_postgresql_and_two_on_sqlite(account, state
 
     claim(stock_id, account, only_if=only_if)
 
-    assert [statement.split()[0] for statement in statements] == (["EXECUTE"] if is_postgresql() else ["UPDATE", "INSERT"])
+    assert [statement.split()[0] for statement in statements] == (
+        ["EXECUTE"] if is_postgresql() else ["UPDATE", "INSERT"]
+    )
 
 
 def test_a_refused_claim_is_one_statement(account, statements):
@@ -212,7 +229,9 @@ def test_what_is_released_can_be_claimed_again(account, time):
     assert release(taken.redemption_id)
 
     assert in_stock(stock_id) == (4, 0)
-    rolled_back = db.session.execute(sa.select(Redemption.claim_key, Redemption.rolled_back_at)).one()
+    rolled_back = db.session.execute(
+        sa.select(Redemption.claim_key, Redemption.rolled_back_at)
+    ).one()
     assert tuple(rolled_back) == (None, time.moment)
     assert claim(stock_id, account, claim_key="order:7", units=4).claimed == 4
 
@@ -268,9 +287,13 @@ _STEPS = st.one_of(
 
 
 # The fixtures are what the examples share: an account and a database; each example has a stock of its own.
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(capacity=st.integers(0, 6), steps=st.lists(_STEPS, max_size=12))
-def test_whatever_happens_in_whatever_order_claimed_is_what_live_redemptions_took(account, capacity, steps):
+def test_whatever_happens_in_whatever_order_claimed_is_what_live_redemptions_took(
+    account, capacity, steps
+):
     stock_id, taken, claimed = make_stock(capacity), [], 0
     for step, number in steps:
         if step == "claim":
@@ -293,8 +316,12 @@ def test_of_many_claims_at_once_as_many_succeed_as_there_are_units(account, toge
 
     outcomes = together(*[lambda: claim(stock_id, account)] * 8)
 
-    assert sorted(outcome.claimed for outcome in outcomes if isinstance(outcome, stock.Claimed)) == [1, 2, 3]
-    assert [type(outcome) for outcome in outcomes if not isinstance(outcome, stock.Claimed)] == [errors.Exhausted] * 5
+    assert sorted(
+        outcome.claimed for outcome in outcomes if isinstance(outcome, stock.Claimed)
+    ) == [1, 2, 3]
+    assert [type(outcome) for outcome in outcomes if not isinstance(outcome, stock.Claimed)] == [
+        errors.Exhausted
+    ] * 5
     assert in_stock(stock_id) == (3, 3)
     assert live_units(stock_id) == 3
 
@@ -302,9 +329,13 @@ def test_of_many_claims_at_once_as_many_succeed_as_there_are_units(account, toge
 def test_of_many_claims_at_once_with_one_key_one_succeeds(account, together):
     stock_id = make_stock(100)
 
-    outcomes = together(*[lambda: claim(stock_id, account, claim_key=stock.once_each_user(account))] * 6)
+    outcomes = together(
+        *[lambda: claim(stock_id, account, claim_key=stock.once_each_user(account))] * 6
+    )
 
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AlreadyClaimed"] * 5 + ["Claimed"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AlreadyClaimed"] * 5 + [
+        "Claimed"
+    ]
     assert in_stock(stock_id) == (100, 1)
     assert live_units(stock_id) == 1
 
@@ -345,7 +376,9 @@ def test_a_claim_by_itself_that_breaks_a_rule_leaves_nothing_behind(account):
     assert live_units(stock_id) == 2
 
 
-def test_on_postgresql_a_claim_by_itself_is_one_statement_that_nobody_begins_or_commits(account, statements):
+def test_on_postgresql_a_claim_by_itself_is_one_statement_that_nobody_begins_or_commits(
+    account, statements
+):
     if not is_postgresql():
         pytest.skip("SQLite needs a transaction for its several statements")
     stock_id = make_stock(2)

@@ -23,7 +23,9 @@ def change(account_id, amount, reason="test", reference=None):
 
 def ledger(account_id):
     """Amount, balance after it and reason of each entry, in their order."""
-    entries = sa.select(LedgerEntry.amount, LedgerEntry.balance_after, LedgerEntry.reason).where(LedgerEntry.account_id == account_id)
+    entries = sa.select(LedgerEntry.amount, LedgerEntry.balance_after, LedgerEntry.reason).where(
+        LedgerEntry.account_id == account_id
+    )
     return [tuple(row) for row in db.session.execute(entries.order_by(LedgerEntry.id))]
 
 
@@ -65,7 +67,10 @@ def test_each_change_is_an_entry_that_cites_its_cause(app, time):
         "created_at": time.moment,
     }
     assert wallet.balance_of(account_id) == 70
-    assert db.session.execute(sa.select(LedgerEntry.__table__).where(LedgerEntry.id == entry.id)).one() == entry
+    assert (
+        db.session.execute(sa.select(LedgerEntry.__table__).where(LedgerEntry.id == entry.id)).one()
+        == entry
+    )
 
 
 def test_a_debit_takes_and_a_credit_gives(app):
@@ -76,7 +81,11 @@ def test_a_debit_takes_and_a_credit_gives(app):
         wallet.credit(account_id, 5, reason="refund")
 
     assert wallet.balance_of(account_id) == 75
-    assert ledger(account_id) == [(100, 100, "opening balance"), (-30, 70, "coupon"), (5, 75, "refund")]
+    assert ledger(account_id) == [
+        (100, 100, "opening balance"),
+        (-30, 70, "coupon"),
+        (5, 75, "refund"),
+    ]
 
 
 def test_all_that_is_there_can_be_spent_and_not_one_credit_more(app, books):
@@ -144,7 +153,9 @@ def test_the_database_refuses_a_balance_below_zero(app, books, statement, rule):
 
 
 # The fixture is the database that the examples share; each has an account of its own.
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(opening=st.integers(0, 50), amounts=st.lists(st.integers(-40, 40), max_size=10))
 def test_the_balance_is_always_the_sum_of_the_ledger(app, opening, amounts):
     account_id, _ = make_user(credit=opening)
@@ -156,7 +167,9 @@ def test_the_balance_is_always_the_sum_of_the_ledger(app, opening, amounts):
         assert balance >= 0
         assert wallet.balance_of(account_id) == balance
     entries = ledger(account_id)
-    running = [sum(amount for amount, _, _ in entries[: count + 1]) for count in range(len(entries))]
+    running = [
+        sum(amount for amount, _, _ in entries[: count + 1]) for count in range(len(entries))
+    ]
     assert [balance_after for _, balance_after, _ in entries] == running
     assert sum(amount for amount, _, _ in entries) == balance
 
@@ -167,6 +180,8 @@ def test_of_many_debits_at_once_as_many_succeed_as_the_balance_pays(app, togethe
     outcomes = together(*[lambda: change(account_id, -30).balance_after] * 8)
 
     assert sorted(outcome for outcome in outcomes if isinstance(outcome, int)) == [10, 40, 70]
-    assert [type(outcome) for outcome in outcomes if not isinstance(outcome, int)] == [errors.InsufficientCredit] * 5
+    assert [type(outcome) for outcome in outcomes if not isinstance(outcome, int)] == [
+        errors.InsufficientCredit
+    ] * 5
     assert wallet.balance_of(account_id) == 10
     assert sum(amount for amount, _, _ in ledger(account_id)) == 10

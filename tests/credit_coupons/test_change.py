@@ -27,19 +27,31 @@ def use(person, coupon):
 @pytest.mark.parametrize("field", CHANGES)
 def test_what_is_named_changes_and_nothing_else(admin, books, field):
     coupon, other = make_coupon(), make_coupon()
-    others = {name: [row for row in rows if coupon.id not in row and coupon.stock_id not in row] for name, rows in books().items()}
+    others = {
+        name: [row for row in rows if coupon.id not in row and coupon.stock_id not in row]
+        for name, rows in books().items()
+    }
 
     answer = admin.patch(f"/v1/coupons/{coupon.id}", json={field: CHANGES[field]})
 
     ok(answer, {"coupons": shown_with_code(coupon, **{field: CHANGES[field]})})
-    assert admin.get("/v1/coupons?all=true").json["data"]["coupons"] == [answer.json["data"]["coupons"], shown_with_code(other)]
-    assert {name: [row for row in rows if coupon.id not in row and coupon.stock_id not in row] for name, rows in books().items()} == others
+    assert admin.get("/v1/coupons?all=true").json["data"]["coupons"] == [
+        answer.json["data"]["coupons"],
+        shown_with_code(other),
+    ]
+    assert {
+        name: [row for row in rows if coupon.id not in row and coupon.stock_id not in row]
+        for name, rows in books().items()
+    } == others
 
 
 def test_all_of_it_changes_at_once(admin):
     coupon = make_coupon()
 
-    ok(admin.patch(f"/v1/coupons/{coupon.id}", json=CHANGES), {"coupons": {"id": str(coupon.id), **CHANGES}})
+    ok(
+        admin.patch(f"/v1/coupons/{coupon.id}", json=CHANGES),
+        {"coupons": {"id": str(coupon.id), **CHANGES}},
+    )
 
 
 def test_an_empty_change_is_fine_and_changes_nothing(admin, books):
@@ -56,7 +68,10 @@ def test_the_number_left_is_what_is_left_whatever_was_used(admin, alice, bob, pe
     for somebody in (alice, bob):
         assert use(somebody, coupon).status_code == 200
 
-    ok(admin.patch(f"/v1/coupons/{coupon.id}", json={"number_left": 1}), {"coupons": shown_with_code(coupon, number_left=1)})
+    ok(
+        admin.patch(f"/v1/coupons/{coupon.id}", json={"number_left": 1}),
+        {"coupons": shown_with_code(coupon, number_left=1)},
+    )
 
     assert use(carol, coupon).json["data"]["redemption"]["coupon"] == shown(coupon, number_left=0)
     refused(use(dave, coupon), 400, "coupon_exhausted")
@@ -72,7 +87,9 @@ def test_an_exhausted_coupon_may_get_more(admin, alice, bob, number_left):
 
     ok(answer, {"coupons": shown_with_code(coupon, number_left=number_left)})
     assert use(bob, coupon).status_code == (200 if number_left else 400)
-    refused(use(alice, coupon), 400, "coupon_already_used" if number_left > 1 else "coupon_exhausted")
+    refused(
+        use(alice, coupon), 400, "coupon_already_used" if number_left > 1 else "coupon_exhausted"
+    )
 
 
 def test_a_new_price_is_what_the_next_one_pays(admin, alice, bob):
@@ -82,7 +99,10 @@ def test_a_new_price_is_what_the_next_one_pays(admin, alice, bob):
     admin.patch(f"/v1/coupons/{coupon.id}", json={"value": 60})
 
     assert use(bob, coupon).json["data"]["credit"] == 40
-    ok(alice.get(f"/v1/user/{alice.id}"), {"user": {"id": str(alice.id), "username": "alice", "name": "Alice", "credit": 70}})
+    ok(
+        alice.get(f"/v1/user/{alice.id}"),
+        {"user": {"id": str(alice.id), "username": "alice", "name": "Alice", "credit": 70}},
+    )
     assert list(discrepancies()) == []
 
 
@@ -92,8 +112,15 @@ def test_a_new_hidden_code_replaces_the_old_one(admin, alice):
     admin.patch(f"/v1/coupons/{coupon.id}", json={"hidden_code": "Autumn-9"})
 
     refused(alice.post("/v1/coupons/use/Spring-7"), 404, "coupon_not_found")
-    refused(alice.post(f"/v1/coupons/{coupon.id}/use", json={"hidden_code": "Spring-7"}), 400, "wrong_hidden_code")
-    ok(alice.get("/v1/coupons/autumn-9"), {"coupons": shown_with_code(coupon, hidden_code="Autumn-9")})
+    refused(
+        alice.post(f"/v1/coupons/{coupon.id}/use", json={"hidden_code": "Spring-7"}),
+        400,
+        "wrong_hidden_code",
+    )
+    ok(
+        alice.get("/v1/coupons/autumn-9"),
+        {"coupons": shown_with_code(coupon, hidden_code="Autumn-9")},
+    )
     # The old one is free again.
     assert make_coupon(hidden_code="Spring-7").id != coupon.id
 
@@ -102,17 +129,26 @@ def test_a_new_hidden_code_replaces_the_old_one(admin, alice):
 def test_its_own_hidden_code_is_not_taken(admin, hidden_code):
     coupon = make_coupon(hidden_code="Spring-7")
 
-    ok(admin.patch(f"/v1/coupons/{coupon.id}", json={"hidden_code": hidden_code}), {"coupons": shown_with_code(coupon, hidden_code=hidden_code)})
+    ok(
+        admin.patch(f"/v1/coupons/{coupon.id}", json={"hidden_code": hidden_code}),
+        {"coupons": shown_with_code(coupon, hidden_code=hidden_code)},
+    )
 
 
 @pytest.mark.parametrize("hidden_code", ["Autumn-9", "AUTUMN-9"])
 @pytest.mark.parametrize("active", [True, False])
-def test_a_hidden_code_that_another_has_is_refused_and_nothing_of_it_changes(admin, books, hidden_code, active):
+def test_a_hidden_code_that_another_has_is_refused_and_nothing_of_it_changes(
+    admin, books, hidden_code, active
+):
     make_coupon(hidden_code="Autumn-9", active=active)
     coupon = make_coupon(hidden_code="Spring-7")
     before = books()
 
-    refused(admin.patch(f"/v1/coupons/{coupon.id}", json={**CHANGES, "hidden_code": hidden_code}), 409, "hidden_code_taken")
+    refused(
+        admin.patch(f"/v1/coupons/{coupon.id}", json={**CHANGES, "hidden_code": hidden_code}),
+        409,
+        "hidden_code_taken",
+    )
     assert books() == before
 
 
@@ -126,7 +162,13 @@ def test_where_one_field_is_wrong_or_unknown_nothing_changes(admin, books, field
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [(b"", "malformed_request"), (b"{", "malformed_request"), (b"[]", "validation_error"), (b"null", "validation_error")]
+    ("body", "name"),
+    [
+        (b"", "malformed_request"),
+        (b"{", "malformed_request"),
+        (b"[]", "validation_error"),
+        (b"null", "validation_error"),
+    ],
 )
 def test_what_is_no_object_is_refused(admin, books, body, name):
     coupon = make_coupon()
@@ -136,7 +178,9 @@ def test_what_is_no_object_is_refused(admin, books, body, name):
     assert books() == before
 
 
-@pytest.mark.parametrize("body", [{}, {"number_left": 1}, CHANGES], ids=["nothing", "number_left", "all"])
+@pytest.mark.parametrize(
+    "body", [{}, {"number_left": 1}, CHANGES], ids=["nothing", "number_left", "all"]
+)
 def test_an_unknown_coupon_is_refused(admin, books, body):
     make_coupon()
     before = books()
@@ -154,7 +198,11 @@ def test_without_a_token_and_without_the_role_nothing_is_looked_at(client, alice
     coupon = make_coupon()
     before = books()
 
-    for path, options in ((coupon.id, {"json": {"active": False}}), (uuid4(), {"json": {}}), (7, {"data": b"{"})):
+    for path, options in (
+        (coupon.id, {"json": {"active": False}}),
+        (uuid4(), {"json": {}}),
+        (7, {"data": b"{"}),
+    ):
         refused(client.patch(f"/v1/coupons/{path}", **options), 401, "authentication_required")
         refused(alice.patch(f"/v1/coupons/{path}", **options), 403, "permission_denied")
     assert books() == before

@@ -6,16 +6,46 @@ import pytest
 
 from coupon_management_flask.audit.rules import discrepancies
 
-from ..support.envelope import AN_ID, NOT_A_MOMENT, NOT_TEXT, NOT_TRUTH, NOT_WHOLE, each, invalid, meta, ok, refused
+from ..support.envelope import (
+    AN_ID,
+    NOT_A_MOMENT,
+    NOT_TEXT,
+    NOT_TRUTH,
+    NOT_WHOLE,
+    each,
+    invalid,
+    meta,
+    ok,
+    refused,
+)
 from ..support.people import make_coupon
 
-BODY = {"name": "one", "value": 50, "hidden_code": "Spring-7", "number_left": 5, "expiration_date": "2100-01-02T03:04:05Z", "active": True}
+BODY = {
+    "name": "one",
+    "value": 50,
+    "hidden_code": "Spring-7",
+    "number_left": 5,
+    "expiration_date": "2100-01-02T03:04:05Z",
+    "active": True,
+}
 
 # What no coupon may be, when it is created and when it is changed.
 WRONG_FIELDS = each(
     name=[*NOT_TEXT, "", "x" * 201, "on\0e"],
     value=[*NOT_WHOLE, -1, 1_000_000_001, 2**63],
-    hidden_code=[*NOT_TEXT, "", "x" * 65, "Spring\0", "Spring/7", "/", "Spring\n7", "mine", "MINE", ".", ".."],
+    hidden_code=[
+        *NOT_TEXT,
+        "",
+        "x" * 65,
+        "Spring\0",
+        "Spring/7",
+        "/",
+        "Spring\n7",
+        "mine",
+        "MINE",
+        ".",
+        "..",
+    ],
     number_left=[*NOT_WHOLE, -1, 1_000_000_001, 2**63],
     expiration_date=NOT_A_MOMENT,
     active=NOT_TRUTH,
@@ -34,7 +64,10 @@ def test_the_new_coupon_is_shown_with_its_code_and_can_be_used(admin, alice):
     ok(answer, created(), 201)
     coupon = answer.json["data"]["coupons"]
     ok(admin.get("/v1/coupons"), {"coupons": [coupon], "meta": meta(1, 1, 1)})
-    assert alice.post("/v1/coupons/use/Spring-7").json["data"]["redemption"]["coupon"]["id"] == coupon["id"]
+    assert (
+        alice.post("/v1/coupons/use/Spring-7").json["data"]["redemption"]["coupon"]["id"]
+        == coupon["id"]
+    )
     assert list(discrepancies()) == []
 
 
@@ -42,7 +75,11 @@ def test_it_is_active_unless_told_otherwise(admin):
     body = {name: value for name, value in BODY.items() if name != "active"}
 
     ok(admin.post("/v1/coupons", json=body), created(active=True), 201)
-    ok(admin.post("/v1/coupons", json={**BODY, "active": False, "hidden_code": "Spring-8"}), created(active=False, hidden_code="Spring-8"), 201)
+    ok(
+        admin.post("/v1/coupons", json={**BODY, "active": False, "hidden_code": "Spring-8"}),
+        created(active=False, hidden_code="Spring-8"),
+        201,
+    )
 
 
 def test_without_a_hidden_code_it_gets_one_without_look_alikes(admin):
@@ -65,7 +102,12 @@ def test_without_a_hidden_code_it_gets_one_without_look_alikes(admin):
         value=[0, 1_000_000_000],
         hidden_code=["x", "x" * 64, "use", "100%", "a?b#c", "夏 7"],
         number_left=[0, 1, 1_000_000_000],
-        expiration_date=["2026-01-02T03:04:05Z", "2100-01-02T03:04:05.678901Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"],
+        expiration_date=[
+            "2026-01-02T03:04:05Z",
+            "2100-01-02T03:04:05.678901Z",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999999Z",
+        ],
     ),
 )
 def test_a_field_may_go_to_its_bounds(admin, field, value):
@@ -84,16 +126,30 @@ def test_a_field_may_go_to_its_bounds(admin, field, value):
     ],
 )
 def test_times_come_with_any_zone_and_go_in_utc(admin, given, shown):
-    ok(admin.post("/v1/coupons", json={**BODY, "expiration_date": given}), created(expiration_date=shown), 201)
+    ok(
+        admin.post("/v1/coupons", json={**BODY, "expiration_date": given}),
+        created(expiration_date=shown),
+        201,
+    )
 
 
-@pytest.mark.parametrize(("taken", "asked"), [("Spring-7", "Spring-7"), ("Spring-7", "SPRING-7"), ("Straße", "STRASSE"), ("caf\u00e9", "CAFE\u0301")])
+@pytest.mark.parametrize(
+    ("taken", "asked"),
+    [
+        ("Spring-7", "Spring-7"),
+        ("Spring-7", "SPRING-7"),
+        ("Straße", "STRASSE"),
+        ("caf\u00e9", "CAFE\u0301"),
+    ],
+)
 @pytest.mark.parametrize("active", [True, False])
 def test_a_hidden_code_that_is_taken_is_refused_without_case(admin, books, taken, asked, active):
     make_coupon(hidden_code=taken, active=active)
     before = books()
 
-    refused(admin.post("/v1/coupons", json={**BODY, "hidden_code": asked}), 409, "hidden_code_taken")
+    refused(
+        admin.post("/v1/coupons", json={**BODY, "hidden_code": asked}), 409, "hidden_code_taken"
+    )
     assert books() == before
 
 
@@ -117,11 +173,25 @@ def test_a_field_that_is_wrong_or_unknown_is_refused(admin, books, field, value)
 def test_every_wrong_field_is_named(admin, books):
     before = books()
 
-    invalid(admin.post("/v1/coupons", json={"name": 1, "value": "x", "number_left": 1, "color": "red"}), "name", "value", "expiration_date", "color")
+    invalid(
+        admin.post("/v1/coupons", json={"name": 1, "value": "x", "number_left": 1, "color": "red"}),
+        "name",
+        "value",
+        "expiration_date",
+        "color",
+    )
     assert books() == before
 
 
-@pytest.mark.parametrize(("body", "name"), [(b"", "malformed_request"), (b"{", "malformed_request"), (b"[]", "validation_error"), (b"1", "validation_error")])
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"", "malformed_request"),
+        (b"{", "malformed_request"),
+        (b"[]", "validation_error"),
+        (b"1", "validation_error"),
+    ],
+)
 def test_what_is_no_object_is_refused(admin, books, body, name):
     before = books()
 

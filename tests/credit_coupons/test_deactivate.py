@@ -17,7 +17,13 @@ def test_a_deactivated_coupon_can_not_be_used_and_is_listed_no_more(admin, alice
     refused(alice.post(f"/v1/coupons/use/{coupon.hidden_code}"), 400, "coupon_inactive")
     assert books() == before
     ok(alice.get("/v1/coupons"), {"coupons": [shown(other)], "meta": meta(1, 1, 1)})
-    ok(admin.get("/v1/coupons?all=true"), {"coupons": [shown_with_code(coupon, active=False), shown_with_code(other)], "meta": meta(1, 1, 2)})
+    ok(
+        admin.get("/v1/coupons?all=true"),
+        {
+            "coupons": [shown_with_code(coupon, active=False), shown_with_code(other)],
+            "meta": meta(1, 1, 2),
+        },
+    )
 
 
 def test_its_history_stays(admin, alice):
@@ -25,7 +31,10 @@ def test_its_history_stays(admin, alice):
     redemption = alice.post(f"/v1/coupons/use/{coupon.hidden_code}").json["data"]["redemption"]
     ledger = alice.get(f"/v1/user/{alice.id}/ledger").json["data"]
 
-    ok(admin.delete(f"/v1/coupons/{coupon.id}"), {"coupons": shown_with_code(coupon, number_left=4, active=False)})
+    ok(
+        admin.delete(f"/v1/coupons/{coupon.id}"),
+        {"coupons": shown_with_code(coupon, number_left=4, active=False)},
+    )
 
     remembered = {**redemption, "coupon": shown(coupon, number_left=4, active=False)}
     ok(alice.get("/v1/coupons/mine"), {"redemptions": [remembered], "meta": meta(1, 1, 1)})
@@ -45,7 +54,10 @@ def test_it_can_be_activated_again(admin, alice):
     coupon = make_coupon(value=30)
     admin.delete(f"/v1/coupons/{coupon.id}")
 
-    ok(admin.patch(f"/v1/coupons/{coupon.id}", json={"active": True}), {"coupons": shown_with_code(coupon)})
+    ok(
+        admin.patch(f"/v1/coupons/{coupon.id}", json={"active": True}),
+        {"coupons": shown_with_code(coupon)},
+    )
 
     assert alice.post(f"/v1/coupons/use/{coupon.hidden_code}").status_code == 200
 
@@ -54,7 +66,13 @@ def test_its_hidden_code_stays_taken(admin):
     coupon = make_coupon()
     admin.delete(f"/v1/coupons/{coupon.id}")
 
-    body = {"name": "x", "value": 1, "number_left": 1, "expiration_date": "2100-01-02T03:04:05Z", "hidden_code": coupon.hidden_code}
+    body = {
+        "name": "x",
+        "value": 1,
+        "number_left": 1,
+        "expiration_date": "2100-01-02T03:04:05Z",
+        "hidden_code": coupon.hidden_code,
+    }
     refused(admin.post("/v1/coupons", json=body), 409, "hidden_code_taken")
 
 
@@ -62,7 +80,10 @@ def test_its_hidden_code_stays_taken(admin):
 def test_a_body_is_ignored(admin, body):
     coupon = make_coupon()
 
-    ok(admin.delete(f"/v1/coupons/{coupon.id}", data=body), {"coupons": shown_with_code(coupon, active=False)})
+    ok(
+        admin.delete(f"/v1/coupons/{coupon.id}", data=body),
+        {"coupons": shown_with_code(coupon, active=False)},
+    )
 
 
 def test_an_unknown_coupon_is_refused(admin, books):

@@ -10,7 +10,14 @@ from coupon_management_flask.identity import accounts
 from ..support.envelope import AN_ID, NOW, WRONG_PAGES, invalid, meta, ok, refused
 from ..support.people import PASSWORD, make_coupon
 
-OPENING = {"id": AN_ID, "amount": 100, "balance_after": 100, "reason": "opening balance", "reference": None, "created_at": NOW}
+OPENING = {
+    "id": AN_ID,
+    "amount": 100,
+    "balance_after": 100,
+    "reason": "opening balance",
+    "reference": None,
+    "created_at": NOW,
+}
 
 
 def change(admin, person, amount, reason="gift"):
@@ -21,29 +28,72 @@ def change(admin, person, amount, reason="gift"):
 
 
 def test_each_change_of_the_wallet_is_an_entry_that_cites_its_cause_newest_first(alice, admin):
-    redemption = alice.post(f"/v1/coupons/use/{make_coupon(value=30).hidden_code}").json["data"]["redemption"]
+    redemption = alice.post(f"/v1/coupons/use/{make_coupon(value=30).hidden_code}").json["data"][
+        "redemption"
+    ]
     change(admin, alice, 50, "birthday")
     change(admin, alice, -120, "correction")
 
     entries = [
-        {"id": AN_ID, "amount": -120, "balance_after": 0, "reason": "correction", "reference": str(admin.id), "created_at": NOW},
-        {"id": AN_ID, "amount": 50, "balance_after": 120, "reason": "birthday", "reference": str(admin.id), "created_at": NOW},
-        {"id": AN_ID, "amount": -30, "balance_after": 70, "reason": "coupon", "reference": redemption["id"], "created_at": NOW},
+        {
+            "id": AN_ID,
+            "amount": -120,
+            "balance_after": 0,
+            "reason": "correction",
+            "reference": str(admin.id),
+            "created_at": NOW,
+        },
+        {
+            "id": AN_ID,
+            "amount": 50,
+            "balance_after": 120,
+            "reason": "birthday",
+            "reference": str(admin.id),
+            "created_at": NOW,
+        },
+        {
+            "id": AN_ID,
+            "amount": -30,
+            "balance_after": 70,
+            "reason": "coupon",
+            "reference": redemption["id"],
+            "created_at": NOW,
+        },
         OPENING,
     ]
     ok(alice.get(f"/v1/user/{alice.id}/ledger"), {"entries": entries, "meta": meta(1, 1, 4)})
 
 
 def test_a_use_that_cost_nothing_is_an_entry_too(alice):
-    redemption = alice.post(f"/v1/coupons/use/{make_coupon(value=0).hidden_code}").json["data"]["redemption"]
+    redemption = alice.post(f"/v1/coupons/use/{make_coupon(value=0).hidden_code}").json["data"][
+        "redemption"
+    ]
 
-    free = {"id": AN_ID, "amount": 0, "balance_after": 100, "reason": "coupon", "reference": redemption["id"], "created_at": NOW}
-    ok(alice.get(f"/v1/user/{alice.id}/ledger"), {"entries": [free, OPENING], "meta": meta(1, 1, 2)})
+    free = {
+        "id": AN_ID,
+        "amount": 0,
+        "balance_after": 100,
+        "reason": "coupon",
+        "reference": redemption["id"],
+        "created_at": NOW,
+    }
+    ok(
+        alice.get(f"/v1/user/{alice.id}/ledger"),
+        {"entries": [free, OPENING], "meta": meta(1, 1, 2)},
+    )
 
 
 def test_what_was_refused_is_no_entry(alice, admin):
-    refused(alice.post(f"/v1/coupons/use/{make_coupon(value=101).hidden_code}"), 400, "insufficient_credit")
-    refused(admin.post(f"/v1/user/{alice.id}/credit", json={"amount": -101, "reason": "correction"}), 400, "insufficient_credit")
+    refused(
+        alice.post(f"/v1/coupons/use/{make_coupon(value=101).hidden_code}"),
+        400,
+        "insufficient_credit",
+    )
+    refused(
+        admin.post(f"/v1/user/{alice.id}/credit", json={"amount": -101, "reason": "correction"}),
+        400,
+        "insufficient_credit",
+    )
 
     ok(alice.get(f"/v1/user/{alice.id}/ledger"), {"entries": [OPENING], "meta": meta(1, 1, 1)})
 
@@ -52,7 +102,10 @@ def test_a_user_sees_its_own_and_an_administrator_anyones(alice, bob, admin):
     entry = change(admin, bob, 5)
 
     for reader in (bob, admin):
-        ok(reader.get(f"/v1/user/{bob.id}/ledger"), {"entries": [entry, OPENING], "meta": meta(1, 1, 2)})
+        ok(
+            reader.get(f"/v1/user/{bob.id}/ledger"),
+            {"entries": [entry, OPENING], "meta": meta(1, 1, 2)},
+        )
     ok(admin.get(f"/v1/user/{alice.id}/ledger"), {"entries": [OPENING], "meta": meta(1, 1, 1)})
     ok(admin.get(f"/v1/user/{admin.id}/ledger"), {"entries": [], "meta": meta(1, 0, 0)})
 
@@ -69,7 +122,10 @@ def test_every_entry_is_on_exactly_one_page(alice, admin):
     ok(alice.get(path), {"entries": newest_first[:10], "meta": meta(1, 2, 11)})
     ok(alice.get(f"{path}?page=2"), {"entries": newest_first[10:], "meta": meta(2, 2, 11)})
     ok(alice.get(f"{path}?page=3"), {"entries": [], "meta": meta(3, 2, 11)})
-    ok(alice.get(f"{path}?per_page=4&page=3"), {"entries": newest_first[8:], "meta": meta(3, 3, 11)})
+    ok(
+        alice.get(f"{path}?per_page=4&page=3"),
+        {"entries": newest_first[8:], "meta": meta(3, 3, 11)},
+    )
     ok(alice.get(f"{path}?per_page=100"), {"entries": newest_first, "meta": meta(1, 1, 11)})
 
 
@@ -79,7 +135,10 @@ def test_entries_of_the_same_moment_are_ordered_all_the_same(alice, admin, monke
     newest_first = [change(admin, alice, amount) for amount in (1, 2, 3)][::-1]
 
     for page in range(3):
-        ok(alice.get(f"/v1/user/{alice.id}/ledger?per_page=1&page={page + 1}"), {"entries": [newest_first[page]], "meta": meta(page + 1, 4, 4)})
+        ok(
+            alice.get(f"/v1/user/{alice.id}/ledger?per_page=1&page={page + 1}"),
+            {"entries": [newest_first[page]], "meta": meta(page + 1, 4, 4)},
+        )
 
 
 @pytest.mark.parametrize("query", WRONG_PAGES)
@@ -87,7 +146,9 @@ def test_a_page_out_of_bounds_is_refused(alice, query):
     invalid(alice.get(f"/v1/user/{alice.id}/ledger?{query}"), query.split("=")[0])
 
 
-def test_a_page_out_of_bounds_is_refused_before_the_user_is_looked_for_and_that_before_whose_it_is(alice, bob):
+def test_a_page_out_of_bounds_is_refused_before_the_user_is_looked_for_and_that_before_whose_it_is(
+    alice, bob
+):
     for user_id in (uuid4(), bob.id):
         invalid(alice.get(f"/v1/user/{user_id}/ledger?page=0"), "page")
     refused(alice.get(f"/v1/user/{uuid4()}/ledger"), 404, "user_not_found")

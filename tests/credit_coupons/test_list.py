@@ -15,7 +15,15 @@ def test_users_see_what_can_be_used_by_creation_and_no_hidden_code(alice):
 
     answer = alice.get("/v1/coupons")
 
-    one_page = {"page": 1, "pages": 1, "total_count": 2, "prev_page": None, "next_page": None, "has_next": False, "has_prev": False}
+    one_page = {
+        "page": 1,
+        "pages": 1,
+        "total_count": 2,
+        "prev_page": None,
+        "next_page": None,
+        "has_next": False,
+        "has_prev": False,
+    }
     ok(answer, {"coupons": [shown(first), shown(second)], "meta": one_page})
 
 
@@ -25,16 +33,31 @@ def test_administrators_see_the_same_with_hidden_codes(admin, query):
     make_coupon(active=False)
     make_coupon(expiration_date=clock.now() - timedelta(seconds=1))
 
-    ok(admin.get(f"/v1/coupons{query}"), {"coupons": [shown_with_code(coupon)], "meta": meta(1, 1, 1)})
+    ok(
+        admin.get(f"/v1/coupons{query}"),
+        {"coupons": [shown_with_code(coupon)], "meta": meta(1, 1, 1)},
+    )
 
 
 def test_administrators_see_all_of_them_when_they_ask(admin):
-    coupons = [make_coupon(), make_coupon(active=False), make_coupon(expiration_date=clock.now() - timedelta(days=1)), make_coupon(number_left=0)]
+    coupons = [
+        make_coupon(),
+        make_coupon(active=False),
+        make_coupon(expiration_date=clock.now() - timedelta(days=1)),
+        make_coupon(number_left=0),
+    ]
 
-    ok(admin.get("/v1/coupons?all=true"), {"coupons": [shown_with_code(coupon) for coupon in coupons], "meta": meta(1, 1, 4)})
+    ok(
+        admin.get("/v1/coupons?all=true"),
+        {"coupons": [shown_with_code(coupon) for coupon in coupons], "meta": meta(1, 1, 4)},
+    )
 
 
-@pytest.mark.parametrize("given", [{"active": False}, {"expiration_date": clock.now() - timedelta(days=1)}], ids=["inactive", "expired"])
+@pytest.mark.parametrize(
+    "given",
+    [{"active": False}, {"expiration_date": clock.now() - timedelta(days=1)}],
+    ids=["inactive", "expired"],
+)
 def test_users_do_not_see_what_can_not_be_used(alice, given):
     make_coupon(**given)
 
@@ -71,14 +94,30 @@ def test_a_page_has_10_unless_asked_otherwise(alice):
         alice.get("/v1/coupons"),
         {
             "coupons": coupons[:10],
-            "meta": {"page": 1, "pages": 2, "total_count": 11, "prev_page": None, "next_page": 2, "has_next": True, "has_prev": False},
+            "meta": {
+                "page": 1,
+                "pages": 2,
+                "total_count": 11,
+                "prev_page": None,
+                "next_page": 2,
+                "has_next": True,
+                "has_prev": False,
+            },
         },
     )
     ok(
         alice.get("/v1/coupons?page=2"),
         {
             "coupons": coupons[10:],
-            "meta": {"page": 2, "pages": 2, "total_count": 11, "prev_page": 1, "next_page": None, "has_next": False, "has_prev": True},
+            "meta": {
+                "page": 2,
+                "pages": 2,
+                "total_count": 11,
+                "prev_page": 1,
+                "next_page": None,
+                "has_next": False,
+                "has_prev": True,
+            },
         },
     )
 
@@ -87,21 +126,30 @@ def test_every_coupon_is_on_exactly_one_page(alice):
     coupons = [shown(make_coupon()) for _ in range(5)]
 
     for page, of_page in ((1, coupons[:2]), (2, coupons[2:4]), (3, coupons[4:])):
-        ok(alice.get(f"/v1/coupons?per_page=2&page={page}"), {"coupons": of_page, "meta": meta(page, 3, 5)})
+        ok(
+            alice.get(f"/v1/coupons?per_page=2&page={page}"),
+            {"coupons": of_page, "meta": meta(page, 3, 5)},
+        )
 
 
 @pytest.mark.parametrize(("per_page", "pages"), [(1, 3), (3, 1), (100, 1)])
 def test_a_page_may_have_1_to_100(alice, per_page, pages):
     coupons = [shown(make_coupon()) for _ in range(3)]
 
-    ok(alice.get(f"/v1/coupons?per_page={per_page}"), {"coupons": coupons[:per_page], "meta": meta(1, pages, 3)})
+    ok(
+        alice.get(f"/v1/coupons?per_page={per_page}"),
+        {"coupons": coupons[:per_page], "meta": meta(1, pages, 3)},
+    )
 
 
 @pytest.mark.parametrize("page", [2, 1_000_000_000])
 def test_a_page_after_the_last_is_empty(alice, page):
     make_coupon()
 
-    ok(alice.get(f"/v1/coupons?page={page}&per_page=100"), {"coupons": [], "meta": meta(page, 1, 1)})
+    ok(
+        alice.get(f"/v1/coupons?page={page}&per_page=100"),
+        {"coupons": [], "meta": meta(page, 1, 1)},
+    )
 
 
 @pytest.mark.parametrize("query", WRONG_PAGES)

@@ -29,15 +29,26 @@ def test_looking_costs_nothing(alice, books):
 
 @pytest.mark.parametrize(
     ("hidden_code", "typed"),
-    [("Spring-7", "SPRING-7"), ("Spring-7", "spring-7"), ("Straße", "STRASSE"), ("ΑΘΉΝΑΣ", "αθήνας"), ("caf\u00e9", "CAFE\u0301")],
+    [
+        ("Spring-7", "SPRING-7"),
+        ("Spring-7", "spring-7"),
+        ("Straße", "STRASSE"),
+        ("ΑΘΉΝΑΣ", "αθήνας"),
+        ("caf\u00e9", "CAFE\u0301"),
+    ],
 )
 def test_codes_are_compared_without_case_and_shown_as_they_were_created(alice, hidden_code, typed):
     coupon = make_coupon(hidden_code=hidden_code)
 
-    ok(alice.get(f"/v1/coupons/{quote(typed)}"), {"coupons": shown_with_code(coupon, hidden_code=hidden_code)})
+    ok(
+        alice.get(f"/v1/coupons/{quote(typed)}"),
+        {"coupons": shown_with_code(coupon, hidden_code=hidden_code)},
+    )
 
 
-@pytest.mark.parametrize("hidden_code", ["use", "two words", "100%", "a?b#c", "%2e", "7 €", "x" * 64])
+@pytest.mark.parametrize(
+    "hidden_code", ["use", "two words", "100%", "a?b#c", "%2e", "7 €", "x" * 64]
+)
 def test_a_code_may_be_any_text_that_stands_in_a_path(alice, hidden_code):
     coupon = make_coupon(hidden_code=hidden_code)
 
@@ -45,7 +56,9 @@ def test_a_code_may_be_any_text_that_stands_in_a_path(alice, hidden_code):
 
 
 @pytest.mark.parametrize(
-    "given", [{"active": False}, {"expiration_date": clock.now() - timedelta(days=1)}, {"number_left": 0}], ids=["inactive", "expired", "exhausted"]
+    "given",
+    [{"active": False}, {"expiration_date": clock.now() - timedelta(days=1)}, {"number_left": 0}],
+    ids=["inactive", "expired", "exhausted"],
 )
 def test_what_can_not_be_used_may_still_be_looked_at(alice, given):
     coupon = make_coupon(hidden_code="Spring-7", **given)
@@ -53,7 +66,9 @@ def test_what_can_not_be_used_may_still_be_looked_at(alice, given):
     ok(alice.get("/v1/coupons/Spring-7"), {"coupons": shown_with_code(coupon)})
 
 
-@pytest.mark.parametrize("typed", ["Spring-8", "Spring", "Spring-7 ", "%", "_pring-7", "x" * 65, "x" * 5000])
+@pytest.mark.parametrize(
+    "typed", ["Spring-8", "Spring", "Spring-7 ", "%", "_pring-7", "x" * 65, "x" * 5000]
+)
 def test_an_unknown_code_is_refused(alice, typed):
     make_coupon(hidden_code="Spring-7")
 

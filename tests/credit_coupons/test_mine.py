@@ -42,11 +42,30 @@ def test_the_coupon_is_shown_as_it_is_now_and_the_credit_as_it_was_spent(alice, 
     coupon = make_coupon(value=30, number_left=5)
     redemption = use(alice, coupon)
     use(bob, coupon)
-    changes = {"name": "renamed", "value": 70, "expiration_date": "2026-01-02T03:04:05Z", "active": False, "hidden_code": "another"}
+    changes = {
+        "name": "renamed",
+        "value": 70,
+        "expiration_date": "2026-01-02T03:04:05Z",
+        "active": False,
+        "hidden_code": "another",
+    }
     assert admin.patch(f"/v1/coupons/{coupon.id}", json=changes).status_code == 200
 
-    shown = {"id": str(coupon.id), "name": "renamed", "value": 70, "number_left": 3, "expiration_date": "2026-01-02T03:04:05Z", "active": False}
-    ok(alice.get("/v1/coupons/mine"), {"redemptions": [{**redemption, "coupon": shown, "credit_spent": 30}], "meta": meta(1, 1, 1)})
+    shown = {
+        "id": str(coupon.id),
+        "name": "renamed",
+        "value": 70,
+        "number_left": 3,
+        "expiration_date": "2026-01-02T03:04:05Z",
+        "active": False,
+    }
+    ok(
+        alice.get("/v1/coupons/mine"),
+        {
+            "redemptions": [{**redemption, "coupon": shown, "credit_spent": 30}],
+            "meta": meta(1, 1, 1),
+        },
+    )
 
 
 def test_a_refused_use_is_not_among_them(alice):
@@ -60,10 +79,19 @@ def test_every_use_is_on_exactly_one_page(alice):
     newest_first = [use(alice, make_coupon(value=1)) for _ in range(11)][::-1]
 
     ok(alice.get("/v1/coupons/mine"), {"redemptions": newest_first[:10], "meta": meta(1, 2, 11)})
-    ok(alice.get("/v1/coupons/mine?page=2"), {"redemptions": newest_first[10:], "meta": meta(2, 2, 11)})
+    ok(
+        alice.get("/v1/coupons/mine?page=2"),
+        {"redemptions": newest_first[10:], "meta": meta(2, 2, 11)},
+    )
     ok(alice.get("/v1/coupons/mine?page=3"), {"redemptions": [], "meta": meta(3, 2, 11)})
-    ok(alice.get("/v1/coupons/mine?per_page=4&page=3"), {"redemptions": newest_first[8:], "meta": meta(3, 3, 11)})
-    ok(alice.get("/v1/coupons/mine?per_page=100"), {"redemptions": newest_first, "meta": meta(1, 1, 11)})
+    ok(
+        alice.get("/v1/coupons/mine?per_page=4&page=3"),
+        {"redemptions": newest_first[8:], "meta": meta(3, 3, 11)},
+    )
+    ok(
+        alice.get("/v1/coupons/mine?per_page=100"),
+        {"redemptions": newest_first, "meta": meta(1, 1, 11)},
+    )
 
 
 def test_what_is_bought_at_the_same_moment_is_ordered_all_the_same(alice, monkeypatch):
@@ -72,7 +100,10 @@ def test_what_is_bought_at_the_same_moment_is_ordered_all_the_same(alice, monkey
     newest_first = [use(alice, make_coupon(value=1)) for _ in range(4)][::-1]
 
     for page in range(4):
-        ok(alice.get(f"/v1/coupons/mine?per_page=1&page={page + 1}"), {"redemptions": [newest_first[page]], "meta": meta(page + 1, 4, 4)})
+        ok(
+            alice.get(f"/v1/coupons/mine?per_page=1&page={page + 1}"),
+            {"redemptions": [newest_first[page]], "meta": meta(page + 1, 4, 4)},
+        )
 
 
 @pytest.mark.parametrize("query", WRONG_PAGES)

@@ -21,7 +21,9 @@ def use_by_code(person, coupon, code=None, **options):
 
 
 def use_chosen(person, coupon, code=None, **options):
-    return person.post(f"/v1/coupons/{coupon.id}/use", json={"hidden_code": code or coupon.hidden_code}, **options)
+    return person.post(
+        f"/v1/coupons/{coupon.id}/use", json={"hidden_code": code or coupon.hidden_code}, **options
+    )
 
 
 def look_up(person, coupon, code=None, **options):
@@ -29,7 +31,10 @@ def look_up(person, coupon, code=None, **options):
 
 
 WAYS = {"by code": use_by_code, "chosen": use_chosen}
-GUESSES = {"use by code": (use_by_code, 404, "coupon_not_found"), "use of a chosen": (use_chosen, 400, "wrong_hidden_code")}
+GUESSES = {
+    "use by code": (use_by_code, 404, "coupon_not_found"),
+    "use of a chosen": (use_chosen, 400, "wrong_hidden_code"),
+}
 GUESSES |= {"look-up": (look_up, 404, "coupon_not_found")}
 
 either_way = pytest.mark.parametrize("use", WAYS.values(), ids=WAYS)
@@ -37,7 +42,15 @@ either_way = pytest.mark.parametrize("use", WAYS.values(), ids=WAYS)
 
 def used(coupon, *, number_left, credit, spent=None):
     spent = coupon.value if spent is None else spent
-    return {"redemption": {"id": AN_ID, "coupon": shown(coupon, number_left=number_left), "credit_spent": spent, "redeemed_at": NOW}, "credit": credit}
+    return {
+        "redemption": {
+            "id": AN_ID,
+            "coupon": shown(coupon, number_left=number_left),
+            "credit_spent": spent,
+            "redeemed_at": NOW,
+        },
+        "credit": credit,
+    }
 
 
 @either_way
@@ -50,13 +63,23 @@ def test_a_use_takes_one_unit_and_the_credit_and_is_written_down(alice, use):
     redemption = answer.json["data"]["redemption"]
     ok(alice.get("/v1/coupons/mine"), {"redemptions": [redemption], "meta": meta(1, 1, 1)})
     entry = alice.get(f"/v1/user/{alice.id}/ledger").json["data"]["entries"][0]
-    assert (entry["amount"], entry["balance_after"], entry["reference"]) == (-30, 70, redemption["id"])
+    assert (entry["amount"], entry["balance_after"], entry["reference"]) == (
+        -30,
+        70,
+        redemption["id"],
+    )
     assert list(discrepancies()) == []
 
 
 @either_way
-@pytest.mark.parametrize(("given", "number_left", "credit"), [({"value": 100}, 4, 0), ({"value": 0}, 4, 100), ({"number_left": 1}, 0, 70)], ids=str)
-def test_the_last_credit_the_last_unit_and_nothing_at_all_are_enough(alice, use, given, number_left, credit):
+@pytest.mark.parametrize(
+    ("given", "number_left", "credit"),
+    [({"value": 100}, 4, 0), ({"value": 0}, 4, 100), ({"number_left": 1}, 0, 70)],
+    ids=str,
+)
+def test_the_last_credit_the_last_unit_and_nothing_at_all_are_enough(
+    alice, use, given, number_left, credit
+):
     coupon = make_coupon(**given)
 
     ok(use(alice, coupon), used(coupon, number_left=number_left, credit=credit))
@@ -80,7 +103,15 @@ def test_one_user_may_use_several(alice, use):
 
 
 @either_way
-@pytest.mark.parametrize(("hidden_code", "typed"), [("Spring-7", "SPRING-7"), ("SPRING-7", "spring-7"), ("Straße", "STRASSE"), ("caf\u00e9", "CAFE\u0301")])
+@pytest.mark.parametrize(
+    ("hidden_code", "typed"),
+    [
+        ("Spring-7", "SPRING-7"),
+        ("SPRING-7", "spring-7"),
+        ("Straße", "STRASSE"),
+        ("caf\u00e9", "CAFE\u0301"),
+    ],
+)
 def test_codes_are_compared_without_case(alice, use, hidden_code, typed):
     coupon = make_coupon(hidden_code=hidden_code)
 
@@ -105,8 +136,12 @@ REFUSALS = {
 
 
 @either_way
-@pytest.mark.parametrize("names", [*combinations(REFUSALS, 1), *combinations(REFUSALS, 2), tuple(REFUSALS)], ids=" ".join)
-def test_when_several_rules_refuse_the_first_is_named_and_nothing_moves(alice, admin, books, use, names):
+@pytest.mark.parametrize(
+    "names", [*combinations(REFUSALS, 1), *combinations(REFUSALS, 2), tuple(REFUSALS)], ids=" ".join
+)
+def test_when_several_rules_refuse_the_first_is_named_and_nothing_moves(
+    alice, admin, books, use, names
+):
     coupon = make_coupon(value=0)
     if "coupon_already_used" in names:
         assert use(alice, coupon).status_code == 200
@@ -149,8 +184,12 @@ def test_an_unknown_code_is_refused(alice, books, code):
     assert books() == before
 
 
-@pytest.mark.parametrize("changes", REFUSALS.values(), ids=["inactive", "expired", "exhausted", "usable", "too dear"])
-def test_a_code_that_is_not_the_chosen_coupons_is_refused_whatever_else_would(alice, admin, books, changes):
+@pytest.mark.parametrize(
+    "changes", REFUSALS.values(), ids=["inactive", "expired", "exhausted", "usable", "too dear"]
+)
+def test_a_code_that_is_not_the_chosen_coupons_is_refused_whatever_else_would(
+    alice, admin, books, changes
+):
     coupon, other = make_coupon(), make_coupon()
     assert admin.patch(f"/v1/coupons/{coupon.id}", json=changes).status_code == 200
     before = books()
@@ -164,7 +203,11 @@ def test_an_unknown_coupon_is_refused_though_the_code_is_one(alice, books):
     coupon = make_coupon()
     before = books()
 
-    refused(alice.post(f"/v1/coupons/{uuid4()}/use", json={"hidden_code": coupon.hidden_code}), 404, "coupon_not_found")
+    refused(
+        alice.post(f"/v1/coupons/{uuid4()}/use", json={"hidden_code": coupon.hidden_code}),
+        404,
+        "coupon_not_found",
+    )
     assert books() == before
 
 
@@ -179,7 +222,9 @@ def test_an_id_that_is_no_uuid_is_refused(alice, books, coupon_id):
 
 
 @pytest.mark.parametrize("value", [*NOT_TEXT, "", "x" * 65, "Spring\0"])
-def test_a_hidden_code_of_the_wrong_shape_is_refused_before_the_coupon_is_looked_for(alice, books, value):
+def test_a_hidden_code_of_the_wrong_shape_is_refused_before_the_coupon_is_looked_for(
+    alice, books, value
+):
     coupon = make_coupon()
     before = books()
 
@@ -194,13 +239,21 @@ def test_a_missing_code_and_an_unknown_field_are_refused(alice, books):
     before = books()
 
     invalid(alice.post(f"/v1/coupons/{coupon.id}/use", json={}), "hidden_code")
-    answer = alice.post(f"/v1/coupons/{coupon.id}/use", json={"hidden_code": coupon.hidden_code, "times": 2})
+    answer = alice.post(
+        f"/v1/coupons/{coupon.id}/use", json={"hidden_code": coupon.hidden_code, "times": 2}
+    )
     invalid(answer, "times")
     assert books() == before
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [(b"", "malformed_request"), (b"{", "malformed_request"), (b"[]", "validation_error"), (b'"ABC"', "validation_error")]
+    ("body", "name"),
+    [
+        (b"", "malformed_request"),
+        (b"{", "malformed_request"),
+        (b"[]", "validation_error"),
+        (b'"ABC"', "validation_error"),
+    ],
 )
 def test_what_is_no_object_is_refused(alice, books, body, name):
     coupon = make_coupon()
@@ -225,13 +278,21 @@ def test_without_a_token_one_is_asked_for_whatever_else_is_wrong(client, books):
     coupon = make_coupon()
     before = books()
 
-    for path in (f"use/{coupon.hidden_code}", "use/unknown", f"{coupon.id}/use", f"{uuid4()}/use", "7/use"):
+    for path in (
+        f"use/{coupon.hidden_code}",
+        "use/unknown",
+        f"{coupon.id}/use",
+        f"{uuid4()}/use",
+        "7/use",
+    ):
         refused(client.post(f"/v1/coupons/{path}", data=b"{"), 401, "authentication_required")
     assert books() == before
 
 
 @pytest.mark.parametrize("use", WAYS.values(), ids=WAYS)
-def test_a_use_costs_one_statement_for_the_caller_one_for_the_coupon_and_one_for_each_thing_that_moves(alice, statements, use):
+def test_a_use_costs_one_statement_for_the_caller_one_for_the_coupon_and_one_for_each_thing_that_moves(
+    alice, statements, use
+):
     coupon = make_coupon()
     statements.clear()
 
@@ -239,7 +300,13 @@ def test_a_use_costs_one_statement_for_the_caller_one_for_the_coupon_and_one_for
 
     # On PostgreSQL the unit and the redemption are one statement, and what is hot is prepared.
     guard, claim = ("EXECUTE", ["EXECUTE"]) if is_postgresql() else ("SELECT", ["UPDATE", "INSERT"])
-    assert [statement.split()[0] for statement in statements] == [guard, "SELECT", "UPDATE", "INSERT", *claim]
+    assert [statement.split()[0] for statement in statements] == [
+        guard,
+        "SELECT",
+        "UPDATE",
+        "INSERT",
+        *claim,
+    ]
 
 
 # Guessing.
@@ -251,7 +318,9 @@ HERE, THERE = ({"REMOTE_ADDR": address} for address in ("203.0.113.7", "203.0.11
 def limited(configured_app):
     """Alice and Bob where guessing is limited, and a coupon for them."""
     client = configured_app(rate_limits_enabled=True).test_client()
-    alice, bob = (sign_in(client, *make_user(username=username, credit=100)) for username in ("alice", "bob"))
+    alice, bob = (
+        sign_in(client, *make_user(username=username, credit=100)) for username in ("alice", "bob")
+    )
     return alice, bob, make_coupon(value=30, number_left=5)
 
 
@@ -280,8 +349,12 @@ def must_wait(answer, seconds=600):
     assert answer.headers["Retry-After"] == str(seconds)
 
 
-@pytest.mark.parametrize("names", [(name,) for name in GUESSES] + [tuple(GUESSES)], ids=" and ".join)
-def test_after_ten_wrong_codes_by_any_call_no_call_tries_a_code_right_or_wrong(limited, passes, names):
+@pytest.mark.parametrize(
+    "names", [(name,) for name in GUESSES] + [tuple(GUESSES)], ids=" and ".join
+)
+def test_after_ten_wrong_codes_by_any_call_no_call_tries_a_code_right_or_wrong(
+    limited, passes, names
+):
     alice, _, coupon = limited
     guess(alice, coupon, names)
     before = read_books()
@@ -348,7 +421,11 @@ def test_a_refusal_that_is_not_about_the_code_is_no_guess(limited, passes):
     assert use_by_code(alice, coupon).status_code == 200
     for _ in range(11):
         refused(use_by_code(alice, coupon), 400, "coupon_already_used")
-        refused(alice.post(f"/v1/coupons/{uuid4()}/use", json={"hidden_code": coupon.hidden_code}), 404, "coupon_not_found")
+        refused(
+            alice.post(f"/v1/coupons/{uuid4()}/use", json={"hidden_code": coupon.hidden_code}),
+            404,
+            "coupon_not_found",
+        )
         refused(alice.post(f"/v1/coupons/{coupon.id}/use", json={}), 400, "validation_error")
 
     assert look_up(alice, coupon).status_code == 200

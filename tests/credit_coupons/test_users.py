@@ -7,10 +7,28 @@ import pytest
 from coupon_management_flask.audit.rules import discrepancies
 from coupon_management_flask.identity import accounts
 
-from ..support.envelope import AN_ID, NOT_TEXT, NOT_WHOLE, NOW, WRONG_PAGES, each, invalid, meta, ok, refused, user_of
+from ..support.envelope import (
+    AN_ID,
+    NOT_TEXT,
+    NOT_WHOLE,
+    NOW,
+    WRONG_PAGES,
+    each,
+    invalid,
+    meta,
+    ok,
+    refused,
+    user_of,
+)
 from ..support.people import PASSWORD, make_coupon, make_user
 
-BODY = {"username": "carol", "password": PASSWORD, "name": "Carol", "email": "carol@example.com", "credit": 20}
+BODY = {
+    "username": "carol",
+    "password": PASSWORD,
+    "name": "Carol",
+    "email": "carol@example.com",
+    "credit": 20,
+}
 
 
 def log_in(client, username, password=PASSWORD):
@@ -21,7 +39,11 @@ def log_in(client, username, password=PASSWORD):
 
 
 def test_administrators_see_all_users_by_registration(admin, bob, alice):
-    users = [user_of(admin, name="Admin", credit=0), user_of(bob, name="Bob", credit=100), user_of(alice, name="Alice", credit=100)]
+    users = [
+        user_of(admin, name="Admin", credit=0),
+        user_of(bob, name="Bob", credit=100),
+        user_of(alice, name="Alice", credit=100),
+    ]
 
     ok(admin.get("/v1/user"), {"users": users, "meta": meta(1, 1, 3)})
 
@@ -55,7 +77,10 @@ def test_a_page_out_of_bounds_is_refused(admin, query):
 def test_companies_and_services_are_no_users(admin):
     company_id = accounts.create_company(name="Shop", email="shop@example.com", password=PASSWORD)
 
-    ok(admin.get("/v1/user"), {"users": [user_of(admin, name="Admin", credit=0)], "meta": meta(1, 1, 1)})
+    ok(
+        admin.get("/v1/user"),
+        {"users": [user_of(admin, name="Admin", credit=0)], "meta": meta(1, 1, 1)},
+    )
     refused(admin.get(f"/v1/user/{company_id}"), 404, "user_not_found")
 
 
@@ -110,7 +135,14 @@ def test_the_new_user_is_shown_and_can_sign_in_by_username_and_email(admin, clie
 def test_what_it_starts_with_stands_in_its_ledger(admin):
     user_id = admin.post("/v1/user", json=BODY).json["data"]["user"]["id"]
 
-    entry = {"id": AN_ID, "amount": 20, "balance_after": 20, "reason": "opening balance", "reference": None, "created_at": NOW}
+    entry = {
+        "id": AN_ID,
+        "amount": 20,
+        "balance_after": 20,
+        "reason": "opening balance",
+        "reference": None,
+        "created_at": NOW,
+    }
     ok(admin.get(f"/v1/user/{user_id}/ledger"), {"entries": [entry], "meta": meta(1, 1, 1)})
     assert list(discrepancies()) == []
 
@@ -121,7 +153,10 @@ def test_without_email_and_credit_it_has_neither(admin, client):
     answer = admin.post("/v1/user", json=body)
 
     ok(answer, {"user": {"id": AN_ID, "username": "carol", "name": "Carol", "credit": 0}}, 201)
-    ok(admin.get(f"/v1/user/{answer.json['data']['user']['id']}/ledger"), {"entries": [], "meta": meta(1, 0, 0)})
+    ok(
+        admin.get(f"/v1/user/{answer.json['data']['user']['id']}/ledger"),
+        {"entries": [], "meta": meta(1, 0, 0)},
+    )
     refused(log_in(client, "carol@example.com"), 401, "wrong_credentials")
 
 
@@ -129,32 +164,61 @@ def test_a_new_user_is_no_administrator(admin, client):
     admin.post("/v1/user", json=BODY)
     token = log_in(client, "carol").json["access_token"]
 
-    refused(client.get("/v1/user", headers={"Authorization": f"Bearer {token}"}), 403, "permission_denied")
+    refused(
+        client.get("/v1/user", headers={"Authorization": f"Bearer {token}"}),
+        403,
+        "permission_denied",
+    )
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), each(username=["x", "x" * 150, "夏 7"], name=["x", "x" * 100], password=["x" * 8, "x" * 128], credit=[0, 1_000_000_000])
+    ("field", "value"),
+    each(
+        username=["x", "x" * 150, "夏 7"],
+        name=["x", "x" * 100],
+        password=["x" * 8, "x" * 128],
+        credit=[0, 1_000_000_000],
+    ),
 )
 def test_a_field_may_go_to_its_bounds(admin, client, field, value):
     body = {**BODY, field: value}
 
-    ok(admin.post("/v1/user", json=body), {"user": {"id": AN_ID, "username": body["username"], "name": body["name"], "credit": body["credit"]}}, 201)
+    ok(
+        admin.post("/v1/user", json=body),
+        {
+            "user": {
+                "id": AN_ID,
+                "username": body["username"],
+                "name": body["name"],
+                "credit": body["credit"],
+            }
+        },
+        201,
+    )
     assert log_in(client, body["username"], body["password"]).status_code == 200
 
 
 def test_a_username_may_be_the_users_own_email(admin, client):
     answer = admin.post("/v1/user", json={**BODY, "username": "carol@example.com"})
 
-    ok(answer, {"user": {"id": AN_ID, "username": "carol@example.com", "name": "Carol", "credit": 20}}, 201)
+    ok(
+        answer,
+        {"user": {"id": AN_ID, "username": "carol@example.com", "name": "Carol", "credit": 20}},
+        201,
+    )
     assert log_in(client, "carol@example.com").status_code == 200
 
 
-@pytest.mark.parametrize("given", [{"email": "dave@example.com"}, {}], ids=["another e-mail", "no e-mail"])
+@pytest.mark.parametrize(
+    "given", [{"email": "dave@example.com"}, {}], ids=["another e-mail", "no e-mail"]
+)
 def test_a_username_holds_no_at_otherwise(admin, books, given):
     body = {name: value for name, value in BODY.items() if name != "email"}
     before = books()
 
-    invalid(admin.post("/v1/user", json={**body, "username": "carol@example.com", **given}), "username")
+    invalid(
+        admin.post("/v1/user", json={**body, "username": "carol@example.com", **given}), "username"
+    )
     assert books() == before
 
 
@@ -186,7 +250,10 @@ def test_a_company_may_have_the_same_email(admin):
 def test_a_missing_field_is_refused(admin, books, field):
     before = books()
 
-    invalid(admin.post("/v1/user", json={name: value for name, value in BODY.items() if name != field}), field)
+    invalid(
+        admin.post("/v1/user", json={name: value for name, value in BODY.items() if name != field}),
+        field,
+    )
     assert books() == before
 
 
@@ -196,7 +263,16 @@ def test_a_missing_field_is_refused(admin, books, field):
         username=[*NOT_TEXT, "", "x" * 151, "car\0ol"],
         password=[*NOT_TEXT, "", "x" * 7, "x" * 129, f"{PASSWORD}\0"],
         name=[*NOT_TEXT, "", "x" * 101, "Car\0ol"],
-        email=[*NOT_TEXT, "", "carol", "carol@", "@example.com", "carol@example", "a b@example.com", f"{'x' * 250}@example.com"],
+        email=[
+            *NOT_TEXT,
+            "",
+            "carol",
+            "carol@",
+            "@example.com",
+            "carol@example",
+            "a b@example.com",
+            f"{'x' * 250}@example.com",
+        ],
         credit=[*NOT_WHOLE, -1, 1_000_000_001, 2**63],
         role=["administrator"],
         id=["019f0000-0000-7000-8000-000000000000"],
@@ -210,7 +286,13 @@ def test_a_field_that_is_wrong_or_unknown_is_refused(admin, books, field, value)
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [(b"", "malformed_request"), (b"{", "malformed_request"), (b"[]", "validation_error"), (b"null", "validation_error")]
+    ("body", "name"),
+    [
+        (b"", "malformed_request"),
+        (b"{", "malformed_request"),
+        (b"[]", "validation_error"),
+        (b"null", "validation_error"),
+    ],
 )
 def test_what_is_no_object_is_refused(admin, books, body, name):
     before = books()

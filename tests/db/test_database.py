@@ -171,7 +171,10 @@ def test_threads_have_transactions_of_their_own(app, elsewhere, rolled_back):
 
 
 WRITES = {
-    "row added": lambda stock_id: (db.session.add(Stock(capacity=1, claimed=0)), db.session.flush()),
+    "row added": lambda stock_id: (
+        db.session.add(Stock(capacity=1, claimed=0)),
+        db.session.flush(),
+    ),
     "insert": lambda stock_id: stock.create(1),
     "update": lambda stock_id: stock.set_left(stock_id, 1),
     "delete": lambda stock_id: db.session.execute(sa.delete(Stock)),
@@ -190,7 +193,9 @@ def test_nothing_is_written_outside_a_transaction(app, attempt):
         attempt(stock_id)
 
     db.session.remove()
-    assert [tuple(row) for row in db.session.execute(sa.select(Stock.id, Stock.capacity, Stock.claimed))] == [(stock_id, 5, 0)]
+    assert [
+        tuple(row) for row in db.session.execute(sa.select(Stock.id, Stock.capacity, Stock.claimed))
+    ] == [(stock_id, 5, 0)]
 
 
 def test_outside_a_transaction_each_statement_stands_alone(app, elsewhere):
@@ -238,7 +243,9 @@ def test_a_transaction_gives_its_connection_back(app, rolled_back):
     assert connections_in_use() == before
 
 
-def test_a_transaction_may_read_first_and_write_later_though_somebody_else_writes_in_between(app, elsewhere):
+def test_a_transaction_may_read_first_and_write_later_though_somebody_else_writes_in_between(
+    app, elsewhere
+):
     with transaction():
         mine, others = stock.create(1), stock.create(1)
     finished = Event()
@@ -256,7 +263,10 @@ def test_a_transaction_may_read_first_and_write_later_though_somebody_else_write
         stock.set_left(mine, seen + 1)
     other.result(timeout=20)
 
-    assert dict(db.session.execute(sa.select(Stock.id, Stock.capacity)).all()) == {mine: 2, others: 2}
+    assert dict(db.session.execute(sa.select(Stock.id, Stock.capacity)).all()) == {
+        mine: 2,
+        others: 2,
+    }
 
 
 @only_on_postgresql
@@ -297,7 +307,9 @@ def fails(times, state):
         with transaction():
             write(f"{name} {len(tries)}")
             if len(tries) <= times:
-                db.session.execute(sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"))
+                db.session.execute(
+                    sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$")
+                )
             return len(tries)
 
     return use_case, tries
@@ -372,7 +384,11 @@ def test_the_last_commit_is_held_until_its_answer_is_known(app, elsewhere):
         with transaction():
             write("work")
         assert elsewhere(written).result() == []
-        held.finish(lambda session: session.execute(sa.insert(Lease.__table__).values(name="answer", leased_until=NOON)))
+        held.finish(
+            lambda session: session.execute(
+                sa.insert(Lease.__table__).values(name="answer", leased_until=NOON)
+            )
+        )
         assert elsewhere(written).result() == ["answer", "work"]
 
     assert written() == ["answer", "work"]
@@ -393,7 +409,11 @@ def test_a_transaction_that_fails_is_not_held(app, rolled_back):
     with held_commit() as held:
         with rolled_back():
             write("failed")
-        held.finish(lambda session: session.execute(sa.insert(Lease.__table__).values(name="answer", leased_until=NOON)))
+        held.finish(
+            lambda session: session.execute(
+                sa.insert(Lease.__table__).values(name="answer", leased_until=NOON)
+            )
+        )
 
     assert written() == ["answer"]
 
@@ -459,7 +479,11 @@ def test_what_is_still_held_when_a_request_fails_is_rolled_back(app, raised):
 
 def test_an_answer_without_any_work_is_kept_in_a_transaction_of_its_own(app):
     with held_commit() as held:
-        held.finish(lambda session: session.execute(sa.insert(Lease.__table__).values(name="answer", leased_until=NOON)))
+        held.finish(
+            lambda session: session.execute(
+                sa.insert(Lease.__table__).values(name="answer", leased_until=NOON)
+            )
+        )
 
     assert written() == ["answer"]
 
@@ -504,7 +528,9 @@ def test_a_transaction_that_must_stay_commits_what_was_held_before_it(app, elsew
         assert elsewhere(written).result() == ["before", "stays"]
 
 
-def test_a_transaction_that_must_stay_is_still_part_of_the_one_around_it(app, elsewhere, rolled_back):
+def test_a_transaction_that_must_stay_is_still_part_of_the_one_around_it(
+    app, elsewhere, rolled_back
+):
     with rolled_back():
         with transaction(at_once=True):
             write("inner")
@@ -583,19 +609,27 @@ def test_a_moment_comes_back_as_the_same_moment_in_utc(app, moment):
 _MOMENTS = st.datetimes(
     min_value=datetime(1990, 1, 1),  # noqa: DTZ001 (hypothesis adds the zone)
     max_value=datetime(2100, 1, 1),  # noqa: DTZ001
-    timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+    timezones=st.integers(-14 * 60, 14 * 60).map(
+        lambda minutes: timezone(timedelta(minutes=minutes))
+    ),
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(moments=st.lists(_MOMENTS, min_size=2, max_size=5, unique=True), pivot=_MOMENTS)
-def test_the_database_compares_and_sorts_moments_whatever_zone_they_were_given_in(app, moments, pivot):
+def test_the_database_compares_and_sorts_moments_whatever_zone_they_were_given_in(
+    app, moments, pivot
+):
     with transaction():
         db.session.execute(sa.delete(Lease))
         for number, moment in enumerate(moments):
             write(str(number), moment)
 
-    assert list(db.session.scalars(sa.select(Lease.leased_until).order_by(Lease.leased_until))) == sorted(moments)
+    assert list(
+        db.session.scalars(sa.select(Lease.leased_until).order_by(Lease.leased_until))
+    ) == sorted(moments)
     earlier = sa.select(sa.func.count()).where(Lease.leased_until <= pivot)
     assert db.session.scalar(earlier) == sum(moment <= pivot for moment in moments)
 
@@ -619,14 +653,29 @@ def caught(app):
 
 def test_a_broken_rule_is_told_by_its_name(caught):
     write_twice = caught(lambda: in_a_transaction(lambda: (write("a"), write("a"))))
-    too_many = caught(lambda: in_a_transaction(lambda: db.session.execute(sa.insert(Stock.__table__).values(id=new_id(), capacity=1, claimed=2))))
+    too_many = caught(
+        lambda: in_a_transaction(
+            lambda: db.session.execute(
+                sa.insert(Stock.__table__).values(id=new_id(), capacity=1, claimed=2)
+            )
+        )
+    )
 
-    assert broken_constraint(write_twice) == ("pk_leases" if is_postgresql() else "UNIQUE constraint failed: leases.name")
-    assert broken_constraint(too_many).removeprefix("CHECK constraint failed: ") == "ck_stocks_claimed_within_capacity"
+    assert broken_constraint(write_twice) == (
+        "pk_leases" if is_postgresql() else "UNIQUE constraint failed: leases.name"
+    )
+    assert (
+        broken_constraint(too_many).removeprefix("CHECK constraint failed: ")
+        == "ck_stocks_claimed_within_capacity"
+    )
 
 
 def test_a_database_that_can_not_be_reached_is_unavailable(app, tmp_path):
-    url = f"postgresql://coupons@127.0.0.1:{free_port()}/coupons" if is_postgresql() else f"sqlite:///{tmp_path}/folder/coupons.db"
+    url = (
+        f"postgresql://coupons@127.0.0.1:{free_port()}/coupons"
+        if is_postgresql()
+        else f"sqlite:///{tmp_path}/folder/coupons.db"
+    )
     away = create_app(settings_for(url))
     # SQLite makes a file that is not there, but no folder.
     if not is_postgresql():
@@ -639,11 +688,17 @@ def test_a_database_that_can_not_be_reached_is_unavailable(app, tmp_path):
 
 
 @only_on_postgresql
-def test_a_database_that_goes_away_under_us_is_unavailable_and_then_there_again(app, caught, elsewhere):
+def test_a_database_that_goes_away_under_us_is_unavailable_and_then_there_again(
+    app, caught, elsewhere
+):
     def work():
         with transaction():
             pid = db.session.scalar(sa.text("SELECT pg_backend_pid()"))
-            elsewhere(lambda: db.session.execute(sa.text("SELECT pg_terminate_backend(:pid, 20000)"), {"pid": pid})).result()
+            elsewhere(
+                lambda: db.session.execute(
+                    sa.text("SELECT pg_terminate_backend(:pid, 20000)"), {"pid": pid}
+                )
+            ).result()
             write("a")
 
     assert is_unavailable(caught(work))
@@ -652,7 +707,9 @@ def test_a_database_that_goes_away_under_us_is_unavailable_and_then_there_again(
 
 
 def test_a_pool_without_a_free_connection_is_unavailable(app, caught):
-    engine = sa.create_engine(db.engine.url, poolclass=sa.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    engine = sa.create_engine(
+        db.engine.url, poolclass=sa.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01
+    )
     with engine.connect():
         assert is_unavailable(caught(engine.connect))
     engine.dispose()
@@ -688,11 +745,22 @@ def test_a_mistake_is_not_taken_for_a_database_that_is_away(caught, work):
 
 # A constant, a parameter, and what means something to one driver or the other.
 CAPACITY = (
-    sa.select(Stock.id, Stock.capacity, (Stock.claimed % 3).label("rest"), sa.literal("50% off, 'now': $1 %s").label("words"))
+    sa.select(
+        Stock.id,
+        Stock.capacity,
+        (Stock.claimed % 3).label("rest"),
+        sa.literal("50% off, 'now': $1 %s").label("words"),
+    )
     .where(Stock.id == sa.bindparam("stock_id", type_=sa.Uuid))
     .order_by(Stock.id)
 )
-_written = sa.update(Stock).where(Stock.id == sa.bindparam("given", type_=sa.Uuid)).values(capacity=1).returning(Stock.id).cte("written")
+_written = (
+    sa.update(Stock)
+    .where(Stock.id == sa.bindparam("given", type_=sa.Uuid))
+    .values(capacity=1)
+    .returning(Stock.id)
+    .cte("written")
+)
 PREPARED_WRITE = Prepared("write", sa.select(_written.c.id), writes=True)
 PREPARED_CAPACITY = Prepared("capacity", CAPACITY)
 ANY_VALUES = Prepared(
@@ -700,16 +768,35 @@ ANY_VALUES = Prepared(
     sa.select(
         *(
             sa.bindparam(name, type_=type_).label(name)
-            for name, type_ in (("text", sa.Text), ("number", sa.BigInteger), ("id", sa.Uuid), ("moment", types.Moment))
+            for name, type_ in (
+                ("text", sa.Text),
+                ("number", sa.BigInteger),
+                ("id", sa.Uuid),
+                ("moment", types.Moment),
+            )
         )
     ),
 )
-NAMED = Prepared("named", lambda on_postgresql: sa.select(Lease.name).where(one_of(Lease.name, "names", sa.Text, on_postgresql=on_postgresql)))
-BACKEND = Prepared("backend", sa.select(sa.func.pg_backend_pid().label("pid"), sa.literal(1).label("one")))
-HALF = Prepared("half", sa.select((sa.literal(1) / sa.bindparam("number", type_=sa.Integer)).label("half")))
+NAMED = Prepared(
+    "named",
+    lambda on_postgresql: sa.select(Lease.name).where(
+        one_of(Lease.name, "names", sa.Text, on_postgresql=on_postgresql)
+    ),
+)
+BACKEND = Prepared(
+    "backend", sa.select(sa.func.pg_backend_pid().label("pid"), sa.literal(1).label("one"))
+)
+HALF = Prepared(
+    "half", sa.select((sa.literal(1) / sa.bindparam("number", type_=sa.Integer)).label("half"))
+)
 ADD_STOCK = Prepared(
     "add_stock",
-    sa.select(sa.insert(Stock.__table__).values(id=sa.bindparam("stock_id", type_=sa.Uuid), capacity=4, claimed=4).returning(Stock.id).cte("added")),
+    sa.select(
+        sa.insert(Stock.__table__)
+        .values(id=sa.bindparam("stock_id", type_=sa.Uuid), capacity=4, claimed=4)
+        .returning(Stock.id)
+        .cte("added")
+    ),
     writes=True,
 )
 
@@ -720,7 +807,11 @@ def with_a_session(work):
 
 
 # A prepared statement goes another way in each of these.
-PLACES = {"alone": lambda work: work(), "where something was read": with_a_session, "in a transaction": in_a_transaction}
+PLACES = {
+    "alone": lambda work: work(),
+    "where something was read": with_a_session,
+    "in a transaction": in_a_transaction,
+}
 IN_EACH_PLACE = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 
 
@@ -743,10 +834,17 @@ def test_a_prepared_statement_gives_what_the_plain_one_does(app, place, capacity
     (row,) = place(lambda: PREPARED_CAPACITY.execute({"stock_id": stock_id}))
 
     assert row == db.session.execute(CAPACITY, {"stock_id": stock_id}).one()
-    assert row._asdict() == {"id": stock_id, "capacity": capacity, "rest": 0, "words": "50% off, 'now': $1 %s"}
+    assert row._asdict() == {
+        "id": stock_id,
+        "capacity": capacity,
+        "rest": 0,
+        "words": "50% off, 'now': $1 %s",
+    }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     number=st.none() | st.integers(-(2**63), 2**63 - 1),
@@ -811,7 +909,9 @@ def test_a_prepared_statement_sees_what_its_transaction_wrote(app):
 def test_a_statement_is_prepared_once_for_each_connection(fresh_connections, rolled_back):
     def times_run():
         """How often the connection at hand has run it since it was prepared there."""
-        runs = sa.text("SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE name = 'named'")
+        runs = sa.text(
+            "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE name = 'named'"
+        )
         return db.session.scalar(runs)
 
     def run():
@@ -851,7 +951,9 @@ def test_a_new_connection_prepares_anew(fresh_connections, caught, place):
 
 @only_on_postgresql
 @IN_EACH_PLACE
-def test_a_prepared_statement_that_fails_is_told_as_any_other_and_spoils_nothing(fresh_connections, caught, place):
+def test_a_prepared_statement_that_fails_is_told_as_any_other_and_spoils_nothing(
+    fresh_connections, caught, place
+):
     error = caught(lambda: place(lambda: HALF.execute({"number": 0})))
 
     assert isinstance(error, DBAPIError)
@@ -873,7 +975,11 @@ def test_a_prepared_statement_writes_inside_a_transaction(app, rolled_back):
     assert db.session.execute(sa.select(Stock.id, Stock.capacity)).all() == [(stays, 4)]
 
 
-@pytest.mark.parametrize("place", [PLACES["alone"], PLACES["where something was read"]], ids=["alone", "where something was read"])
+@pytest.mark.parametrize(
+    "place",
+    [PLACES["alone"], PLACES["where something was read"]],
+    ids=["alone", "where something was read"],
+)
 def test_a_prepared_statement_that_writes_is_refused_outside_a_transaction(app, place):
     with pytest.raises(RuntimeError, match="inside `with transaction"):
         place(lambda: ADD_STOCK.execute({"stock_id": new_id()}))
@@ -886,13 +992,21 @@ def test_sqlite_loses_nothing_that_was_committed_and_keeps_to_its_foreign_keys(a
     def pragma(name):
         return db.session.scalar(sa.text(f"PRAGMA {name}"))
 
-    assert (pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys"), pragma("busy_timeout")) == ("wal", 2, 1, 30_000)
+    assert (
+        pragma("journal_mode"),
+        pragma("synchronous"),
+        pragma("foreign_keys"),
+        pragma("busy_timeout"),
+    ) == ("wal", 2, 1, 30_000)
 
 
 @only_on_postgresql
 def test_postgresql_lets_nobody_hold_a_lock_for_long(app):
     with transaction():
-        limits = [db.session.scalar(sa.text(f"SHOW {name}")) for name in ("lock_timeout", "idle_in_transaction_session_timeout")]
+        limits = [
+            db.session.scalar(sa.text(f"SHOW {name}"))
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout")
+        ]
 
     assert limits == ["10s", "30s"]
 
@@ -905,7 +1019,13 @@ class _Tenths(sa.types.TypeDecorator):
         return None if value is None else Decimal(value) / 10
 
 
-TENTHS = Prepared("tenths", sa.select(sa.type_coerce(sa.bindparam("number", type_=sa.BigInteger), _Tenths).label("tenths"), sa.literal(1).label("one")))
+TENTHS = Prepared(
+    "tenths",
+    sa.select(
+        sa.type_coerce(sa.bindparam("number", type_=sa.BigInteger), _Tenths).label("tenths"),
+        sa.literal(1).label("one"),
+    ),
+)
 
 
 @pytest.mark.parametrize("number", [125, None])

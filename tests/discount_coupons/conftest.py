@@ -31,6 +31,15 @@ def shop(client: FlaskClient) -> Shop:
 @pytest.fixture
 def discount_books(app: Flask) -> Callable[[], dict[str, Any]]:
     """Everything that a refusal must leave as it was."""
-    models = (DiscountCoupon, DiscountCouponTarget, LimitUse, OrderRedemption, OrderRedemptionCode, Redemption, RedemptionTake, Stock)
+    models = (
+        DiscountCoupon,
+        DiscountCouponTarget,
+        LimitUse,
+        OrderRedemption,
+        OrderRedemptionCode,
+        Redemption,
+        RedemptionTake,
+        Stock,
+    )
 
     return lambda: rows_of(*models)

@@ -5,7 +5,10 @@ from ..support.refusals import refusal
 
 
 def apply(shop, coupon, total=None, **cart):
-    answer = shop.post(f"{PATH}/apply", json={"code": coupon["code"], **({} if total is None else {"cartTotal": total}), **cart})
+    answer = shop.post(
+        f"{PATH}/apply",
+        json={"code": coupon["code"], **({} if total is None else {"cartTotal": total}), **cart},
+    )
     assert answer.status_code == 200, answer.text
     return answer.json
 
@@ -49,17 +52,31 @@ def test_without_items_the_products_decide_whether_and_the_total_how_much(shop):
     coupon = shop.new(products=["p1"], discount=10)
 
     assert apply(shop, coupon, 200, productIds=["p1", "p2"])["discountAmount"] == 20
-    answer = shop.post(f"{PATH}/apply", json={"code": coupon["code"], "cartTotal": 200, "productIds": ["p2"]})
+    answer = shop.post(
+        f"{PATH}/apply", json={"code": coupon["code"], "cartTotal": 200, "productIds": ["p2"]}
+    )
     assert refusal(answer, "discount_coupons") == (400, "no_eligible_products")
 
 
 def test_with_items_only_those_that_match_count_and_each_line_has_its_share(shop):
-    coupon = shop.new(products=["p1"], categories=["tea"], excludedProducts=["p4"], type="fixed", discount=10)
-    cart = items(("p1", 1, 1000), ("p2", 2, 500, "tea"), ("p1", 1, 1000), ("p3", 1, 9999), ("p4", 1, 1, "tea"))
+    coupon = shop.new(
+        products=["p1"], categories=["tea"], excludedProducts=["p4"], type="fixed", discount=10
+    )
+    cart = items(
+        ("p1", 1, 1000),
+        ("p2", 2, 500, "tea"),
+        ("p1", 1, 1000),
+        ("p3", 1, 9999),
+        ("p4", 1, 1, "tea"),
+    )
 
     answer = apply(shop, coupon, **cart, productIds=["p3"])
 
-    assert (answer["discountAmount"], answer["originalAmount"], answer["finalAmount"]) == (10, 130, 120)
+    assert (answer["discountAmount"], answer["originalAmount"], answer["finalAmount"]) == (
+        10,
+        130,
+        120,
+    )
     assert answer["lines"] == [
         {"productId": "p1", "discountAmount": 3.34, "finalAmount": 6.66},
         {"productId": "p2", "discountAmount": 3.33, "finalAmount": 6.67},
@@ -74,7 +91,11 @@ def test_a_minimum_purchase_applies_to_the_whole_cart(shop):
 
     assert apply(shop, coupon, **items(("p2", 1, 5000)))["discountAmount"] == 5
     answer = shop.post(f"{PATH}/apply", json={"code": coupon["code"], **items(("p2", 1, 4999))})
-    assert answer.json == {"code": 400, "message": "Minimum purchase amount of USD 50.00 required", "error_code": "minimum_not_reached"}
+    assert answer.json == {
+        "code": 400,
+        "message": "Minimum purchase amount of USD 50.00 required",
+        "error_code": "minimum_not_reached",
+    }
 
 
 def test_a_currency_has_its_own_decimals(shop):

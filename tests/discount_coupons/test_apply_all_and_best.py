@@ -8,13 +8,18 @@ from ..support.refusals import refusal
 
 
 def apply_all(caller, *codes, total=100, **cart):
-    answer = caller.post(f"{PATH}/apply-all", json={"codes": list(codes), "cartTotal": total, **cart})
+    answer = caller.post(
+        f"{PATH}/apply-all", json={"codes": list(codes), "cartTotal": total, **cart}
+    )
     assert answer.status_code == 200, answer.text
     return answer.json
 
 
 def best(caller, *codes, total=100, **cart):
-    answer = caller.post(f"{PATH}/best", json={**({"codes": list(codes)} if codes else {}), "cartTotal": total, **cart})
+    answer = caller.post(
+        f"{PATH}/best",
+        json={**({"codes": list(codes)} if codes else {}), "cartTotal": total, **cart},
+    )
     assert answer.status_code == 200, answer.text
     return answer.json
 
@@ -70,17 +75,28 @@ def test_why_the_others_are_left_out(shop):
         "NONE": "coupon_not_found",
     }
     messages = {one["code"]: one["message"] for one in answer["leftOut"]}
-    assert (messages["NONE"], messages["DEAR"]) == ("Coupon not found", "Minimum purchase amount of USD 500.00 required")
+    assert (messages["NONE"], messages["DEAR"]) == (
+        "Coupon not found",
+        "Minimum purchase amount of USD 500.00 required",
+    )
     # The first in order goes alone where it is not combinable.
     answer = apply_all(shop, "ALONE", "TWO")
-    assert ([one["code"] for one in answer["codes"]], left_out(answer)) == (["ALONE"], {"TWO": "not_combinable"})
+    assert ([one["code"] for one in answer["codes"]], left_out(answer)) == (
+        ["ALONE"],
+        {"TWO": "not_combinable"},
+    )
 
 
 def test_lines_have_the_shares_of_all_codes_together(shop):
     shop.new(code="TEA", discount=50, categories=["tea"], combinable=True)
     shop.new(code="ALL", type="fixed", discount=10, combinable=True)
 
-    answer = apply_all(shop, "TEA", "ALL", **{"total": None, **items(("t", 1, 4000, "tea"), ("c", 1, 2000, "cake"))})
+    answer = apply_all(
+        shop,
+        "TEA",
+        "ALL",
+        **{"total": None, **items(("t", 1, 4000, "tea"), ("c", 1, 2000, "cake"))},
+    )
 
     assert answer["discountAmount"] == 30
     assert answer["lines"] == [
@@ -106,16 +122,30 @@ def test_the_best_set_is_the_one_with_the_lowest_final_amount(shop):
     draw = random.Random(4)
     codes = []
     for number in range(7):
-        terms = draw.choice([{"type": "fixed", "discount": draw.randint(1, 30)}, {"discount": draw.randint(1, 40)}])
+        terms = draw.choice(
+            [{"type": "fixed", "discount": draw.randint(1, 30)}, {"discount": draw.randint(1, 40)}]
+        )
         group = draw.choice([None, None, "g"])
-        shop.new(code=f"C-{number}", combinable=number != 3, exclusiveGroup=group, base=draw.choice(["initial", "remaining"]), **terms)
+        shop.new(
+            code=f"C-{number}",
+            combinable=number != 3,
+            exclusiveGroup=group,
+            base=draw.choice(["initial", "remaining"]),
+            **terms,
+        )
         codes.append(f"C-{number}")
 
     found = best(shop, *codes)
 
     # Any set that apply-all lets through whole.
-    sets = (combination for size in range(1, 8) for combination in itertools.combinations(codes, size))
-    possible = [answer for chosen in sets if len((answer := apply_all(shop, *chosen))["codes"]) == len(chosen)]
+    sets = (
+        combination for size in range(1, 8) for combination in itertools.combinations(codes, size)
+    )
+    possible = [
+        answer
+        for chosen in sets
+        if len((answer := apply_all(shop, *chosen))["codes"]) == len(chosen)
+    ]
     assert found["finalAmount"] == min(answer["finalAmount"] for answer in possible)
     assert found["exact"] is True
     assert found["discountAmount"] + found["finalAmount"] == found["originalAmount"] == 100
@@ -131,13 +161,29 @@ def test_without_codes_the_choice_is_among_the_public_coupons_that_apply(shop, a
     shop.new(code="OTHER", discount=90, products=["p9"])
     shop.new(code="FULL", discount=90, maxUsage=0)
 
-    assert best(alice, productIds=["p1"]) == {"codes": ["MINE"], "discountAmount": 20, "originalAmount": 100, "finalAmount": 80, "exact": True}
-    assert best(bob, productIds=["p1"])["codes"] == best(shop, productIds=["p1"])["codes"] == ["PUBLIC"]
+    assert best(alice, productIds=["p1"]) == {
+        "codes": ["MINE"],
+        "discountAmount": 20,
+        "originalAmount": 100,
+        "finalAmount": 80,
+        "exact": True,
+    }
+    assert (
+        best(bob, productIds=["p1"])["codes"]
+        == best(shop, productIds=["p1"])["codes"]
+        == ["PUBLIC"]
+    )
     assert best(shop, productIds=["p1"], customerId="c1")["codes"] == ["MINE"]
 
 
 def test_nothing_that_applies_is_no_error(shop):
-    assert best(shop) == {"codes": [], "discountAmount": 0, "originalAmount": 100, "finalAmount": 100, "exact": True}
+    assert best(shop) == {
+        "codes": [],
+        "discountAmount": 0,
+        "originalAmount": 100,
+        "finalAmount": 100,
+        "exact": True,
+    }
     assert best(shop, "NONE")["codes"] == []
     assert apply_all(shop, "NONE")["finalAmount"] == 100
 
@@ -164,5 +210,11 @@ def test_a_body_that_is_wrong_is_refused(shop, client):
         ):
             answer = shop.post(f"{PATH}/{path}", json={"codes": ["A"], "cartTotal": 1, **wrong})
             assert refusal(answer, "discount_coupons") == (400, "validation_error"), (path, wrong)
-    assert refusal(shop.post(f"{PATH}/apply-all", json={"cartTotal": 1}), "discount_coupons") == (400, "validation_error")
-    assert new_shop(client, "getCoupons").post(f"{PATH}/best", json={"cartTotal": 1}).status_code == 200
+    assert refusal(shop.post(f"{PATH}/apply-all", json={"cartTotal": 1}), "discount_coupons") == (
+        400,
+        "validation_error",
+    )
+    assert (
+        new_shop(client, "getCoupons").post(f"{PATH}/best", json={"cartTotal": 1}).status_code
+        == 200
+    )

@@ -14,9 +14,14 @@ from ..support.discounts import items
 @pytest.fixture
 def redeemed(shop):
     """An order with two codes, of which one has limits; and a rolled-back one."""
-    one, two = (shop.new(combinable=True, limits=limits)["code"] for limits in ({"budget": 100, "perCustomer": 5}, {}))
+    one, two = (
+        shop.new(combinable=True, limits=limits)["code"]
+        for limits in ({"budget": 100, "perCustomer": 5}, {})
+    )
     shop.roll_back(shop.redeem(one, customerId="c1").json["redemptionId"])
-    return shop.redeem(one, two, customerId="c1", total=None, **items(("a", 1, 1000))).json["redemptionId"]
+    return shop.redeem(one, two, customerId="c1", total=None, **items(("a", 1, 1000))).json[
+        "redemptionId"
+    ]
 
 
 def found_after(statement):
@@ -37,12 +42,21 @@ def test_books_of_ordinary_business_add_up(redeemed):
     ("statement", "said"),
     [
         ("UPDATE limit_uses SET used = used + 1 WHERE rule = 'budget'", ["limit budget"]),
-        ("UPDATE redemption_takes SET units = units + 1 WHERE rule = 'perCustomer'", ["limit perCustomer"]),
+        (
+            "UPDATE redemption_takes SET units = units + 1 WHERE rule = 'perCustomer'",
+            ["limit perCustomer"],
+        ),
         ("DELETE FROM redemption_takes", ["limit budget", "limit perCustomer"]),
         ("DELETE FROM limit_uses", ["limit budget", "limit perCustomer"]),
         ("DELETE FROM order_redemption_codes", ["order redemption", "order redemption"]),
-        ("UPDATE order_redemptions SET discount = discount + 1 WHERE rolled_back_at IS NULL", ["order redemption"]),
-        ("UPDATE order_redemption_codes SET code = 'OTHER' WHERE position = 1", ["order redemption"]),
+        (
+            "UPDATE order_redemptions SET discount = discount + 1 WHERE rolled_back_at IS NULL",
+            ["order redemption"],
+        ),
+        (
+            "UPDATE order_redemption_codes SET code = 'OTHER' WHERE position = 1",
+            ["order redemption"],
+        ),
         (
             "UPDATE redemptions SET claim_key = NULL, rolled_back_at = created_at WHERE rolled_back_at IS NULL",
             ["order redemption", "order redemption", "stock", "stock"],

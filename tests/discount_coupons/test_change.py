@@ -16,13 +16,32 @@ from ..support.waiting import wait_until
 
 
 def test_what_is_named_changes_and_nothing_else(shop):
-    made = shop.new(code="BEFORE", products=["p1"], limits={"perDay": 1}, expiresAt="2999-01-01T00:00:00Z", maxUsage=3)
-    changes = {"code": "after", "discount": "12.5", "products": ["p2"], "limits": {"budget": 5}, "expiresAt": None, "maxUsage": None}
+    made = shop.new(
+        code="BEFORE",
+        products=["p1"],
+        limits={"perDay": 1},
+        expiresAt="2999-01-01T00:00:00Z",
+        maxUsage=3,
+    )
+    changes = {
+        "code": "after",
+        "discount": "12.5",
+        "products": ["p2"],
+        "limits": {"budget": 5},
+        "expiresAt": None,
+        "maxUsage": None,
+    }
 
     answer = shop.patch(f"{PATH}/{made['id']}", json=changes)
 
     assert answer.status_code == 200
-    assert answer.json == {**made, **changes, "code": "AFTER", "discount": 12.5, "updatedAt": answer.json["updatedAt"]}
+    assert answer.json == {
+        **made,
+        **changes,
+        "code": "AFTER",
+        "discount": 12.5,
+        "updatedAt": answer.json["updatedAt"],
+    }
     assert answer.json["updatedAt"] > made["updatedAt"]
     assert shop.get(f"{PATH}/{made['id']}").json == answer.json
     assert [coupon["code"] for coupon in shop.get(f"{PATH}/product/p2").json] == ["AFTER"]
@@ -30,7 +49,14 @@ def test_what_is_named_changes_and_nothing_else(shop):
 
 
 def test_the_whole_must_stay_valid(shop, discount_books):
-    made = shop.new(code="ONE", type="fixed", discount="120.55", minPurchaseAmount=5, couponFor="minPurchase", expiresAt="2999-01-01T00:00:00Z")
+    made = shop.new(
+        code="ONE",
+        type="fixed",
+        discount="120.55",
+        minPurchaseAmount=5,
+        couponFor="minPurchase",
+        expiresAt="2999-01-01T00:00:00Z",
+    )
     shop.new(code="TWO")
     before = discount_books()
 
@@ -44,8 +70,13 @@ def test_the_whole_must_stay_valid(shop, discount_books):
         {"code": None},
         {"discount": -1},
     ):
-        assert refusal(shop.patch(f"{PATH}/{made['id']}", json=changes), "discount_coupons") == (400, "validation_error"), changes
-    assert refusal(shop.patch(f"{PATH}/{made['id']}", json={"code": "two"}), "discount_coupons") == (400, "coupon_code_taken")
+        assert refusal(shop.patch(f"{PATH}/{made['id']}", json=changes), "discount_coupons") == (
+            400,
+            "validation_error",
+        ), changes
+    assert refusal(
+        shop.patch(f"{PATH}/{made['id']}", json={"code": "two"}), "discount_coupons"
+    ) == (400, "coupon_code_taken")
 
     assert discount_books() == before
 
@@ -56,7 +87,9 @@ def test_max_usage_is_never_below_the_uses_so_far(shop, discount_books):
         assert shop.redeem(made["code"]).status_code == 201
     before = discount_books()
 
-    assert refusal(shop.patch(f"{PATH}/{made['id']}", json={"maxUsage": 2}), "discount_coupons") == (400, "max_usage_too_low")
+    assert refusal(
+        shop.patch(f"{PATH}/{made['id']}", json={"maxUsage": 2}), "discount_coupons"
+    ) == (400, "max_usage_too_low")
     assert discount_books() == before
 
     assert shop.patch(f"{PATH}/{made['id']}", json={"maxUsage": 3}).json["maxUsage"] == 3
@@ -74,18 +107,33 @@ def test_a_limit_that_is_new_counts_what_was_used_before_it(shop):
 
     shop.patch(path, json={"limits": {"perCustomer": 2, "budget": 45, "perDay": 5}})
 
-    assert refusal(shop.redeem(made["code"], customerId="c1"), "discount_coupons") == (400, "usage_limit_exceeded")
-    assert refusal(shop.redeem(made["code"], customerId="c2", total=101), "discount_coupons") == (400, "budget_used_up")
+    assert refusal(shop.redeem(made["code"], customerId="c1"), "discount_coupons") == (
+        400,
+        "usage_limit_exceeded",
+    )
+    assert refusal(shop.redeem(made["code"], customerId="c2", total=101), "discount_coupons") == (
+        400,
+        "budget_used_up",
+    )
     assert shop.redeem(made["code"], customerId="c2", total=100).status_code == 201
-    assert refusal(shop.redeem(made["code"], customerId="c3", total=1), "discount_coupons") == (400, "period_limit_reached")
+    assert refusal(shop.redeem(made["code"], customerId="c3", total=1), "discount_coupons") == (
+        400,
+        "period_limit_reached",
+    )
     # And gives it back.
     shop.roll_back(last.json["redemptionId"])
-    assert refusal(shop.redeem(made["code"], customerId="c3", total=300), "discount_coupons") == (400, "budget_used_up")
+    assert refusal(shop.redeem(made["code"], customerId="c3", total=300), "discount_coupons") == (
+        400,
+        "budget_used_up",
+    )
     assert shop.redeem(made["code"], customerId="c3", total=200).status_code == 201
     # Taken away and set again, nothing is counted twice.
     shop.patch(path, json={"limits": {}})
     assert shop.patch(path, json={"limits": {"budget": 45}}).status_code == 200
-    assert refusal(shop.redeem(made["code"], total=10), "discount_coupons") == (400, "budget_used_up")
+    assert refusal(shop.redeem(made["code"], total=10), "discount_coupons") == (
+        400,
+        "budget_used_up",
+    )
 
 
 def test_a_budget_that_was_used_keeps_its_currency(shop):
@@ -93,7 +141,9 @@ def test_a_budget_that_was_used_keeps_its_currency(shop):
     assert shop.patch(f"{PATH}/{made['id']}", json={"currency": "JPY"}).status_code == 200
     shop.redeem(made["code"])
 
-    assert refusal(shop.patch(f"{PATH}/{made['id']}", json={"currency": "USD"}), "discount_coupons") == (400, "validation_error")
+    assert refusal(
+        shop.patch(f"{PATH}/{made['id']}", json={"currency": "USD"}), "discount_coupons"
+    ) == (400, "validation_error")
 
 
 def test_a_deleted_coupon_is_gone_its_history_stays_and_its_code_is_free(shop):
@@ -103,7 +153,11 @@ def test_a_deleted_coupon_is_gone_its_history_stays_and_its_code_is_free(shop):
     answer = shop.delete(f"{PATH}/{made['id']}")
 
     assert (answer.status_code, answer.data) == (204, b"")
-    for response in (shop.get(f"{PATH}/{made['id']}"), shop.delete(f"{PATH}/{made['id']}"), shop.redeem("GONE", customerId="c1")):
+    for response in (
+        shop.get(f"{PATH}/{made['id']}"),
+        shop.delete(f"{PATH}/{made['id']}"),
+        shop.redeem("GONE", customerId="c1"),
+    ):
         assert refusal(response, "discount_coupons") == (404, "coupon_not_found")
     assert shop.get("/api/v1/redemptions?code=gone").json["results"][0]["redemptionId"] == redeemed
     assert shop.post(PATH, json=coupon_body(code="GONE")).status_code == 201
@@ -118,7 +172,10 @@ def test_who_may_not_manage_coupons_changes_none(shop, alice, discount_books):
         assert refusal(answer, "discount_coupons") == (403, "permission_denied")
 
     assert discount_books() == before
-    assert refusal(shop.patch(f"{PATH}/01a1fe71-d916-74a7-90b2-23dce04e7d8c", json={"discount": 1}), "discount_coupons") == (404, "coupon_not_found")
+    assert refusal(
+        shop.patch(f"{PATH}/01a1fe71-d916-74a7-90b2-23dce04e7d8c", json={"discount": 1}),
+        "discount_coupons",
+    ) == (404, "coupon_not_found")
 
 
 @pytest.mark.parametrize("limits", [{}, {"perDay": 100}])
@@ -138,7 +195,12 @@ def test_an_order_that_waits_for_a_change_is_judged_by_what_was_changed(app, sho
         thread = Thread(target=late)
         thread.start()
         if is_postgresql():
-            wait_until(lambda: db.session.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")), "the order waits for the change")
+            wait_until(
+                lambda: db.session.scalar(
+                    sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                ),
+                "the order waits for the change",
+            )
     thread.join(timeout=30)
 
     assert refusal(answers[0], "discount_coupons") == (400, "usage_limit_exceeded")

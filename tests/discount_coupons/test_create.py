@@ -22,10 +22,22 @@ FULL = {
     "maxUsage": 7,
     "startsAt": "2030-01-01T00:00:00+02:00",
     "expiresAt": "2030-02-01T00:00:00Z",
-    "schedule": {"weekdays": [1, 7], "from": "09:00", "until": "17:00", "timezone": "Europe/Berlin"},
+    "schedule": {
+        "weekdays": [1, 7],
+        "from": "09:00",
+        "until": "17:00",
+        "timezone": "Europe/Berlin",
+    },
     "customerIds": ["c1"],
     "firstOrderOnly": True,
-    "limits": {"perCustomer": 1, "perDay": 2, "perWeek": 3, "perMonth": 4, "perCustomerPerDay": 5, "budget": "100.25"},
+    "limits": {
+        "perCustomer": 1,
+        "perDay": 2,
+        "perWeek": 3,
+        "perMonth": 4,
+        "perCustomerPerDay": 5,
+        "budget": "100.25",
+    },
     "combinable": True,
     "exclusiveGroup": "summer",
     "priority": -3,
@@ -47,15 +59,21 @@ def test_a_coupon_has_all_its_fields_and_is_found_as_it_was_made(shop):
         "limits": {**FULL["limits"], "budget": 100.25},
         "usageCount": 0,
     }
-    assert {name: value for name, value in made.items() if name not in ("id", "createdAt", "updatedAt")} == {**FULL, **changed}
+    assert {
+        name: value for name, value in made.items() if name not in ("id", "createdAt", "updatedAt")
+    } == {**FULL, **changed}
     assert made["createdAt"] == made["updatedAt"]
-    assert shop.get(f"{PATH}/{made['id']}").json == shop.get(f"{PATH}/code/summer_25-a").json == made
+    assert (
+        shop.get(f"{PATH}/{made['id']}").json == shop.get(f"{PATH}/code/summer_25-a").json == made
+    )
 
 
 def test_what_is_not_said_is_the_default(shop):
     made = shop.new(code="PLAIN", type="percentage", discount=0.5, couponFor="product")
 
-    assert {name: value for name, value in made.items() if name not in ("id", "createdAt", "updatedAt")} == {
+    assert {
+        name: value for name, value in made.items() if name not in ("id", "createdAt", "updatedAt")
+    } == {
         "code": "PLAIN",
         "type": "percentage",
         "discount": 0.5,
@@ -162,7 +180,11 @@ def test_nothing_is_made_of_what_is_wrong(shop, discount_books):
     for wrong in WRONG:
         answer = shop.post(PATH, json=coupon_body(**wrong))
         assert refusal(answer, "discount_coupons") == (400, "validation_error"), wrong
-        assert next(iter(wrong)).split(".")[0] in answer.json["message"] or "minPurchaseAmount" in answer.json["message"] or len(wrong) > 1, (
+        assert (
+            next(iter(wrong)).split(".")[0] in answer.json["message"]
+            or "minPurchaseAmount" in answer.json["message"]
+            or len(wrong) > 1
+        ), (
             wrong,
             answer.json,
         )
@@ -187,10 +209,20 @@ def test_a_code_is_taken_once_whatever_its_case(shop, discount_books):
 
 def test_who_may_not_manage_coupons_makes_none(client, alice, admin, discount_books):
     before = discount_books()
-    assert refusal(alice.post(PATH, json=coupon_body()), "discount_coupons") == (403, "permission_denied")
-    assert refusal(new_shop(client, "getCoupons").post(PATH, json=coupon_body()), "discount_coupons") == (403, "permission_denied")
-    assert refusal(client.post(PATH, json=coupon_body()), "discount_coupons") == (401, "authentication_required")
-    assert refusal(client.post(PATH, json=coupon_body(), headers={"X-API-Key": "ck_wrong"}), "discount_coupons") == (401, "invalid_token")
+    assert refusal(alice.post(PATH, json=coupon_body()), "discount_coupons") == (
+        403,
+        "permission_denied",
+    )
+    assert refusal(
+        new_shop(client, "getCoupons").post(PATH, json=coupon_body()), "discount_coupons"
+    ) == (403, "permission_denied")
+    assert refusal(client.post(PATH, json=coupon_body()), "discount_coupons") == (
+        401,
+        "authentication_required",
+    )
+    assert refusal(
+        client.post(PATH, json=coupon_body(), headers={"X-API-Key": "ck_wrong"}), "discount_coupons"
+    ) == (401, "invalid_token")
     assert discount_books() == before
 
     assert admin.post(PATH, json=coupon_body()).status_code == 201
@@ -209,4 +241,9 @@ def test_the_example_coupons_are_loaded_once(app, shop):
 
     found = {coupon["code"] for coupon in shop.get(PATH).json["results"]}
     assert found == {"WELCOME10", "TEA-5", "OVER50", "FIRST-100"}
-    assert shop.post(f"{PATH}/best", json={"cartTotal": 100, "customerId": "c1"}).json["discountAmount"] > 0
+    assert (
+        shop.post(f"{PATH}/best", json={"cartTotal": 100, "customerId": "c1"}).json[
+            "discountAmount"
+        ]
+        > 0
+    )

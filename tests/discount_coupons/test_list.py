@@ -10,7 +10,10 @@ PAST, FUTURE = "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 def codes(answer):
     assert answer.status_code == 200, answer.text
-    return [coupon["code"] for coupon in (answer.json if isinstance(answer.json, list) else answer.json["results"])]
+    return [
+        coupon["code"]
+        for coupon in (answer.json if isinstance(answer.json, list) else answer.json["results"])
+    ]
 
 
 def test_pages_newest_first(shop):
@@ -19,9 +22,22 @@ def test_pages_newest_first(shop):
 
     first, second = (shop.get(f"{PATH}?page={page}").json for page in (1, 2))
 
-    assert [coupon["code"] for coupon in first["results"] + second["results"]] == [f"C{number:02}" for number in range(11, -1, -1)]
-    assert {name: second[name] for name in second if name != "results"} == {"page": 2, "limit": 10, "totalPages": 2, "totalResults": 12}
-    assert shop.get(f"{PATH}?page=9").json == {"results": [], "page": 9, "limit": 10, "totalPages": 2, "totalResults": 12}
+    assert [coupon["code"] for coupon in first["results"] + second["results"]] == [
+        f"C{number:02}" for number in range(11, -1, -1)
+    ]
+    assert {name: second[name] for name in second if name != "results"} == {
+        "page": 2,
+        "limit": 10,
+        "totalPages": 2,
+        "totalResults": 12,
+    }
+    assert shop.get(f"{PATH}?page=9").json == {
+        "results": [],
+        "page": 9,
+        "limit": 10,
+        "totalPages": 2,
+        "totalResults": 12,
+    }
     assert shop.get(f"{PATH}?limit=5").json["totalPages"] == 3
 
 
@@ -43,9 +59,35 @@ def test_filters(shop):
 
 
 def test_every_scalar_field_sorts_and_what_has_no_value_comes_last(shop):
-    shop.new(code="B-1", priority=2, discount=5, maxUsage=3, exclusiveGroup="x", minPurchaseAmount=9, description="z", expiresAt=FUTURE)
-    shop.new(code="A-1", priority=2, discount=7.25, maxUsage=5, minPurchaseAmount=10, maxDiscountAmount=1, currency="JPY", startsAt=PAST)
-    shop.new(code="C-1", priority=1, discount=70, firstOrderOnly=True, combinable=True, base="initial", isActive=False)
+    shop.new(
+        code="B-1",
+        priority=2,
+        discount=5,
+        maxUsage=3,
+        exclusiveGroup="x",
+        minPurchaseAmount=9,
+        description="z",
+        expiresAt=FUTURE,
+    )
+    shop.new(
+        code="A-1",
+        priority=2,
+        discount=7.25,
+        maxUsage=5,
+        minPurchaseAmount=10,
+        maxDiscountAmount=1,
+        currency="JPY",
+        startsAt=PAST,
+    )
+    shop.new(
+        code="C-1",
+        priority=1,
+        discount=70,
+        firstOrderOnly=True,
+        combinable=True,
+        base="initial",
+        isActive=False,
+    )
 
     for sort, found in {
         "code": ["A-1", "B-1", "C-1"],
@@ -62,18 +104,43 @@ def test_every_scalar_field_sorts_and_what_has_no_value_comes_last(shop):
         assert codes(shop.get(f"{PATH}?sortBy={sort}")) == found, sort
     # All others are at least taken.
     texts = ["type", "couponFor", "description", "currency", "exclusiveGroup", "base"]
-    for name in [*texts, "isActive", "usageCount", "updatedAt", "startsAt", "expiresAt", "firstOrderOnly", "maxDiscountAmount", "combinable"]:
+    for name in [
+        *texts,
+        "isActive",
+        "usageCount",
+        "updatedAt",
+        "startsAt",
+        "expiresAt",
+        "firstOrderOnly",
+        "maxDiscountAmount",
+        "combinable",
+    ]:
         assert len(codes(shop.get(f"{PATH}?sortBy={name}:desc"))) == 3, name
 
 
-@pytest.mark.parametrize("query", ["page=0", "page=x", "limit=0", "limit=101", "type=free", "couponFor=x", "isActive=1"])
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=x", "limit=0", "limit=101", "type=free", "couponFor=x", "isActive=1"]
+)
 def test_a_query_that_is_wrong_is_refused(shop, query):
     assert refusal(shop.get(f"{PATH}?{query}"), "discount_coupons") == (400, "validation_error")
 
 
 def test_an_order_that_is_none_is_refused(shop):
-    for sort in ("products", "password", "code:up", "code:", "", "code,,id", "is_public", "batchId", "usage_count"):
-        assert refusal(shop.get(f"{PATH}?sortBy={sort}"), "discount_coupons") == (400, "validation_error"), sort
+    for sort in (
+        "products",
+        "password",
+        "code:up",
+        "code:",
+        "",
+        "code,,id",
+        "is_public",
+        "batchId",
+        "usage_count",
+    ):
+        assert refusal(shop.get(f"{PATH}?sortBy={sort}"), "discount_coupons") == (
+            400,
+            "validation_error",
+        ), sort
 
 
 @pytest.fixture
@@ -88,7 +155,9 @@ def seen_by_shoppers(shop, alice):
     shop.new(code="OTHERS", customerIds=["c1", "c2"])
 
 
-def test_shoppers_are_shown_running_public_coupons_and_their_own(shop, alice, bob, client, seen_by_shoppers):
+def test_shoppers_are_shown_running_public_coupons_and_their_own(
+    shop, alice, bob, client, seen_by_shoppers
+):
     mine = ["SHOWN-MINE", "SHOWN-WINDOW", "SHOWN"]
 
     answer = alice.get(PATH)
@@ -97,7 +166,11 @@ def test_shoppers_are_shown_running_public_coupons_and_their_own(shop, alice, bo
     assert answer.json["totalResults"] == 3
     # Who else has it is nobody's business.
     assert answer.json["results"][0]["customerIds"] == [str(alice.id)]
-    assert codes(bob.get(PATH)) == codes(new_shop(client, "getCoupons").get(PATH)) == ["SHOWN-WINDOW", "SHOWN"]
+    assert (
+        codes(bob.get(PATH))
+        == codes(new_shop(client, "getCoupons").get(PATH))
+        == ["SHOWN-WINDOW", "SHOWN"]
+    )
     assert codes(alice.get(f"{PATH}?isActive=false")) == []
     assert codes(alice.get(f"{PATH}/product/p1")) == mine
     assert len(codes(shop.get(PATH))) == 7
@@ -126,7 +199,9 @@ def test_for_a_product_there_are_those_that_list_it_and_those_for_everything_by_
     shop.new(code="OTHER", products=["p2"], priority=10)
     shop.new(code="EVERY", priority=5)
     shop.new(code="EXCLUDED", excludedProducts=["p1"], priority=9)
-    shop.new(code="MINIMUM", couponFor="minPurchase", minPurchaseAmount=10, products=["p1"], priority=4)
+    shop.new(
+        code="MINIMUM", couponFor="minPurchase", minPurchaseAmount=10, products=["p1"], priority=4
+    )
     shop.new(code="INACTIVE", isActive=False)
     shop.new(code="EXPIRED", expiresAt=PAST)
     used_up = shop.new(code="USED-UP", maxUsage=1)
@@ -135,16 +210,27 @@ def test_for_a_product_there_are_those_that_list_it_and_those_for_everything_by_
     answer = shop.get(f"{PATH}/product/p1")
 
     assert codes(answer) == ["EVERY", "MINIMUM", "LISTED"]
-    assert codes(shop.get(f"{PATH}/product/p2")) == ["OTHER", "EXCLUDED", "EVERY", "MINIMUM", "LISTED"]
+    assert codes(shop.get(f"{PATH}/product/p2")) == [
+        "OTHER",
+        "EXCLUDED",
+        "EVERY",
+        "MINIMUM",
+        "LISTED",
+    ]
     assert shop.use(used_up) == 1
-    assert refusal(shop.get(f"{PATH}/product/{'x' * 65}"), "discount_coupons") == (400, "validation_error")
+    assert refusal(shop.get(f"{PATH}/product/{'x' * 65}"), "discount_coupons") == (
+        400,
+        "validation_error",
+    )
 
 
 def test_for_a_product_there_are_at_most_100(shop):
     for number in range(102):
         shop.new(code=f"C{number:03}", priority=number, products=["p1"] if number % 2 else [])
 
-    assert codes(shop.get(f"{PATH}/product/p1")) == [f"C{number:03}" for number in range(101, 1, -1)]
+    assert codes(shop.get(f"{PATH}/product/p1")) == [
+        f"C{number:03}" for number in range(101, 1, -1)
+    ]
 
 
 def test_wrong_codes_of_shoppers_are_limited_and_those_of_the_shop_are_not(configured_app):
@@ -157,7 +243,11 @@ def test_wrong_codes_of_shoppers_are_limited_and_those_of_the_shop_are_not(confi
     cart = {"cartTotal": 10}
     for number in range(10):
         assert shop.get(f"{PATH}/code/WRONG").status_code == 404
-        answer = shopper.get(f"{PATH}/code/WRONG") if number % 2 else shopper.post(f"{PATH}/validate", json={"code": "WRONG", **cart})
+        answer = (
+            shopper.get(f"{PATH}/code/WRONG")
+            if number % 2
+            else shopper.post(f"{PATH}/validate", json={"code": "WRONG", **cart})
+        )
         assert answer.status_code == 404
 
     for answer in (
@@ -178,7 +268,9 @@ def test_of_many_wrong_codes_at_once_each_counts(configured_app):
     app = configured_app(rate_limits_enabled=True)
     shopper = people.sign_in(app.test_client(), *people.make_user())
 
-    answer = shopper.post(f"{PATH}/apply-all", json={"codes": [f"W{number}" for number in range(11)], "cartTotal": 10})
+    answer = shopper.post(
+        f"{PATH}/apply-all", json={"codes": [f"W{number}" for number in range(11)], "cartTotal": 10}
+    )
 
     assert refusal(answer, "discount_coupons") == (429, "rate_limited")
 
@@ -188,6 +280,9 @@ def test_a_call_that_is_no_coupon_has_its_own_methods(shop):
         for method in ("GET", "PATCH", "DELETE"):
             for path in (f"{PATH}/{name}", f"{PATH}/{name}/"):
                 answer = shop.request(method, path)
-                assert refusal(answer, "discount_coupons") == (405, "method_not_allowed"), (method, path)
+                assert refusal(answer, "discount_coupons") == (405, "method_not_allowed"), (
+                    method,
+                    path,
+                )
                 assert answer.headers["Allow"] == "OPTIONS, POST"
     assert refusal(shop.get(f"{PATH}/validated"), "discount_coupons") == (400, "validation_error")

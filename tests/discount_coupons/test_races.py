@@ -15,7 +15,16 @@ from ..support.remote import Answer, RemoteClient
 from ..support.server import assert_books_add_up, run_flask, running_server
 from ..support.waiting import wait_until
 
-KEY = ("api-keys", "create", "--service", "shop", "--permission", "getCoupons", "--permission", "manageCoupons")
+KEY = (
+    "api-keys",
+    "create",
+    "--service",
+    "shop",
+    "--permission",
+    "getCoupons",
+    "--permission",
+    "manageCoupons",
+)
 _numbers = count(1)
 
 
@@ -43,7 +52,9 @@ def at_once(calls: list[Callable[[], Answer]], threads: int = 30) -> list[Answer
         return [call() for call in own]
 
     with ThreadPoolExecutor(threads) as pool:
-        shares = list(pool.map(run, [calls[number::threads] for number in range(min(threads, len(calls)))]))
+        shares = list(
+            pool.map(run, [calls[number::threads] for number in range(min(threads, len(calls)))])
+        )
     answers: list[Answer] = [None] * len(calls)
     for number, share in enumerate(shares):
         answers[number::threads] = share
@@ -70,9 +81,19 @@ def test_of_300_orders_at_once_100_get_the_100_uses(shop, database_url):
 
 
 def test_one_order_many_times_at_once_takes_one_use_of_each_code(shop, database_url):
-    coupons = [shop.new(combinable=True, maxUsage=1, limits={"perDay": 1, "budget": 50}) for _ in range(3)]
+    coupons = [
+        shop.new(combinable=True, maxUsage=1, limits={"perDay": 1, "budget": 50}) for _ in range(3)
+    ]
 
-    answers = at_once([redeeming(shop, *(coupon["code"] for coupon in coupons), order="the-order", customerId="c1")] * 20, 20)
+    answers = at_once(
+        [
+            redeeming(
+                shop, *(coupon["code"] for coupon in coupons), order="the-order", customerId="c1"
+            )
+        ]
+        * 20,
+        20,
+    )
 
     assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 19}
     assert len({answer.text for answer in answers}) == 1
@@ -94,7 +115,12 @@ def test_one_order_many_times_at_once_takes_one_use_of_each_code(shop, database_
 def test_a_limit_holds_against_50_orders_at_once(shop, database_url, terms, most, error):
     coupon = shop.new(**terms)
 
-    answers = at_once([redeeming(shop, coupon["code"], customerId=f"customer of {coupon['code']}") for _ in range(50)])
+    answers = at_once(
+        [
+            redeeming(shop, coupon["code"], customerId=f"customer of {coupon['code']}")
+            for _ in range(50)
+        ]
+    )
 
     assert told(answers) == {(201, None): most, (400, error): 50 - most}
     assert shop.use(coupon) == most
@@ -102,7 +128,10 @@ def test_a_limit_holds_against_50_orders_at_once(shop, database_url, terms, most
 
 
 def test_sets_that_share_codes_do_not_wait_for_each_other_in_a_circle(shop, database_url):
-    codes = [shop.new(combinable=True, maxUsage=1000, limits={"perDay": 1000, "budget": 100000})["code"] for _ in range(4)]
+    codes = [
+        shop.new(combinable=True, maxUsage=1000, limits={"perDay": 1000, "budget": 100000})["code"]
+        for _ in range(4)
+    ]
     pairs = [(one, other) for one in codes for other in codes if one != other]
 
     answers = at_once([redeeming(shop, *pair, customerId="c1") for pair in pairs * 5])
@@ -112,18 +141,32 @@ def test_sets_that_share_codes_do_not_wait_for_each_other_in_a_circle(shop, data
     # Half of them are taken back, each twice, while as many others come.
     more = [redeeming(shop, *pair, customerId="c1") for pair in pairs * 3]
     backs = [lambda one=one: shop.roll_back(one) for one in redemptions[:30] * 2]
-    answers = at_once([call for pair in zip(more, backs, strict=False) for call in pair] + backs[len(more) :])
+    answers = at_once(
+        [call for pair in zip(more, backs, strict=False) for call in pair] + backs[len(more) :]
+    )
     assert set(told(answers)) <= {(201, None), (200, None)}
-    assert sum(shop.get(f"{PATH}?code={code}").json["results"][0]["usageCount"] for code in codes) == 2 * (60 - 30 + len(more))
+    assert sum(
+        shop.get(f"{PATH}?code={code}").json["results"][0]["usageCount"] for code in codes
+    ) == 2 * (60 - 30 + len(more))
     assert_books_add_up(database_url)
 
 
 def test_a_rollback_many_times_at_once_gives_back_once(shop, database_url):
     coupon = shop.new(limits={"budget": 100, "perCustomer": 10}, maxUsage=10)
     cart = items(("a", 1, 1000), ("b", 1, 1000), ("c", 1, 1000))
-    kept, gone = (shop.redeem(coupon["code"], customerId="c1", total=None, **cart).json["redemptionId"] for _ in range(2))
+    kept, gone = (
+        shop.redeem(coupon["code"], customerId="c1", total=None, **cart).json["redemptionId"]
+        for _ in range(2)
+    )
 
-    answers = at_once([lambda body=body: shop.roll_back(gone, **body) for body in ({"lines": [0]}, {"lines": [1, 2]}, {}, {"lines": [0, 1, 2]})] * 5, 20)
+    answers = at_once(
+        [
+            lambda body=body: shop.roll_back(gone, **body)
+            for body in ({"lines": [0]}, {"lines": [1, 2]}, {}, {"lines": [0, 1, 2]})
+        ]
+        * 5,
+        20,
+    )
 
     assert {answer.status_code for answer in answers} == {200}
     assert shop.get(f"/api/v1/redemptions/{gone}").json["status"] == "rolled_back"
@@ -137,7 +180,12 @@ def test_a_rollback_many_times_at_once_gives_back_once(shop, database_url):
 def test_terms_that_change_under_load_are_those_of_every_order(shop, database_url):
     coupon = shop.new(type="fixed", discount=1, limits={"budget": 1000})
     path = f"{PATH}/{coupon['id']}"
-    changes = [lambda discount=discount: shop.patch(path, json={"discount": discount, "limits": {"budget": 900 + discount}}) for discount in (2, 3, 4, 5)]
+    changes = [
+        lambda discount=discount: shop.patch(
+            path, json={"discount": discount, "limits": {"budget": 900 + discount}}
+        )
+        for discount in (2, 3, 4, 5)
+    ]
 
     answers = at_once([redeeming(shop, coupon["code"]) for _ in range(40)] + changes)
 
@@ -146,12 +194,16 @@ def test_terms_that_change_under_load_are_those_of_every_order(shop, database_ur
     assert {answer.status_code for answer in answers[:40]} <= {201, 503}
     for answer in answers[:40]:
         if answer.status_code == 201:
-            seen = shop.get(f"/api/v1/redemptions/{answer.json['redemptionId']}/explain").json["redeemed"]
+            seen = shop.get(f"/api/v1/redemptions/{answer.json['redemptionId']}/explain").json[
+                "redeemed"
+            ]
             assert seen["codes"][0]["coupon"]["discount"] == answer.json["discountAmount"]
     assert_books_add_up(database_url)
 
 
-def test_what_was_answered_before_a_crash_was_redeemed_and_is_not_redeemed_again(fresh_database_url):
+def test_what_was_answered_before_a_crash_was_redeemed_and_is_not_redeemed_again(
+    fresh_database_url,
+):
     answered: list[dict] = []
 
     def redeem_until_it_dies(shop: Shop, code: str) -> None:
@@ -181,4 +233,6 @@ def test_what_was_answered_before_a_crash_was_redeemed_and_is_not_redeemed_again
         # Each of the six may have been killed between its commit and its answer.
         assert len(answered) <= shop.use(coupon) <= len(answered) + 6
         for one in answered:
-            assert shop.get(f"/api/v1/redemptions/{one['redemptionId']}").json["status"] == "redeemed"
+            assert (
+                shop.get(f"/api/v1/redemptions/{one['redemptionId']}").json["status"] == "redeemed"
+            )

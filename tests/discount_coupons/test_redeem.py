@@ -20,7 +20,11 @@ def refused(answer):
 
 def uses():
     """What every limit has used, by rule, customer and period."""
-    return {(row.rule, row.customer, row.period): row.used for row in db.session.execute(sa.select(LimitUse.__table__)) if row.used}
+    return {
+        (row.rule, row.customer, row.period): row.used
+        for row in db.session.execute(sa.select(LimitUse.__table__))
+        if row.used
+    }
 
 
 def test_a_use_is_taken_with_the_order(shop):
@@ -46,12 +50,16 @@ def test_a_use_is_taken_with_the_order(shop):
 def test_with_items_the_answer_has_lines(shop):
     coupon = shop.new(type="fixed", discount=10)
 
-    answer = shop.redeem(coupon["code"], **{"total": None, **items(("a", 1, 1000), ("b", 1, 1000), ("c", 1, 1000))})
+    answer = shop.redeem(
+        coupon["code"], **{"total": None, **items(("a", 1, 1000), ("b", 1, 1000), ("c", 1, 1000))}
+    )
 
     assert [line["discountAmount"] for line in answer.json["lines"]] == [3.34, 3.33, 3.33]
 
 
-def test_an_order_that_is_repeated_gets_the_same_answer_whatever_has_become_of_the_coupon(shop, discount_books):
+def test_an_order_that_is_repeated_gets_the_same_answer_whatever_has_become_of_the_coupon(
+    shop, discount_books
+):
     coupon = shop.new(maxUsage=1)
     first = shop.redeem(coupon["code"], order="o1", total="10.00", productIds=["a", "b"])
     assert first.status_code == 201
@@ -102,15 +110,26 @@ def test_an_order_that_is_redeemed_between_the_two_looks_is_redeemed(shop, monke
 
     second = shop.redeem(coupon, order="o1")
 
-    assert [(answer.status_code, answer.data) for answer in (*firsts, second)] == [(201, second.data), (200, second.data)]
+    assert [(answer.status_code, answer.data) for answer in (*firsts, second)] == [
+        (201, second.data),
+        (200, second.data),
+    ]
 
 
 def test_an_order_belongs_to_the_caller(shop, client, admin):
     coupon = shop.new(code="TEN")
     other = new_shop(client, service="other")
 
-    assert [caller.redeem("TEN", order="o1").status_code for caller in (shop, other, new_shop(client, service="other"))] == [201, 201, 200]
-    assert admin.post(f"{PATH}/redeem", json={"code": "TEN", "orderId": "o1", "cartTotal": 1}).status_code == 201
+    assert [
+        caller.redeem("TEN", order="o1").status_code
+        for caller in (shop, other, new_shop(client, service="other"))
+    ] == [201, 201, 200]
+    assert (
+        admin.post(
+            f"{PATH}/redeem", json={"code": "TEN", "orderId": "o1", "cartTotal": 1}
+        ).status_code
+        == 201
+    )
     assert shop.use(coupon) == 3
 
 
@@ -121,7 +140,10 @@ def test_several_codes_are_taken_together_in_their_order(shop):
     answer = shop.redeem("second", "first", "Second", total=100, order="o1")
 
     assert answer.status_code == 201
-    assert answer.json["codes"] == [{"code": "FIRST", "discountAmount": 10}, {"code": "SECOND", "discountAmount": 5}]
+    assert answer.json["codes"] == [
+        {"code": "FIRST", "discountAmount": 10},
+        {"code": "SECOND", "discountAmount": 5},
+    ]
     assert answer.json["finalAmount"] == 85
     assert [shop.use(first), shop.use(second)] == [1, 1]
     assert shop.redeem("first", "second", total=100, order="o1").status_code == 200
@@ -156,10 +178,21 @@ def test_a_refusal_takes_nothing_and_says_why(shop, discount_books):
 
     assert refused(shop.redeem(coupon["code"])) == (400, "coupon_inactive")
     assert refused(shop.redeem("NONE")) == (404, "coupon_not_found")
-    for wrong in ({"orderId": ""}, {"orderId": None}, {"orderId": 5}, {"codes": ["A"]}, {"codes": []}, {"code": None}, {"cartTotal": -1}):
+    for wrong in (
+        {"orderId": ""},
+        {"orderId": None},
+        {"orderId": 5},
+        {"codes": ["A"]},
+        {"codes": []},
+        {"code": None},
+        {"cartTotal": -1},
+    ):
         body = {"code": coupon["code"], "orderId": "o1", "cartTotal": 1, **wrong}
         assert refused(shop.post(f"{PATH}/redeem", json=body)) == (400, "validation_error"), wrong
-    assert refused(shop.post(f"{PATH}/redeem", json={"orderId": "o1", "cartTotal": 1})) == (400, "validation_error")
+    assert refused(shop.post(f"{PATH}/redeem", json={"orderId": "o1", "cartTotal": 1})) == (
+        400,
+        "validation_error",
+    )
 
     assert discount_books() == before
 
@@ -167,7 +200,10 @@ def test_a_refusal_takes_nothing_and_says_why(shop, discount_books):
 def test_who_may_not_manage_coupons_redeems_nothing(shop, alice, discount_books):
     coupon = shop.new()
     before = discount_books()
-    for path, body in (("redeem", {"code": coupon["code"], "orderId": "o1", "cartTotal": 1}), ("increment-usage", {"code": coupon["code"]})):
+    for path, body in (
+        ("redeem", {"code": coupon["code"], "orderId": "o1", "cartTotal": 1}),
+        ("increment-usage", {"code": coupon["code"]}),
+    ):
         assert refused(alice.post(f"{PATH}/{path}", json=body)) == (403, "permission_denied")
     assert discount_books() == before
 
@@ -199,7 +235,10 @@ def test_a_limit_of_two_lets_two_through_in_each_period(shop, time_is, rule, nex
 
 def test_days_are_those_of_the_schedules_time_zone(shop, time_is):
     coupon = shop.new(limits={"perDay": 1}, schedule={"timezone": "Asia/Tokyo"})["code"]
-    for moment, status in ((datetime(2026, 11, 17, 14, 59, tzinfo=UTC), 201), (datetime(2026, 11, 17, 15, 0, tzinfo=UTC), 201)):
+    for moment, status in (
+        (datetime(2026, 11, 17, 14, 59, tzinfo=UTC), 201),
+        (datetime(2026, 11, 17, 15, 0, tzinfo=UTC), 201),
+    ):
         time_is(moment)
         assert shop.redeem(coupon).status_code == status
     assert set(uses()) == {("perDay", "", "2026-11-17"), ("perDay", "", "2026-11-18")}
@@ -219,7 +258,9 @@ def test_a_budget_is_spent_to_the_cent_and_never_overdrawn(shop):
 
 
 def test_a_first_order_is_the_customers_first_whoever_redeems_it(shop, alice, client):
-    first, other_first, plain = (shop.new(firstOrderOnly=first, combinable=True)["code"] for first in (True, True, False))
+    first, other_first, plain = (
+        shop.new(firstOrderOnly=first, combinable=True)["code"] for first in (True, True, False)
+    )
 
     both = shop.redeem(first, other_first, customerId="c1", order="o1")
     assert both.status_code == 201
@@ -229,7 +270,10 @@ def test_a_first_order_is_the_customers_first_whoever_redeems_it(shop, alice, cl
     assert refused(new_shop(client).redeem(first, customerId="c2")) == (400, "first_orders_only")
     # A shopper, who does not redeem itself, is told the same.
     shop.redeem(plain, customerId=str(alice.id))
-    assert refused(alice.post(f"{PATH}/validate", json={"code": first, "cartTotal": 1})) == (400, "first_orders_only")
+    assert refused(alice.post(f"{PATH}/validate", json={"code": first, "cartTotal": 1})) == (
+        400,
+        "first_orders_only",
+    )
     # An order that was cancelled was none.
     shop.roll_back(both.json["redemptionId"])
     assert shop.redeem(other_first, customerId="c1").status_code == 201
@@ -241,9 +285,14 @@ def test_a_use_without_an_order_is_counted(shop):
     answer = shop.post(f"{PATH}/increment-usage", json={"code": coupon["code"].lower()})
 
     assert (answer.status_code, answer.json) == (200, {**coupon, "usageCount": 1})
-    assert shop.post(f"{PATH}/increment-usage", json={"code": coupon["code"]}).json["usageCount"] == 2
+    assert (
+        shop.post(f"{PATH}/increment-usage", json={"code": coupon["code"]}).json["usageCount"] == 2
+    )
     answer = shop.post(f"{PATH}/increment-usage", json={"code": coupon["code"]})
-    assert (refused(answer), answer.json["message"]) == ((400, "usage_limit_exceeded"), "Coupon usage limit exceeded")
+    assert (refused(answer), answer.json["message"]) == (
+        (400, "usage_limit_exceeded"),
+        "Coupon usage limit exceeded",
+    )
     assert shop.use(coupon) == 2
 
 
@@ -259,7 +308,10 @@ def test_a_use_without_an_order_obeys_the_rules_that_need_none(shop, discount_bo
 
     for name, code in coupons.items():
         assert refused(shop.post(f"{PATH}/increment-usage", json={"code": code})) == (400, name)
-    assert refused(shop.post(f"{PATH}/increment-usage", json={"code": "NONE"})) == (404, "coupon_not_found")
+    assert refused(shop.post(f"{PATH}/increment-usage", json={"code": "NONE"})) == (
+        404,
+        "coupon_not_found",
+    )
 
     assert discount_books() == before
 
@@ -268,12 +320,17 @@ def test_an_idempotency_key_gives_the_first_answer_again(shop):
     coupon = shop.new()
     body = {"code": coupon["code"]}
 
-    first, again = (shop.post(f"{PATH}/increment-usage", json=body, headers={"Idempotency-Key": "k1"}) for _ in range(2))
+    first, again = (
+        shop.post(f"{PATH}/increment-usage", json=body, headers={"Idempotency-Key": "k1"})
+        for _ in range(2)
+    )
 
     assert first.data == again.data
     assert again.headers["Idempotent-Replayed"] == "true"
     assert shop.use(coupon) == 1
-    orders = [shop.redeem(coupon["code"], order="o1", headers={"Idempotency-Key": "k2"}) for _ in range(2)]
+    orders = [
+        shop.redeem(coupon["code"], order="o1", headers={"Idempotency-Key": "k2"}) for _ in range(2)
+    ]
     assert [(order.status_code, order.data) for order in orders] == [(201, orders[0].data)] * 2
     assert shop.use(coupon) == 2
 

@@ -34,7 +34,12 @@ def test_redemptions_are_found_by_code_order_and_customer_newest_first(shop):
     }.items():
         assert ids(shop.get(f"/api/v1/redemptions?{query}")) == found, query
     answer = shop.get("/api/v1/redemptions?limit=2").json
-    assert {name: answer[name] for name in ("page", "limit", "totalPages", "totalResults")} == {"page": 1, "limit": 2, "totalPages": 2, "totalResults": 3}
+    assert {name: answer[name] for name in ("page", "limit", "totalPages", "totalResults")} == {
+        "page": 1,
+        "limit": 2,
+        "totalPages": 2,
+        "totalResults": 3,
+    }
     assert (
         answer["results"][1]
         == shop.get(f"/api/v1/redemptions/{second}").json
@@ -42,7 +47,10 @@ def test_redemptions_are_found_by_code_order_and_customer_newest_first(shop):
             "redemptionId": second,
             "orderId": "o2",
             "customerId": "c2",
-            "codes": [{"code": "ONE", "couponId": one["id"], "discountAmount": 10}, {"code": "TWO", "couponId": two["id"], "discountAmount": 9}],
+            "codes": [
+                {"code": "ONE", "couponId": one["id"], "discountAmount": 10},
+                {"code": "TWO", "couponId": two["id"], "discountAmount": 9},
+            ],
             "currency": "USD",
             "discountAmount": 19,
             "originalAmount": 100,
@@ -58,9 +66,17 @@ def test_redemptions_are_found_by_code_order_and_customer_newest_first(shop):
 def test_one_that_is_not_there_is_not_found_and_shoppers_see_none(shop, alice):
     redemption = shop.redeem(shop.new()["code"]).json["redemptionId"]
     for tail in ("", "/explain"):
-        assert refusal(shop.get(f"/api/v1/redemptions/01a1fe71-d916-74a7-90b2-23dce04e7d8c{tail}"), "discount_coupons") == (404, "redemption_not_found")
-        assert refusal(alice.get(f"/api/v1/redemptions/{redemption}{tail}"), "discount_coupons") == (403, "permission_denied")
-    assert refusal(alice.get("/api/v1/redemptions"), "discount_coupons") == (403, "permission_denied")
+        assert refusal(
+            shop.get(f"/api/v1/redemptions/01a1fe71-d916-74a7-90b2-23dce04e7d8c{tail}"),
+            "discount_coupons",
+        ) == (404, "redemption_not_found")
+        assert refusal(
+            alice.get(f"/api/v1/redemptions/{redemption}{tail}"), "discount_coupons"
+        ) == (403, "permission_denied")
+    assert refusal(alice.get("/api/v1/redemptions"), "discount_coupons") == (
+        403,
+        "permission_denied",
+    )
 
 
 @pytest.fixture
@@ -68,10 +84,18 @@ def explained(shop, time_is):
     """A redemption of a coupon with rules of all kinds, and the coupon."""
     time_is(datetime(2026, 11, 17, 12, tzinfo=UTC))
     coupon = shop.new(
-        discount=50, maxDiscountAmount=20, products=["p1"], minPurchaseAmount=10, maxUsage=1, limits={"perDay": 1, "budget": 30}, customerIds=["c1"]
+        discount=50,
+        maxDiscountAmount=20,
+        products=["p1"],
+        minPurchaseAmount=10,
+        maxUsage=1,
+        limits={"perDay": 1, "budget": 30},
+        customerIds=["c1"],
     )
     cart = items(("p1", 1, 9999, "tea"), ("p2", 1, 1))
-    redemption = shop.redeem(coupon["code"], customerId="c1", total=None, order="o1", **cart).json["redemptionId"]
+    redemption = shop.redeem(coupon["code"], customerId="c1", total=None, order="o1", **cart).json[
+        "redemptionId"
+    ]
     return redemption, coupon
 
 
@@ -87,11 +111,22 @@ def test_a_redemption_is_explained_as_it_was_and_as_it_would_be(shop, explained,
     assert (told["redemptionId"], told["orderId"], told["customerId"]) == (redemption, "o1", "c1")
     assert told["cart"] == {
         "cartTotal": 100,
-        "items": [{"productId": "p1", "quantity": 1, "unitPrice": 99.99, "category": "tea"}, {"productId": "p2", "quantity": 1, "unitPrice": 0.01}],
+        "items": [
+            {"productId": "p1", "quantity": 1, "unitPrice": 99.99, "category": "tea"},
+            {"productId": "p2", "quantity": 1, "unitPrice": 0.01},
+        ],
     }
     (then,), (now,) = told["redeemed"]["codes"], told["now"]["codes"]
-    assert (told["redeemed"]["at"], told["redeemed"]["discountAmount"], told["redeemed"]["finalAmount"]) == ("2026-11-17T12:00:00Z", 20, 80)
-    assert (told["now"]["at"], told["now"]["discountAmount"], told["now"]["finalAmount"]) == ("2026-11-18T12:00:00Z", 10, 90)
+    assert (
+        told["redeemed"]["at"],
+        told["redeemed"]["discountAmount"],
+        told["redeemed"]["finalAmount"],
+    ) == ("2026-11-17T12:00:00Z", 20, 80)
+    assert (told["now"]["at"], told["now"]["discountAmount"], told["now"]["finalAmount"]) == (
+        "2026-11-18T12:00:00Z",
+        10,
+        90,
+    )
     assert (then["coupon"], then["discountAmount"], then["error_code"]) == (coupon, 20, None)
     assert (now["coupon"]["discount"], now["discountAmount"]) == (10, 10)
     assert [(rule["rule"], rule["passed"]) for rule in then["rules"]] == [
@@ -108,9 +143,18 @@ def test_a_redemption_is_explained_as_it_was_and_as_it_would_be(shop, explained,
     ]
     saw = {rule["rule"]: rule["saw"] for rule in then["rules"]}
     assert saw["usage_limit_exceeded"] == {"usageCount": 0, "maxUsage": 1}
-    assert saw["period_limit_reached"] == {"limit": "perDay", "used": 0, "allowed": 1, "period": "2026-11-17"}
+    assert saw["period_limit_reached"] == {
+        "limit": "perDay",
+        "used": 0,
+        "allowed": 1,
+        "period": "2026-11-17",
+    }
     assert saw["budget_used_up"] == {"used": 0, "budget": 30, "asked": 20}
-    assert {rule["rule"]: rule["saw"] for rule in now["rules"]}["budget_used_up"] == {"used": 20, "budget": 30, "asked": 10}
+    assert {rule["rule"]: rule["saw"] for rule in now["rules"]}["budget_used_up"] == {
+        "used": 20,
+        "budget": 30,
+        "asked": 10,
+    }
     assert then["steps"] == [
         {"step": "appliedTo", "amount": 99.99},
         {"step": "available", "amount": 99.99},
@@ -124,12 +168,23 @@ def test_what_would_be_refused_now_says_why(shop, explained):
     redemption, coupon = explained
 
     (now,) = shop.get(f"/api/v1/redemptions/{redemption}/explain").json["now"]["codes"]
-    assert (now["error_code"], now["discountAmount"], now["steps"]) == ("usage_limit_exceeded", None, [])
+    assert (now["error_code"], now["discountAmount"], now["steps"]) == (
+        "usage_limit_exceeded",
+        None,
+        [],
+    )
 
     shop.delete(f"{PATH}/{coupon['id']}")
     told = shop.get(f"/api/v1/redemptions/{redemption}/explain").json
     assert told["redeemed"]["codes"][0]["coupon"] == coupon
     assert told["now"]["codes"] == [
-        {"code": coupon["code"], "coupon": None, "rules": [], "discountAmount": None, "steps": [], "error_code": "coupon_not_found"}
+        {
+            "code": coupon["code"],
+            "coupon": None,
+            "rules": [],
+            "discountAmount": None,
+            "steps": [],
+            "error_code": "coupon_not_found",
+        }
     ]
     assert told["now"]["finalAmount"] == 100

@@ -15,7 +15,15 @@ from ..support.plans import scans, sent_while
 
 COUPONS = 30_000
 REDEMPTIONS = 20_000
-BIG_TABLES = {"discount_coupons", "discount_coupon_targets", "stocks", "order_redemptions", "order_redemption_codes", "redemptions", "limit_uses"}
+BIG_TABLES = {
+    "discount_coupons",
+    "discount_coupon_targets",
+    "stocks",
+    "order_redemptions",
+    "order_redemption_codes",
+    "redemptions",
+    "limit_uses",
+}
 
 # Every hundredth coupon is public, every second lists a product; the others are codes that were made for somebody.
 _SEED = """
@@ -48,9 +56,14 @@ def large(new_database):
     app = create_app(settings_for(url))
     with app.app_context():
         account_id, username = people.make_user()
-        callers = {"shop": new_shop(app.test_client()), "shopper": people.sign_in(app.test_client(), account_id, username)}
+        callers = {
+            "shop": new_shop(app.test_client()),
+            "shopper": people.sign_in(app.test_client(), account_id, username),
+        }
     with psycopg2.connect(url.replace("+psycopg2", "")) as connection:
-        connection.cursor().execute(_SEED, {"coupons": COUPONS, "redemptions": REDEMPTIONS, "account": str(account_id)})
+        connection.cursor().execute(
+            _SEED, {"coupons": COUPONS, "redemptions": REDEMPTIONS, "account": str(account_id)}
+        )
     connection.autocommit = True
     connection.cursor().execute("VACUUM ANALYZE")
     yield callers, connection
@@ -76,12 +89,18 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("who", "path", "most"), REQUESTS)
-def test_a_page_is_found_through_indexes_and_looks_at_no_more_rows_than_it_needs(large, who, path, most):
+def test_a_page_is_found_through_indexes_and_looks_at_no_more_rows_than_it_needs(
+    large, who, path, most
+):
     callers, connection = large
     path = path.replace("/../", "/api/v1/") if path.startswith("/../") else PATH + path
     looked_at = []
     # What is prepared reads by keys alone.
-    sent = [one for one in sent_while(lambda: callers[who].get(path)) if not one[0].startswith(("PREPARE", "EXECUTE"))]
+    sent = [
+        one
+        for one in sent_while(lambda: callers[who].get(path))
+        if not one[0].startswith(("PREPARE", "EXECUTE"))
+    ]
 
     assert sent
     for statement, parameters in sent:
@@ -113,16 +132,24 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "count"), STATEMENTS)
-def test_a_call_sends_as_many_statements_as_it_needs_however_large_the_cart(shop, statements, method, path, body, count):
+def test_a_call_sends_as_many_statements_as_it_needs_however_large_the_cart(
+    shop, statements, method, path, body, count
+):
     names = {
         "code": shop.new(combinable=True)["code"],
-        "limited": shop.new(combinable=True, firstOrderOnly=True, limits={"budget": 100, "perCustomer": 1})["code"],
+        "limited": shop.new(
+            combinable=True, firstOrderOnly=True, limits={"budget": 100, "perCustomer": 1}
+        )["code"],
         "other": shop.new(combinable=True)["code"],
     }
     if body is not None:
         for name, code in names.items():
             body = json.loads(json.dumps(body).replace(f"{{{name}}}", code))
-        cart = {} if path == "/increment-usage" else items(*[(f"p{number}", 1, 100) for number in range(20)])
+        cart = (
+            {}
+            if path == "/increment-usage"
+            else items(*[(f"p{number}", 1, 100) for number in range(20)])
+        )
         body |= cart
     statements.clear()
 
@@ -130,5 +157,11 @@ def test_a_call_sends_as_many_statements_as_it_needs_however_large_the_cart(shop
 
     assert answer.status_code in (200, 201), answer.text
     # Where one statement can't write to two tables (SQLite), the redemption comes after the claim.
-    several = 0 if is_postgresql() or path not in ("/redeem", "/increment-usage") else 3 if count == 5 else 1
+    several = (
+        0
+        if is_postgresql() or path not in ("/redeem", "/increment-usage")
+        else 3
+        if count == 5
+        else 1
+    )
     assert len(statements) == count + several, statements

@@ -14,14 +14,28 @@ PAST, FUTURE = "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 
 def validate(caller, coupon, total=100, **more):
-    return caller.post(f"{PATH}/validate", json={"code": coupon if isinstance(coupon, str) else coupon["code"], "cartTotal": total, **more})
+    return caller.post(
+        f"{PATH}/validate",
+        json={
+            "code": coupon if isinstance(coupon, str) else coupon["code"],
+            "cartTotal": total,
+            **more,
+        },
+    )
 
 
 def refused(caller, coupon, total=100, **more):
     """The status and the words of a refusal; apply says the same."""
     answer = validate(caller, coupon, total, **more)
     assert answer.status_code in (400, 404), answer.text
-    applied = caller.post(f"{PATH}/apply", json={"code": coupon if isinstance(coupon, str) else coupon["code"], "cartTotal": total, **more})
+    applied = caller.post(
+        f"{PATH}/apply",
+        json={
+            "code": coupon if isinstance(coupon, str) else coupon["code"],
+            "cartTotal": total,
+            **more,
+        },
+    )
     assert applied.json == answer.json
     assert refusal(answer, "discount_coupons")[0] == answer.json["code"] == answer.status_code
     return answer.status_code, answer.json["message"]
@@ -32,7 +46,10 @@ def test_a_valid_coupon_is_shown(shop):
 
     answer = validate(shop, "ten", productIds=["p1"])
 
-    assert (answer.status_code, answer.json) == (200, {"valid": True, "coupon": coupon, "message": "Coupon is valid"})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"valid": True, "coupon": coupon, "message": "Coupon is valid"},
+    )
 
 
 @pytest.fixture
@@ -78,7 +95,12 @@ def test_the_first_refusal_in_the_contracts_order_is_named(shop, hopeless, time_
 
 
 def test_a_rule_about_customers_asks_for_a_customer(shop, alice):
-    rules = [{"customerIds": ["c1"]}, {"firstOrderOnly": True}, {"limits": {"perCustomer": 1}}, {"limits": {"perCustomerPerDay": 1}}]
+    rules = [
+        {"customerIds": ["c1"]},
+        {"firstOrderOnly": True},
+        {"limits": {"perCustomer": 1}},
+        {"limits": {"perCustomerPerDay": 1}},
+    ]
     for terms in rules:
         coupon = shop.new(**terms)
         assert refused(shop, coupon) == (400, "Coupon is not valid for this customer")
@@ -94,12 +116,18 @@ def test_a_shopper_is_its_own_customer(shop, alice, client):
     assert validate(alice, coupon, customerId=str(alice.id)).status_code == 200
     for caller in (alice, new_shop(client, "getCoupons")):
         for path in ("validate", "apply"):
-            answer = caller.post(f"{PATH}/{path}", json={"code": coupon["code"], "cartTotal": 1, "customerId": "c1"})
+            answer = caller.post(
+                f"{PATH}/{path}", json={"code": coupon["code"], "cartTotal": 1, "customerId": "c1"}
+            )
             assert refusal(answer, "discount_coupons") == (400, "validation_error")
 
 
-def test_a_coupon_of_others_is_not_there_for_a_shopper_after_the_same_statements(shop, alice, bob, statements):
-    bound = shop.new(code="BOUND", customerIds=["c1", str(bob.id)], limits={"perCustomer": 1}, isActive=False)
+def test_a_coupon_of_others_is_not_there_for_a_shopper_after_the_same_statements(
+    shop, alice, bob, statements
+):
+    bound = shop.new(
+        code="BOUND", customerIds=["c1", str(bob.id)], limits={"perCustomer": 1}, isActive=False
+    )
 
     def sent_for(code):
         statements.clear()
@@ -112,7 +140,14 @@ def test_a_coupon_of_others_is_not_there_for_a_shopper_after_the_same_statements
 
 
 def test_shoppers_may_use_any_code_that_is_valid_for_them(alice):
-    generated = coupon_service.create_coupon(currency="EUR", is_public=False, code="MADE-FOR-1", type="percentage", discount=Decimal(10), coupon_for="product")
+    generated = coupon_service.create_coupon(
+        currency="EUR",
+        is_public=False,
+        code="MADE-FOR-1",
+        type="percentage",
+        discount=Decimal(10),
+        coupon_for="product",
+    )
     assert validate(alice, generated.code).status_code == 200
     assert alice.get(f"{PATH}/code/{generated.code}").status_code == 404
     assert alice.get(PATH).json["totalResults"] == 0
@@ -123,10 +158,26 @@ def test_shoppers_may_use_any_code_that_is_valid_for_them(alice):
     ("schedule", "inside", "outside"),
     [
         # Saturday the 21st of November 2026; Berlin is an hour ahead of UTC, two in summer.
-        ({"weekdays": [6]}, ["2026-11-21T00:00", "2026-11-21T23:59"], ["2026-11-20T23:59", "2026-11-22T00:00"]),
-        ({"weekdays": [6], "timezone": "Europe/Berlin"}, ["2026-11-20T23:00", "2026-11-21T22:59"], ["2026-11-20T22:59", "2026-11-21T23:00"]),
-        ({"from": "09:00", "until": "17:00", "timezone": "Europe/Berlin"}, ["2026-11-21T08:00", "2026-11-21T15:59"], ["2026-11-21T07:59", "2026-11-21T16:00"]),
-        ({"from": "09:00", "until": "17:00", "timezone": "Europe/Berlin"}, ["2026-07-21T07:00"], ["2026-07-21T06:59", "2026-07-21T15:00"]),
+        (
+            {"weekdays": [6]},
+            ["2026-11-21T00:00", "2026-11-21T23:59"],
+            ["2026-11-20T23:59", "2026-11-22T00:00"],
+        ),
+        (
+            {"weekdays": [6], "timezone": "Europe/Berlin"},
+            ["2026-11-20T23:00", "2026-11-21T22:59"],
+            ["2026-11-20T22:59", "2026-11-21T23:00"],
+        ),
+        (
+            {"from": "09:00", "until": "17:00", "timezone": "Europe/Berlin"},
+            ["2026-11-21T08:00", "2026-11-21T15:59"],
+            ["2026-11-21T07:59", "2026-11-21T16:00"],
+        ),
+        (
+            {"from": "09:00", "until": "17:00", "timezone": "Europe/Berlin"},
+            ["2026-07-21T07:00"],
+            ["2026-07-21T06:59", "2026-07-21T15:00"],
+        ),
         (
             {"weekdays": [5], "from": "22:00", "until": "02:00"},
             ["2026-11-20T22:00", "2026-11-21T01:59"],
@@ -150,7 +201,12 @@ def test_a_schedule_holds_in_its_time_zone(shop, time_is, schedule, inside, outs
 def test_the_window_begins_at_its_start_and_ends_before_its_end(shop, time_is):
     coupon = shop.new(startsAt="2026-11-21T12:00:00Z", expiresAt="2026-11-21T13:00:00Z")
 
-    for moment, told in (("11:59:59", "Coupon is not valid yet"), ("12:00:00", None), ("12:59:59", None), ("13:00:00", "Coupon has expired")):
+    for moment, told in (
+        ("11:59:59", "Coupon is not valid yet"),
+        ("12:00:00", None),
+        ("12:59:59", None),
+        ("13:00:00", "Coupon has expired"),
+    ):
         time_is(datetime.fromisoformat(f"2026-11-21T{moment}").replace(tzinfo=UTC))
         assert (validate(shop, coupon).json["message"]) == (told or "Coupon is valid")
 
@@ -191,9 +247,15 @@ def test_a_body_that_is_wrong_is_refused(shop):
     for path in ("validate", "apply"):
         for wrong in WRONG:
             answer = shop.post(f"{PATH}/{path}", json={"code": code, "cartTotal": 100, **wrong})
-            assert refusal(answer, "discount_coupons") == (400, "validation_error"), (path, str(wrong)[:99])
+            assert refusal(answer, "discount_coupons") == (400, "validation_error"), (
+                path,
+                str(wrong)[:99],
+            )
         for missing in ({"code": code}, {"cartTotal": 1}):
-            assert refusal(shop.post(f"{PATH}/{path}", json=missing), "discount_coupons") == (400, "validation_error")
+            assert refusal(shop.post(f"{PATH}/{path}", json=missing), "discount_coupons") == (
+                400,
+                "validation_error",
+            )
 
 
 def test_a_cart_has_10000_items_and_4_mib(shop):
@@ -203,7 +265,9 @@ def test_a_cart_has_10000_items_and_4_mib(shop):
     answer = shop.post(f"{PATH}/apply", json={"code": code, **cart})
 
     assert (answer.json["discountAmount"], len(answer.json["lines"])) == (3330, 10_000)
-    assert refusal(shop.post(f"{PATH}/apply", data=b" " * (4 * 1024 * 1024 + 1)), "discount_coupons") == (413, "body_too_large")
+    assert refusal(
+        shop.post(f"{PATH}/apply", data=b" " * (4 * 1024 * 1024 + 1)), "discount_coupons"
+    ) == (413, "body_too_large")
     # Elsewhere a mebibyte is enough.
     assert shop.client.post("/v1/auth/login", data=b" " * (1024 * 1024 + 1)).status_code == 413
 
@@ -212,6 +276,15 @@ def test_a_stranger_and_a_company_are_refused(client):
     from ..support.promos import new_company
 
     body = {"code": "X", "cartTotal": 1}
-    for method, path in (("POST", "validate"), ("POST", "apply"), ("POST", "apply-all"), ("POST", "best"), ("POST", "redeem"), ("GET", "code/X")):
+    for method, path in (
+        ("POST", "validate"),
+        ("POST", "apply"),
+        ("POST", "apply-all"),
+        ("POST", "best"),
+        ("POST", "redeem"),
+        ("GET", "code/X"),
+    ):
         assert client.open(f"{PATH}/{path}", method=method, json=body).status_code == 401
-        assert refusal(new_company(client).request(method, f"{PATH}/{path}", json=body), "discount_coupons") == (401, "invalid_token")
+        assert refusal(
+            new_company(client).request(method, f"{PATH}/{path}", json=body), "discount_coupons"
+        ) == (401, "invalid_token")

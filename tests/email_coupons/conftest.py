@@ -14,7 +14,13 @@ from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.email_coupons import mailer
 from coupon_management_flask.messaging import outbox
 from coupon_management_flask.messaging.mail import sender
-from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock, UnsubscribedAddress
+from coupon_management_flask.models import (
+    DiscountCoupon,
+    EmailCoupon,
+    OutboxMessage,
+    Stock,
+    UnsubscribedAddress,
+)
 
 from ..support.concurrency import StoppedClock
 
@@ -26,7 +32,9 @@ Ask = Callable[..., TestResponse]
 @pytest.fixture
 def ask(client: FlaskClient) -> Ask:
     """Asks for a code as the popup does."""
-    return lambda email="user@example.com", website="example.com", **options: client.post(PATH, json={"email": email, "website": website}, **options)
+    return lambda email="user@example.com", website="example.com", **options: client.post(
+        PATH, json={"email": email, "website": website}, **options
+    )
 
 
 @pytest.fixture
@@ -63,7 +71,12 @@ def email_books(app: Flask) -> Callable[[], dict[str, Any]]:
 
     def read() -> dict[str, Any]:
         return {
-            model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))]
+            model.__tablename__: [
+                tuple(row)
+                for row in db.session.execute(
+                    sa.select(model.__table__).order_by(*model.__table__.primary_key)
+                )
+            ]
             for model in models
         }
 

@@ -20,11 +20,16 @@ from .conftest import PATH
 
 def counts():
     """How many codes, discount coupons, stocks and mails there are."""
-    return tuple(db.session.scalar(sa.select(sa.func.count()).select_from(model)) for model in (EmailCoupon, DiscountCoupon, Stock, OutboxMessage))
+    return tuple(
+        db.session.scalar(sa.select(sa.func.count()).select_from(model))
+        for model in (EmailCoupon, DiscountCoupon, Stock, OutboxMessage)
+    )
 
 
 def coupon_of(answer):
-    return db.session.execute(sa.select(DiscountCoupon.__table__).where(DiscountCoupon.code == answer.json["code"])).one()
+    return db.session.execute(
+        sa.select(DiscountCoupon.__table__).where(DiscountCoupon.code == answer.json["code"])
+    ).one()
 
 
 def refused(answer):
@@ -41,18 +46,39 @@ def test_a_new_pair_gets_a_code_that_can_be_used_once_and_a_mail(ask, time):
 
     assert answer.status_code == 201
     code, expires_at = answer.json["code"], answer.json["expires_at"]
-    assert answer.json == {"email": "user@example.com", "website": "example.com", "code": code, "expires_at": expires_at}
+    assert answer.json == {
+        "email": "user@example.com",
+        "website": "example.com",
+        "code": code,
+        "expires_at": expires_at,
+    }
     assert re.fullmatch(f"[{codes.ALPHABET}]{{8}}", code)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", expires_at)
-    assert datetime.fromisoformat(expires_at) == (time.moment + timedelta(days=30)).replace(microsecond=0)
+    assert datetime.fromisoformat(expires_at) == (time.moment + timedelta(days=30)).replace(
+        microsecond=0
+    )
 
     coupon = coupon_of(answer)
-    assert (coupon.type, coupon.discount, coupon.currency, coupon.coupon_for, coupon.products) == ("percentage", 10, "USD", "product", [])
-    assert (coupon.is_active, coupon.is_public, coupon.expires_at) == (True, False, datetime.fromisoformat(expires_at))
+    assert (coupon.type, coupon.discount, coupon.currency, coupon.coupon_for, coupon.products) == (
+        "percentage",
+        10,
+        "USD",
+        "product",
+        [],
+    )
+    assert (coupon.is_active, coupon.is_public, coupon.expires_at) == (
+        True,
+        False,
+        datetime.fromisoformat(expires_at),
+    )
     assert db.session.scalar(sa.select(Stock.capacity).where(Stock.id == coupon.stock_id)) == 1
     (message,) = db.session.execute(sa.select(OutboxMessage.__table__))
     issued = db.session.execute(sa.select(EmailCoupon.__table__)).one()
-    assert (message.topic, message.payload, message.id) == (mailer.TOPIC, {"email_coupon_id": str(issued.id)}, issued.message_id)
+    assert (message.topic, message.payload, message.id) == (
+        mailer.TOPIC,
+        {"email_coupon_id": str(issued.id)},
+        issued.message_id,
+    )
     assert (issued.number, issued.coupon_id) == (1, coupon.id)
 
 
@@ -81,7 +107,10 @@ def test_what_a_person_would_call_the_same_is_one_pair_and_answers_show_its_one_
     ):
         again = ask(email, website)
         assert (again.status_code, again.json) == (200, first.json), (email, website)
-    assert (first.json["email"], first.json["website"]) == ("user@xn--mller-kva.example", "xn--bcher-kva.example")
+    assert (first.json["email"], first.json["website"]) == (
+        "user@xn--mller-kva.example",
+        "xn--bcher-kva.example",
+    )
 
 
 def test_another_address_or_website_is_another_pair(ask):
@@ -133,23 +162,45 @@ def test_what_the_shop_changes_is_what_is_answered(ask, client, time):
     time.passes(days=4000)
     answer = ask()
 
-    assert (answer.status_code, answer.json["code"], answer.json["expires_at"]) == (200, "WELCOME", None)
+    assert (answer.status_code, answer.json["code"], answer.json["expires_at"]) == (
+        200,
+        "WELCOME",
+        None,
+    )
 
 
 def test_discount_and_life_are_settings_also_by_website(configured_app, time):
     app = configured_app(
-        coupon_discount_percent="12.5", coupon_expiry_days=7, currency="USD", coupon_websites={"www.Shop.example": {"discount_percent": 15, "expiry_days": 1}}
+        coupon_discount_percent="12.5",
+        coupon_expiry_days=7,
+        currency="USD",
+        coupon_websites={"www.Shop.example": {"discount_percent": 15, "expiry_days": 1}},
     )
 
-    for website, discount, days in (("other.example", "12.5", 7), ("https://shop.example/x", "15", 1)):
-        answer = app.test_client().post(PATH, json={"email": "user@example.com", "website": website})
+    for website, discount, days in (
+        ("other.example", "12.5", 7),
+        ("https://shop.example/x", "15", 1),
+    ):
+        answer = app.test_client().post(
+            PATH, json={"email": "user@example.com", "website": website}
+        )
         assert answer.status_code == 201
-        assert datetime.fromisoformat(answer.json["expires_at"]) == (time.moment + timedelta(days=days)).replace(microsecond=0)
+        assert datetime.fromisoformat(answer.json["expires_at"]) == (
+            time.moment + timedelta(days=days)
+        ).replace(microsecond=0)
         coupon = coupon_of(answer)
-        assert (f"{coupon.discount:f}".rstrip("0").rstrip("."), coupon.currency) == (discount, "USD")
+        assert (f"{coupon.discount:f}".rstrip("0").rstrip("."), coupon.currency) == (
+            discount,
+            "USD",
+        )
 
 
-BLANK, REQUIRED, NULL, NO_TEXT = "This field may not be blank.", "This field is required.", "This field may not be null.", "Not a valid string."
+BLANK, REQUIRED, NULL, NO_TEXT = (
+    "This field may not be blank.",
+    "This field is required.",
+    "This field may not be null.",
+    "Not a valid string.",
+)
 EMAIL, WEBSITE = "Enter a valid email address.", "Enter a valid website."
 
 
@@ -190,7 +241,10 @@ def test_bad_input_is_told_by_field_and_changes_nothing(client, email_books):
         assert refused(client.post(PATH, json={**good, **changes})) == messages, changes
     assert refused(client.post(PATH, json={})) == {"email": [REQUIRED], "website": [REQUIRED]}
     assert refused(client.post(PATH, json=[good])) == {"body": ["It must be a JSON object."]}
-    assert refusal(client.post(PATH, data=b"email=user"), "email_coupons") == (400, "malformed_request")
+    assert refusal(client.post(PATH, data=b"email=user"), "email_coupons") == (
+        400,
+        "malformed_request",
+    )
     assert email_books() == before
 
 
@@ -207,8 +261,16 @@ def test_lengths_are_counted_as_typed(ask):
 
 
 def test_tokens_keys_and_content_types_make_no_difference(client, ask, alice):
-    headers = [{"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {alice.access_token}"}, {"X-API-Key": "nonsense"}]
-    headers += [{"Idempotency-Key": "1"}, {"Idempotency-Key": "x" * 300}, {"Content-Type": "text/plain"}]
+    headers = [
+        {"Authorization": "Bearer nonsense"},
+        {"Authorization": f"Bearer {alice.access_token}"},
+        {"X-API-Key": "nonsense"},
+    ]
+    headers += [
+        {"Idempotency-Key": "1"},
+        {"Idempotency-Key": "x" * 300},
+        {"Content-Type": "text/plain"},
+    ]
     first = ask()
 
     for header in headers:
@@ -232,7 +294,9 @@ def test_a_code_that_is_taken_is_drawn_again(ask, client, monkeypatch):
     assert taken["maxUsage"] is None
 
 
-def test_who_was_overtaken_answers_with_the_code_of_who_was_faster_and_leaves_nothing(ask, monkeypatch):
+def test_who_was_overtaken_answers_with_the_code_of_who_was_faster_and_leaves_nothing(
+    ask, monkeypatch
+):
     complete, faster = coupon_terms.complete, []
 
     def be_overtaken(terms):
@@ -258,7 +322,10 @@ def test_what_fails_in_the_middle_leaves_nothing(ask, monkeypatch, email_books, 
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(*((service.outbox, "write") if when == "mail" else (service.coupons_in_bulk, "write")), fail)
+        patched.setattr(
+            *((service.outbox, "write") if when == "mail" else (service.coupons_in_bulk, "write")),
+            fail,
+        )
         assert refusal(ask(), "email_coupons") == (500, "internal_error")
 
     assert email_books() == before

@@ -14,7 +14,11 @@ from .conftest import PATH
 @pytest.fixture
 def given(ask):
     """Five codes, oldest first."""
-    pairs = [("a@example.com", "one.example"), ("b@example.com", "one.example"), ("a@example.com", "two.example")]
+    pairs = [
+        ("a@example.com", "one.example"),
+        ("b@example.com", "one.example"),
+        ("a@example.com", "two.example"),
+    ]
     pairs += [("c@example.com", "two.example"), ("a@example.com", "xn--bcher-kva.example")]
     answers = [ask(*pair) for pair in pairs]
     assert [answer.status_code for answer in answers] == [201] * 5
@@ -27,7 +31,12 @@ def page_of(answer):
 
 
 def test_newest_first_as_they_were_answered(admin, given):
-    assert page_of(admin.get(PATH)) == {"count": 5, "next": None, "previous": None, "results": given[::-1]}
+    assert page_of(admin.get(PATH)) == {
+        "count": 5,
+        "next": None,
+        "previous": None,
+        "results": given[::-1],
+    }
 
 
 def test_nobody_else_reads_it(client, alice, given):
@@ -46,10 +55,18 @@ def test_pages_link_to_each_other_with_all_that_was_asked(admin, given):
         url = page["next"]
 
     assert seen == [given[4], given[2], given[0]]
-    assert [(page["next"] is None, page["previous"] is None) for page in pages] == [(False, True), (True, False)]
+    assert [(page["next"] is None, page["previous"] is None) for page in pages] == [
+        (False, True),
+        (True, False),
+    ]
     link = urlsplit(pages[0]["next"])
     assert (link.scheme, link.netloc, link.path) == ("https", "coupons.example", PATH)
-    assert parse_qs(link.query, keep_blank_values=True) == {"page": ["2"], "page_size": ["2"], "website": [""], "email": ["A@Example.com"]}
+    assert parse_qs(link.query, keep_blank_values=True) == {
+        "page": ["2"],
+        "page_size": ["2"],
+        "website": [""],
+        "email": ["A@Example.com"],
+    }
     assert page_of(admin.get(pages[1]["previous"], base_url="https://coupons.example")) == pages[0]
 
 
@@ -58,7 +75,12 @@ def test_a_page_past_the_end_is_empty_and_leads_back(admin, given):
 
     assert (page["count"], page["next"], page["results"]) == (5, None, [])
     assert page_of(admin.get(page["previous"]))["results"] == [given[1], given[0]]
-    assert page_of(admin.get(f"{PATH}?page=1000000000&page_size=100&email=nobody@example.com")) == {"count": 0, "next": None, "previous": None, "results": []}
+    assert page_of(admin.get(f"{PATH}?page=1000000000&page_size=100&email=nobody@example.com")) == {
+        "count": 0,
+        "next": None,
+        "previous": None,
+        "results": [],
+    }
 
 
 def test_20_on_a_page_unless_said_and_100_at_most(admin, ask):
@@ -78,7 +100,9 @@ def test_filters_know_what_is_the_same(admin, given):
         ("email=c@example.com&website=one.example", []),
         ("email=&website=", [4, 3, 2, 1, 0]),
     ):
-        assert page_of(admin.get(f"{PATH}?{query}"))["results"] == [given[number] for number in found], query
+        assert page_of(admin.get(f"{PATH}?{query}"))["results"] == [
+            given[number] for number in found
+        ], query
 
 
 def test_a_query_that_is_wrong_is_told_by_field(admin):

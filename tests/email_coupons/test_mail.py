@@ -28,7 +28,9 @@ class _Page(HTMLParser):
         self.text = " ".join(self.text.split())
 
     def handle_starttag(self, tag, attributes):
-        self.links += [value for name, value in attributes if name in ("href", "src", "action", "background")]
+        self.links += [
+            value for name, value in attributes if name in ("href", "src", "action", "background")
+        ]
 
     def handle_data(self, data):
         self.text += data
@@ -64,7 +66,11 @@ def test_it_says_code_percentage_website_and_expiry_in_html_and_in_text(ask, del
 
 def test_links_are_built_from_the_public_url_alone(configured_app, sent):
     app = configured_app(public_url="https://coupons.example/here/")
-    answer = app.test_client().post(PATH, json={"email": "user@example.com", "website": "example.com"}, headers={"Host": "evil.example"})
+    answer = app.test_client().post(
+        PATH,
+        json={"email": "user@example.com", "website": "example.com"},
+        headers={"Host": "evil.example"},
+    )
     assert answer.status_code == 201
     outbox.deliver_due({mailer.TOPIC: mailer.deliver})
 
@@ -95,7 +101,9 @@ def test_it_is_sent_again_at_most_once_an_hour(ask, deliver, time):
     assert again.message_id != first.message_id
 
 
-def test_the_hour_begins_when_it_was_sent_and_one_that_waits_is_not_written_twice(ask, sent, time, monkeypatch, capsys):
+def test_the_hour_begins_when_it_was_sent_and_one_that_waits_is_not_written_twice(
+    ask, sent, time, monkeypatch, capsys
+):
     handlers = {mailer.TOPIC: mailer.deliver}
 
     def fail(_):
@@ -120,9 +128,15 @@ def test_the_hour_begins_when_it_was_sent_and_one_that_waits_is_not_written_twic
 
 
 @pytest.mark.parametrize("fate", ["given up", "purged"])
-def test_after_a_mail_that_was_given_up_or_forgotten_another_may_be_asked_for(ask, deliver, time, rows, fate):
+def test_after_a_mail_that_was_given_up_or_forgotten_another_may_be_asked_for(
+    ask, deliver, time, rows, fate
+):
     ask()
-    rows(sa.update(OutboxMessage).values(given_up_at=time.moment) if fate == "given up" else sa.delete(OutboxMessage))
+    rows(
+        sa.update(OutboxMessage).values(given_up_at=time.moment)
+        if fate == "given up"
+        else sa.delete(OutboxMessage)
+    )
 
     assert ask().status_code == 200
     assert len(deliver()) == 1
@@ -139,7 +153,9 @@ def test_a_code_that_follows_is_mailed_at_once(ask, deliver, time):
     assert code in sent.text
 
 
-def test_no_mail_is_sent_of_a_code_that_is_gone_or_has_expired_meanwhile(ask, client, deliver, time):
+def test_no_mail_is_sent_of_a_code_that_is_gone_or_has_expired_meanwhile(
+    ask, client, deliver, time
+):
     ask()
     assert new_shop(client).delete(coupon_path()).status_code == 204
     assert deliver() == []
@@ -148,12 +164,23 @@ def test_no_mail_is_sent_of_a_code_that_is_gone_or_has_expired_meanwhile(ask, cl
     time.passes(days=30)
     assert deliver() == []
     # They are over and done with.
-    assert set(db.session.scalars(sa.select(OutboxMessage.delivered_at))) == {time.moment, time.moment - timedelta(days=30)}
+    assert set(db.session.scalars(sa.select(OutboxMessage.delivered_at))) == {
+        time.moment,
+        time.moment - timedelta(days=30),
+    }
 
 
 def test_what_the_shop_changes_is_what_is_mailed(ask, client, deliver):
     ask()
-    assert new_shop(client).patch(coupon_path(), json={"type": "fixed", "discount": 5, "code": "WELCOME", "expiresAt": None}).status_code == 200
+    assert (
+        new_shop(client)
+        .patch(
+            coupon_path(),
+            json={"type": "fixed", "discount": 5, "code": "WELCOME", "expiresAt": None},
+        )
+        .status_code
+        == 200
+    )
 
     (sent,) = deliver()
 

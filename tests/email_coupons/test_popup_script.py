@@ -17,7 +17,9 @@ SOURCE = ROOT / "frontend" / "popup.js"
 @pytest.fixture
 def popup(tmp_path):
     """A client of an application with these settings, whose database nobody asks."""
-    return lambda **settings: create_app(settings_for(f"sqlite:///{tmp_path}/none.db", **settings)).test_client()
+    return lambda **settings: create_app(
+        settings_for(f"sqlite:///{tmp_path}/none.db", **settings)
+    ).test_client()
 
 
 def test_any_page_may_load_it_and_it_is_kept_for_an_hour(popup):
@@ -27,7 +29,9 @@ def test_any_page_may_load_it_and_it_is_kept_for_an_hour(popup):
 
         assert answer.status_code == 200
         assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
-        assert answer.headers["Cache-Control"] == "public, max-age=3600, stale-while-revalidate=86400"
+        assert (
+            answer.headers["Cache-Control"] == "public, max-age=3600, stale-while-revalidate=86400"
+        )
         assert answer.headers.getlist("Access-Control-Allow-Origin") == ["*"]
         assert answer.headers.getlist("Cross-Origin-Resource-Policy") == ["cross-origin"]
         assert "Access-Control-Allow-Credentials" not in answer.headers
@@ -65,7 +69,15 @@ def test_it_is_sent_again_only_when_it_has_changed(popup):
     assert not tag.startswith("W/")
     assert packed.headers["ETag"] != tag
     # The same for every process, and after every start.
-    assert popup().get("/popup.js", headers={"If-None-Match": packed.headers["ETag"], "Accept-Encoding": "gzip"}).status_code == 304
+    assert (
+        popup()
+        .get(
+            "/popup.js",
+            headers={"If-None-Match": packed.headers["ETag"], "Accept-Encoding": "gzip"},
+        )
+        .status_code
+        == 304
+    )
 
 
 def test_head_says_what_get_would(popup):
@@ -89,7 +101,9 @@ def test_a_dismissal_is_remembered_for_the_life_of_a_code(popup):
         assert served == source.replace("const EXPIRY_DAYS = 30;", f"const EXPIRY_DAYS = {days};")
 
 
-@pytest.mark.parametrize("script", ["", "  const EXPIRY_DAYS = 30;\n  const EXPIRY_DAYS = 30;\n"], ids=["none", "two"])
+@pytest.mark.parametrize(
+    "script", ["", "  const EXPIRY_DAYS = 30;\n  const EXPIRY_DAYS = 30;\n"], ids=["none", "two"]
+)
 def test_a_script_without_one_place_for_that_stops_the_start(popup, tmp_path, monkeypatch, script):
     file = tmp_path / "popup.js"
     file.write_text(script, encoding="utf-8")
@@ -102,14 +116,26 @@ def test_a_script_without_one_place_for_that_stops_the_start(popup, tmp_path, mo
 def test_it_asks_nothing_of_a_page_that_a_strict_policy_forbids():
     source = SOURCE.read_text(encoding="utf-8")
 
-    assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|import\(|createElement\(.script", source) == []
+    assert (
+        re.findall(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|import\(|createElement\(.script",
+            source,
+        )
+        == []
+    )
     # Where it came from and what it is told: no other address stands in it.
     assert re.findall(r"https?://[\w.]+", source) == ["https://coupons.example"]
 
 
 def test_every_option_and_event_is_explained():
-    source, page = SOURCE.read_text(encoding="utf-8"), (ROOT / "docs" / "popup.md").read_text(encoding="utf-8")
-    read = {re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", name) for name in re.findall(r"options\.(\w+)", source)}
+    source, page = (
+        SOURCE.read_text(encoding="utf-8"),
+        (ROOT / "docs" / "popup.md").read_text(encoding="utf-8"),
+    )
+    read = {
+        re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", name)
+        for name in re.findall(r"options\.(\w+)", source)
+    }
     told = {f"coupon-popup:{name}" for name in re.findall(r'tell\("(\w+)"', source)}
 
     assert set(re.findall(r"^\| `data-([\w-]+)` \|", page, re.MULTILINE)) == read

@@ -61,7 +61,11 @@ REQUESTS = {
 def test_a_page_is_found_through_indexes(large, query):
     admin, connection = large
     # What is prepared is the guard's.
-    sent = [one for one in sent_while(lambda: admin.get(PATH + query)) if not one[0].startswith(("PREPARE", "EXECUTE"))]
+    sent = [
+        one
+        for one in sent_while(lambda: admin.get(PATH + query))
+        if not one[0].startswith(("PREPARE", "EXECUTE"))
+    ]
 
     rows = most_rows(connection, [one for one in sent if "count(*)" not in one[0]])
 
@@ -72,9 +76,17 @@ def test_a_page_is_found_through_indexes(large, query):
 def test_the_code_of_a_pair_is_found_through_indexes(large):
     admin, connection = large
 
-    sent = sent_while(lambda: admin.client.post(PATH, json={"email": "user78@example.com", "website": "big.example"}))
+    sent = sent_while(
+        lambda: admin.client.post(
+            PATH, json={"email": "user78@example.com", "website": "big.example"}
+        )
+    )
 
-    assert most_rows(connection, sent) == {"email_coupons": 1, "discount_coupons": 1, "outbox_messages": 1}
+    assert most_rows(connection, sent) == {
+        "email_coupons": 1,
+        "discount_coupons": 1,
+        "outbox_messages": 1,
+    }
 
 
 def most_rows(connection, sent):
@@ -83,6 +95,8 @@ def most_rows(connection, sent):
     for statement, parameters in sent:
         for scan in scans(connection, statement, parameters):
             if (name := scan["Relation Name"]) in BIG_TABLES:
-                rows = (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"]
+                rows = (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan[
+                    "Actual Loops"
+                ]
                 most[name] = max(rows, most.get(name, 0))
     return most

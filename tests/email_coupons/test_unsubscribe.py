@@ -65,17 +65,28 @@ def test_its_page_needs_nothing_that_the_browser_is_told_to_forbid(client, link)
         assert "style-src 'self' 'unsafe-inline'" in policy
         elements = _Elements(answer.text)
         assert elements.named("script", "img", "link", "iframe") == []
-        assert [name for _, attributes in elements.found for name in attributes if name.startswith("on") or name in ("src", "href", "action")] == []
+        assert [
+            name
+            for _, attributes in elements.found
+            for name in attributes
+            if name.startswith("on") or name in ("src", "href", "action")
+        ] == []
         assert elements.named("html") == [{"lang": "en"}]
         assert len(elements.named("h1")) == len(elements.named("main")) == 1
 
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [(b"", None), (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"), (b"{", "application/json")],
+    [
+        (b"", None),
+        (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+        (b"{", "application/json"),
+    ],
     ids=["button", "mail program", "anything"],
 )
-def test_the_button_and_the_mail_program_unsubscribe_as_often_as_they_like(client, ask, deliver, link, time, body, content_type):
+def test_the_button_and_the_mail_program_unsubscribe_as_often_as_they_like(
+    client, ask, deliver, link, time, body, content_type
+):
     for _ in range(2):
         answer = client.post(link, data=body, content_type=content_type)
         assert (answer.status_code, answer.mimetype) == (200, "text/html")
@@ -111,7 +122,9 @@ def test_what_a_tracker_adds_to_a_link_does_no_harm(client, link):
     assert client.post(f"{link}&utm_source=mail").status_code == 200
 
 
-def test_without_a_token_of_ours_it_is_400_in_the_contracts_body_and_nobody_is_unsubscribed(client, app, link):
+def test_without_a_token_of_ours_it_is_400_in_the_contracts_body_and_nobody_is_unsubscribed(
+    client, app, link
+):
     (token,) = parse_qs(urlsplit(link).query)["token"]
     value, _, signature = token.rpartition(".")
     other = urlsafe_b64encode(new_id().bytes).rstrip(b"=").decode()
@@ -132,12 +145,21 @@ def test_without_a_token_of_ours_it_is_400_in_the_contracts_body_and_nobody_is_u
 
     for method in ("GET", "POST"):
         missing = client.open(PATH, method=method)
-        assert (missing.status_code, missing.json) == (400, {"token": ["This field is required."], "error_code": "validation_error"})
+        assert (missing.status_code, missing.json) == (
+            400,
+            {"token": ["This field is required."], "error_code": "validation_error"},
+        )
         for wrong in tokens:
             answer = client.open(f"{PATH}?token={wrong}", method=method)
-            assert (answer.status_code, answer.json) == (400, {"token": ["This link is not valid."], "error_code": "validation_error"}), wrong
+            assert (answer.status_code, answer.json) == (
+                400,
+                {"token": ["This link is not valid."], "error_code": "validation_error"},
+            ), wrong
     for method in ("PUT", "DELETE"):
-        assert refusal(client.open(link, method=method), "email_coupons") == (405, "method_not_allowed")
+        assert refusal(client.open(link, method=method), "email_coupons") == (
+            405,
+            "method_not_allowed",
+        )
     assert unsubscribed() == []
 
 

@@ -38,7 +38,9 @@ def stored(account_id):
 
 def disable(account_id):
     with transaction():
-        db.session.execute(sa.update(Account).where(Account.id == account_id).values(is_active=False))
+        db.session.execute(
+            sa.update(Account).where(Account.id == account_id).values(is_active=False)
+        )
 
 
 def test_a_user_is_stored_as_given_with_a_wallet_and_a_hash_of_the_password(app, time):
@@ -91,7 +93,10 @@ def test_the_username_is_the_email_unless_given(app):
 
 
 def test_a_username_may_be_the_accounts_own_email_in_any_case(app):
-    assert stored(create_user(username="ALICE@example.org", email="alice@example.org")).username == "ALICE@example.org"
+    assert (
+        stored(create_user(username="ALICE@example.org", email="alice@example.org")).username
+        == "ALICE@example.org"
+    )
 
 
 @pytest.mark.parametrize("email", [None, "alice@example.org"])
@@ -99,7 +104,9 @@ def test_a_username_that_would_pass_for_somebodys_email_is_invalid(app, books, e
     before = books()
     with pytest.raises(errors.Invalid) as refused:
         create_user(username="bob@example.org", email=email)
-    assert refused.value.fields == {"username": ["A username holds no @, unless it is the account's e-mail."]}
+    assert refused.value.fields == {
+        "username": ["A username holds no @, unless it is the account's e-mail."]
+    }
     assert books() == before
 
 
@@ -135,7 +142,12 @@ def test_a_users_email_is_unique_without_case(app, books, username, email):
 def test_of_many_who_want_one_username_at_once_one_gets_it(app, together):
     outcomes = together(*[lambda: create_user(username="alice")] * 4)
 
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["UUID", "UsernameTaken", "UsernameTaken", "UsernameTaken"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == [
+        "UUID",
+        "UsernameTaken",
+        "UsernameTaken",
+        "UsernameTaken",
+    ]
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Account)) == 1
 
 
@@ -143,7 +155,13 @@ def test_a_company_is_stored_without_a_username_and_without_a_wallet(app):
     account_id = create_company(email="Shop@Example.org")
 
     row = stored(account_id)
-    assert (row.kind, row.username, row.email, row.email_key, row.role) == ("company", None, "Shop@Example.org", "shop@example.org", "user")
+    assert (row.kind, row.username, row.email, row.email_key, row.role) == (
+        "company",
+        None,
+        "Shop@Example.org",
+        "shop@example.org",
+        "user",
+    )
     assert wallet.balance_of(account_id) is None
 
 
@@ -188,16 +206,31 @@ def test_the_database_refuses_an_account_that_can_not_be(app, books, statement, 
     assert books() == before
 
 
-@pytest.mark.parametrize("login", ["Alice", "alice", " ALICE ", "alice@example.org", "Alice@EXAMPLE.org"])
+@pytest.mark.parametrize(
+    "login", ["Alice", "alice", " ALICE ", "alice@example.org", "Alice@EXAMPLE.org"]
+)
 def test_a_user_signs_in_by_username_or_email_without_case(app, login):
     account_id = create_user(username="Alice", email="alice@example.org", role="administrator")
 
-    assert authenticate(login) == accounts.Identity(account_id, "user", "Alice", "Alice", "administrator")
+    assert authenticate(login) == accounts.Identity(
+        account_id, "user", "Alice", "Alice", "administrator"
+    )
 
 
-@pytest.mark.parametrize(("login", "password"), [("alice", "wrong horse 1"), ("alice", ""), ("alice", PASSWORD.upper()), ("nobody", PASSWORD), ("", PASSWORD)])
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [
+        ("alice", "wrong horse 1"),
+        ("alice", ""),
+        ("alice", PASSWORD.upper()),
+        ("nobody", PASSWORD),
+        ("", PASSWORD),
+    ],
+)
 @pytest.mark.parametrize("address", [None, ADDRESS])
-def test_a_name_and_a_password_that_do_not_belong_together_are_refused_alike(app, books, login, password, address):
+def test_a_name_and_a_password_that_do_not_belong_together_are_refused_alike(
+    app, books, login, password, address
+):
     create_user(username="alice")
 
     before = books()
@@ -209,7 +242,9 @@ def test_a_name_and_a_password_that_do_not_belong_together_are_refused_alike(app
 
 @pytest.mark.parametrize("kind", ["user", "company", "service"])
 @pytest.mark.parametrize("address", [None, ADDRESS])
-def test_an_unknown_account_costs_the_same_statements_as_a_wrong_password(app, statements, kind, address):
+def test_an_unknown_account_costs_the_same_statements_as_a_wrong_password(
+    app, statements, kind, address
+):
     create_user(email="known@example.org")
     create_company(email="known@example.org")
     accounts.create_api_key("known@example.org", ["getCoupons"], DAY)
@@ -292,8 +327,14 @@ def test_without_an_address_guesses_are_not_limited(app):
 
 
 def test_a_new_password_replaces_the_old_one_and_ends_all_sessions(app):
-    account_id, other_id = create_user(username="alice", email="alice@example.org"), create_user(username="bob")
-    grants = [sessions.open_session(account_id, issued_by=contract, lifetime=DAY) for contract in ("credit", "promo")]
+    account_id, other_id = (
+        create_user(username="alice", email="alice@example.org"),
+        create_user(username="bob"),
+    )
+    grants = [
+        sessions.open_session(account_id, issued_by=contract, lifetime=DAY)
+        for contract in ("credit", "promo")
+    ]
     others = sessions.open_session(other_id, issued_by="credit", lifetime=DAY)
 
     accounts.replace_password("ALICE@example.org", "new horse 1")
@@ -326,13 +367,22 @@ def test_nobodys_password_can_not_be_replaced(app, books):
 
 
 def test_an_api_key_says_which_service_asks_and_what_it_may(app):
-    api_key = accounts.create_api_key("Checkout", ["manageCoupons", "getCoupons", "getCoupons"], DAY)
+    api_key = accounts.create_api_key(
+        "Checkout", ["manageCoupons", "getCoupons", "getCoupons"], DAY
+    )
 
     identity, permissions = accounts.api_key_owner(api_key)
 
-    assert (identity.kind, identity.username, identity.name, identity.role) == ("service", "Checkout", "Checkout", "user")
+    assert (identity.kind, identity.username, identity.name, identity.role) == (
+        "service",
+        "Checkout",
+        "Checkout",
+        "user",
+    )
     assert permissions == {"getCoupons", "manageCoupons"}
-    assert accounts.api_key_owner(accounts.create_api_key("Checkout", ["getCoupons"], DAY))[1] == {"getCoupons"}
+    assert accounts.api_key_owner(accounts.create_api_key("Checkout", ["getCoupons"], DAY))[1] == {
+        "getCoupons"
+    }
 
 
 def test_an_api_key_is_stored_as_a_digest_alone(app, time):
@@ -369,7 +419,10 @@ def test_an_api_key_without_permissions_or_with_unknown_ones_is_invalid(app, boo
 
 
 def test_keys_of_one_service_are_one_account(app):
-    keys = [accounts.create_api_key(service, ["getCoupons"], DAY) for service in ("checkout", "Checkout", "other")]
+    keys = [
+        accounts.create_api_key(service, ["getCoupons"], DAY)
+        for service in ("checkout", "Checkout", "other")
+    ]
 
     first, second, other = (accounts.api_key_owner(key)[0].id for key in keys)
     assert first == second != other
@@ -433,7 +486,9 @@ def test_a_new_key_takes_over_where_the_revoked_one_left_off(app):
     old = accounts.api_key_owner(accounts.create_api_key("checkout", ["getCoupons"], DAY))[0]
     accounts.revoke_api_keys("checkout")
 
-    assert accounts.api_key_owner(accounts.create_api_key("checkout", ["getCoupons"], DAY))[0] == old
+    assert (
+        accounts.api_key_owner(accounts.create_api_key("checkout", ["getCoupons"], DAY))[0] == old
+    )
 
 
 def test_there_is_nothing_to_revoke_of_an_unknown_service(app):

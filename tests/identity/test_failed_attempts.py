@@ -107,7 +107,9 @@ def test_each_subject_has_a_limit_of_its_own_and_the_longest_wait_counts(app, ti
 def test_of_a_burst_only_as_many_as_the_limit_allows_are_told_that_they_were_wrong(app, together):
     outcomes = together(*[lambda: failed_attempts.count_wrong(LIMITS)] * 8)
 
-    assert [type(outcome) for outcome in outcomes if outcome is not None] == [errors.RateLimited] * 5
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [
+        errors.RateLimited
+    ] * 5
     assert wait() > 0
 
 
@@ -137,7 +139,12 @@ def test_without_limits_nothing_is_counted_and_nothing_asked(app, statements):
 def test_a_wrong_guess_is_committed_before_its_request_fails(app, elsewhere):
     failed_attempts.count_wrong(LIMITS)
 
-    assert elsewhere(lambda: db.session.scalar(sa.select(sa.func.count()).select_from(GuessLog))).result() == 1
+    assert (
+        elsewhere(
+            lambda: db.session.scalar(sa.select(sa.func.count()).select_from(GuessLog))
+        ).result()
+        == 1
+    )
 
 
 @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "one key for all"}])

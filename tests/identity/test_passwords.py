@@ -14,7 +14,10 @@ from ..support.server import TEST_ENVIRONMENT
 @pytest.fixture
 def cost():
     """Sets what one hash costs, for this test alone."""
-    tests = (int(TEST_ENVIRONMENT["PASSWORD_HASH_MEMORY_KIB"]), int(TEST_ENVIRONMENT["PASSWORD_HASH_ROUNDS"]))
+    tests = (
+        int(TEST_ENVIRONMENT["PASSWORD_HASH_MEMORY_KIB"]),
+        int(TEST_ENVIRONMENT["PASSWORD_HASH_ROUNDS"]),
+    )
     passwords.configure(*tests)
     yield passwords.configure
     passwords.configure(*tests)

@@ -35,7 +35,10 @@ def stands(grant):
 
 
 def stored():
-    return [row._asdict() for row in db.session.execute(sa.select(LoginSession.__table__).order_by(LoginSession.id))]
+    return [
+        row._asdict()
+        for row in db.session.execute(sa.select(LoginSession.__table__).order_by(LoginSession.id))
+    ]
 
 
 def test_a_session_says_whose_it_is_who_opened_it_and_which_refresh_token_is_alive(account, time):
@@ -79,7 +82,9 @@ def test_asking_whether_a_session_stands_is_one_select(account, statements):
 
     assert stands(grant)
 
-    assert [statement.split()[0] for statement in statements] == (["EXECUTE"] if is_postgresql() else ["SELECT"])
+    assert [statement.split()[0] for statement in statements] == (
+        ["EXECUTE"] if is_postgresql() else ["SELECT"]
+    )
 
 
 @pytest.mark.parametrize("open_one", [sessions.open_session, sessions.open_only_session])
@@ -92,14 +97,23 @@ def test_no_session_opens_for_a_password_that_was_changed_since_it_was_looked_at
     with pytest.raises(errors.WrongCredentials):
         open_one(account, issued_by="promo", lifetime=WEEK, password_hash=looked_at)
     assert stored() == before
-    assert stands(open_one(account, issued_by="promo", lifetime=WEEK, password_hash=db.session.scalar(sa.select(Account.password_hash))))
+    assert stands(
+        open_one(
+            account,
+            issued_by="promo",
+            lifetime=WEEK,
+            password_hash=db.session.scalar(sa.select(Account.password_hash)),
+        )
+    )
 
 
 def test_a_password_that_changes_while_a_session_opens_ends_that_session(account, elsewhere):
     new_hash = passwords.hash_password("new horse 1")
 
     with transaction():
-        opened = open_session(account, password_hash=db.session.scalar(sa.select(Account.password_hash)))
+        opened = open_session(
+            account, password_hash=db.session.scalar(sa.select(Account.password_hash))
+        )
         change = elsewhere(lambda: accounts.set_password(account, new_hash))
         if is_postgresql():
             wait_until(somebody_waits, "the change waits for who signs in")
@@ -223,7 +237,10 @@ def test_revoking_again_changes_nothing(account, time):
 
 def test_revoke_all_ends_an_accounts_sessions_and_no_one_elses(account):
     bob = make_user(username="bob")[0]
-    own, others = [open_session(account), open_session(account, issued_by="promo")], open_session(bob)
+    own, others = (
+        [open_session(account), open_session(account, issued_by="promo")],
+        open_session(bob),
+    )
 
     sessions.revoke_all(account)
 
@@ -241,7 +258,10 @@ def test_revoke_all_keeps_the_callers_own_session(account):
 
 
 def test_revoke_all_can_be_limited_to_what_one_contract_opened(account):
-    credit, promo = open_session(account, issued_by="credit"), open_session(account, issued_by="promo")
+    credit, promo = (
+        open_session(account, issued_by="credit"),
+        open_session(account, issued_by="promo"),
+    )
 
     sessions.revoke_all(account, issued_by="promo")
 

@@ -49,13 +49,18 @@ class Clients:
 
     def __init__(self) -> None:
         command = [sys.executable, __file__]
-        self._processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)]
+        self._processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(PROCESSES)
+        ]
 
     def race(self, url: str, runners: Sequence[Sequence[Request]]) -> list[list[Answer]]:
         """All runners start at once; each sends its requests one after another. The answers, runner by runner."""
         assert len(runners) <= MOST_AT_ONCE
         for number, process in enumerate(self._processes):
-            share = [[asdict(request) for request in runner] for runner in runners[number::PROCESSES]]
+            share = [
+                [asdict(request) for request in runner] for runner in runners[number::PROCESSES]
+            ]
             self._say(process, {"url": url, "runners": share})
         for process in self._processes:
             assert self._hear(process) == "ready"
@@ -63,7 +68,9 @@ class Clients:
             self._say(process, "go")
         answers: list[list[Answer]] = [[] for _ in runners]
         for number, process in enumerate(self._processes):
-            answers[number::PROCESSES] = [[Answer(**answer) for answer in runner] for runner in self._hear(process)]
+            answers[number::PROCESSES] = [
+                [Answer(**answer) for answer in runner] for runner in self._hear(process)
+            ]
         return answers
 
     def close(self) -> None:
@@ -93,12 +100,18 @@ def _main() -> None:
     """One process: reads a race, says that it is ready, starts when told to, says what was answered; until its input ends."""
     for line in sys.stdin:
         race = json.loads(line)
-        connections = [HTTPConnection(race["url"].removeprefix("http://"), timeout=SECONDS_TO_ANSWER) for _ in race["runners"]]
+        connections = [
+            HTTPConnection(race["url"].removeprefix("http://"), timeout=SECONDS_TO_ANSWER)
+            for _ in race["runners"]
+        ]
         for connection in connections:
             connection.connect()
         gate = Barrier(len(connections) + 1)
         with ThreadPoolExecutor(max(1, len(connections))) as threads:
-            running = [threads.submit(_run, gate, *pair) for pair in zip(connections, race["runners"], strict=True)]
+            running = [
+                threads.submit(_run, gate, *pair)
+                for pair in zip(connections, race["runners"], strict=True)
+            ]
             gate.wait()
             _print("ready")
             sys.stdin.readline()
@@ -108,7 +121,9 @@ def _main() -> None:
             connection.close()
 
 
-def _run(gate: Barrier, connection: HTTPConnection, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _run(
+    gate: Barrier, connection: HTTPConnection, requests: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     gate.wait()
     gate.wait()
     return [_send(connection, request) for request in requests]
@@ -122,7 +137,13 @@ def _send(connection: HTTPConnection, request: dict[str, Any]) -> dict[str, Any]
     text = response.read().decode()
     ended = time.monotonic()
     seen = {name.lower(): value for name, value in response.getheaders()}
-    return {"status_code": response.status, "headers": seen, "text": text, "started": started, "ended": ended}
+    return {
+        "status_code": response.status,
+        "headers": seen,
+        "text": text,
+        "started": started,
+        "ended": ended,
+    }
 
 
 def _print(what: Any) -> None:

@@ -17,7 +17,9 @@ def clients() -> Iterator[Clients]:
 
 
 @pytest.fixture(scope="package", params=DATABASES)
-def shared_track(request: pytest.FixtureRequest, new_database: Callable[[str], str], clients: Clients) -> Iterator[Track]:
+def shared_track(
+    request: pytest.FixtureRequest, new_database: Callable[[str], str], clients: Clients
+) -> Iterator[Track]:
     with laid_track(new_database(request.param), clients) as laid:
         yield laid
 

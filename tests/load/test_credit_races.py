@@ -26,7 +26,9 @@ def test_of_fifty_users_on_ten_units_exactly_ten_get_one(track):
     answers = track.at_once(user.use(coupon) for user in users)
 
     assert outcomes(answers) == {OK: 10, EXHAUSTED: 40}
-    assert sorted(use["redemption"]["coupon"]["number_left"] for use in successes(answers)) == list(range(10))
+    assert sorted(use["redemption"]["coupon"]["number_left"] for use in successes(answers)) == list(
+        range(10)
+    )
     assert balances(users) == [70 if outcome(answer) == OK else 100 for answer in answers]
     assert sums(coupon) == Sums(capacity=10, claimed=10, uses=10, owed=300, paid=300)
 
@@ -51,8 +53,13 @@ def test_a_wallet_of_100_pays_for_three_of_forty_purchases_of_30(track):
     assert outcomes(answers) == {OK: 3, INSUFFICIENT: 37}
     assert sorted(use["credit"] for use in successes(answers)) == [10, 40, 70]
     assert balances([user]) == [10]
-    bought, not_bought = Sums(capacity=5, claimed=1, uses=1, owed=30, paid=30), Sums(capacity=5, claimed=0, uses=0, owed=0, paid=0)
-    assert [sums(coupon) for coupon in coupons] == [bought if outcome(answer) == OK else not_bought for answer in answers]
+    bought, not_bought = (
+        Sums(capacity=5, claimed=1, uses=1, owed=30, paid=30),
+        Sums(capacity=5, claimed=0, uses=0, owed=0, paid=0),
+    )
+    assert [sums(coupon) for coupon in coupons] == [
+        bought if outcome(answer) == OK else not_bought for answer in answers
+    ]
 
 
 def race_against(track, coupon, changes, buyers):
@@ -64,7 +71,9 @@ def race_against(track, coupon, changes, buyers):
     first = [buyer.use(coupon) for buyer in between]
     for place, change in enumerate(changes):
         first.insert(2 * place + 1, change)
-    changed, *rest = track.race([first, *([buyer.use(coupon) for buyer in others[number::24]] for number in range(24))])
+    changed, *rest = track.race(
+        [first, *([buyer.use(coupon) for buyer in others[number::24]] for number in range(24))]
+    )
     answers = [None] * len(others)
     for number, runner in enumerate(rest):
         answers[number::24] = runner
@@ -76,7 +85,9 @@ def test_number_left_set_down_and_up_while_users_buy_never_lets_one_use_too_many
     admin, buyers = track.admin(), track.users(217, credit=10)
     lefts = [0, 40, 3, 60, 0, 25, 50, 0, 2, 40, 60, 1, 30, 0, 50, 20, 40, 60, 0, 40, 5, 30, 50, 3]
 
-    changed, bought = race_against(track, coupon, [admin.change(coupon, number_left=left) for left in lefts], buyers)
+    changed, bought = race_against(
+        track, coupon, [admin.change(coupon, number_left=left) for left in lefts], buyers
+    )
 
     assert [answer.json["data"]["coupons"]["number_left"] for answer in changed] == lefts
     told = outcomes(bought)
@@ -85,14 +96,25 @@ def test_number_left_set_down_and_up_while_users_buy_never_lets_one_use_too_many
     assert 0 < len(uses) <= 6 + sum(lefts)
     for left, (change, next_change) in zip(lefts, pairwise(changed), strict=False):
         # Those that were sent when this number was in force, and answered while it still was.
-        assert len([use for use in uses if change.ended < use.started and use.ended < next_change.started]) <= left
+        assert (
+            len(
+                [
+                    use
+                    for use in uses
+                    if change.ended < use.started and use.ended < next_change.started
+                ]
+            )
+            <= left
+        )
     assert balances(buyers) == [0 if outcome(answer) == OK else 10 for answer in bought]
     books = sums(coupon)
     assert books == Sums(books.capacity, len(uses), len(uses), 10 * len(uses), 10 * len(uses))
 
     left = books.capacity - books.claimed
     latecomers = track.users(left + 1, credit=10)
-    assert outcomes(track.at_once(user.use(coupon) for user in latecomers)) == Counter({OK: left, EXHAUSTED: 1})
+    assert outcomes(track.at_once(user.use(coupon) for user in latecomers)) == Counter(
+        {OK: left, EXHAUSTED: 1}
+    )
 
 
 def test_everybody_pays_what_the_answer_says_while_the_price_is_changed(track):
@@ -100,7 +122,9 @@ def test_everybody_pays_what_the_answer_says_while_the_price_is_changed(track):
     admin, buyers = track.admin(), track.users(105, credit=100)
     prices = [20, 50, 10, 40, 0, 60, 25, 35]
 
-    changed, bought = race_against(track, coupon, [admin.change(coupon, value=price) for price in prices], buyers)
+    changed, bought = race_against(
+        track, coupon, [admin.change(coupon, value=price) for price in prices], buyers
+    )
 
     assert [answer.json["data"]["coupons"]["value"] for answer in changed] == prices
     assert set(outcomes(bought)) <= {OK, TRY_AGAIN}
@@ -116,11 +140,23 @@ def test_everybody_pays_what_the_answer_says_while_the_price_is_changed(track):
         paid[buyer.id] = price = use["redemption"]["credit_spent"]
         assert use["redemption"]["coupon"]["value"] == price
         assert use["credit"] == 100 - price
-        assert price in {one for one, start, end in in_force if start < answer.ended and answer.started < end}
+        assert price in {
+            one for one, start, end in in_force if start < answer.ended and answer.started < end
+        }
     assert balances(buyers) == [100 - paid[buyer.id] for buyer in buyers]
-    amounts = dict(db.session.execute(sa.select(Redemption.account_id, Redemption.amount).where(Redemption.stock_id == coupon.stock_id)).all())
+    amounts = dict(
+        db.session.execute(
+            sa.select(Redemption.account_id, Redemption.amount).where(
+                Redemption.stock_id == coupon.stock_id
+            )
+        ).all()
+    )
     uses = outcomes(bought)[OK]
-    assert amounts == {buyer.id: paid[buyer.id] for buyer, answer in zip(buyers, bought, strict=True) if outcome(answer) == OK}
+    assert amounts == {
+        buyer.id: paid[buyer.id]
+        for buyer, answer in zip(buyers, bought, strict=True)
+        if outcome(answer) == OK
+    }
     assert sums(coupon) == Sums(200, uses, uses, sum(paid.values()), sum(paid.values()))
 
 
@@ -128,11 +164,15 @@ def test_once_a_deactivation_is_answered_nobody_buys_any_more(track):
     coupon = make_coupon(value=10, number_left=200)
     admin, buyers = track.admin(), track.users(98, credit=10)
 
-    (deactivated,), bought = race_against(track, coupon, [admin.request("DELETE", f"/v1/coupons/{coupon.id}")], buyers)
+    (deactivated,), bought = race_against(
+        track, coupon, [admin.request("DELETE", f"/v1/coupons/{coupon.id}")], buyers
+    )
 
     assert deactivated.json["data"]["coupons"]["active"] is False
     assert set(outcomes(bought)) == {OK, INACTIVE}
-    assert {outcome(answer) for answer in bought if answer.started > deactivated.ended} == {INACTIVE}
+    assert {outcome(answer) for answer in bought if answer.started > deactivated.ended} == {
+        INACTIVE
+    }
     assert {outcome(answer) for answer in bought if answer.ended < deactivated.started} == {OK}
     uses = outcomes(bought)[OK]
     assert balances(buyers) == [0 if outcome(answer) == OK else 10 for answer in bought]

@@ -18,7 +18,10 @@ from .test_idempotency_races import send_to_death
 from .track import laid_track, one_race
 
 # Two spellings of one pair.
-PAIRS = [{"email": "user@example.com", "website": "example.com"}, {"email": "User@EXAMPLE.com", "website": "https://www.example.com/shop"}]
+PAIRS = [
+    {"email": "user@example.com", "website": "example.com"},
+    {"email": "User@EXAMPLE.com", "website": "https://www.example.com/shop"},
+]
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -52,7 +55,10 @@ def assert_one_is_new(answers):
 
 def counts():
     """How many codes, discount coupons, stocks and mails there are."""
-    return tuple(db.session.scalar(sa.select(sa.func.count()).select_from(model)) for model in (EmailCoupon, DiscountCoupon, Stock, OutboxMessage))
+    return tuple(
+        db.session.scalar(sa.select(sa.func.count()).select_from(model))
+        for model in (EmailCoupon, DiscountCoupon, Stock, OutboxMessage)
+    )
 
 
 def change(statement):
@@ -61,7 +67,11 @@ def change(statement):
 
 
 def wait_for_mails():
-    waiting = sa.select(sa.func.count()).select_from(OutboxMessage).where(OutboxMessage.delivered_at.is_(None))
+    waiting = (
+        sa.select(sa.func.count())
+        .select_from(OutboxMessage)
+        .where(OutboxMessage.delivered_at.is_(None))
+    )
     wait_until(lambda: db.session.scalar(waiting) == 0, "all mails are sent")
 
 
@@ -86,13 +96,18 @@ def test_of_50_who_ask_an_hour_after_the_mail_one_has_it_sent_again(mailing_trac
 
     answers = ask_at_once(mailing_track)
 
-    assert Counter((answer.status_code, answer.json["code"]) for answer in answers) == {(200, code): MOST_AT_ONCE}
+    assert Counter((answer.status_code, answer.json["code"]) for answer in answers) == {
+        (200, code): MOST_AT_ONCE
+    }
     assert counts() == (1, 1, 1, 2)
     wait_for_mails()
 
 
 def test_50_who_ask_for_pairs_of_their_own_at_once_get_codes_of_their_own(mailing_track):
-    answers = mailing_track.at_once(asking({"email": f"user{number}@example.com", "website": "example.com"}) for number in range(MOST_AT_ONCE))
+    answers = mailing_track.at_once(
+        asking({"email": f"user{number}@example.com", "website": "example.com"})
+        for number in range(MOST_AT_ONCE)
+    )
 
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json["code"] for answer in answers}) == MOST_AT_ONCE
@@ -101,17 +116,28 @@ def test_50_who_ask_for_pairs_of_their_own_at_once_get_codes_of_their_own(mailin
 
 @pytest.fixture
 def dying_track(fresh_database_url, clients):
-    with laid_track(fresh_database_url, clients, command=[sys.executable, "-m", "tests.support.dying_app"]) as laid, one_race(laid) as track:
+    with (
+        laid_track(
+            fresh_database_url, clients, command=[sys.executable, "-m", "tests.support.dying_app"]
+        ) as laid,
+        one_race(laid) as track,
+    ):
         yield track
 
 
 # Right before the commit, and right after it.
-@pytest.mark.parametrize(("moment", "left"), [("INSERT INTO email_coupons", 0), ("answer", 1)], ids=["before the commit", "after it"])
+@pytest.mark.parametrize(
+    ("moment", "left"),
+    [("INSERT INTO email_coupons", 0), ("answer", 1)],
+    ids=["before the commit", "after it"],
+)
 def test_a_worker_that_dies_has_made_the_code_with_its_mail_or_nothing(dying_track, moment, left):
     send_to_death(dying_track, asking(**{"Die-After": moment}))
     assert counts() == (left,) * 4
 
     answers = dying_track.at_once([asking()] * 5)
 
-    assert Counter(answer.status_code for answer in answers) == ({200: 5} if left else {201: 1, 200: 4})
+    assert Counter(answer.status_code for answer in answers) == (
+        {200: 5} if left else {201: 1, 200: 4}
+    )
     assert counts() == (1, 1, 1, 1)

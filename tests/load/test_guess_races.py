@@ -34,19 +34,27 @@ def log_in(username, password):
     return Request("POST", "/v1/auth/login", {"username": username, "password": password})
 
 
-def test_of_thirty_wrong_passwords_at_once_ten_are_told_so_and_then_the_right_one_is_not_heard(limiting_track):
+def test_of_thirty_wrong_passwords_at_once_ten_are_told_so_and_then_the_right_one_is_not_heard(
+    limiting_track,
+):
     alice, bob = limiting_track.users(2)
     before = read_books()
 
-    answers = limiting_track.at_once(log_in(alice.username, f"wrong {number}") for number in range(30))
+    answers = limiting_track.at_once(
+        log_in(alice.username, f"wrong {number}") for number in range(30)
+    )
 
     assert outcomes(answers) == {(401, "wrong_credentials"): 10, LIMITED: 20}
-    assert outcomes(limiting_track.at_once([log_in(alice.username, PASSWORD)] * 10)) == {LIMITED: 10}
+    assert outcomes(limiting_track.at_once([log_in(alice.username, PASSWORD)] * 10)) == {
+        LIMITED: 10
+    }
     assert outcomes([limiting_track.send(log_in(bob.username, PASSWORD))]) == {OK: 1}
     assert read_books() == before
 
 
-def test_of_thirty_wrong_codes_at_once_by_all_ways_ten_are_told_so_and_then_the_right_one_is_not_heard(limiting_track):
+def test_of_thirty_wrong_codes_at_once_by_all_ways_ten_are_told_so_and_then_the_right_one_is_not_heard(
+    limiting_track,
+):
     coupon = make_coupon(value=30)
     user = limiting_track.user(credit=100)
     before = read_books()
@@ -60,7 +68,9 @@ def test_of_thirty_wrong_codes_at_once_by_all_ways_ten_are_told_so_and_then_the_
 
     assert set(told) <= {(404, "coupon_not_found"), (400, "wrong_hidden_code"), LIMITED}
     assert told[LIMITED] == 20
-    assert outcomes(limiting_track.at_once([user.use(coupon), user.use_chosen(coupon)] * 5)) == {LIMITED: 10}
+    assert outcomes(limiting_track.at_once([user.use(coupon), user.use_chosen(coupon)] * 5)) == {
+        LIMITED: 10
+    }
     assert read_books() == before
 
 
@@ -68,7 +78,9 @@ def test_wrong_codes_of_three_users_at_one_address_count_together(limiting_track
     users = limiting_track.users(3)
     before = read_books()
 
-    answers = limiting_track.at_once(user.request("GET", "/v1/coupons/wrong") for user in users * 10)
+    answers = limiting_track.at_once(
+        user.request("GET", "/v1/coupons/wrong") for user in users * 10
+    )
 
     assert outcomes(answers) == {(404, "coupon_not_found"): 10, LIMITED: 20}
     assert read_books() == before

@@ -13,7 +13,10 @@ GUNICORN = f'exec "{sys.executable}" -m gunicorn --bind "$HOST:$PORT" --workers 
 
 @pytest.fixture
 def gunicorn_track(fresh_database_url, clients):
-    with laid_track(fresh_database_url, clients, command=["sh", "-c", GUNICORN]) as laid, one_race(laid) as track:
+    with (
+        laid_track(fresh_database_url, clients, command=["sh", "-c", GUNICORN]) as laid,
+        one_race(laid) as track,
+    ):
         yield track
 
 
@@ -21,12 +24,21 @@ def test_gunicorn_with_two_workers_serves_it_as_well(gunicorn_track):
     coupon = make_coupon(value=30, number_left=5)
     user = gunicorn_track.user(credit=100)
 
-    log_in = gunicorn_track.send(Request("POST", "/v1/auth/login", {"username": user.username, "password": PASSWORD}))
-    use = user.request("POST", f"/v1/coupons/use/{coupon.hidden_code}", token=log_in.json["access_token"])
+    log_in = gunicorn_track.send(
+        Request("POST", "/v1/auth/login", {"username": user.username, "password": PASSWORD})
+    )
+    use = user.request(
+        "POST", f"/v1/coupons/use/{coupon.hidden_code}", token=log_in.json["access_token"]
+    )
     answers = gunicorn_track.at_once([use] * 10)
 
     assert len(gunicorn_track.server.worker_pids()) == 2
-    assert log_in.json["user"] == {"id": str(user.id), "username": user.username, "name": "Some One", "credit": 100}
+    assert log_in.json["user"] == {
+        "id": str(user.id),
+        "username": user.username,
+        "name": "Some One",
+        "credit": 100,
+    }
     assert outcomes(answers) == {OK: 1, (400, "coupon_already_used"): 9}
     assert successes(answers)[0]["credit"] == 70
     assert balances([user]) == [70]

@@ -30,11 +30,22 @@ def test_a_key_sent_twenty_times_at_once_is_one_use_and_one_answer(track):
 
     told = outcomes(answers)
     assert set(told) <= {OK, IN_USE}
-    (first,) = [answer for answer in answers if outcome(answer) == OK and "idempotent-replayed" not in answer.headers]
+    (first,) = [
+        answer
+        for answer in answers
+        if outcome(answer) == OK and "idempotent-replayed" not in answer.headers
+    ]
     # All of them have been answered, so the first one is done: whoever was told to wait gets its answer now.
     again = track.at_once([request] * 20)
-    for answer in [*again, *(answer for answer in answers if outcome(answer) == OK and answer is not first)]:
-        assert (answer.status_code, answer.text, answer.mimetype) == (200, first.text, first.mimetype)
+    for answer in [
+        *again,
+        *(answer for answer in answers if outcome(answer) == OK and answer is not first),
+    ]:
+        assert (answer.status_code, answer.text, answer.mimetype) == (
+            200,
+            first.text,
+            first.mimetype,
+        )
         assert answer.headers["idempotent-replayed"] == "true"
     assert balances([user]) == [70]
     assert sums(coupon) == Sums(capacity=20, claimed=1, uses=1, owed=30, paid=30)
@@ -48,14 +59,24 @@ def test_a_key_sent_with_twenty_different_requests_at_once_belongs_to_one_of_the
 
     assert outcomes(answers) == {OK: 1, REUSED: 19}
     assert balances([user]) == [95]
-    bought, not_bought = Sums(capacity=1, claimed=1, uses=1, owed=5, paid=5), Sums(capacity=1, claimed=0, uses=0, owed=0, paid=0)
-    assert [sums(coupon) for coupon in coupons] == [bought if outcome(answer) == OK else not_bought for answer in answers]
+    bought, not_bought = (
+        Sums(capacity=1, claimed=1, uses=1, owed=5, paid=5),
+        Sums(capacity=1, claimed=0, uses=0, owed=0, paid=0),
+    )
+    assert [sums(coupon) for coupon in coupons] == [
+        bought if outcome(answer) == OK else not_bought for answer in answers
+    ]
 
 
 @pytest.fixture
 def dying_track(fresh_database_url, clients):
     # One for each death: granian ends altogether when a worker dies again within seconds.
-    with laid_track(fresh_database_url, clients, command=[sys.executable, "-m", "tests.support.dying_app"]) as laid, one_race(laid) as track:
+    with (
+        laid_track(
+            fresh_database_url, clients, command=[sys.executable, "-m", "tests.support.dying_app"]
+        ) as laid,
+        one_race(laid) as track,
+    ):
         yield track
 
 
@@ -64,7 +85,9 @@ def send_to_death(track, request):
     workers = set(track.server.worker_pids())
     assert len(workers) == 2
     with pytest.raises(requests.ConnectionError):
-        track.server.request(request.method, request.path, json=request.json, headers=request.headers)
+        track.server.request(
+            request.method, request.path, json=request.json, headers=request.headers
+        )
 
     def is_replaced():
         try:
@@ -89,15 +112,23 @@ def test_what_a_worker_committed_and_died_before_it_answered_is_answered_to_the_
     retries = dying_track.at_once([user.use(coupon, idempotency_key="7f1c")] * 10)
     assert outcomes(retries) == {OK: 10}
     assert {answer.headers.get("idempotent-replayed") for answer in retries} == {"true"}
-    assert {answer.text.encode() for answer in retries} == {db.session.scalar(sa.select(IdempotencyKey.body))}
+    assert {answer.text.encode() for answer in retries} == {
+        db.session.scalar(sa.select(IdempotencyKey.body))
+    }
     use = successes(retries)[0]
-    assert (use["credit"], use["redemption"]["credit_spent"], use["redemption"]["coupon"]["number_left"]) == (70, 30, 4)
+    assert (
+        use["credit"],
+        use["redemption"]["credit_spent"],
+        use["redemption"]["coupon"]["number_left"],
+    ) == (70, 30, 4)
     assert read_books() == before
 
 
 # Between the debit and the claim, and right before the commit.
 @pytest.mark.parametrize("statement", ["UPDATE wallets", "UPDATE idempotency_keys"])
-def test_what_a_worker_died_in_the_middle_of_did_not_happen_and_is_done_once_when_its_lease_has_lapsed(dying_track, statement):
+def test_what_a_worker_died_in_the_middle_of_did_not_happen_and_is_done_once_when_its_lease_has_lapsed(
+    dying_track, statement
+):
     coupon = make_coupon(value=30, number_left=5)
     user = dying_track.user(credit=100)
     retry = user.use(coupon, idempotency_key="7f1c")
@@ -109,11 +140,20 @@ def test_what_a_worker_died_in_the_middle_of_did_not_happen_and_is_done_once_whe
     assert outcomes(dying_track.at_once([retry] * 5)) == {IN_USE: 5}
     assert read_books() == before
     with transaction():
-        db.session.execute(sa.update(IdempotencyKey).values(leased_until=clock.now() - timedelta(seconds=1)))
+        db.session.execute(
+            sa.update(IdempotencyKey).values(leased_until=clock.now() - timedelta(seconds=1))
+        )
 
     answers = dying_track.at_once([retry] * 5)
     assert set(outcomes(answers)) <= {OK, IN_USE}
-    (first,) = [answer for answer in answers if outcome(answer) == OK and "idempotent-replayed" not in answer.headers]
-    assert (balances([user]), sums(coupon)) == ([70], Sums(capacity=5, claimed=1, uses=1, owed=30, paid=30))
+    (first,) = [
+        answer
+        for answer in answers
+        if outcome(answer) == OK and "idempotent-replayed" not in answer.headers
+    ]
+    assert (balances([user]), sums(coupon)) == (
+        [70],
+        Sums(capacity=5, claimed=1, uses=1, owed=30, paid=30),
+    )
     last = dying_track.send(retry)
     assert (last.text, last.headers["idempotent-replayed"]) == (first.text, "true")

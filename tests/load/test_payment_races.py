@@ -12,7 +12,14 @@ import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.models import Lease, PaymentDebt, PaymentEvent, PaymentTransaction, Voucher, Wallet
+from coupon_management_flask.models import (
+    Lease,
+    PaymentDebt,
+    PaymentEvent,
+    PaymentTransaction,
+    Voucher,
+    Wallet,
+)
 
 from ..conftest import DATABASES
 from ..support.discounts import new_shop
@@ -20,7 +27,14 @@ from ..support.payments import make_voucher_type
 from ..support.refusals import refusal
 from ..support.remote import RemoteClient
 from ..support.server import assert_books_add_up, run_flask
-from ..support.stripe import PUBLISHABLE_KEY, REFUND, SECRET_KEY, WEBHOOK_SECRET, Stripe, running_stripe
+from ..support.stripe import (
+    PUBLISHABLE_KEY,
+    REFUND,
+    SECRET_KEY,
+    WEBHOOK_SECRET,
+    Stripe,
+    running_stripe,
+)
 from ..support.waiting import wait_until
 from .clients import Request
 from .track import laid_track, one_race
@@ -67,11 +81,15 @@ def created(track, user, **body):
 
 
 def confirm(user, intent):
-    return user.request("POST", "/api/payments/confirm-payment/", {"payment_intent_id": intent["payment_intent_id"]})
+    return user.request(
+        "POST", "/api/payments/confirm-payment/", {"payment_intent_id": intent["payment_intent_id"]}
+    )
 
 
 def refund(user, intent):
-    return user.request("POST", "/api/payments/refund/", {"transaction_id": intent["transaction_id"], "reason": "x"})
+    return user.request(
+        "POST", "/api/payments/refund/", {"transaction_id": intent["transaction_id"], "reason": "x"}
+    )
 
 
 def heard(stripe, event):
@@ -89,15 +107,28 @@ def bought(track, stripe, user, **body):
 
 
 def row(intent):
-    return db.session.execute(sa.select(PaymentTransaction.__table__).where(PaymentTransaction.id == UUID(intent["transaction_id"]))).one()
+    return db.session.execute(
+        sa.select(PaymentTransaction.__table__).where(
+            PaymentTransaction.id == UUID(intent["transaction_id"])
+        )
+    ).one()
 
 
 def vouchers_of(intent):
-    return list(db.session.execute(sa.select(Voucher.__table__).where(Voucher.purchase_id == UUID(intent["transaction_id"]))))
+    return list(
+        db.session.execute(
+            sa.select(Voucher.__table__).where(
+                Voucher.purchase_id == UUID(intent["transaction_id"])
+            )
+        )
+    )
 
 
 def outcomes(answers):
-    return Counter(answer.status_code if answer.status_code < 400 else refusal(answer, "vouchers") for answer in answers)
+    return Counter(
+        answer.status_code if answer.status_code < 400 else refusal(answer, "vouchers")
+        for answer in answers
+    )
 
 
 def test_confirmations_and_webhooks_at_once_deliver_once(track, stripe):
@@ -107,12 +138,21 @@ def test_confirmations_and_webhooks_at_once_deliver_once(track, stripe):
         declined = stripe.decline(intent["payment_intent_id"])
         paid = stripe.pay(intent["payment_intent_id"])
 
-        answers = track.at_once([confirm(user, intent), heard(stripe, paid), heard(stripe, declined)] * 8)
+        answers = track.at_once(
+            [confirm(user, intent), heard(stripe, paid), heard(stripe, declined)] * 8
+        )
 
         assert outcomes(answers) == {200: 24}
         assert len({answer.text for answer in answers[::3]}) == 1
         assert row(intent).status == "completed"
-        assert db.session.scalar(sa.select(sa.func.count()).select_from(PaymentEvent).where(PaymentEvent.id.in_((paid["id"], declined["id"])))) == 2
+        assert (
+            db.session.scalar(
+                sa.select(sa.func.count())
+                .select_from(PaymentEvent)
+                .where(PaymentEvent.id.in_((paid["id"], declined["id"])))
+            )
+            == 2
+        )
         assert len(vouchers_of(intent)) == body.get("quantity", 0)
         assert stripe.taken(intent["transaction_id"]) == row(intent).amount
     assert db.session.scalar(sa.select(Wallet.balance).where(Wallet.account_id == user.id)) == 400
@@ -124,11 +164,17 @@ def test_of_twenty_payments_one_holds_the_last_use_of_a_discount(track, stripe):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
     body = {"voucher_type_id": str(kind["id"]), "discount_code": coupon["code"]}
 
-    answers = track.at_once(user.request("POST", "/api/payments/create-payment-intent/", body) for user in users)
+    answers = track.at_once(
+        user.request("POST", "/api/payments/create-payment-intent/", body) for user in users
+    )
 
     refused = [answer.json for answer in answers if answer.status_code == 400]
     assert Counter(answer.status_code for answer in answers) == {201: 1, 400: 19}
-    assert all(one == {"discount_code": ["Coupon usage limit exceeded"], "error_code": "usage_limit_exceeded"} for one in refused)
+    assert all(
+        one
+        == {"discount_code": ["Coupon usage limit exceeded"], "error_code": "usage_limit_exceeded"}
+        for one in refused
+    )
     assert [intent["amount"] for intent in stripe.intents.values()] == [500]
 
 
@@ -140,9 +186,17 @@ def test_refunds_from_all_sides_give_back_once(track, stripe):
 
         answers = track.at_once([refund(user, payment), refund(admin, payment)] * 10)
 
-        assert set(outcomes(answers)) <= {200, (409, "payment_not_refundable"), (502, "payment_provider_error")}
+        assert set(outcomes(answers)) <= {
+            200,
+            (409, "payment_not_refundable"),
+            (502, "payment_provider_error"),
+        }
         assert outcomes(answers)[200] >= 1
-        assert (row(payment).status, stripe.given_back(transaction_id), len(stripe.refunds)) == ("refunded", row(payment).amount, 1)
+        assert (row(payment).status, stripe.given_back(transaction_id), len(stripe.refunds)) == (
+            "refunded",
+            row(payment).amount,
+            1,
+        )
         told = [event for event in stripe.events if event["type"] == "charge.refunded"]
         assert outcomes(track.at_once([heard(stripe, told[-1])] * 5)) == {200: 5}
         assert all(voucher.cancelled_at is not None for voucher in vouchers_of(payment))
@@ -155,13 +209,24 @@ def test_a_voucher_is_redeemed_or_refunded_never_both(track, stripe):
     kind, users = make_voucher_type(), track.users(6)
     for user in users:
         payment = bought(track, stripe, user, voucher_type_id=str(kind["id"]))
-        redeem = user.request("POST", "/api/vouchers/redeem/", {"code": payment["vouchers"][0]["code"], "service_type": "exam_results"})
+        redeem = user.request(
+            "POST",
+            "/api/vouchers/redeem/",
+            {"code": payment["vouchers"][0]["code"], "service_type": "exam_results"},
+        )
 
         redeemed, refunded = track.at_once([redeem, refund(user, payment)])
 
         (voucher,) = vouchers_of(payment)
-        uses = db.session.scalar(sa.text("SELECT claimed FROM stocks WHERE id = :id").bindparams(sa.bindparam("id", voucher.stock_id, sa.Uuid)))
-        assert (uses, row(payment).status, stripe.given_back(payment["transaction_id"])) in ((1, "completed", 0), (0, "refunded", 1000))
+        uses = db.session.scalar(
+            sa.text("SELECT claimed FROM stocks WHERE id = :id").bindparams(
+                sa.bindparam("id", voucher.stock_id, sa.Uuid)
+            )
+        )
+        assert (uses, row(payment).status, stripe.given_back(payment["transaction_id"])) in (
+            (1, "completed", 0),
+            (0, "refunded", 1000),
+        )
         assert redeemed.status_code in (200, 400)
         assert refunded.status_code in (200, 409)
 
@@ -176,7 +241,10 @@ def test_a_refund_here_and_one_on_the_dashboard_at_once_give_back_once(track, st
             answers = track.at_once([refund(user, payment), heard(stripe, event)] * 3)
 
         assert set(outcomes(answers)) <= {200, (409, "payment_not_refundable")}
-        assert (row(payment).status, stripe.given_back(payment["transaction_id"])) == ("refunded", 1000)
+        assert (row(payment).status, stripe.given_back(payment["transaction_id"])) == (
+            "refunded",
+            1000,
+        )
     assert db.session.scalar(sa.select(sa.func.count()).select_from(PaymentDebt)) == 0
 
 
@@ -185,14 +253,20 @@ def test_a_server_alone_reconciles_by_the_clock(track, stripe):
     stripe.pay(intent["payment_intent_id"])
     with transaction():
         # Its time has come, and the turn of this minute is free.
-        db.session.execute(sa.update(PaymentTransaction).where(PaymentTransaction.id == UUID(intent["transaction_id"])).values(due_at=clock.now()))
+        db.session.execute(
+            sa.update(PaymentTransaction)
+            .where(PaymentTransaction.id == UUID(intent["transaction_id"]))
+            .values(due_at=clock.now())
+        )
         db.session.execute(sa.delete(Lease).where(Lease.name == "reconcile payments"))
 
     wait_until(lambda: row(intent).status == "completed", "the payment is settled")
 
 
 @pytest.mark.parametrize("kind", DATABASES)
-def test_a_server_that_dies_in_the_middle_of_a_refund_leaves_one_that_is_finished(new_database, clients, stripe, stripe_environment, kind):
+def test_a_server_that_dies_in_the_middle_of_a_refund_leaves_one_that_is_finished(
+    new_database, clients, stripe, stripe_environment, kind
+):
     database_url = new_database(kind)
     with laid_track(database_url, clients, **stripe_environment) as laid, laid.app.app_context():
         user = laid.user()
@@ -208,10 +282,16 @@ def test_a_server_that_dies_in_the_middle_of_a_refund_leaves_one_that_is_finishe
         ran = run_flask("payments", "reconcile", database_url=database_url, **stripe_environment)
 
         assert ran.stdout == "1 asked about, 1 of them decided.\n"
-        assert (row(payment).status, stripe.given_back(payment["transaction_id"]), len(stripe.refunds)) == ("refunded", 1000, 1)
+        assert (
+            row(payment).status,
+            stripe.given_back(payment["transaction_id"]),
+            len(stripe.refunds),
+        ) == ("refunded", 1000, 1)
     assert_books_add_up(database_url)
 
 
 def _unanswered(track, request):
     with pytest.raises(requests.ConnectionError):
-        track.server.request(request.method, request.path, json=request.json, headers=request.headers)
+        track.server.request(
+            request.method, request.path, json=request.json, headers=request.headers
+        )

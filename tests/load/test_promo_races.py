@@ -32,7 +32,10 @@ def client(database_url):
 
 @pytest.fixture(scope="module")
 def users(client):
-    return [new_user(client, other={"age": 30, "country": "de" if number % 2 else "FR"}) for number in range(30)]
+    return [
+        new_user(client, other={"age": 30, "country": "de" if number % 2 else "FR"})
+        for number in range(30)
+    ]
 
 
 @pytest.fixture
@@ -57,7 +60,11 @@ def activating(user: Caller, promo: str) -> Callable[[], Answer]:
 
 
 def errors_of(answers: list[Answer]) -> Counter:
-    return Counter((answer.status_code, answer.json["error_code"]) for answer in answers if answer.status_code != 200)
+    return Counter(
+        (answer.status_code, answer.json["error_code"])
+        for answer in answers
+        if answer.status_code != 200
+    )
 
 
 def stands_at(company: Caller, promo: str) -> dict:
@@ -69,14 +76,23 @@ def test_of_60_activations_of_20_exactly_20_succeed(users, company, database_url
 
     answers = all_at_once([activating(user, promo) for user in users * 2])
 
-    assert [answer.json for answer in answers if answer.status_code == 200] == [{"promo": "tea-10"}] * 20
+    assert [answer.json for answer in answers if answer.status_code == 200] == [
+        {"promo": "tea-10"}
+    ] * 20
     assert errors_of(answers) == {(403, "promo_inactive"): 40}
     seen = stands_at(company, promo)
     assert (seen["used_count"], seen["active"]) == (20, False)
-    by_country = Counter("de" if number % 2 else "fr" for number, answer in enumerate(answers) if answer.status_code == 200)
+    by_country = Counter(
+        "de" if number % 2 else "fr"
+        for number, answer in enumerate(answers)
+        if answer.status_code == 200
+    )
     assert company.get(f"/api/business/promo/{promo}/stat").json == {
         "activations_count": 20,
-        "countries": [{"country": country, "activations_count": by_country[country]} for country in sorted(by_country)],
+        "countries": [
+            {"country": country, "activations_count": by_country[country]}
+            for country in sorted(by_country)
+        ],
     }
     assert_books_add_up(database_url)
 
@@ -87,7 +103,9 @@ def test_of_25_values_each_entry_is_handed_out_once(users, company, database_url
 
     answers = all_at_once([activating(user, promo) for user in users * 2])
 
-    assert Counter(answer.json["promo"] for answer in answers if answer.status_code == 200) == Counter(values)
+    assert Counter(
+        answer.json["promo"] for answer in answers if answer.status_code == 200
+    ) == Counter(values)
     assert errors_of(answers) == {(403, "promo_inactive"): 35}
     seen = stands_at(company, promo)
     assert (seen["used_count"], seen["active"], seen["promo_unique"]) == (25, False, values)
@@ -104,7 +122,9 @@ def test_max_count_holds_while_it_is_lowered_and_raised_under_load(users, compan
     def activate_until_stopped(user: Caller) -> None:
         while not stop.is_set():
             answer = activating(user, promo)()
-            values.append(answer.json["promo"]) if answer.status_code == 200 else refusals.append(answer)
+            values.append(answer.json["promo"]) if answer.status_code == 200 else refusals.append(
+                answer
+            )
 
     def lower() -> int:
         """Sets a limit just above what is used, as soon as the users let us."""
@@ -128,9 +148,16 @@ def test_max_count_holds_while_it_is_lowered_and_raised_under_load(users, compan
                 wait_until(lambda refused=refused: len(refusals) > refused + 8, "users are refused")
                 assert len(values) == limit
                 too_low = company.patch(path, json={"max_count": limit - 1})
-                assert (too_low.status_code, too_low.json["error_code"]) == (400, "max_count_too_low")
+                assert (too_low.status_code, too_low.json["error_code"]) == (
+                    400,
+                    "max_count_too_low",
+                )
                 seen = stands_at(company, promo)
-                assert (seen["used_count"], seen["max_count"], seen["active"]) == (limit, limit, False)
+                assert (seen["used_count"], seen["max_count"], seen["active"]) == (
+                    limit,
+                    limit,
+                    False,
+                )
                 assert len(values) == limit
                 assert company.patch(path, json={"max_count": limit + 30}).json["active"] is True
             wait_until(lambda: len(values) == limit + 30, "users take what was added")
@@ -149,9 +176,13 @@ def test_30_users_who_like_twice_at_once_are_30_likes(users, company, database_u
     path = f"/api/user/promo/{promo}/like"
 
     for method, count in (("POST", 30), ("DELETE", 0)):
-        answers = all_at_once([lambda user=user, method=method: user.request(method, path) for user in users * 2])
+        answers = all_at_once(
+            [lambda user=user, method=method: user.request(method, path) for user in users * 2]
+        )
 
-        assert [(answer.status_code, answer.json) for answer in answers] == [(200, {"status": "ok"})] * 60
+        assert [(answer.status_code, answer.json) for answer in answers] == [
+            (200, {"status": "ok"})
+        ] * 60
         assert stands_at(company, promo)["like_count"] == count
         assert users[0].get(f"/api/user/promo/{promo}").json["is_liked_by_user"] is bool(count)
     assert_books_add_up(database_url)
@@ -166,7 +197,10 @@ def test_comments_are_counted_while_they_come_and_go(users, company, database_ur
 
     first = all_at_once([writes(user) for user in users])
     assert [answer.status_code for answer in first] == [201] * 30
-    deletes = [lambda user=user, answer=answer: user.delete(f"{path}/{answer.json['id']}") for user, answer in zip(users, first, strict=True)]
+    deletes = [
+        lambda user=user, answer=answer: user.delete(f"{path}/{answer.json['id']}")
+        for user, answer in zip(users, first, strict=True)
+    ]
     # Everybody writes another one and deletes the first, twice.
     answers = all_at_once([writes(user) for user in users] + deletes[:15] * 2)
 
@@ -180,14 +214,29 @@ def test_comments_are_counted_while_they_come_and_go(users, company, database_ur
 
 
 def test_of_sign_ins_at_once_one_token_lives(client, database_url):
-    for kind, path, caller in (("user", "profile", new_user(client)), ("business", "promo", new_company(client))):
+    for kind, path, caller in (
+        ("user", "profile", new_user(client)),
+        ("business", "promo", new_company(client)),
+    ):
         credentials = {"email": caller.email, "password": caller.password}
         tokens = [caller.token]
         for at_once in (2, 2, 2, 8):
-            answers = all_at_once([lambda kind=kind, body=credentials: client.post(f"/api/{kind}/auth/sign-in", json=body)] * at_once)
+            answers = all_at_once(
+                [
+                    lambda kind=kind, body=credentials: client.post(
+                        f"/api/{kind}/auth/sign-in", json=body
+                    )
+                ]
+                * at_once
+            )
             assert [answer.status_code for answer in answers] == [200] * at_once
             tokens += [answer.json["token"] for answer in answers]
-            statuses = [client.open(f"/api/{kind}/{path}", headers={"Authorization": f"Bearer {token}"}).status_code for token in tokens]
+            statuses = [
+                client.open(
+                    f"/api/{kind}/{path}", headers={"Authorization": f"Bearer {token}"}
+                ).status_code
+                for token in tokens
+            ]
             # One of those that were signed in last; of the others none.
             assert Counter(statuses) == {200: 1, 401: len(tokens) - 1}
             assert statuses.index(200) >= len(tokens) - at_once
@@ -209,7 +258,10 @@ def test_what_was_answered_before_a_crash_was_given_and_is_not_given_again(fresh
             answered.append(answer.json["promo"])
             count += 1
 
-    with running_server(fresh_database_url, workers=2, **SETTINGS) as server, ThreadPoolExecutor(6) as threads:
+    with (
+        running_server(fresh_database_url, workers=2, **SETTINGS) as server,
+        ThreadPoolExecutor(6) as threads,
+    ):
         client = RemoteClient(server)
         company, users = new_company(client), [new_user(client) for _ in range(6)]
         promo = publish(company, mode="UNIQUE", promo_unique=values)
@@ -230,9 +282,15 @@ def test_what_was_answered_before_a_crash_was_given_and_is_not_given_again(fresh
             caller.client = RemoteClient(server)
         assert stands_at(company, promo)["used_count"] == len(given)
         for user, count in zip(users, counts, strict=True):
-            assert count <= int(user.get("/api/user/promo/history").headers["X-Total-Count"]) <= count + 1
+            assert (
+                count
+                <= int(user.get("/api/user/promo/history").headers["X-Total-Count"])
+                <= count + 1
+            )
         more = all_at_once([activating(user, promo) for user in users * 3])
-        assert {answer.json["promo"] for answer in more} == values_given_out(fresh_database_url) - given
+        assert {answer.json["promo"] for answer in more} == values_given_out(
+            fresh_database_url
+        ) - given
         assert len(values_given_out(fresh_database_url)) == len(given) + len(more)
     assert_books_add_up(fresh_database_url)
 
@@ -240,4 +298,8 @@ def test_what_was_answered_before_a_crash_was_given_and_is_not_given_again(fresh
 def values_given_out(database_url: str) -> set[str]:
     engine = sa.create_engine(database_url, poolclass=sa.NullPool)
     with engine.connect() as connection:
-        return set(connection.execute(sa.text("SELECT value FROM promo_values WHERE redemption_id IS NOT NULL")).scalars())
+        return set(
+            connection.execute(
+                sa.text("SELECT value FROM promo_values WHERE redemption_id IS NOT NULL")
+            ).scalars()
+        )

@@ -18,10 +18,14 @@ def refresh(user, token):
 
 
 @pytest.mark.parametrize(("times", "families"), [(2, 25), (10, 5)])
-def test_a_refresh_token_used_several_times_at_once_works_once_and_its_family_ends(track, times, families):
+def test_a_refresh_token_used_several_times_at_once_works_once_and_its_family_ends(
+    track, times, families
+):
     *users, bystander = track.users(families + 1)
 
-    answers = track.at_once(refresh(user, user.refresh_token) for user in users for _ in range(times))
+    answers = track.at_once(
+        refresh(user, user.refresh_token) for user in users for _ in range(times)
+    )
 
     won = []
     for number in range(families):
@@ -31,14 +35,22 @@ def test_a_refresh_token_used_several_times_at_once_works_once_and_its_family_en
     pairs = list(zip(users, won, strict=True))
     # The access tokens first: a spent refresh token that is shown again ends its family itself.
     for token in (lambda user, _: user.access_token, lambda _, new: new["access_token"]):
-        assert outcomes(track.at_once(user.request("GET", "/v1/coupons", token=token(user, new)) for user, new in pairs)) == {INVALID_TOKEN: families}
+        assert outcomes(
+            track.at_once(
+                user.request("GET", "/v1/coupons", token=token(user, new)) for user, new in pairs
+            )
+        ) == {INVALID_TOKEN: families}
     for token in (lambda _, new: new["refresh_token"], lambda user, _: user.refresh_token):
-        assert outcomes(track.at_once(refresh(user, token(user, new)) for user, new in pairs)) == {INVALID_TOKEN: families}
+        assert outcomes(track.at_once(refresh(user, token(user, new)) for user, new in pairs)) == {
+            INVALID_TOKEN: families
+        }
     assert everywhere(track, bystander.request("GET", "/v1/coupons")) == {OK: 10}
 
 
 @pytest.mark.parametrize("token", ["access_token", "refresh_token"])
-def test_once_a_logout_is_answered_every_request_of_its_session_is_refused_on_every_worker(track, token):
+def test_once_a_logout_is_answered_every_request_of_its_session_is_refused_on_every_worker(
+    track, token
+):
     coupons = [make_coupon(value=1, number_left=1) for _ in range(60)]
     user, bystander = track.users(2, credit=100)
     runners = [[user.use(coupon) for coupon in coupons[number::12]] for number in range(12)]
@@ -50,10 +62,17 @@ def test_once_a_logout_is_answered_every_request_of_its_session_is_refused_on_ev
     assert outcome(logout) == OK
     answers = [told[number % 12][number // 12] for number in range(60)]
     assert set(outcomes(answers)) == {OK, INVALID_TOKEN}
-    assert {outcome(answer) for answer in answers if answer.started > logout.ended} == {INVALID_TOKEN}
+    assert {outcome(answer) for answer in answers if answer.started > logout.ended} == {
+        INVALID_TOKEN
+    }
     assert {outcome(answer) for answer in answers if answer.ended < logout.started} == {OK}
-    bought, not_bought = Sums(capacity=1, claimed=1, uses=1, owed=1, paid=1), Sums(capacity=1, claimed=0, uses=0, owed=0, paid=0)
-    assert [sums(coupon) for coupon in coupons] == [bought if outcome(answer) == OK else not_bought for answer in answers]
+    bought, not_bought = (
+        Sums(capacity=1, claimed=1, uses=1, owed=1, paid=1),
+        Sums(capacity=1, claimed=0, uses=0, owed=0, paid=0),
+    )
+    assert [sums(coupon) for coupon in coupons] == [
+        bought if outcome(answer) == OK else not_bought for answer in answers
+    ]
     assert balances([user, bystander]) == [100 - outcomes(answers)[OK], 100]
 
     for dead in (user.request("GET", "/v1/coupons"), refresh(user, user.refresh_token)):

@@ -20,18 +20,36 @@ from .track import outcomes
 )
 def test_a_user_created_twenty_times_at_once_is_one_user_with_one_wallet(track, same, refused):
     admin = track.admin()
-    bodies = [{"password": PASSWORD, "name": "Some One", "credit": 100, **same(number)} for number in range(20)]
+    bodies = [
+        {"password": PASSWORD, "name": "Some One", "credit": 100, **same(number)}
+        for number in range(20)
+    ]
 
     answers = track.at_once(admin.request("POST", "/v1/user", body) for body in bodies)
 
     (created,) = [answer.json["data"]["user"] for answer in answers if answer.status_code == 201]
-    assert outcomes(answer for answer in answers if answer.status_code != 201) == {(409, refused): 19}
+    assert outcomes(answer for answer in answers if answer.status_code != 201) == {
+        (409, refused): 19
+    }
     ((account_id, username),) = accounts_since(admin)
-    assert created == {"id": str(account_id), "username": username, "name": "Some One", "credit": 100}
-    assert db.session.execute(sa.select(Wallet.account_id, Wallet.balance).where(Wallet.account_id > admin.id)).all() == [(account_id, 100)]
-    assert db.session.execute(sa.select(LedgerEntry.account_id, LedgerEntry.amount).where(LedgerEntry.account_id > admin.id)).all() == [(account_id, 100)]
+    assert created == {
+        "id": str(account_id),
+        "username": username,
+        "name": "Some One",
+        "credit": 100,
+    }
+    assert db.session.execute(
+        sa.select(Wallet.account_id, Wallet.balance).where(Wallet.account_id > admin.id)
+    ).all() == [(account_id, 100)]
+    assert db.session.execute(
+        sa.select(LedgerEntry.account_id, LedgerEntry.amount).where(
+            LedgerEntry.account_id > admin.id
+        )
+    ).all() == [(account_id, 100)]
 
 
 def accounts_since(somebody):
     """Ids sort by creation."""
-    return db.session.execute(sa.select(Account.id, Account.username).where(Account.id > somebody.id)).all()
+    return db.session.execute(
+        sa.select(Account.id, Account.username).where(Account.id > somebody.id)
+    ).all()

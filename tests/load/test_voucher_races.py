@@ -8,7 +8,13 @@ import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons import coupon_service
-from coupon_management_flask.models import OrderRedemption, Stock, Voucher, VoucherPurchase, VoucherUsage
+from coupon_management_flask.models import (
+    OrderRedemption,
+    Stock,
+    Voucher,
+    VoucherPurchase,
+    VoucherUsage,
+)
 from coupon_management_flask.vouchers import purchases, service, type_service
 
 from ..support.vouchers import PATH
@@ -20,7 +26,14 @@ REDEEMED, USED_UP, CANCELLED = (200, None), (400, "voucher_used_up"), (400, "vou
 
 
 def sold(**terms):
-    plain = {"name": "x", "description": "", "service_type": "exam", "is_active": True, "validity_days": 1, "max_uses": 1}
+    plain = {
+        "name": "x",
+        "description": "",
+        "service_type": "exam",
+        "is_active": True,
+        "validity_days": 1,
+        "max_uses": 1,
+    }
     return type_service.create_type(**{"price": Decimal(1), "currency": "USD", **plain, **terms})
 
 
@@ -37,17 +50,34 @@ def told(answers):
 
 
 def owned(racer):
-    return db.session.scalar(sa.select(sa.func.count()).select_from(Voucher).where(Voucher.account_id == racer.id))
+    return db.session.scalar(
+        sa.select(sa.func.count()).select_from(Voucher).where(Voucher.account_id == racer.id)
+    )
 
 
 def a_voucher(racer, **terms):
     """A voucher's row."""
-    made = service.purchase(racer.id, voucher_type_id=sold(**terms)["id"], quantity=1, guess_limits={}, credit=service.Credit(Decimal("0.01"), "USD"))
-    return db.session.execute(sa.select(Voucher.__table__).where(Voucher.id == made["vouchers"][0]["id"])).one()
+    made = service.purchase(
+        racer.id,
+        voucher_type_id=sold(**terms)["id"],
+        quantity=1,
+        guess_limits={},
+        credit=service.Credit(Decimal("0.01"), "USD"),
+    )
+    return db.session.execute(
+        sa.select(Voucher.__table__).where(Voucher.id == made["vouchers"][0]["id"])
+    ).one()
 
 
 def coupon(code, **terms):
-    return coupon_service.create_coupon(code=code, type="fixed", discount=Decimal("0.50"), currency="USD", coupon_for="product", **terms)
+    return coupon_service.create_coupon(
+        code=code,
+        type="fixed",
+        discount=Decimal("0.50"),
+        currency="USD",
+        coupon_for="product",
+        **terms,
+    )
 
 
 def test_credit_for_one_pays_for_one_of_two(track):
@@ -68,7 +98,11 @@ def test_one_wallet_asked_by_forty_pays_for_what_it_holds(track):
     answers = track.at_once(buying(user, kind, quantity=3) for _ in range(40))
 
     assert told(answers) == {BOUGHT: 3, TOO_LITTLE: 37}
-    assert sorted(answer.json["credit"] for answer in answers if answer.status_code == 201) == [100, 400, 700]
+    assert sorted(answer.json["credit"] for answer in answers if answer.status_code == 201) == [
+        100,
+        400,
+        700,
+    ]
     assert owned(user) == 9
 
 
@@ -80,7 +114,14 @@ def test_a_voucher_of_one_use_redeemed_by_thirty_at_once_is_redeemed_once(track)
 
     assert told(answers) == {REDEEMED: 1, USED_UP: 29}
     assert claimed_of(voucher) == 1
-    assert db.session.scalar(sa.select(sa.func.count()).select_from(VoucherUsage).where(VoucherUsage.voucher_id == voucher.id)) == 1
+    assert (
+        db.session.scalar(
+            sa.select(sa.func.count())
+            .select_from(VoucherUsage)
+            .where(VoucherUsage.voucher_id == voucher.id)
+        )
+        == 1
+    )
 
 
 def test_of_thirty_on_seven_uses_seven_get_one_and_each_is_told_another_number(track):
@@ -90,7 +131,9 @@ def test_of_thirty_on_seven_uses_seven_get_one_and_each_is_told_another_number(t
     answers = track.at_once([redeeming(user, voucher.code)] * 30)
 
     assert told(answers) == {REDEEMED: 7, USED_UP: 23}
-    assert sorted(answer.json["voucher"]["uses_remaining"] for answer in answers if answer.status_code == 200) == list(range(7))
+    assert sorted(
+        answer.json["voucher"]["uses_remaining"] for answer in answers if answer.status_code == 200
+    ) == list(range(7))
 
 
 def claimed_of(voucher):
@@ -102,7 +145,9 @@ def test_what_is_unused_under_the_locks_stays_unused_once_it_is_cancelled(track)
     for least in (0, 0, 1, 3, 10):
         voucher = a_voucher(user, max_uses=100)
         with ThreadPoolExecutor(1) as beside:
-            redeeming_all = beside.submit(track.race, [[redeeming(user, voucher.code)] * 5 for _ in range(6)])
+            redeeming_all = beside.submit(
+                track.race, [[redeeming(user, voucher.code)] * 5 for _ in range(6)]
+            )
             wait_until(lambda: claimed_of(voucher) >= least, f"{least} uses are redeemed")  # noqa: B023 - asked at once
             with transaction():
                 is_unused = purchases.is_unused(voucher.purchase_id)
@@ -124,9 +169,14 @@ def test_the_last_use_of_a_discount_goes_to_one_and_the_others_pay_nothing(track
     assert told(answers) == {BOUGHT: 1, (400, "usage_limit_exceeded"): 29}
     assert sorted(balances(users)) == [50] + [100] * 29
     assert db.session.scalar(sa.select(Stock.claimed).where(Stock.id == limited.stock_id)) == 1
-    discounted = sa.select(VoucherPurchase.order_redemption_id).where(VoucherPurchase.account_id.in_([user.id for user in users]))
+    discounted = sa.select(VoucherPurchase.order_redemption_id).where(
+        VoucherPurchase.account_id.in_([user.id for user in users])
+    )
     (held,) = db.session.scalars(discounted)
-    assert db.session.scalar(sa.select(OrderRedemption.discount).where(OrderRedemption.id == held)) == 50
+    assert (
+        db.session.scalar(sa.select(OrderRedemption.discount).where(OrderRedemption.id == held))
+        == 50
+    )
 
 
 def test_a_budget_and_a_limit_of_a_customer_hold_while_wallets_are_debited(track):
@@ -135,8 +185,12 @@ def test_a_budget_and_a_limit_of_a_customer_hold_while_wallets_are_debited(track
     coupon("EACH-ONCE", limits={"perCustomer": 1})
     users = track.users(10, credit=1000)
 
-    answers = track.at_once(buying(user, kind, discount_code="BUDGET") for user in users for _ in range(2))
-    more = track.at_once(buying(user, kind, discount_code="EACH-ONCE") for user in users for _ in range(3))
+    answers = track.at_once(
+        buying(user, kind, discount_code="BUDGET") for user in users for _ in range(2)
+    )
+    more = track.at_once(
+        buying(user, kind, discount_code="EACH-ONCE") for user in users for _ in range(3)
+    )
 
     assert told(answers) == {BOUGHT: 4, (400, "budget_used_up"): 16}
     assert told(more) == {BOUGHT: 10, (400, "usage_limit_exceeded"): 20}

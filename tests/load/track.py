@@ -37,16 +37,22 @@ class Racer:
     access_token: str
     refresh_token: str
 
-    def request(self, method: str, path: str, json: Any = None, *, token: str | None = None, **headers: str) -> Request:
+    def request(
+        self, method: str, path: str, json: Any = None, *, token: str | None = None, **headers: str
+    ) -> Request:
         """`headers` are written like Python names: `idempotency_key="7f1c"`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Request(method, path, json, {"Authorization": f"Bearer {token or self.access_token}", **named})
+        return Request(
+            method, path, json, {"Authorization": f"Bearer {token or self.access_token}", **named}
+        )
 
     def use(self, coupon: Any, **headers: str) -> Request:
         return self.request("POST", f"/v1/coupons/use/{coupon.hidden_code}", **headers)
 
     def use_chosen(self, coupon: Any, **headers: str) -> Request:
-        return self.request("POST", f"/v1/coupons/{coupon.id}/use", {"hidden_code": coupon.hidden_code}, **headers)
+        return self.request(
+            "POST", f"/v1/coupons/{coupon.id}/use", {"hidden_code": coupon.hidden_code}, **headers
+        )
 
     def change(self, coupon: Any, **changes: Any) -> Request:
         return self.request("PATCH", f"/v1/coupons/{coupon.id}", changes)
@@ -71,9 +77,14 @@ class Track:
         """People who have signed in before the race."""
         with transaction():
             made = [make_user(credit=credit, **given) for _ in range(count)]
-            grants = [sessions.open_session(account_id, issued_by="credit", lifetime=LIFETIME) for account_id, _ in made]
+            grants = [
+                sessions.open_session(account_id, issued_by="credit", lifetime=LIFETIME)
+                for account_id, _ in made
+            ]
         return [
-            Racer(account_id, username, access_token(grant, LIFETIME), refresh_token(grant, LIFETIME))
+            Racer(
+                account_id, username, access_token(grant, LIFETIME), refresh_token(grant, LIFETIME)
+            )
             for (account_id, username), grant in zip(made, grants, strict=True)
         ]
 
@@ -133,10 +144,22 @@ class Sums:
 
 
 def sums(coupon: Any) -> Sums:
-    uses = sa.select(Redemption.id).where(Redemption.stock_id == coupon.stock_id, Redemption.rolled_back_at.is_(None))
-    stock = db.session.execute(sa.select(Stock.capacity, Stock.claimed).where(Stock.id == coupon.stock_id)).one()
-    count, owed = db.session.execute(sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(Redemption.amount), 0)).where(Redemption.id.in_(uses))).one()
-    paid = db.session.scalar(sa.select(sa.func.coalesce(-sa.func.sum(LedgerEntry.amount), 0)).where(LedgerEntry.reference.in_(uses)))
+    uses = sa.select(Redemption.id).where(
+        Redemption.stock_id == coupon.stock_id, Redemption.rolled_back_at.is_(None)
+    )
+    stock = db.session.execute(
+        sa.select(Stock.capacity, Stock.claimed).where(Stock.id == coupon.stock_id)
+    ).one()
+    count, owed = db.session.execute(
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(Redemption.amount), 0)).where(
+            Redemption.id.in_(uses)
+        )
+    ).one()
+    paid = db.session.scalar(
+        sa.select(sa.func.coalesce(-sa.func.sum(LedgerEntry.amount), 0)).where(
+            LedgerEntry.reference.in_(uses)
+        )
+    )
     return Sums(stock.capacity, stock.claimed, count, int(owed), int(paid))
 
 

@@ -20,7 +20,15 @@ ALICE = "alice@example.com"
 
 
 def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
-    sender.send(sender.Mail(to=payload["to"], subject="Your code", text=payload["text"], html=f"<p>{payload['text']}</p>", message_id=message_id))
+    sender.send(
+        sender.Mail(
+            to=payload["to"],
+            subject="Your code",
+            text=payload["text"],
+            html=f"<p>{payload['text']}</p>",
+            message_id=message_id,
+        )
+    )
 
 
 @pytest.fixture
@@ -40,12 +48,28 @@ def smtp() -> Iterator[SmtpServer]:
 def mailing(configured_app: Callable[..., Flask]) -> Callable[..., Flask]:
     """Makes an application that sends to a server on that port, in plain words unless told otherwise."""
     return lambda port, **overrides: configured_app(
-        **{"email_backend": "", "email_host": "127.0.0.1", "email_port": port, "email_use_tls": False, "public_url": "https://coupons.example.com", **overrides}
+        **{
+            "email_backend": "",
+            "email_host": "127.0.0.1",
+            "email_port": port,
+            "email_use_tls": False,
+            "public_url": "https://coupons.example.com",
+            **overrides,
+        }
     )
 
 
 def new_mail(**given: Any) -> sender.Mail:
-    return sender.Mail(**{"to": ALICE, "subject": "Your code", "text": "ABC23456\n", "html": "<p>ABC23456</p>\n", "message_id": new_id(), **given})
+    return sender.Mail(
+        **{
+            "to": ALICE,
+            "subject": "Your code",
+            "text": "ABC23456\n",
+            "html": "<p>ABC23456</p>\n",
+            "message_id": new_id(),
+            **given,
+        }
+    )
 
 
 def write(text: str = "ABC23456", to: str = ALICE) -> UUID:
@@ -58,7 +82,11 @@ def deliver_due() -> int:
 
 
 def stored(message_id: UUID) -> dict[str, Any]:
-    return db.session.execute(sa.select(OutboxMessage.__table__).where(OutboxMessage.id == message_id)).one()._asdict()
+    return (
+        db.session.execute(sa.select(OutboxMessage.__table__).where(OutboxMessage.id == message_id))
+        .one()
+        ._asdict()
+    )
 
 
 def outages() -> list[tuple[str, str]]:

@@ -67,7 +67,13 @@ def worker(database_url, smtp):
             "PUBLIC_URL": "https://coupons.example.com",
             **more,
         }
-        started.append(subprocess.Popen([sys.executable, "-m", "tests.mail.worker"], env=environment(database_url, **told), cwd=ROOT))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.mail.worker"],
+                env=environment(database_url, **told),
+                cwd=ROOT,
+            )
+        )
         return started[-1]
 
     yield start
@@ -81,7 +87,9 @@ def test_a_server_that_was_down_gets_every_mail_once_when_it_is_up(mailing, smtp
     smtp.stop()
     written = [write(text=str(number)) for number in range(3)]
     assert deliver_due() == 0
-    assert [stored(message_id)["last_error"] for message_id in written] == ["ConnectionRefusedError"] * 3
+    assert [stored(message_id)["last_error"] for message_id in written] == [
+        "ConnectionRefusedError"
+    ] * 3
 
     smtp.start()
     assert deliver_due() == 0
@@ -90,7 +98,9 @@ def test_a_server_that_was_down_gets_every_mail_once_when_it_is_up(mailing, smtp
     assert deliver_due() == 0
 
     assert smtp.texts() == ["0", "1", "2"]
-    assert [received.message["Message-ID"] for received in smtp.received] == [f"<{message_id}@coupons.example.com>" for message_id in written]
+    assert [received.message["Message-ID"] for received in smtp.received] == [
+        f"<{message_id}@coupons.example.com>" for message_id in written
+    ]
 
 
 def test_a_recipient_who_is_refused_delays_nobody_else(mailing, smtp, topic, passes):
@@ -101,7 +111,11 @@ def test_a_recipient_who_is_refused_delays_nobody_else(mailing, smtp, topic, pas
 
     assert deliver_due() == 2
     assert all(stored(message_id)["delivered_at"] for message_id in others)
-    assert (stored(refused)["attempts"], stored(refused)["last_error"], stored(refused)["given_up_at"]) == (1, "SMTPRecipientsRefused 550", None)
+    assert (
+        stored(refused)["attempts"],
+        stored(refused)["last_error"],
+        stored(refused)["given_up_at"],
+    ) == (1, "SMTPRecipientsRefused 550", None)
 
     smtp.refused.clear()
     passes(seconds=5)
@@ -109,7 +123,9 @@ def test_a_recipient_who_is_refused_delays_nobody_else(mailing, smtp, topic, pas
     assert smtp.texts() == ["other", "other", "refused"]
 
 
-def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_there_is_one(configured_app, database_url, smtp, topic, passes):
+def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_there_is_one(
+    configured_app, database_url, smtp, topic, passes
+):
     app = configured_app(app_env="production", secret_key=SECRET, email_backend="")
     message_id = write()
     before = stored(message_id)
@@ -119,7 +135,12 @@ def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_the
     assert (stored(message_id), outages()) == (before, [])
 
     # The next start, with a server.
-    server = {"email_backend": "", "email_host": "127.0.0.1", "email_port": smtp.port, "email_use_tls": False}
+    server = {
+        "email_backend": "",
+        "email_host": "127.0.0.1",
+        "email_port": smtp.port,
+        "email_use_tls": False,
+    }
     set_now = settings_for(database_url, app_env="production", secret_key=SECRET, **server)
     app.extensions["settings"] = set_now
     sender.init_app(app, set_now)
@@ -140,15 +161,24 @@ def test_a_slow_server_is_sent_one_mail_by_two_workers_that_live(mailing, smtp, 
             # We look again and again, past the end of the other's lease, and of its renewals.
             for _ in range(4):
                 leased_until = stored(message_id)["due_at"]
-                wait_until(lambda leased_until=leased_until: stored(message_id)["due_at"] > leased_until, "the lease is renewed")
+                wait_until(
+                    lambda leased_until=leased_until: stored(message_id)["due_at"] > leased_until,
+                    "the lease is renewed",
+                )
                 assert deliver_due() == 0
             smtp.stalls.clear()
             wait_until(lambda: stored(message_id)["delivered_at"], "the mail is delivered")
 
-    assert (smtp.texts(), smtp.commands.count("RCPT"), stored(message_id)["attempts"]) == (["ABC23456"], 1, 1)
+    assert (smtp.texts(), smtp.commands.count("RCPT"), stored(message_id)["attempts"]) == (
+        ["ABC23456"],
+        1,
+        1,
+    )
 
 
-def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_again_under_the_same_id(mailing, smtp, topic, worker, passes):
+def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_again_under_the_same_id(
+    mailing, smtp, topic, worker, passes
+):
     mailing(smtp.port)
     message_id = write()
 
@@ -160,11 +190,17 @@ def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_a
     passes(seconds=5)
     assert deliver_due() == 1
     assert smtp.texts() == ["ABC23456"] * 2
-    assert {received.message["Message-ID"] for received in smtp.received} == {f"<{message_id}@coupons.example.com>"}
-    assert {received.message.get_body(("html",)).get_content() for received in smtp.received} == {"<p>ABC23456</p>\r\n"}
+    assert {received.message["Message-ID"] for received in smtp.received} == {
+        f"<{message_id}@coupons.example.com>"
+    }
+    assert {received.message.get_body(("html",)).get_content() for received in smtp.received} == {
+        "<p>ABC23456</p>\r\n"
+    }
 
 
-def test_a_worker_that_is_killed_before_the_mails_end_has_it_sent_once(mailing, smtp, topic, worker, passes):
+def test_a_worker_that_is_killed_before_the_mails_end_has_it_sent_once(
+    mailing, smtp, topic, worker, passes
+):
     mailing(smtp.port)
     message_id = write()
     with smtp.stalling("RCPT"):
@@ -180,7 +216,9 @@ def test_a_worker_that_is_killed_before_the_mails_end_has_it_sent_once(mailing, 
     assert smtp.texts() == ["ABC23456"]
 
 
-def test_no_connection_and_no_transaction_is_held_while_a_server_takes_its_time(mailing, smtp, topic):
+def test_no_connection_and_no_transaction_is_held_while_a_server_takes_its_time(
+    mailing, smtp, topic
+):
     app = mailing(smtp.port)
     message_id = write()
 
@@ -188,7 +226,10 @@ def test_no_connection_and_no_transaction_is_held_while_a_server_takes_its_time(
         smtp.wait_for("RCPT")
         db.session.remove()
         # The other loops look around once in a while; the one that waits would hold on to it.
-        wait_until(lambda: [engine.pool.checkedout() for engine in db.engines.values()] == [0, 0], "nobody holds a connection")
+        wait_until(
+            lambda: [engine.pool.checkedout() for engine in db.engines.values()] == [0, 0],
+            "nobody holds a connection",
+        )
         # SQLite's only lock is free.
         write(text="another")
         smtp.stalls.clear()
@@ -202,7 +243,9 @@ def test_while_a_server_hangs_the_api_answers_as_always(mailing, smtp):
     client = app.test_client()
 
     def ask(name):
-        return client.post("/api/coupons/", json={"email": f"{name}@example.com", "website": "shop.example.com"})
+        return client.post(
+            "/api/coupons/", json={"email": f"{name}@example.com", "website": "shop.example.com"}
+        )
 
     with loops_run(app), smtp.stalling("RCPT"):
         first = ask("alice")
@@ -217,13 +260,17 @@ def test_while_a_server_hangs_the_api_answers_as_always(mailing, smtp):
 
     for answer, received in zip((first, second), smtp.received, strict=True):
         assert received.to == [answer.json["email"]]
-        assert all(answer.json["code"] in part.get_content() for part in received.message.iter_parts())
+        assert all(
+            answer.json["code"] in part.get_content() for part in received.message.iter_parts()
+        )
 
 
 def test_a_server_that_takes_its_time_holds_up_no_other_topic(mailing, smtp, topic, monkeypatch):
     app = mailing(smtp.port)
     others = []
-    monkeypatch.setitem(background.HANDLERS, "other", lambda message_id, _: others.append(message_id))
+    monkeypatch.setitem(
+        background.HANDLERS, "other", lambda message_id, _: others.append(message_id)
+    )
     write()
 
     with loops_run(app), smtp.stalling("RCPT"):
@@ -235,7 +282,9 @@ def test_a_server_that_takes_its_time_holds_up_no_other_topic(mailing, smtp, top
         smtp.stalls.clear()
 
 
-def test_a_mail_goes_to_the_server_that_is_set_and_is_printed_where_none_is(mailing, smtp, topic, capsys):
+def test_a_mail_goes_to_the_server_that_is_set_and_is_printed_where_none_is(
+    mailing, smtp, topic, capsys
+):
     mailing(smtp.port)
     write()
     assert deliver_due() == 1

@@ -37,7 +37,9 @@ def links(page):
     return findall(r'href="(/dev/mailbox/[^"]+)"', page)
 
 
-def test_a_mail_is_in_the_mailbox_and_on_the_terminal_and_not_in_the_log(developing, page, topic, capfd):
+def test_a_mail_is_in_the_mailbox_and_on_the_terminal_and_not_in_the_log(
+    developing, page, topic, capfd
+):
     assert "There is none yet." in page()
     message_id = write("ABC23456")
     capfd.readouterr()
@@ -53,7 +55,13 @@ def test_a_mail_is_in_the_mailbox_and_on_the_terminal_and_not_in_the_log(develop
     (link,) = links(page())
     assert "ABC23456" in page()
     shown = page(link)
-    for words in ("Your code", "alice@example.com", "ABC23456", f"&lt;{message_id}@127.0.0.1&gt;", "multipart/alternative"):
+    for words in (
+        "Your code",
+        "alice@example.com",
+        "ABC23456",
+        f"&lt;{message_id}@127.0.0.1&gt;",
+        "multipart/alternative",
+    ):
         assert words in shown
     assert outages() == []
 
@@ -70,7 +78,9 @@ def test_mails_are_listed_newest_first_and_the_last_200_are_kept(developing, pag
 
 def test_a_mails_html_is_shown_where_it_can_do_nothing(developing, page):
     html = """<p id=q title='"'>1 &lt; 2</p></iframe><script>alert(1)</script>"""
-    sender.send(new_mail(subject="<script>alert(2)</script>", text="<script>alert(3)</script>", html=html))
+    sender.send(
+        new_mail(subject="<script>alert(2)</script>", text="<script>alert(3)</script>", html=html)
+    )
 
     (link,) = links(page())
     shown = page(link)
@@ -79,23 +89,34 @@ def test_a_mails_html_is_shown_where_it_can_do_nothing(developing, page):
     frame = search(r"<iframe [^>]*>", shown)[0]
     sandbox = search(r'sandbox="([^"]*)"', frame)[1].split()
     assert set(sandbox) == {"allow-popups", "allow-popups-to-escape-sandbox"}
-    assert unescape(search(r'srcdoc="([^"]*)"', frame)[1]).replace("\r\n", "\n") == f'<base target="_blank">{html}\n'
+    assert (
+        unescape(search(r'srcdoc="([^"]*)"', frame)[1]).replace("\r\n", "\n")
+        == f'<base target="_blank">{html}\n'
+    )
 
 
 def test_pages_of_the_mailbox_run_no_script_and_load_nothing(developing, page):
     sender.send(new_mail())
 
     for path in ("/dev/mailbox", *links(page())):
-        assert "default-src 'none'" in developing.test_client().get(path).headers["Content-Security-Policy"]
+        assert (
+            "default-src 'none'"
+            in developing.test_client().get(path).headers["Content-Security-Policy"]
+        )
         assert findall(r"<(?:script|link|img)|\bon\w+=|url\(|@import", page(path)) == []
 
 
-@pytest.mark.parametrize("key", ["nothing", "..", "%2e%2e%2fsecret", "..%2f..%2fcoupons.db", ".hidden"])
+@pytest.mark.parametrize(
+    "key", ["nothing", "..", "%2e%2e%2fsecret", "..%2f..%2fcoupons.db", ".hidden"]
+)
 def test_only_mails_of_the_mailbox_are_shown(developing, key):
     sender.send(new_mail())
     (Path(developing.instance_path) / "secret").write_text("secret")
 
-    assert refusal(developing.test_client().get(f"/dev/mailbox/{key}"), "promos") == (404, "not_found")
+    assert refusal(developing.test_client().get(f"/dev/mailbox/{key}"), "promos") == (
+        404,
+        "not_found",
+    )
 
 
 @pytest.mark.parametrize("path", ["/dev/mailbox", "/dev/mailbox/", "/dev/mailbox/1.M1P1Q1.host"])

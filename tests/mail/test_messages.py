@@ -17,11 +17,19 @@ UNSUBSCRIBE = f"<https://coupons.example.com/api/coupons/unsubscribe?token={'A1b
 def test_a_mail_arrives_as_text_and_html_with_its_headers(mailing, smtp):
     mailing(smtp.port, default_from_email='"Müller, Coupons" <coupons@example.com>')
     message_id = new_id()
-    headers = {"List-Unsubscribe": UNSUBSCRIBE, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    headers = {
+        "List-Unsubscribe": UNSUBSCRIBE,
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
     subject = "10 % für Sie bei bücher.example — " + "lang " * 40 + "ende"
-    text, html = "Grüße\n.\n..zwei\nFrom hier\n" + "ß" * 2000 + "\n", "<p>Grüße</p>\n<p>" + "x" * 2000 + "</p>\n"
+    text, html = (
+        "Grüße\n.\n..zwei\nFrom hier\n" + "ß" * 2000 + "\n",
+        "<p>Grüße</p>\n<p>" + "x" * 2000 + "</p>\n",
+    )
 
-    sender.send(new_mail(subject=subject, text=text, html=html, message_id=message_id, headers=headers))
+    sender.send(
+        new_mail(subject=subject, text=text, html=html, message_id=message_id, headers=headers)
+    )
 
     (received,) = smtp.received
     message = received.message
@@ -29,8 +37,14 @@ def test_a_mail_arrives_as_text_and_html_with_its_headers(mailing, smtp):
     assert message.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
     assert {part.get_content_charset() for part in message.iter_parts()} == {"utf-8"}
-    assert [part.get_content().replace("\r\n", "\n") for part in message.iter_parts()] == [text, html]
-    assert {name: str(message[name]) for name in ("Subject", "From", "To", "Message-ID", "Auto-Submitted", *headers)} == {
+    assert [part.get_content().replace("\r\n", "\n") for part in message.iter_parts()] == [
+        text,
+        html,
+    ]
+    assert {
+        name: str(message[name])
+        for name in ("Subject", "From", "To", "Message-ID", "Auto-Submitted", *headers)
+    } == {
         "Subject": subject,
         "From": '"Müller, Coupons" <coupons@example.com>',
         "To": ALICE,
@@ -38,7 +52,9 @@ def test_a_mail_arrives_as_text_and_html_with_its_headers(mailing, smtp):
         "Auto-Submitted": "auto-generated",
         **headers,
     }
-    assert abs(parsedate_to_datetime(str(message["Date"])) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert abs(parsedate_to_datetime(str(message["Date"])) - datetime.now(UTC)) < timedelta(
+        minutes=1
+    )
     assert not any(part.defects for part in message.walk())
     assert all(len(message.get_all(name)) == 1 for name in message)
     lines = received.content.split(b"\r\n")
@@ -61,7 +77,16 @@ def test_a_mail_arrives_as_text_and_html_with_its_headers(mailing, smtp):
         {"to": "mallory"},
         {"headers": {"List-Unsubscribe": "<https://a.example>\r\nBcc: mallory@example.com"}},
     ],
-    ids=["subject", "subject_body", "to_header", "to_two", "to_name", "to_options", "to_no_address", "headers"],
+    ids=[
+        "subject",
+        "subject_body",
+        "to_header",
+        "to_two",
+        "to_name",
+        "to_options",
+        "to_no_address",
+        "headers",
+    ],
 )
 def test_what_could_be_read_as_more_than_it_is_is_not_sent(mailing, smtp, given):
     mailing(smtp.port)
@@ -73,7 +98,9 @@ def test_what_could_be_read_as_more_than_it_is_is_not_sent(mailing, smtp, given)
     assert (smtp.commands, smtp.received, outages()) == ([], [], [])
 
 
-def test_an_address_beyond_ascii_goes_to_servers_that_take_such_addresses_and_to_no_others(mailing, smtp):
+def test_an_address_beyond_ascii_goes_to_servers_that_take_such_addresses_and_to_no_others(
+    mailing, smtp
+):
     mailing(smtp.port)
     with pytest.raises(sender.MailFailed) as failure:
         sender.send(new_mail(to="zoë@example.com"))
@@ -87,7 +114,10 @@ def test_an_address_beyond_ascii_goes_to_servers_that_take_such_addresses_and_to
     (received,) = other.received
     assert received.to == ["zoë@example.com"]
     assert "SMTPUTF8" in received.options
-    assert (str(received.message["To"]), str(received.message["Subject"])) == ("zoë@example.com", "Für Zoë")
+    assert (str(received.message["To"]), str(received.message["Subject"])) == (
+        "zoë@example.com",
+        "Für Zoë",
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,4 +134,6 @@ def test_a_message_id_ends_with_the_public_host(mailing, smtp, public_url, host)
 
     sender.send(sent)
 
-    assert f"Message-ID: <{sent.message_id}@{host}>".encode() in smtp.received[0].content.split(b"\r\n")
+    assert f"Message-ID: <{sent.message_id}@{host}>".encode() in smtp.received[0].content.split(
+        b"\r\n"
+    )

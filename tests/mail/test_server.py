@@ -40,7 +40,10 @@ def test_a_server_that_asks_for_tls_and_a_login_gets_both(mailing, trusting, fro
     with running_smtp(tls=tls, is_tls_from_the_start=from_the_start, asks_for_login=True) as smtp:
         app = mailing(smtp.port, email_use_tls=True, **WITH_LOGIN)
         # What port 465 means; a test can't listen there.
-        app.extensions["mail"].use_ssl, app.extensions["mail"].use_tls = from_the_start, not from_the_start
+        app.extensions["mail"].use_ssl, app.extensions["mail"].use_tls = (
+            from_the_start,
+            not from_the_start,
+        )
         sender.send(new_mail())
 
     (received,) = smtp.received
@@ -48,11 +51,18 @@ def test_a_server_that_asks_for_tls_and_a_login_gets_both(mailing, trusting, fro
     assert smtp.logins == [LOGIN]
 
 
-@pytest.mark.parametrize(("port", "use_tls", "meant"), [(465, True, "start"), (465, False, "start"), (587, True, "STARTTLS"), (25, False, "none")])
+@pytest.mark.parametrize(
+    ("port", "use_tls", "meant"),
+    [(465, True, "start"), (465, False, "start"), (587, True, "STARTTLS"), (25, False, "none")],
+)
 def test_the_port_and_the_setting_say_which_tls(mailing, port, use_tls, meant):
     flask_mail = mailing(port, email_use_tls=use_tls).extensions["mail"]
 
-    assert (flask_mail.use_ssl, flask_mail.use_tls) == {"start": (True, False), "STARTTLS": (False, True), "none": (False, False)}[meant]
+    assert (flask_mail.use_ssl, flask_mail.use_tls) == {
+        "start": (True, False),
+        "STARTTLS": (False, True),
+        "none": (False, False),
+    }[meant]
 
 
 def test_without_starttls_nothing_is_said_in_plain_words(mailing, smtp):
@@ -79,7 +89,9 @@ def test_a_wrong_password_is_an_outage(mailing, trusting):
     authority, tls = certificate("127.0.0.1")
     trusting(authority)
     with running_smtp(tls=tls, asks_for_login=True) as smtp:
-        mailing(smtp.port, email_use_tls=True, email_host_user=LOGIN[0], email_host_password="another")
+        mailing(
+            smtp.port, email_use_tls=True, email_host_user=LOGIN[0], email_host_password="another"
+        )
         assert reason() == "SMTPAuthenticationError 535"
 
     assert smtp.received == []
@@ -98,7 +110,9 @@ def test_a_wrong_password_is_an_outage(mailing, trusting):
         ("DATA", "452 4.3.1 Disk full", "SMTPDataError 452", True),
     ],
 )
-def test_a_refusal_is_told_without_the_address_and_is_an_outage_where_others_would_meet_it_too(mailing, smtp, topic, command, answer, reason, is_outage):
+def test_a_refusal_is_told_without_the_address_and_is_an_outage_where_others_would_meet_it_too(
+    mailing, smtp, topic, command, answer, reason, is_outage
+):
     mailing(smtp.port)
     message_id = write()
     smtp.answers[command] = answer
@@ -115,7 +129,9 @@ def test_a_refusal_is_told_without_the_address_and_is_an_outage_where_others_wou
     assert smtp.received == []
 
 
-def test_an_outage_is_noted_once_and_over_when_the_server_answers_again_be_it_with_a_refusal(mailing, smtp):
+def test_an_outage_is_noted_once_and_over_when_the_server_answers_again_be_it_with_a_refusal(
+    mailing, smtp
+):
     mailing(smtp.port)
     smtp.stop()
     assert reason() == "ConnectionRefusedError"
@@ -154,7 +170,9 @@ def test_a_server_that_never_says_a_word_is_given_up_soon(mailing, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT"])
-def test_before_the_mails_end_a_server_that_stalls_is_given_up_soon(mailing, smtp, monkeypatch, command):
+def test_before_the_mails_end_a_server_that_stalls_is_given_up_soon(
+    mailing, smtp, monkeypatch, command
+):
     monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
     mailing(smtp.port)
 
@@ -165,7 +183,9 @@ def test_before_the_mails_end_a_server_that_stalls_is_given_up_soon(mailing, smt
     assert "DATA" not in smtp.commands
 
 
-def test_after_the_mails_end_the_server_is_waited_for_so_that_nothing_is_sent_twice(mailing, smtp, monkeypatch):
+def test_after_the_mails_end_the_server_is_waited_for_so_that_nothing_is_sent_twice(
+    mailing, smtp, monkeypatch
+):
     monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
     mailing(smtp.port)
     smtp.stalls.add("DATA")
@@ -191,7 +211,9 @@ def test_the_wait_after_the_mails_end_has_an_end_too(mailing, smtp, monkeypatch)
 
 
 @pytest.mark.parametrize("goodbye", ["500 What?", "421 Closing", "hangs up", "silence"])
-def test_what_a_server_says_to_a_goodbye_makes_no_mail_fail(mailing, smtp, topic, monkeypatch, goodbye):
+def test_what_a_server_says_to_a_goodbye_makes_no_mail_fail(
+    mailing, smtp, topic, monkeypatch, goodbye
+):
     monkeypatch.setattr(sender, "GOODBYE_SECONDS", 0.2)
     mailing(smtp.port)
     write()

@@ -20,7 +20,10 @@ from .conftest import TOPIC, deliver
 
 
 def _die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-    if statement.startswith("UPDATE outbox_messages") and "delivered_at=" in statement.partition("WHERE")[0]:
+    if (
+        statement.startswith("UPDATE outbox_messages")
+        and "delivered_at=" in statement.partition("WHERE")[0]
+    ):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

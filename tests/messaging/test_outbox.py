@@ -48,7 +48,9 @@ def deliver(handler, **given):
 
 
 def stored(message_id):
-    row = db.session.execute(sa.select(OutboxMessage.__table__).where(OutboxMessage.id == message_id)).one()
+    row = db.session.execute(
+        sa.select(OutboxMessage.__table__).where(OutboxMessage.id == message_id)
+    ).one()
     return row._asdict()
 
 
@@ -59,7 +61,9 @@ def test_a_message_is_delivered_once_with_its_id_and_payload(app, time):
     assert deliver(mailbox) == 1
     assert deliver(mailbox) == 0
 
-    assert mailbox.received == [(message_id, {"to": "alice@example.org", "lines": [1, "zwei", None]})]
+    assert mailbox.received == [
+        (message_id, {"to": "alice@example.org", "lines": [1, "zwei", None]})
+    ]
     assert stored(message_id) == {
         "id": message_id,
         "topic": TOPIC,
@@ -78,7 +82,12 @@ def test_a_message_can_be_delivered_only_after_the_commit(app, elsewhere):
     mailbox = Mailbox()
     with transaction():
         outbox.write(TOPIC, {})
-        assert elsewhere(lambda: db.session.scalar(sa.select(sa.func.count()).select_from(OutboxMessage))).result() == 0
+        assert (
+            elsewhere(
+                lambda: db.session.scalar(sa.select(sa.func.count()).select_from(OutboxMessage))
+            ).result()
+            == 0
+        )
         # Nobody else gets as far as looking while SQLite's one writer is at work.
         if is_postgresql():
             assert elsewhere(lambda: deliver(mailbox)).result() == 0
@@ -155,10 +164,21 @@ def test_a_failure_is_noted_by_its_type_and_its_text_is_kept_nowhere(app, time):
         assert deliver(Mailbox(failures=1)) == 0
 
     noted = stored(message_id)
-    assert (noted["attempts"], noted["last_error"], noted["lease_id"]) == (1, "ConnectionError", None)
+    assert (noted["attempts"], noted["last_error"], noted["lease_id"]) == (
+        1,
+        "ConnectionError",
+        None,
+    )
     assert noted["due_at"] == time.moment + timedelta(seconds=5)
     assert logs == [
-        {"event": "outbox.failed", "log_level": "warning", "topic": TOPIC, "message_id": str(message_id), "attempts": 1, "error": "ConnectionError"}
+        {
+            "event": "outbox.failed",
+            "log_level": "warning",
+            "topic": TOPIC,
+            "message_id": str(message_id),
+            "attempts": 1,
+            "error": "ConnectionError",
+        }
     ]
 
 
@@ -180,9 +200,17 @@ def test_after_a_failure_it_waits_longer_each_time_then_hourly_and_gives_up_afte
 
     assert [wait.total_seconds() for wait in waits[:5]] == [5, 30, 120, 600, 3600]
     assert waits[5:] == [timedelta(hours=1)] * 24
-    assert time.moment - written_at == timedelta(seconds=5 + 30 + 120 + 600 + 3600) + timedelta(days=1)
-    assert (message["given_up_at"], message["attempts"], message["delivered_at"]) == (time.moment, 30, None)
-    assert [(log["event"], log["log_level"]) for log in logs if log["event"] != "outbox.failed"] == [("outbox.given_up", "error")]
+    assert time.moment - written_at == timedelta(seconds=5 + 30 + 120 + 600 + 3600) + timedelta(
+        days=1
+    )
+    assert (message["given_up_at"], message["attempts"], message["delivered_at"]) == (
+        time.moment,
+        30,
+        None,
+    )
+    assert [
+        (log["event"], log["log_level"]) for log in logs if log["event"] != "outbox.failed"
+    ] == [("outbox.given_up", "error")]
     time.passes(days=30)
     assert deliver(Mailbox()) == 0
 
@@ -200,7 +228,9 @@ def test_tries_are_counted_however_long_it_waited_before_the_first(app, time):
     assert message["given_up_at"] == time.moment - timedelta(hours=2)
 
 
-def test_a_topic_that_can_not_be_delivered_now_is_left_untouched_and_delivered_when_it_can(app, time, monkeypatch, statements):
+def test_a_topic_that_can_not_be_delivered_now_is_left_untouched_and_delivered_when_it_can(
+    app, time, monkeypatch, statements
+):
     mailbox, other, can = Mailbox(), Mailbox(), []
     monkeypatch.setitem(outbox.ONLY_WHILE, TOPIC, lambda: bool(can))
     message_id = write()
@@ -268,7 +298,10 @@ def test_who_is_slow_and_lives_keeps_the_lease(app, monkeypatch):
     def slow(*_):
         for _ in range(4):
             leased_until = stored(message_id)["due_at"]
-            wait_until(lambda leased_until=leased_until: stored(message_id)["due_at"] > leased_until, "the lease is renewed")
+            wait_until(
+                lambda leased_until=leased_until: stored(message_id)["due_at"] > leased_until,
+                "the lease is renewed",
+            )
             assert deliver(second) == 0
 
     assert deliver(slow) == 1
@@ -297,7 +330,9 @@ def test_a_lease_that_is_lost_is_not_taken_back(app, monkeypatch):
 
     def slow(*_):
         with transaction():
-            db.session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(**others))
+            db.session.execute(
+                sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(**others)
+            )
         wait_until(lambda: leases_kept() == [], "who has lost the lease stops renewing it")
 
     deliver(slow)
@@ -466,7 +501,9 @@ def test_a_turn_with_nothing_to_do_only_reads(app, monkeypatch, statements):
     assert background.turn() == 0
 
     # Not even a transaction: on SQLite it would be the one that may write. One looks for what is due, one for each periodic job's turn.
-    assert [statement.split()[0] for statement in statements] == ["SELECT"] * (1 + len(background.JOBS))
+    assert [statement.split()[0] for statement in statements] == ["SELECT"] * (
+        1 + len(background.JOBS)
+    )
     assert db.engine.pool.checkedout() == 0
 
 
@@ -521,8 +558,15 @@ def database_apart(new_database, postgres, monkeypatch):
 
     def let_connect(allowed):
         with server.connect() as connection:
-            connection.execute(sa.text(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS {allowed}'))
-            connection.execute(sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": url.database})
+            connection.execute(
+                sa.text(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS {allowed}')
+            )
+            connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                ),
+                {"name": url.database},
+            )
 
     with app.app_context():
         yield app, let_connect
@@ -565,7 +609,10 @@ def test_a_database_that_is_away_is_waited_for(database_apart, monkeypatch):
             first = write()
             wait_until(lambda: mailbox.received, "the loop delivers")
             let_connect(False)
-            wait_until(lambda: any(log["event"] == "worker.database_unavailable" for log in logs), "the loop notices that the database is away")
+            wait_until(
+                lambda: any(log["event"] == "worker.database_unavailable" for log in logs),
+                "the loop notices that the database is away",
+            )
             let_connect(True)
             # What this thread's pool still holds is gone.
             db.session.remove()

@@ -87,6 +87,16 @@ def shop(client: Any) -> Shop:
 @pytest.fixture
 def payment_books(app: Flask) -> Callable[[], dict[str, Any]]:
     """Everything that a refusal must leave as it was."""
-    models = (LedgerEntry, OrderRedemption, PaymentDebt, PaymentTransaction, Redemption, Stock, Voucher, VoucherPurchase, Wallet)
+    models = (
+        LedgerEntry,
+        OrderRedemption,
+        PaymentDebt,
+        PaymentTransaction,
+        Redemption,
+        Stock,
+        Voucher,
+        VoucherPurchase,
+        Wallet,
+    )
 
     return lambda: rows_of(*models)

@@ -8,7 +8,14 @@ import sqlalchemy as sa
 from coupon_management_flask.audit import rules
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.models import LedgerEntry, OrderRedemption, PaymentDebt, PaymentTransaction, Voucher, VoucherPurchase
+from coupon_management_flask.models import (
+    LedgerEntry,
+    OrderRedemption,
+    PaymentDebt,
+    PaymentTransaction,
+    Voucher,
+    VoucherPurchase,
+)
 
 SPOILS = {
     "a purchase that is not there": (
@@ -23,7 +30,10 @@ SPOILS = {
     ),
     "vouchers cancelled without a refund": (
         "vouchers",
-        lambda: [sa.update(VoucherPurchase).values(refunded_at=clock.now()), sa.update(Voucher).values(cancelled_at=clock.now())],
+        lambda: [
+            sa.update(VoucherPurchase).values(refunded_at=clock.now()),
+            sa.update(Voucher).values(cancelled_at=clock.now()),
+        ],
         "it is completed, and what it paid for is not there",
     ),
     "a purchase that nobody paid": (
@@ -33,7 +43,9 @@ SPOILS = {
     ),
     "credit that was not given": (
         "top-up",
-        lambda: [sa.update(LedgerEntry).where(LedgerEntry.reason == "top-up").values(reference=None)],
+        lambda: [
+            sa.update(LedgerEntry).where(LedgerEntry.reason == "top-up").values(reference=None)
+        ],
         "it is completed, and what it paid for is not there",
     ),
     "credit that nobody paid": (
@@ -84,7 +96,13 @@ def test_the_audit_names_what_does_not_add_up(buyer, exam, shop, rolled_back, sp
 
 def test_notes_are_told_beside_books_that_add_up(buyer, app):
     bought = buyer.bought(credit_amount=100)
-    owed = {"transaction_id": UUID(bought["transaction_id"]), "account_id": buyer.person.id, "amount": 7, "currency": "USD", "created_at": clock.now()}
+    owed = {
+        "transaction_id": UUID(bought["transaction_id"]),
+        "account_id": buyer.person.id,
+        "amount": 7,
+        "currency": "USD",
+        "created_at": clock.now(),
+    }
     with transaction():
         db.session.execute(sa.insert(PaymentDebt).values(**owed))
 
@@ -92,4 +110,6 @@ def test_notes_are_told_beside_books_that_add_up(buyer, app):
 
     assert ran.exit_code == 0
     assert ran.output.splitlines()[1:] == ["The books add up."]
-    assert ran.output.startswith(f"note: {buyer.person.id} owes 0.07 USD for payment {bought['transaction_id']}")
+    assert ran.output.startswith(
+        f"note: {buyer.person.id} owes 0.07 USD for payment {bought['transaction_id']}"
+    )

@@ -32,7 +32,12 @@ def test_the_same_transaction_has_the_same_intent(stripe_account, stripe):
     first, second = (stripe_account.create(transaction_id, 1000, "USD") for _ in range(2))
 
     assert first == second
-    assert (first.transaction_id, first.amount, first.currency, first.is_paid) == (transaction_id, 1000, "USD", False)
+    assert (first.transaction_id, first.amount, first.currency, first.is_paid) == (
+        transaction_id,
+        1000,
+        "USD",
+        False,
+    )
     assert len(stripe.intents) == 1
     # Other terms under its key are a mistake of ours, and no answer about the intent.
     assert failure(lambda: stripe_account.create(transaction_id, 1001, "USD")) == (False, None)
@@ -63,7 +68,10 @@ def test_who_takes_too_long_is_not_waited_for(stripe, monkeypatch):
 
 def test_both_tries_of_a_call_fit_into_the_lease_of_an_idempotency_key():
     tries = 1 + gateway.RETRIES
-    assert tries * (gateway.CONNECT_SECONDS + gateway.ANSWER_SECONDS) + gateway.RETRIES < idempotency.LEASE.total_seconds()
+    assert (
+        tries * (gateway.CONNECT_SECONDS + gateway.ANSWER_SECONDS) + gateway.RETRIES
+        < idempotency.LEASE.total_seconds()
+    )
 
 
 def test_a_refund_is_made_once_under_a_key_and_what_is_refunded_needs_none(stripe_account, stripe):
@@ -87,7 +95,15 @@ def test_what_can_not_be_cancelled_any_more_is_what_it_has_become(stripe_account
 
 
 def test_amounts_survive_the_way_to_stripe_and_back():
-    for currency, amount in (("USD", 1999), ("JPY", 500), ("KWD", 1250), ("ISK", 500), ("UGX", 7), ("MGA", 200_000), ("BHD", 10)):
+    for currency, amount in (
+        ("USD", 1999),
+        ("JPY", 500),
+        ("KWD", 1250),
+        ("ISK", 500),
+        ("UGX", 7),
+        ("MGA", 200_000),
+        ("BHD", 10),
+    ):
         counted = gateway.units(amount, currency)
         assert counted is not None
         assert gateway.from_units(counted, currency) == amount
@@ -103,7 +119,9 @@ def logged(capsys, app):
         observability.configure_logging(app.extensions["settings"])
 
 
-def test_no_key_secret_or_client_secret_is_ever_logged(logged, configured_app, stripe_settings, stripe):
+def test_no_key_secret_or_client_secret_is_ever_logged(
+    logged, configured_app, stripe_settings, stripe
+):
     app = configured_app(**stripe_settings, log_level="DEBUG")
     buyer = Buyer(sign_in(app.test_client(), *make_user()), stripe)
     intent = buyer.intent(make_voucher_type())
@@ -117,4 +135,6 @@ def test_no_key_secret_or_client_secret_is_ever_logged(logged, configured_app, s
     text = logged()
     assert "balance_insufficient" in text
     assert "confirm-payment" in text
-    assert not [secret for secret in (SECRET_KEY, intent["client_secret"], "whsec_") if secret in text]
+    assert not [
+        secret for secret in (SECRET_KEY, intent["client_secret"], "whsec_") if secret in text
+    ]

@@ -29,9 +29,18 @@ def test_vouchers_are_asked_for_under_the_transactions_id(buyer, exam, stripe):
         "currency": "USD",
         "publishable_key": PUBLISHABLE_KEY,
     }
-    assert (intent["amount"], intent["currency"], intent["metadata"]) == (3000, "usd", {"transaction_id": str(row.id)})
+    assert (intent["amount"], intent["currency"], intent["metadata"]) == (
+        3000,
+        "usd",
+        {"transaction_id": str(row.id)},
+    )
     assert [asked.key for asked in stripe.asked] == [str(row.id)]
-    assert (row.status, row.quantity, row.amount, row.stripe_payment_intent_id) == ("pending", 3, 3000, intent["id"])
+    assert (row.status, row.quantity, row.amount, row.stripe_payment_intent_id) == (
+        "pending",
+        3,
+        3000,
+        intent["id"],
+    )
     assert goods() == (0, 0)
     assert buyer.status(answer.json) == "pending"
 
@@ -67,9 +76,16 @@ WRONG = [
 def test_a_wrong_field_is_named_and_nothing_is_begun(buyer, exam, stripe, payment_books):
     before = payment_books()
     for body, fields in WRONG:
-        body = {**body, "voucher_type_id": str(exam["id"])} if body.get("voucher_type_id") == "exam" else body
+        body = (
+            {**body, "voucher_type_id": str(exam["id"])}
+            if body.get("voucher_type_id") == "exam"
+            else body
+        )
         answer = buyer.ask(**body)
-        assert (answer.status_code, set(answer.json) - {"error_code"}) == (400, fields), (body, answer.json)
+        assert (answer.status_code, set(answer.json) - {"error_code"}) == (400, fields), (
+            body,
+            answer.json,
+        )
     assert payment_books() == before
     assert stripe.asked == []
 
@@ -85,7 +101,9 @@ def test_a_type_that_left_the_sale_can_not_be_bought(buyer, stripe):
 def test_nobody_asks_without_signing_in(client, stripe, exam):
     for path in ("create-payment-intent", "confirm-payment", "refund", "history"):
         method = "GET" if path == "history" else "POST"
-        assert refusal(client.open(f"/api/payments/{path}/", method=method, json={}), "vouchers") == (401, "authentication_required")
+        assert refusal(
+            client.open(f"/api/payments/{path}/", method=method, json={}), "vouchers"
+        ) == (401, "authentication_required")
     assert stripe.asked == []
 
 
@@ -98,20 +116,33 @@ def test_a_discount_is_held_with_its_price_from_now_on(buyer, other, exam, shop,
     assert stripe.intents[intent["payment_intent_id"]]["amount"] == 1500
     assert shop.use(coupon) == 1
     late = other.ask(exam, discount_code=coupon["code"])
-    assert (late.status_code, late.json) == (400, {"discount_code": ["Coupon usage limit exceeded"], "error_code": "usage_limit_exceeded"})
+    assert (late.status_code, late.json) == (
+        400,
+        {"discount_code": ["Coupon usage limit exceeded"], "error_code": "usage_limit_exceeded"},
+    )
     assert len(transactions()) == 1
 
 
-def test_what_was_held_is_the_price_that_is_paid_whatever_becomes_of_the_code(buyer, exam, shop, stripe):
+def test_what_was_held_is_the_price_that_is_paid_whatever_becomes_of_the_code(
+    buyer, exam, shop, stripe
+):
     coupon = shop.new(discount=25, currency="USD")
     intent = buyer.intent(exam, discount_code=coupon["code"])
-    assert shop.patch(f"/api/v1/coupons/{coupon['id']}", json={"discount": 1, "isActive": False}).status_code == 200
+    assert (
+        shop.patch(
+            f"/api/v1/coupons/{coupon['id']}", json={"discount": 1, "isActive": False}
+        ).status_code
+        == 200
+    )
 
     stripe.pay(intent["payment_intent_id"])
     answer = buyer.confirm(intent)
 
     assert answer.status_code == 200
-    assert (answer.json["transaction"]["amount"], answer.json["transaction"]["discount_amount"]) == (7.5, 2.5)
+    assert (
+        answer.json["transaction"]["amount"],
+        answer.json["transaction"]["discount_amount"],
+    ) == (7.5, 2.5)
     assert stripe.taken(intent["transaction_id"]) == 750
 
 
@@ -120,7 +151,11 @@ def test_what_costs_nothing_is_delivered_at_once_without_stripe(buyer, exam, sho
 
     intent = buyer.intent(exam, quantity=2, discount_code=coupon["code"])
 
-    assert (intent["amount"], intent["payment_intent_id"], intent["client_secret"]) == (0, None, None)
+    assert (intent["amount"], intent["payment_intent_id"], intent["client_secret"]) == (
+        0,
+        None,
+        None,
+    )
     assert stripe.asked == []
     assert buyer.status(intent) == "completed"
     assert [voucher["status"] for voucher in buyer.vouchers()] == ["active", "active"]
@@ -129,13 +164,24 @@ def test_what_costs_nothing_is_delivered_at_once_without_stripe(buyer, exam, sho
 
 @pytest.mark.parametrize(
     ("currency", "price", "counted"),
-    [("JPY", "1000", 1000), ("KWD", "1.250", 1250), ("ISK", "500", 50_000), ("UGX", "500", 50_000), ("MGA", "2000", 2000), ("EUR", "0.99", 99)],
+    [
+        ("JPY", "1000", 1000),
+        ("KWD", "1.250", 1250),
+        ("ISK", "500", 50_000),
+        ("UGX", "500", 50_000),
+        ("MGA", "2000", 2000),
+        ("EUR", "0.99", 99),
+    ],
     ids=lambda value: str(value),
 )
 def test_amounts_go_to_stripe_in_its_unit_of_the_currency(buyer, stripe, currency, price, counted):
     bought = buyer.bought(make_voucher_type(currency=currency, price=Decimal(price)))
 
-    assert stripe.intents[bought["payment_intent_id"]]["amount"] == stripe.taken(bought["transaction_id"]) == counted
+    assert (
+        stripe.intents[bought["payment_intent_id"]]["amount"]
+        == stripe.taken(bought["transaction_id"])
+        == counted
+    )
     assert bought["amount"] == bought["transaction"]["amount"] == float(price)
     assert bought["transaction"]["status"] == "completed"
     assert buyer.refund(bought).status_code == 200
@@ -143,41 +189,69 @@ def test_amounts_go_to_stripe_in_its_unit_of_the_currency(buyer, stripe, currenc
 
 
 @pytest.mark.parametrize(("currency", "price"), [("KWD", "1.255"), ("MGA", "0.50")])
-def test_an_amount_that_stripe_can_not_write_is_refused_before_anything_is_begun(buyer, stripe, currency, price):
+def test_an_amount_that_stripe_can_not_write_is_refused_before_anything_is_begun(
+    buyer, stripe, currency, price
+):
     answer = buyer.ask(make_voucher_type(currency=currency, price=Decimal(price)))
 
     assert (answer.status_code, answer.json) == (
         400,
-        {"voucher_type_id": [f"{price} {currency} can't be paid by card."], "error_code": "validation_error"},
+        {
+            "voucher_type_id": [f"{price} {currency} can't be paid by card."],
+            "error_code": "validation_error",
+        },
     )
     assert transactions() == []
     assert stripe.asked == []
 
 
-def test_an_amount_that_stripe_does_not_take_is_told_on_its_field_and_is_over(buyer, exam, shop, stripe):
+def test_an_amount_that_stripe_does_not_take_is_told_on_its_field_and_is_over(
+    buyer, exam, shop, stripe
+):
     coupon = shop.new(discount=99, maxUsage=1, currency="USD")
-    answers = [buyer.ask(credit_amount=49), buyer.ask(credit_amount=100_000_000), buyer.ask(exam, discount_code=coupon["code"])]
+    answers = [
+        buyer.ask(credit_amount=49),
+        buyer.ask(credit_amount=100_000_000),
+        buyer.ask(exam, discount_code=coupon["code"]),
+    ]
 
-    assert [(answer.status_code, next(iter(answer.json))) for answer in answers] == [(400, "credit_amount")] * 2 + [(400, "voucher_type_id")]
+    assert [(answer.status_code, next(iter(answer.json))) for answer in answers] == [
+        (400, "credit_amount")
+    ] * 2 + [(400, "voucher_type_id")]
     assert [(row.status, row.due_at) for row in transactions()] == [("failed", None)] * 3
     assert shop.use(coupon) == 0
 
 
-def test_stripe_away_or_refusing_is_502_and_the_transaction_stays_pending(buyer, exam, shop, stripe):
+def test_stripe_away_or_refusing_is_502_and_the_transaction_stays_pending(
+    buyer, exam, shop, stripe
+):
     coupon = shop.new(discount=10, maxUsage=9, currency="USD")
     with stripe.down():
-        assert refusal(buyer.ask(exam, discount_code=coupon["code"]), "vouchers") == (502, "payment_provider_error")
+        assert refusal(buyer.ask(exam, discount_code=coupon["code"]), "vouchers") == (
+            502,
+            "payment_provider_error",
+        )
     with stripe.broken(CREATE):
-        assert refusal(buyer.ask(exam, discount_code=coupon["code"]), "vouchers") == (502, "payment_provider_error")
+        assert refusal(buyer.ask(exam, discount_code=coupon["code"]), "vouchers") == (
+            502,
+            "payment_provider_error",
+        )
     with stripe.refusing(CREATE, "account_closed"):
-        assert refusal(buyer.ask(exam, discount_code=coupon["code"]), "vouchers") == (502, "payment_provider_error")
+        assert refusal(buyer.ask(exam, discount_code=coupon["code"]), "vouchers") == (
+            502,
+            "payment_provider_error",
+        )
 
-    assert [(row.status, row.stripe_payment_intent_id) for row in transactions()] == [("pending", None)] * 3
+    assert [(row.status, row.stripe_payment_intent_id) for row in transactions()] == [
+        ("pending", None)
+    ] * 3
     assert shop.use(coupon) == 3
     assert stripe.intents == {}
 
 
-def test_a_request_whose_answer_was_lost_is_tried_again_under_its_key_and_makes_one_intent(buyer, exam, stripe):
+def test_a_request_whose_answer_was_lost_is_tried_again_under_its_key_and_makes_one_intent(
+    buyer, exam, stripe
+):
     with stripe.losing_answers(CREATE):
         assert buyer.ask(exam).status_code == 502
 
@@ -194,7 +268,10 @@ def test_the_same_idempotency_key_makes_one_transaction_and_a_502_is_not_kept(bu
 
     assert (first.status_code, second.status_code, first.data) == (201, 201, second.data)
     assert second.headers["Idempotent-Replayed"] == "true"
-    assert [row.stripe_payment_intent_id for row in transactions()] == [None, first.json["payment_intent_id"]]
+    assert [row.stripe_payment_intent_id for row in transactions()] == [
+        None,
+        first.json["payment_intent_id"],
+    ]
     assert len(stripe.intents) == 1
     assert buyer.confirm(first.json).status_code == 400
 
@@ -218,7 +295,10 @@ def test_without_a_key_payments_are_not_configured_and_credit_still_pays(configu
     bought = person.post("/api/vouchers/purchase/", json={"voucher_type_id": str(exam["id"])})
 
     assert bought.status_code == 201, bought.text
-    assert app.test_cli_runner().invoke(args=["payments", "reconcile"]).output == "Error: payments not configured\n"
+    assert (
+        app.test_cli_runner().invoke(args=["payments", "reconcile"]).output
+        == "Error: payments not configured\n"
+    )
 
 
 def test_history_and_transaction_show_ones_own_newest_first(buyer, other, exam, stripe):
@@ -228,10 +308,18 @@ def test_history_and_transaction_show_ones_own_newest_first(buyer, other, exam, 
     page = buyer.person.get("/api/payments/history/?page_size=1").json
     everything = buyer.person.get("/api/payments/history/").json["results"]
 
-    assert (page["count"], page["previous"], [one["id"] for one in page["results"]]) == (2, None, [second["transaction_id"]])
+    assert (page["count"], page["previous"], [one["id"] for one in page["results"]]) == (
+        2,
+        None,
+        [second["transaction_id"]],
+    )
     assert page["next"].endswith("/api/payments/history/?page_size=1&page=2")
     row = transaction_row(first)
-    assert everything[1] == first["transaction"] == buyer.person.get(f"/api/payments/transaction/{first['transaction_id']}/").json
+    assert (
+        everything[1]
+        == first["transaction"]
+        == buyer.person.get(f"/api/payments/transaction/{first['transaction_id']}/").json
+    )
     assert everything[1] == {
         "id": str(row.id),
         "user": str(buyer.person.id),
@@ -245,7 +333,9 @@ def test_history_and_transaction_show_ones_own_newest_first(buyer, other, exam, 
         "created_at": clock.rfc3339(row.created_at),
         "updated_at": clock.rfc3339(row.updated_at),
     }
-    assert {name: everything[0][name] for name in ("voucher_type", "quantity", "amount", "status")} == {
+    assert {
+        name: everything[0][name] for name in ("voucher_type", "quantity", "amount", "status")
+    } == {
         "voucher_type": None,
         "quantity": None,
         "amount": 5,
@@ -254,11 +344,16 @@ def test_history_and_transaction_show_ones_own_newest_first(buyer, other, exam, 
     assert row.created_at - clock.now() < timedelta(minutes=1)
 
 
-def test_somebody_elses_transaction_is_not_there_for_an_administrator_neither(buyer, other, exam, admin):
+def test_somebody_elses_transaction_is_not_there_for_an_administrator_neither(
+    buyer, other, exam, admin
+):
     intent = buyer.intent(exam)
 
     path = f"/api/payments/transaction/{intent['transaction_id']}/"
     for nosy in (other.person, admin):
         assert refusal(nosy.get(path), "vouchers") == (404, "transaction_not_found")
         assert nosy.get("/api/payments/history/").json["count"] == 0
-    assert refusal(other.person.get(f"/api/payments/transaction/{UUID(int=0)}/"), "vouchers") == (404, "transaction_not_found")
+    assert refusal(other.person.get(f"/api/payments/transaction/{UUID(int=0)}/"), "vouchers") == (
+        404,
+        "transaction_not_found",
+    )

@@ -39,7 +39,12 @@ def test_a_payment_that_nobody_confirmed_is_delivered(buyer, exam, stripe, flask
     ran = flask("payments", "reconcile")
 
     assert (ran.exit_code, ran.output) == (0, "4 asked about, 2 of them decided.\n")
-    assert [buyer.status(intent) for intent in (paid, open_, declined, gone)] == ["completed", "pending", "failed", "cancelled"]
+    assert [buyer.status(intent) for intent in (paid, open_, declined, gone)] == [
+        "completed",
+        "pending",
+        "failed",
+        "cancelled",
+    ]
     assert goods() == (1, 1)
     assert flask("audit").output == "The books add up.\n"
     assert flask("payments", "reconcile").output == "2 asked about, 0 of them decided.\n"
@@ -57,7 +62,10 @@ def test_stripe_down_for_an_hour_loses_nothing(buyer, exam, shop, stripe, flask,
         assert buyer.refund(refunded).status_code == 502
         in_time(10 * MINUTE)
         ran = flask("payments", "reconcile")
-        assert (ran.exit_code, ran.output.splitlines()[-1]) == (1, "Error: Stripe could not be asked; the rest is asked about later.")
+        assert (ran.exit_code, ran.output.splitlines()[-1]) == (
+            1,
+            "Error: Stripe could not be asked; the rest is asked about later.",
+        )
         assert flask("audit").exit_code == 0
     assert shop.use(coupon) == 1
 
@@ -65,15 +73,25 @@ def test_stripe_down_for_an_hour_loses_nothing(buyer, exam, shop, stripe, flask,
     assert flask("payments", "reconcile").exit_code == 0
 
     in_time(MINUTE)
-    assert [row.status for row in transactions()] == ["completed", "completed", "refunded", "cancelled"]
+    assert [row.status for row in transactions()] == [
+        "completed",
+        "completed",
+        "refunded",
+        "cancelled",
+    ]
     assert (goods(), buyer.credit(), shop.use(coupon)) == ((1, 1), 200, 0)
-    assert (stripe.taken(refunded["transaction_id"]), stripe.given_back(refunded["transaction_id"])) == (70, 70)
+    assert (
+        stripe.taken(refunded["transaction_id"]),
+        stripe.given_back(refunded["transaction_id"]),
+    ) == (70, 70)
     assert {intent["status"] for intent in stripe.intents.values()} == {"succeeded", "canceled"}
     assert flask("payments", "reconcile").output == "0 asked about, 0 of them decided.\n"
     assert buyer.ask(exam, discount_code=coupon["code"]).status_code == 201
 
 
-def test_an_intent_whose_answer_was_lost_is_found_and_cancelled_for_nobody_can_pay_it(buyer, exam, shop, stripe, in_time):
+def test_an_intent_whose_answer_was_lost_is_found_and_cancelled_for_nobody_can_pay_it(
+    buyer, exam, shop, stripe, in_time
+):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
     with stripe.losing_answers(CREATE):
         assert buyer.ask(exam, discount_code=coupon["code"]).status_code == 502
@@ -84,12 +102,18 @@ def test_an_intent_whose_answer_was_lost_is_found_and_cancelled_for_nobody_can_p
     assert reconciliation.reconcile().decided == 1
 
     (row,), (intent,) = transactions(), stripe.intents.values()
-    assert (row.status, intent["status"], row.stripe_payment_intent_id) == ("cancelled", "canceled", intent["id"])
+    assert (row.status, intent["status"], row.stripe_payment_intent_id) == (
+        "cancelled",
+        "canceled",
+        intent["id"],
+    )
     in_time(MINUTE)
     assert shop.use(coupon) == 0
 
 
-def test_an_intent_that_stripe_refuses_to_make_has_failed_for_good(buyer, exam, shop, stripe, in_time):
+def test_an_intent_that_stripe_refuses_to_make_has_failed_for_good(
+    buyer, exam, shop, stripe, in_time
+):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
     with stripe.refusing(CREATE, "account_closed"):
         assert buyer.ask(exam, discount_code=coupon["code"]).status_code == 502
@@ -103,7 +127,9 @@ def test_an_intent_that_stripe_refuses_to_make_has_failed_for_good(buyer, exam, 
 
 
 @pytest.mark.parametrize("before", ["pending", "failed"])
-def test_after_24_hours_without_money_stripe_is_asked_once_more_and_the_payment_cancelled(buyer, exam, shop, stripe, in_time, before):
+def test_after_24_hours_without_money_stripe_is_asked_once_more_and_the_payment_cancelled(
+    buyer, exam, shop, stripe, in_time, before
+):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
     intent = buyer.intent(exam, discount_code=coupon["code"])
     if before == "failed":
@@ -111,16 +137,24 @@ def test_after_24_hours_without_money_stripe_is_asked_once_more_and_the_payment_
 
     in_time(23 * HOUR)
     reconciliation.reconcile()
-    assert (transaction_row(intent).status, stripe.intents[intent["payment_intent_id"]]["status"]) == (before, "requires_payment_method")
+    assert (
+        transaction_row(intent).status,
+        stripe.intents[intent["payment_intent_id"]]["status"],
+    ) == (before, "requires_payment_method")
 
     in_time(24 * HOUR + MINUTE)
     assert reconciliation.reconcile().decided == 1
-    assert (transaction_row(intent).status, stripe.intents[intent["payment_intent_id"]]["status"]) == ("cancelled", "canceled")
+    assert (
+        transaction_row(intent).status,
+        stripe.intents[intent["payment_intent_id"]]["status"],
+    ) == ("cancelled", "canceled")
     in_time(MINUTE)
     assert shop.use(coupon) == 0
 
 
-def test_a_payment_made_in_the_last_moment_is_delivered_and_not_cancelled(buyer, exam, stripe, in_time):
+def test_a_payment_made_in_the_last_moment_is_delivered_and_not_cancelled(
+    buyer, exam, stripe, in_time
+):
     intent = buyer.intent(exam)
     in_time(25 * HOUR)
     with stripe.holding("POST /v1/payment_intents/<id>/cancel") as held:
@@ -172,7 +206,10 @@ def test_a_refund_that_was_begun_is_finished(buyer, exam, stripe, in_time):
     assert reconciliation.reconcile().decided == 2
 
     assert [row.status for row in transactions()] == ["refunded", "refunded"]
-    assert [stripe.given_back(bought["transaction_id"]) for bought in (done, undone)] == [1000, 1000]
+    assert [stripe.given_back(bought["transaction_id"]) for bought in (done, undone)] == [
+        1000,
+        1000,
+    ]
     assert len(stripe.refunds) == 2
 
 
@@ -190,7 +227,9 @@ def test_a_refund_that_stripe_refuses_later_is_undone(buyer, exam, stripe, in_ti
     assert buyer.redeem(bought["vouchers"][0]).status_code == 200
 
 
-def test_one_that_stripe_will_not_hear_of_does_not_keep_the_others_waiting(buyer, exam, stripe, in_time):
+def test_one_that_stripe_will_not_hear_of_does_not_keep_the_others_waiting(
+    buyer, exam, stripe, in_time
+):
     unknown, paid = buyer.intent(exam), buyer.intent(exam)
     del stripe.intents[unknown["payment_intent_id"]]
     stripe.pay(paid["payment_intent_id"])
@@ -210,7 +249,10 @@ def test_a_confirmation_comes_after_reconciliation_has_delivered(buyer, exam, st
 
     assert len(buyer.confirm(intent).json["vouchers"]) == 1
     assert goods() == (1, 1)
-    assert refusal(buyer.confirm({"payment_intent_id": "x"}), "vouchers") == (404, "transaction_not_found")
+    assert refusal(buyer.confirm({"payment_intent_id": "x"}), "vouchers") == (
+        404,
+        "transaction_not_found",
+    )
 
 
 def test_the_worker_reconciles_now_and_then_and_of_many_one_does(buyer, exam, stripe, in_time):
@@ -222,7 +264,9 @@ def test_the_worker_reconciles_now_and_then_and_of_many_one_does(buyer, exam, st
         loop.turn(["reconcile payments"])
 
     assert (transaction_row(intent).status, stripe.number_asked(READ)) == ("completed", 1)
-    assert [lease.name for lease in db.session.query(Lease) if "payments" in lease.name] == ["reconcile payments"]
+    assert [lease.name for lease in db.session.query(Lease) if "payments" in lease.name] == [
+        "reconcile payments"
+    ]
     second = buyer.intent(exam)
     stripe.pay(second["payment_intent_id"])
     in_time(12 * MINUTE)

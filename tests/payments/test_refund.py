@@ -23,7 +23,10 @@ def spend(buyer, amount):
 
 
 def debts():
-    return [(str(debt.transaction_id), debt.account_id, debt.amount, debt.currency) for debt in db.session.query(PaymentDebt)]
+    return [
+        (str(debt.transaction_id), debt.account_id, debt.amount, debt.currency)
+        for debt in db.session.query(PaymentDebt)
+    ]
 
 
 def statuses(buyer):
@@ -39,7 +42,11 @@ def test_the_owner_gets_the_money_back_and_the_vouchers_are_cancelled(buyer, exa
     assert answer.status_code == 200
     assert set(answer.json) == {"message", "transaction"}
     assert answer.json["transaction"]["status"] == buyer.status(bought) == "refunded"
-    assert stripe.given_back(bought["transaction_id"]) == stripe.taken(bought["transaction_id"]) == 1000
+    assert (
+        stripe.given_back(bought["transaction_id"])
+        == stripe.taken(bought["transaction_id"])
+        == 1000
+    )
     assert statuses(buyer) == {"cancelled"}
     assert refusal(buyer.redeem(bought["vouchers"][0]), "vouchers") == (400, "voucher_cancelled")
     assert shop.use(coupon) == 0
@@ -71,7 +78,11 @@ def test_the_same_request_again_gets_the_same_answer(buyer, exam, stripe):
 
     first, second = (buyer.refund(bought, headers={"Idempotency-Key": "r"}) for _ in range(2))
 
-    assert (first.status_code, first.json["transaction"]["status"], first.data) == (200, "refunded", second.data)
+    assert (first.status_code, first.json["transaction"]["status"], first.data) == (
+        200,
+        "refunded",
+        second.data,
+    )
     assert len(stripe.refunds) == 1
 
 
@@ -105,7 +116,9 @@ def test_an_owner_has_fourteen_days_and_an_administrator_any_time(buyer, exam, a
     # Tokens live an hour: the payments are made older instead of time going on.
     with transaction():
         for bought, age in ((early, timedelta(days=14, minutes=-1)), (late, timedelta(days=14))):
-            db.session.query(PaymentTransaction).filter_by(id=UUID(bought["transaction_id"])).update({"completed_at": clock.now() - age})
+            db.session.query(PaymentTransaction).filter_by(
+                id=UUID(bought["transaction_id"])
+            ).update({"completed_at": clock.now() - age})
 
     assert buyer.refund(early).status_code == 200
     assert refusal(buyer.refund(late), "vouchers") == (409, "refund_period_over")
@@ -136,7 +149,10 @@ def test_what_cost_nothing_is_given_back_without_stripe(buyer, exam, shop, strip
     coupon = shop.new(discount=100, maxUsage=1, currency="USD")
     bought = buyer.intent(exam, discount_code=coupon["code"])
 
-    assert buyer.refund(bought, headers={"Idempotency-Key": "r"}).json["transaction"]["status"] == "refunded"
+    assert (
+        buyer.refund(bought, headers={"Idempotency-Key": "r"}).json["transaction"]["status"]
+        == "refunded"
+    )
 
     assert (statuses(buyer), shop.use(coupon), stripe.asked) == ({"cancelled"}, 0, [])
 
@@ -144,7 +160,9 @@ def test_what_cost_nothing_is_given_back_without_stripe(buyer, exam, shop, strip
 # --- Stripe away, refusing, dying in the middle
 
 
-def test_while_stripe_has_not_answered_nothing_of_it_can_be_used_and_the_next_try_goes_on(buyer, exam, stripe):
+def test_while_stripe_has_not_answered_nothing_of_it_can_be_used_and_the_next_try_goes_on(
+    buyer, exam, stripe
+):
     vouchers, top_up = buyer.bought(exam), buyer.bought(credit_amount=50)
     for bought in (vouchers, top_up):
         with stripe.losing_answers(REFUND):
@@ -156,24 +174,42 @@ def test_while_stripe_has_not_answered_nothing_of_it_can_be_used_and_the_next_tr
     for bought in (vouchers, top_up):
         assert buyer.refund(bought).status_code == 200
         assert stripe.given_back(bought["transaction_id"]) == stripe.taken(bought["transaction_id"])
-    assert (buyer.status(vouchers), buyer.status(top_up), buyer.credit()) == ("refunded", "refunded", 100)
+    assert (buyer.status(vouchers), buyer.status(top_up), buyer.credit()) == (
+        "refunded",
+        "refunded",
+        100,
+    )
     assert len(stripe.refunds) == 2
     # In all tries of one refund the key was the same.
     assert len({asked.key for asked in stripe.asked if str(asked) == REFUND}) == 2
 
 
 @pytest.mark.parametrize("how", ["refused", "failed"])
-def test_a_refund_that_stripe_refuses_leaves_all_as_it_was_and_can_be_tried_again(buyer, exam, shop, stripe, how):
+def test_a_refund_that_stripe_refuses_leaves_all_as_it_was_and_can_be_tried_again(
+    buyer, exam, shop, stripe, how
+):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
-    vouchers, top_up = buyer.bought(exam, discount_code=coupon["code"]), buyer.bought(credit_amount=50)
+    vouchers, top_up = (
+        buyer.bought(exam, discount_code=coupon["code"]),
+        buyer.bought(credit_amount=50),
+    )
     if how == "failed":
         stripe.refund_status = "failed"
-        assert [refusal(buyer.refund(bought), "vouchers") for bought in (vouchers, top_up)] == [AWAY] * 2
+        assert [refusal(buyer.refund(bought), "vouchers") for bought in (vouchers, top_up)] == [
+            AWAY
+        ] * 2
         stripe.refund_status = "succeeded"
     else:
         with stripe.refusing(REFUND, "balance_insufficient"):
-            assert [refusal(buyer.refund(bought), "vouchers") for bought in (vouchers, top_up)] == [AWAY] * 2
-    assert (buyer.status(vouchers), buyer.status(top_up), statuses(buyer), buyer.credit()) == ("completed", "completed", {"active"}, 150)
+            assert [refusal(buyer.refund(bought), "vouchers") for bought in (vouchers, top_up)] == [
+                AWAY
+            ] * 2
+    assert (buyer.status(vouchers), buyer.status(top_up), statuses(buyer), buyer.credit()) == (
+        "completed",
+        "completed",
+        {"active"},
+        150,
+    )
     assert shop.use(coupon) == 1
     assert list(rules.discrepancies()) == []
 
@@ -183,7 +219,9 @@ def test_a_refund_that_stripe_refuses_leaves_all_as_it_was_and_can_be_tried_agai
     assert (statuses(buyer), buyer.credit(), shop.use(coupon)) == ({"cancelled"}, 100, 0)
 
 
-def test_a_refund_that_was_made_and_could_not_be_read_is_finished_by_its_webhook(buyer, exam, stripe):
+def test_a_refund_that_was_made_and_could_not_be_read_is_finished_by_its_webhook(
+    buyer, exam, stripe
+):
     bought = buyer.bought(exam)
     with stripe.broken(READ):
         assert refusal(buyer.refund(bought), "vouchers") == AWAY
@@ -199,19 +237,32 @@ def test_a_refund_that_was_made_and_could_not_be_read_is_finished_by_its_webhook
 
 def test_a_refund_on_the_dashboard_takes_back_what_is_not_used(buyer, exam, shop, stripe):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
-    vouchers, top_up = buyer.bought(exam, quantity=2, discount_code=coupon["code"]), buyer.bought(credit_amount=50)
+    vouchers, top_up = (
+        buyer.bought(exam, quantity=2, discount_code=coupon["code"]),
+        buyer.bought(credit_amount=50),
+    )
 
     for bought in (vouchers, top_up):
         event = stripe.refund_on_dashboard(bought["payment_intent_id"])
         assert [buyer.hear(event).status_code for _ in range(3)] == [200] * 3
 
     assert (buyer.status(vouchers), buyer.status(top_up)) == ("refunded", "refunded")
-    assert (statuses(buyer), buyer.credit(), shop.use(coupon), debts()) == ({"cancelled"}, 100, 0, [])
+    assert (statuses(buyer), buyer.credit(), shop.use(coupon), debts()) == (
+        {"cancelled"},
+        100,
+        0,
+        [],
+    )
     assert refusal(buyer.refund(vouchers), "vouchers") == (409, "payment_not_refundable")
 
 
-def test_what_was_used_of_goods_refunded_on_the_dashboard_is_owed_and_the_audit_tells(buyer, stripe):
-    vouchers, top_up = buyer.bought(make_voucher_type(max_uses=2), quantity=2), buyer.bought(credit_amount=500)
+def test_what_was_used_of_goods_refunded_on_the_dashboard_is_owed_and_the_audit_tells(
+    buyer, stripe
+):
+    vouchers, top_up = (
+        buyer.bought(make_voucher_type(max_uses=2), quantity=2),
+        buyer.bought(credit_amount=500),
+    )
     assert buyer.redeem(vouchers["vouchers"][0]).status_code == 200
     spend(buyer, 300)
 
@@ -222,26 +273,45 @@ def test_what_was_used_of_goods_refunded_on_the_dashboard_is_owed_and_the_audit_
     assert (buyer.status(vouchers), buyer.status(top_up)) == ("refunded", "refunded")
     assert (statuses(buyer), buyer.credit()) == ({"cancelled"}, 0)
     # One of four uses of 20.00, and 200 of 500 credits.
-    assert debts() == [(vouchers["transaction_id"], buyer.person.id, 500, "USD"), (top_up["transaction_id"], buyer.person.id, 200, "USD")]
+    assert debts() == [
+        (vouchers["transaction_id"], buyer.person.id, 500, "USD"),
+        (top_up["transaction_id"], buyer.person.id, 200, "USD"),
+    ]
     notes = list(rules.notes())
-    assert [("5.00 USD" in note, str(buyer.person.id) in note) for note in notes] == [(True, True), (False, True)]
+    assert [("5.00 USD" in note, str(buyer.person.id) in note) for note in notes] == [
+        (True, True),
+        (False, True),
+    ]
     assert "2.00 USD" in notes[1]
 
 
-def test_a_part_sent_back_on_the_dashboard_is_noted_and_the_rest_can_still_be_refunded(buyer, exam, stripe):
+def test_a_part_sent_back_on_the_dashboard_is_noted_and_the_rest_can_still_be_refunded(
+    buyer, exam, stripe
+):
     bought = buyer.bought(exam, quantity=2)
 
-    assert buyer.hear(stripe.refund_on_dashboard(bought["payment_intent_id"], 500)).status_code == 200
-    assert (buyer.status(bought), statuses(buyer), transaction_row(bought).amount_refunded) == ("completed", {"active"}, 500)
+    assert (
+        buyer.hear(stripe.refund_on_dashboard(bought["payment_intent_id"], 500)).status_code == 200
+    )
+    assert (buyer.status(bought), statuses(buyer), transaction_row(bought).amount_refunded) == (
+        "completed",
+        {"active"},
+        500,
+    )
 
     assert buyer.refund(bought).status_code == 200
-    assert (stripe.given_back(bought["transaction_id"]), [refund["amount"] for refund in stripe.refunds.values()]) == (2000, [500, 1500])
+    assert (
+        stripe.given_back(bought["transaction_id"]),
+        [refund["amount"] for refund in stripe.refunds.values()],
+    ) == (2000, [500, 1500])
     assert (buyer.status(bought), transaction_row(bought).amount_refunded) == ("refunded", 2000)
 
 
 def test_parts_that_make_the_whole_are_a_refund(buyer, exam, stripe):
     bought = buyer.bought(exam)
-    heard = [stripe.refund_on_dashboard(bought["payment_intent_id"], amount) for amount in (400, 600)]
+    heard = [
+        stripe.refund_on_dashboard(bought["payment_intent_id"], amount) for amount in (400, 600)
+    ]
 
     for event in reversed(heard):
         buyer.hear(event)

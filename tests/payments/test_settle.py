@@ -52,7 +52,11 @@ def test_with_an_idempotency_key_it_is_confirmed_just_so(buyer, exam, stripe):
 
     first, second = (buyer.confirm(intent, headers={"Idempotency-Key": "c"}) for _ in range(2))
 
-    assert (first.status_code, first.json["transaction"]["status"], len(first.json["vouchers"])) == (200, "completed", 1)
+    assert (
+        first.status_code,
+        first.json["transaction"]["status"],
+        len(first.json["vouchers"]),
+    ) == (200, "completed", 1)
     assert first.data == second.data
     assert goods() == (1, 1)
 
@@ -73,7 +77,12 @@ def test_what_is_not_paid_is_not_completed_whatever_it_waits_for(buyer, exam, st
     for intent in (untouched, secured, slow, declined):
         assert refusal(buyer.confirm(intent), "vouchers") == NOT_COMPLETED
 
-    assert [buyer.status(intent) for intent in (untouched, secured, slow, declined)] == ["pending", "pending", "pending", "failed"]
+    assert [buyer.status(intent) for intent in (untouched, secured, slow, declined)] == [
+        "pending",
+        "pending",
+        "pending",
+        "failed",
+    ]
     assert goods() == (0, 0)
 
 
@@ -105,7 +114,9 @@ def test_somebody_elses_intent_and_an_unknown_one_are_not_there(buyer, other, ex
     assert goods() == (0, 0)
 
 
-def test_an_answer_of_stripe_that_is_lost_after_the_money_was_taken_is_502_and_the_next_try_delivers(buyer, exam, stripe):
+def test_an_answer_of_stripe_that_is_lost_after_the_money_was_taken_is_502_and_the_next_try_delivers(
+    buyer, exam, stripe
+):
     intent = buyer.intent(exam)
     stripe.pay(intent["payment_intent_id"])
     with stripe.losing_answers(READ):
@@ -143,7 +154,9 @@ def test_a_webhook_that_comes_before_stripes_own_answer_has_arrived_delivers(buy
     assert (row.status, row.stripe_payment_intent_id, goods()) == ("completed", intent_id, (1, 1))
 
 
-def test_every_webhook_five_times_in_every_order_delivers_once_and_gives_back_once(buyer, exam, shop, stripe):
+def test_every_webhook_five_times_in_every_order_delivers_once_and_gives_back_once(
+    buyer, exam, shop, stripe
+):
     """A decline, the payment after it, and a full refund on Stripe's dashboard; each order of hearing of them ends the same."""
     for order in permutations(range(3)):
         coupon = shop.new(discount=50, maxUsage=1, currency="USD")
@@ -188,7 +201,9 @@ def test_an_event_that_was_handled_is_not_asked_about_again(buyer, exam, stripe)
     assert stripe.number_asked(READ) == 1
 
 
-def test_a_cancelled_payment_gives_its_discount_back_and_a_later_success_wins(buyer, exam, shop, stripe):
+def test_a_cancelled_payment_gives_its_discount_back_and_a_later_success_wins(
+    buyer, exam, shop, stripe
+):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
     intent = buyer.intent(exam, discount_code=coupon["code"])
     assert buyer.hear(stripe.cancel_on_dashboard(intent["payment_intent_id"])).status_code == 200
@@ -203,7 +218,9 @@ def test_a_cancelled_payment_gives_its_discount_back_and_a_later_success_wins(bu
 
 
 @pytest.mark.parametrize("gone", ["to somebody else", "for good"])
-def test_money_that_comes_in_when_its_discount_is_gone_is_delivered_all_the_same_and_noted(buyer, other, exam, shop, stripe, gone):
+def test_money_that_comes_in_when_its_discount_is_gone_is_delivered_all_the_same_and_noted(
+    buyer, other, exam, shop, stripe, gone
+):
     coupon = shop.new(discount=50, maxUsage=1, currency="USD")
     intent = buyer.intent(exam, discount_code=coupon["code"])
     buyer.hear(stripe.cancel_on_dashboard(intent["payment_intent_id"]))
@@ -224,7 +241,9 @@ def test_money_that_comes_in_when_its_discount_is_gone_is_delivered_all_the_same
 # --- What is no event of ours
 
 
-def test_a_webhook_that_stripe_has_not_signed_lately_is_refused_and_does_nothing(buyer, exam, stripe, payment_books):
+def test_a_webhook_that_stripe_has_not_signed_lately_is_refused_and_does_nothing(
+    buyer, exam, stripe, payment_books
+):
     intent = buyer.intent(exam)
     event = stripe.pay(intent["payment_intent_id"])
     good = stripe.webhook(event)
@@ -236,14 +255,25 @@ def test_a_webhook_that_stripe_has_not_signed_lately_is_refused_and_does_nothing
         {**good, "data": good["data"].replace(b"payment_failed", b"succeeded") + b" "},
         *(
             {**good, "headers": {"Stripe-Signature": header}}
-            for header in ("", "x", "t=,v1=", "v1=" + "0" * 64, f"t={'9' * 5000},v1=é", signature + "0", "t=1,v0=1")
+            for header in (
+                "",
+                "x",
+                "t=,v1=",
+                "v1=" + "0" * 64,
+                f"t={'9' * 5000},v1=é",
+                signature + "0",
+                "t=1,v0=1",
+            )
         ),
         {**good, "headers": {}},
         {**stripe.webhook(event), "data": b"\xff\xfe"},
     ]
 
     for sent in wrong:
-        assert refusal(buyer.person.client.post("/api/payments/webhook/", **sent), "vouchers") == (400, "invalid_signature"), sent["headers"]
+        assert refusal(buyer.person.client.post("/api/payments/webhook/", **sent), "vouchers") == (
+            400,
+            "invalid_signature",
+        ), sent["headers"]
 
     assert payment_books() == before
     assert stripe.number_asked(READ) == 0
@@ -268,10 +298,15 @@ def test_a_body_that_is_too_long_is_refused(client, stripe):
     assert client.post("/api/payments/webhook/", data=b" " * (1024 * 1024 + 1)).status_code == 413
 
 
-def test_events_of_other_kinds_and_of_other_payments_are_nothing_to_us(buyer, exam, stripe, payment_books):
+def test_events_of_other_kinds_and_of_other_payments_are_nothing_to_us(
+    buyer, exam, stripe, payment_books
+):
     intent = buyer.intent(exam)
     theirs = stripe.intent_beside(intent["payment_intent_id"], metadata={})
-    nobodys = stripe.intent_beside(intent["payment_intent_id"], metadata={"transaction_id": "01890000-0000-7000-8000-000000000000"})
+    nobodys = stripe.intent_beside(
+        intent["payment_intent_id"],
+        metadata={"transaction_id": "01890000-0000-7000-8000-000000000000"},
+    )
     before = payment_books()
 
     heard = [
@@ -279,7 +314,12 @@ def test_events_of_other_kinds_and_of_other_payments_are_nothing_to_us(buyer, ex
         {**stripe.require_action(intent["payment_intent_id"]), "type": "customer.created"},
         stripe.pay(theirs),
         stripe.pay(nobodys),
-        {"id": "evt_x", "object": "event", "type": "charge.refunded", "data": {"object": {"object": "charge", "payment_intent": None}}},
+        {
+            "id": "evt_x",
+            "object": "event",
+            "type": "charge.refunded",
+            "data": {"object": {"object": "charge", "payment_intent": None}},
+        },
     ]
     assert [buyer.hear(event).status_code for event in heard] == [200] * 5
 
@@ -296,7 +336,9 @@ def test_what_fails_on_our_side_is_sent_again(buyer, exam, stripe):
     assert (events(), goods()) == (1, (1, 1))
 
 
-def test_an_event_and_what_it_brings_are_committed_together_or_not_at_all(buyer, exam, stripe, monkeypatch):
+def test_an_event_and_what_it_brings_are_committed_together_or_not_at_all(
+    buyer, exam, stripe, monkeypatch
+):
     intent = buyer.intent(exam)
     event = stripe.pay(intent["payment_intent_id"])
     with monkeypatch.context() as patch:

@@ -20,7 +20,14 @@ from coupon_management_flask.promos.errors import MESSAGES as PROMO_MESSAGES
 from coupon_management_flask.vouchers.errors import MESSAGES as VOUCHER_MESSAGES
 
 from ..conftest import DATABASES
-from ..support.server import ROOT, Server, assert_books_add_up, copy_checkout, run_flask, running_server
+from ..support.server import (
+    ROOT,
+    Server,
+    assert_books_add_up,
+    copy_checkout,
+    run_flask,
+    running_server,
+)
 from ..support.stripe import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, running_stripe
 
 NEWMAN = ROOT / "tests" / "tools" / "node_modules" / ".bin" / "newman"
@@ -29,12 +36,24 @@ ENVIRONMENT = FOLDER / "local.postman_environment.json"
 
 # What all contracts refuse and a client meets first, beside the words of its own contract.
 FIRST_MET = {"validation_error", "authentication_required", "invalid_token"}
-MET_ON_THE_WAY = {*FIRST_MET, "malformed_request", "idempotency_key_reused", "not_found", "method_not_allowed"}
+MET_ON_THE_WAY = {
+    *FIRST_MET,
+    "malformed_request",
+    "idempotency_key_reused",
+    "not_found",
+    "method_not_allowed",
+}
 COMPANIES_ALONE = {"not_your_promo", "max_count_too_low"}
 # Of these days or Stripe itself would have to be away.
 NOT_MET_IN_A_MINUTE = {"voucher_expired", "refund_period_over", "payment_provider_error"}
 WITHOUT_STRIPE = "payments_not_configured"
-USERS_ALONE = {"comment_not_found", "not_your_comment", "promo_inactive", "promo_not_targeted", "antifraud_refused"}
+USERS_ALONE = {
+    "comment_not_found",
+    "not_your_comment",
+    "promo_inactive",
+    "promo_not_targeted",
+    "antifraud_refused",
+}
 
 
 @dataclass(frozen=True)
@@ -54,24 +73,62 @@ class Collection:
 
 
 COLLECTIONS = [
-    Collection("credit-coupons", ("/v1",), frozenset({*CREDIT_MESSAGES, *FIRST_MET, "permission_denied"})),
+    Collection(
+        "credit-coupons", ("/v1",), frozenset({*CREDIT_MESSAGES, *FIRST_MET, "permission_denied"})
+    ),
     Collection(
         "discount-coupons",
         ("/api/v1",),
-        frozenset({*DISCOUNT_MESSAGES, *MET_ON_THE_WAY, "permission_denied", "webhook_not_found", "delivery_not_found"}),
+        frozenset(
+            {
+                *DISCOUNT_MESSAGES,
+                *MET_ON_THE_WAY,
+                "permission_denied",
+                "webhook_not_found",
+                "delivery_not_found",
+            }
+        ),
     ),
     Collection(
         "email-coupons",
         ("/api/coupons",),
-        frozenset({*FIRST_MET, "malformed_request", "not_found", "method_not_allowed", "permission_denied", "rate_limited", "usage_limit_exceeded"}),
+        frozenset(
+            {
+                *FIRST_MET,
+                "malformed_request",
+                "not_found",
+                "method_not_allowed",
+                "permission_denied",
+                "rate_limited",
+                "usage_limit_exceeded",
+            }
+        ),
     ),
-    Collection("promo-business", ("/api/ping", "/api/business"), frozenset(PROMO_MESSAGES.keys() - USERS_ALONE | MET_ON_THE_WAY)),
-    Collection("promo-user", ("/api/user",), frozenset(PROMO_MESSAGES.keys() - COMPANIES_ALONE | MET_ON_THE_WAY)),
+    Collection(
+        "promo-business",
+        ("/api/ping", "/api/business"),
+        frozenset(PROMO_MESSAGES.keys() - USERS_ALONE | MET_ON_THE_WAY),
+    ),
+    Collection(
+        "promo-user",
+        ("/api/user",),
+        frozenset(PROMO_MESSAGES.keys() - COMPANIES_ALONE | MET_ON_THE_WAY),
+    ),
     Collection(
         "vouchers-payments",
-        tuple(f"/api/{name}" for name in ("auth", "users", "vouchers", "payments", "analytics", "health", "test")),
+        tuple(
+            f"/api/{name}"
+            for name in ("auth", "users", "vouchers", "payments", "analytics", "health", "test")
+        ),
         frozenset(
-            {*VOUCHER_MESSAGES, *PAYMENT_MESSAGES, *MET_ON_THE_WAY, "wrong_credentials", "permission_denied", "rate_limited"}
+            {
+                *VOUCHER_MESSAGES,
+                *PAYMENT_MESSAGES,
+                *MET_ON_THE_WAY,
+                "wrong_credentials",
+                "permission_denied",
+                "rate_limited",
+            }
             - {*REFUSALS, *NOT_MET_IN_A_MINUTE, WITHOUT_STRIPE}
             # The others are for the collection of discount coupons.
             | {"coupon_not_found", "usage_limit_exceeded"}
@@ -79,7 +136,10 @@ COLLECTIONS = [
     ),
 ]
 
-needs_newman = pytest.mark.skipif(not NEWMAN.exists(), reason="newman is not installed: tests/tools/install installs it, where there is npm")
+needs_newman = pytest.mark.skipif(
+    not NEWMAN.exists(),
+    reason="newman is not installed: tests/tools/install installs it, where there is npm",
+)
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -96,7 +156,11 @@ def stripe():
 @pytest.fixture(scope="module")
 def server(database, stripe, tmp_path_factory):
     run_flask("seed-demo", database_url=database)
-    keys = {"STRIPE_SECRET_KEY": SECRET_KEY, "STRIPE_PUBLISHABLE_KEY": PUBLISHABLE_KEY, "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET}
+    keys = {
+        "STRIPE_SECRET_KEY": SECRET_KEY,
+        "STRIPE_PUBLISHABLE_KEY": PUBLISHABLE_KEY,
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    }
     with serving(database, tmp_path_factory, STRIPE_API_BASE=stripe.url, **keys) as server:
         yield server
 
@@ -109,7 +173,9 @@ def serving(database: str, folders: pytest.TempPathFactory, **settings: str) -> 
     run_flask("create-admin", "--email", "admin@example.com", *credentials, database_url=database)
     limits = {"RATE_LIMITS_ENABLED": "true", "RATE_LIMIT_COUPONS": "1000 per minute"}
     checkout = copy_checkout(folders.mktemp("checkout"))
-    with running_server(database, workers=1, checkout=checkout, EMAIL_BACKEND="", **limits, **settings) as server:
+    with running_server(
+        database, workers=1, checkout=checkout, EMAIL_BACKEND="", **limits, **settings
+    ) as server:
         yield server
         assert_books_add_up(database)
 
@@ -118,7 +184,9 @@ def serving(database: str, folders: pytest.TempPathFactory, **settings: str) -> 
 def api_key(server, database):
     """What a shop's server signs in with."""
     permissions = ["--permission", "getCoupons", "--permission", "manageCoupons"]
-    return run_flask("api-keys", "create", "--service", "shop", *permissions, database_url=database).stdout.strip()
+    return run_flask(
+        "api-keys", "create", "--service", "shop", *permissions, database_url=database
+    ).stdout.strip()
 
 
 @pytest.fixture(scope="module", params=COLLECTIONS, ids=lambda collection: collection.name)
@@ -129,23 +197,50 @@ def collection(request):
 @pytest.fixture(scope="module")
 def run(server, api_key, stripe, collection, tmp_path_factory):
     """newman's report."""
-    variables = {"api_key": api_key, "stripe_api_base": stripe.url, "stripe_secret_key": SECRET_KEY, "stripe_webhook_secret": WEBHOOK_SECRET}
+    variables = {
+        "api_key": api_key,
+        "stripe_api_base": stripe.url,
+        "stripe_secret_key": SECRET_KEY,
+        "stripe_webhook_secret": WEBHOOK_SECRET,
+    }
     return run_collection(collection.name, server, tmp_path_factory.mktemp("newman"), **variables)
 
 
 def run_collection(name: str, server: Server, folder: Path, **variables: str) -> Any:
     report = folder / "report.json"
-    command: list[Any] = [NEWMAN, "run", FOLDER / f"{name}.postman_collection.json", "--environment", ENVIRONMENT]
+    command: list[Any] = [
+        NEWMAN,
+        "run",
+        FOLDER / f"{name}.postman_collection.json",
+        "--environment",
+        ENVIRONMENT,
+    ]
     for variable, value in {"base_url": server.url, **variables}.items():
         command += ["--env-var", f"{variable}={value}"]
-    options = ["--reporters", "json", "--reporter-json-export", report, "--timeout-request", "10000"]
-    ran = subprocess.run([*command, *options], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=120, check=False)
+    options = [
+        "--reporters",
+        "json",
+        "--reporter-json-export",
+        report,
+        "--timeout-request",
+        "10000",
+    ]
+    ran = subprocess.run(
+        [*command, *options],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert report.exists(), ran.stdout + ran.stderr
     return json.loads(report.read_text())["run"]
 
 
 def failures(run: Any) -> list[str]:
-    return [f"{failure['source']['name']}: {failure['error']['message']}" for failure in run["failures"]]
+    return [
+        f"{failure['source']['name']}: {failure['error']['message']}" for failure in run["failures"]
+    ]
 
 
 def read_environment() -> dict[str, str]:
@@ -158,18 +253,26 @@ def template(path: str) -> str:
 
 
 def test_every_collection_there_is_is_run():
-    assert {file.name.partition(".")[0] for file in FOLDER.glob("*.postman_collection.json")} == {collection.name for collection in COLLECTIONS}
+    assert {file.name.partition(".")[0] for file in FOLDER.glob("*.postman_collection.json")} == {
+        collection.name for collection in COLLECTIONS
+    }
 
 
 @needs_newman
 def test_a_collection_passes_and_sends_all_its_requests(collection, run):
     assert failures(run) == []
-    assert run["stats"]["items"]["total"] == sum(len(folder["item"]) for folder in json.loads(collection.text)["item"])
+    assert run["stats"]["items"]["total"] == sum(
+        len(folder["item"]) for folder in json.loads(collection.text)["item"]
+    )
 
 
 @needs_newman
 def test_every_request_of_a_collection_has_checks_of_its_own(collection, run):
-    shared = {name for event in json.loads(collection.text)["event"] for name in re.findall(r'pm\.test\("(.+?)"', "\n".join(event["script"]["exec"]))}
+    shared = {
+        name
+        for event in json.loads(collection.text)["event"]
+        for name in re.findall(r'pm\.test\("(.+?)"', "\n".join(event["script"]["exec"]))
+    }
     assert shared
     for execution in run["executions"]:
         checks = {check["assertion"] for check in execution["assertions"]} - shared
@@ -185,14 +288,20 @@ def test_every_call_of_the_contract_is_sent_and_succeeds(server, collection, run
     }
 
     succeeded = {
-        (execution["request"]["method"], template("/" + "/".join(execution["item"]["request"]["url"]["path"])))
+        (
+            execution["request"]["method"],
+            template("/" + "/".join(execution["item"]["request"]["url"]["path"])),
+        )
         for execution in run["executions"]
         # Who pays by card speaks to Stripe.
-        if execution["response"]["code"] < 300 and execution["item"]["request"]["url"]["host"] == ["{{base_url}}"]
+        if execution["response"]["code"] < 300
+        and execution["item"]["request"]["url"]["host"] == ["{{base_url}}"]
     }
 
     # On their way collections may call others' paths: somebody has to activate what a company publishes.
-    assert {call for call in succeeded if collection.covers(call[1])} == {call for call in described if collection.covers(call[1])}
+    assert {call for call in succeeded if collection.covers(call[1])} == {
+        call for call in described if collection.covers(call[1])
+    }
     assert succeeded <= described
 
 
@@ -213,9 +322,15 @@ def test_vouchers_are_bought_with_credit_where_there_is_no_stripe(new_database, 
 
 def refusals(run: Any) -> set[str]:
     """The names of all that was refused."""
-    bodies = [body for execution in run["executions"] if isinstance(body := body_of(execution["response"]), dict)]
+    bodies = [
+        body
+        for execution in run["executions"]
+        if isinstance(body := body_of(execution["response"]), dict)
+    ]
     # An envelope has the refusal inside.
-    told = [inner if isinstance(inner := body.get("error"), dict) and inner else body for body in bodies]
+    told = [
+        inner if isinstance(inner := body.get("error"), dict) and inner else body for body in bodies
+    ]
     return {refusal["error_code"] for refusal in told if "error_code" in refusal}
 
 
@@ -228,7 +343,9 @@ def body_of(response: Any) -> Any:
 def test_the_environment_has_every_variable_that_a_collection_reads(collection):
     read = set(re.findall(r"\{\{(\w+)\}\}|environment\.get\(\\?\"(\w+)", collection.text))
 
-    assert {name for names in read for name in names if name} - set_on_the_way(collection) <= read_environment().keys()
+    assert {name for names in read for name in names if name} - set_on_the_way(
+        collection
+    ) <= read_environment().keys()
 
 
 def test_no_variable_that_is_set_on_the_way_is_hidden_by_one_of_the_environment(collection):

@@ -19,7 +19,15 @@ from ..support.promos import new_company, new_user, publish
 PROMOS = 30_000
 # Redemptions and comments of the promo that everybody activates.
 CROWD = 30_000
-BIG_TABLES = {"promos", "feed_entries", "stocks", "redemptions", "promo_counters", "promo_comments", "promo_likes"}
+BIG_TABLES = {
+    "promos",
+    "feed_entries",
+    "stocks",
+    "redemptions",
+    "promo_counters",
+    "promo_comments",
+    "promo_likes",
+}
 # A page has ten items; a company's come from six countries.
 MOST_ROWS = 10 * 6
 
@@ -44,7 +52,9 @@ def large(new_database):
     plain = url.replace("+psycopg2", "")
     seeded = seed(plain, promos=PROMOS, users=50)
     with psycopg2.connect(plain) as connection:
-        connection.cursor().execute(_CROWD, {"crowd": CROWD, "promo": str(seeded.hot_promo), "user": str(seeded.users[0])})
+        connection.cursor().execute(
+            _CROWD, {"crowd": CROWD, "promo": str(seeded.hot_promo), "user": str(seeded.users[0])}
+        )
     connection.autocommit = True
     connection.cursor().execute("VACUUM ANALYZE")
     # As the service's own connections have it: the plan that is looked at is the one that every call gets.
@@ -53,7 +63,9 @@ def large(new_database):
     life = timedelta(hours=1)
     with app.app_context():
         signed_in = {
-            kind: access_token(sessions.open_only_session(account, issued_by="promo", lifetime=life), life)
+            kind: access_token(
+                sessions.open_only_session(account, issued_by="promo", lifetime=life), life
+            )
             for kind, account in (("user", seeded.users[0]), ("company", seeded.company))
         }
     yield app, connection, signed_in, seeded.hot_promo
@@ -85,13 +97,25 @@ def test_a_page_is_found_through_indexes_and_looks_at_no_more_rows_than_it_needs
     connection.cursor().execute("DEALLOCATE ALL")
     sent = sent_while(lambda: app.test_client().get(**call))
 
-    looked_at = [scan for statement, parameters in sent for scan in scans(connection, statement, parameters)]
+    looked_at = [
+        scan for statement, parameters in sent for scan in scans(connection, statement, parameters)
+    ]
 
     assert looked_at
-    assert {scan["Relation Name"] for scan in looked_at if scan["Node Type"] == "Seq Scan"} & BIG_TABLES == set()
-    rows = {scan["Relation Name"]: scan["Actual Rows"] * scan["Actual Loops"] for scan in looked_at if scan["Relation Name"] in BIG_TABLES}
+    assert {
+        scan["Relation Name"] for scan in looked_at if scan["Node Type"] == "Seq Scan"
+    } & BIG_TABLES == set()
+    rows = {
+        scan["Relation Name"]: scan["Actual Rows"] * scan["Actual Loops"]
+        for scan in looked_at
+        if scan["Relation Name"] in BIG_TABLES
+    }
     # The one that counts a user's own activations grows with those, and with nothing else.
-    assert {table: count for table, count in rows.items() if count > MOST_ROWS and not (path.endswith("history") and table == "redemptions")} == {}
+    assert {
+        table: count
+        for table, count in rows.items()
+        if count > MOST_ROWS and not (path.endswith("history") and table == "redemptions")
+    } == {}
 
 
 # Of each call: the guard's statement, and its own. (What a transaction costs to begin and commit is not counted.)
@@ -111,7 +135,9 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("who", "method", "path", "count"), STATEMENTS)
-def test_a_call_sends_as_many_statements_as_it_needs_however_many_items_it_shows(client, statements, who, method, path, count):
+def test_a_call_sends_as_many_statements_as_it_needs_however_many_items_it_shows(
+    client, statements, who, method, path, count
+):
     company, user = new_company(client), new_user(client)
     promo, *_ = [publish(company, max_count=100) for _ in range(5)]
     signed_in = {"company": company, "user": user}[who]

@@ -123,7 +123,9 @@ class AntifraudService:
         if held is not None:
             held.released.wait()
         with self._lock:
-            return self.replies_about.get(email) or (self._next.popleft() if self._next else self.reply)
+            return self.replies_about.get(email) or (
+                self._next.popleft() if self._next else self.reply
+            )
 
 
 class _Handler(StandInHandler):
@@ -133,7 +135,9 @@ class _Handler(StandInHandler):
             body = json.loads(raw)
         except ValueError:
             body = raw
-        reply = self.server.service.take(Question(self.command, self.path, self.headers.get("Content-Type"), body))
+        reply = self.server.service.take(
+            Question(self.command, self.path, self.headers.get("Content-Type"), body)
+        )
         if reply == NO_ANSWER:
             self.close_connection = True
             return

@@ -8,7 +8,14 @@ import sqlalchemy as sa
 
 from coupon_management_flask.audit import rules
 from coupon_management_flask.db.session import db
-from coupon_management_flask.models import Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet
+from coupon_management_flask.models import (
+    Account,
+    CreditCoupon,
+    LedgerEntry,
+    Redemption,
+    Stock,
+    Wallet,
+)
 
 Books = dict[str, list[Any]]
 
@@ -16,7 +23,13 @@ Books = dict[str, list[Any]]
 def rows_of(*models: Any) -> Books:
     """All rows of these tables."""
     return {
-        model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))] for model in models
+        model.__tablename__: [
+            tuple(row)
+            for row in db.session.execute(
+                sa.select(model.__table__).order_by(*model.__table__.primary_key)
+            )
+        ]
+        for model in models
     }
 
 

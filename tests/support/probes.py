@@ -6,7 +6,15 @@ from typing import Any
 import marshmallow as ma
 from flask import Flask
 
-from coupon_management_flask.web.body import EmailAddress, Moment, QueryTruth, Routes, Text, Truth, Whole
+from coupon_management_flask.web.body import (
+    EmailAddress,
+    Moment,
+    QueryTruth,
+    Routes,
+    Text,
+    Truth,
+    Whole,
+)
 from coupon_management_flask.web.guard import guard
 from coupon_management_flask.web.pagination import PageQuery
 
@@ -27,12 +35,16 @@ class Query(PageQuery):
 
 def add_guarded(app: Flask, path: str, view: Callable[..., Any], **guarding: Any) -> None:
     """A route that a guard protects; POST changes something, GET does not."""
-    app.add_url_rule(path, endpoint=path, view_func=guard(**guarding)(view), methods=["GET", "POST"])
+    app.add_url_rule(
+        path, endpoint=path, view_func=guard(**guarding)(view), methods=["GET", "POST"]
+    )
 
 
 def add_form(app: Flask, prefix: str) -> None:
     """`POST <prefix>/form` reads a body and `GET <prefix>/form` a query; both give back what they understood."""
-    routes = Routes(f"form{prefix.replace('/', '-')}", __name__, error_schema=ma.Schema(), url_prefix=prefix)
+    routes = Routes(
+        f"form{prefix.replace('/', '-')}", __name__, error_schema=ma.Schema(), url_prefix=prefix
+    )
 
     @routes.route("/form", methods=["POST"])
     @routes.arguments(Form())

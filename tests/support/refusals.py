@@ -35,13 +35,21 @@ def error_body(contract: str, status: int, error_code: str, message: str) -> dic
     match contract:
         case "credit_coupons":
             error = {"message": message, "error_code": error_code}
-            return {"http_status_code": status, "http_status": CREDIT_WORDS[status], "data": {}, "error": error}
+            return {
+                "http_status_code": status,
+                "http_status": CREDIT_WORDS[status],
+                "data": {},
+                "error": error,
+            }
         case "discount_coupons":
             return {"code": status, "message": message, "error_code": error_code}
         case "email_coupons":
             return {"detail": message, "error_code": error_code}
         case "vouchers":
-            return {"detail" if status in (401, 403, 429) else "error": message, "error_code": error_code}
+            return {
+                "detail" if status in (401, 403, 429) else "error": message,
+                "error_code": error_code,
+            }
         case _:
             return {"status": "error", "message": message, "error_code": error_code}
 

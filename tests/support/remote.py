@@ -26,7 +26,9 @@ class RemoteClient:
     def open(self, path: str, method: str = "GET", **options: Any) -> Answer:
         answer = self.server.request(method, path, **options)
         is_json = answer.headers.get("Content-Type") == "application/json"
-        return Answer(answer.status_code, answer.headers, answer.text, answer.json() if is_json else None)
+        return Answer(
+            answer.status_code, answer.headers, answer.text, answer.json() if is_json else None
+        )
 
     def post(self, path: str, **options: Any) -> Answer:
         return self.open(path, method="POST", **options)

@@ -32,13 +32,33 @@ TEST_ENVIRONMENT = {
 
 
 def environment(database_url: str, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
-    return {**kept, "PYTHONPATH": str(ROOT), **TEST_ENVIRONMENT, "DATABASE_URL": database_url, **more}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    }
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        **TEST_ENVIRONMENT,
+        "DATABASE_URL": database_url,
+        **more,
+    }
 
 
-def run_flask(*arguments: str, database_url: str, check: bool = True, **more: str) -> "subprocess.CompletedProcess[str]":
+def run_flask(
+    *arguments: str, database_url: str, check: bool = True, **more: str
+) -> "subprocess.CompletedProcess[str]":
     """`flask ...` with that database, as an operator runs it."""
-    return subprocess.run([*FLASK, *arguments], env=environment(database_url, **more), cwd=ROOT, capture_output=True, text=True, check=check, timeout=120)
+    return subprocess.run(
+        [*FLASK, *arguments],
+        env=environment(database_url, **more),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=120,
+    )
 
 
 def assert_books_add_up(database_url: str) -> None:
@@ -52,7 +72,9 @@ class Server:
     process: "subprocess.Popen[bytes]"
     output: Any
 
-    def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> requests.Response:
+    def request(
+        self, method: str, path: str, *, token: str | None = None, **options: Any
+    ) -> requests.Response:
         headers = dict(options.pop("headers", {}))
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -97,14 +119,22 @@ def copy_checkout(folder: Path) -> Path:
 
 @contextmanager
 def running_server(
-    database_url: str, *, workers: int = 2, command: list[str] | None = None, port: int | None = None, checkout: Path = ROOT, **more: str
+    database_url: str,
+    *,
+    workers: int = 2,
+    command: list[str] | None = None,
+    port: int | None = None,
+    checkout: Path = ROOT,
+    **more: str,
 ) -> Iterator[Server]:
     """A started server that answers; it is gone at the end, with all its workers."""
     port = port or free_port()
     with TemporaryFile() as output:
         process = subprocess.Popen(
             command or [*FLASK, "serve"],
-            env=environment(database_url, HOST="127.0.0.1", PORT=str(port), WORKERS=str(workers), **more),
+            env=environment(
+                database_url, HOST="127.0.0.1", PORT=str(port), WORKERS=str(workers), **more
+            ),
             # Python looks here first.
             cwd=checkout,
             stdout=output,

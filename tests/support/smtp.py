@@ -70,7 +70,9 @@ class SmtpServer:
                 "auth_require_tls": not self.is_tls_from_the_start,
                 "auth_required": not self.is_tls_from_the_start,
             }
-        self._controller = Controller(_Handler(self), "127.0.0.1", self.port, server_hostname="127.0.0.1", **options)
+        self._controller = Controller(
+            _Handler(self), "127.0.0.1", self.port, server_hostname="127.0.0.1", **options
+        )
         self._controller.start()
 
     def stop(self) -> None:
@@ -95,11 +97,18 @@ class SmtpServer:
 
     def texts(self) -> list[str]:
         """Of each mail that was accepted the plain text."""
-        return [received.message.get_body(("plain",)).get_content().strip() for received in self.received]  # type: ignore[union-attr]
+        return [
+            received.message.get_body(("plain",)).get_content().strip()
+            for received in self.received
+        ]  # type: ignore[union-attr]
 
-    def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+    def _authenticate(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any
+    ) -> AuthResult:
         self.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=self.logins[-1] == LOGIN, handled=False, auth_data=data.login.decode())
+        return AuthResult(
+            success=self.logins[-1] == LOGIN, handled=False, auth_data=data.login.decode()
+        )
 
 
 class _Handler:
@@ -114,14 +123,28 @@ class _Handler:
             await asyncio.sleep(0.01)
         return server.answers.get(command)
 
-    async def handle_MAIL(self, protocol: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+    async def handle_MAIL(
+        self,
+        protocol: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
         answer = await self._answer(protocol, "MAIL")
         if answer is None:
             envelope.mail_from = address
             envelope.mail_options.extend(options)
         return answer or "250 OK"
 
-    async def handle_RCPT(self, protocol: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:
+    async def handle_RCPT(
+        self,
+        protocol: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
+    ) -> str:
         answer = await self._answer(protocol, "RCPT") or self._server.refused.get(address)
         if answer is None:
             envelope.rcpt_tos.append(address)
@@ -134,7 +157,14 @@ class _Handler:
             login = session.auth_data if isinstance(session.auth_data, str) else None
             is_encrypted = session.ssl is not None or self._server.is_tls_from_the_start
             options = list(envelope.mail_options)
-            received = Received(str(envelope.mail_from), list(envelope.rcpt_tos), options, envelope.original_content, is_encrypted, login)
+            received = Received(
+                str(envelope.mail_from),
+                list(envelope.rcpt_tos),
+                options,
+                envelope.original_content,
+                is_encrypted,
+                login,
+            )
             self._server.received.append(received)
         return answer or "250 OK"
 

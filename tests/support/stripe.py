@@ -33,7 +33,12 @@ LARGEST = 99_999_999
 # In which steps amounts of some currencies go.
 STEPS = {"kwd": 10, "bhd": 10, "isk": 100, "ugx": 100}
 
-CANCELLABLE = {"requires_payment_method", "requires_confirmation", "requires_action", "requires_capture"}
+CANCELLABLE = {
+    "requires_payment_method",
+    "requires_confirmation",
+    "requires_action",
+    "requires_capture",
+}
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,35 @@ class Asked:
         return f"{self.method} {re.sub('/(pi|re)_[^/]+', '/<id>', self.path)}"
 
 
-CREATE, READ, CANCEL, REFUND = "POST /v1/payment_intents", "GET /v1/payment_intents/<id>", "POST /v1/payment_intents/<id>/cancel", "POST /v1/refunds"
+CREATE, READ, CANCEL, REFUND = (
+    "POST /v1/payment_intents",
+    "GET /v1/payment_intents/<id>",
+    "POST /v1/payment_intents/<id>/cancel",
+    "POST /v1/refunds",
+)
 
 
 class Refused(Exception):
     """An error of Stripe's, with its body."""
 
-    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None, type: str = "invalid_request_error") -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        type: str = "invalid_request_error",
+    ) -> None:
         self.status = status
-        self.body = {"error": {"type": type, "message": message, **({"code": code} if code else {}), **({"param": param} if param else {})}}
+        self.body = {
+            "error": {
+                "type": type,
+                "message": message,
+                **({"code": code} if code else {}),
+                **({"param": param} if param else {}),
+            }
+        }
 
 
 @dataclass
@@ -142,7 +167,9 @@ class Stripe:
             del self._failures[to]
 
     @contextmanager
-    def refusing(self, to: str, code: str, *, status: int = 400, type: str = "invalid_request_error") -> Iterator[None]:
+    def refusing(
+        self, to: str, code: str, *, status: int = 400, type: str = "invalid_request_error"
+    ) -> Iterator[None]:
         """Until the end of the block it says no to this request; under its idempotency key for ever."""
         self._refusals[to] = Refused(status, f"It is refused: {code}.", code=code, type=type)
         try:
@@ -184,14 +211,22 @@ class Stripe:
                 "metadata": dict(intent["metadata"]),
             }
             self.charges[charge["id"]] = charge
-            intent.update(status="succeeded", amount_received=amount, latest_charge=charge["id"], last_payment_error=None)
+            intent.update(
+                status="succeeded",
+                amount_received=amount,
+                latest_charge=charge["id"],
+                last_payment_error=None,
+            )
             return self._event("payment_intent.succeeded", intent)
 
     def decline(self, intent_id: str) -> dict[str, Any]:
         with self._lock:
             intent = self.intents[intent_id]
             assert intent["status"] in CANCELLABLE, intent["status"]
-            intent.update(status="requires_payment_method", last_payment_error={"type": "card_error", "code": "card_declined"})
+            intent.update(
+                status="requires_payment_method",
+                last_payment_error={"type": "card_error", "code": "card_declined"},
+            )
             return self._event("payment_intent.payment_failed", intent)
 
     def require_action(self, intent_id: str) -> dict[str, Any]:
@@ -239,16 +274,33 @@ class Stripe:
         return sum(charge["amount_refunded"] for charge in self._charges_of(transaction_id))
 
     def _charges_of(self, transaction_id: Any) -> list[dict[str, Any]]:
-        return [charge for charge in self.charges.values() if charge["metadata"].get("transaction_id") == str(transaction_id)]
+        return [
+            charge
+            for charge in self.charges.values()
+            if charge["metadata"].get("transaction_id") == str(transaction_id)
+        ]
 
     # --- Webhooks
 
-    def webhook(self, event: Any, *, secret: str = WEBHOOK_SECRET, age: float = 0, written: bytes | None = None) -> dict[str, Any]:
+    def webhook(
+        self,
+        event: Any,
+        *,
+        secret: str = WEBHOOK_SECRET,
+        age: float = 0,
+        written: bytes | None = None,
+    ) -> dict[str, Any]:
         """An event as it is sent (or written otherwise): what a client's `post` takes."""
         body = json.dumps(event, indent=2).encode() if written is None else written
         timestamp = int(time.time() - age)
         signature = hmac.new(secret.encode(), b"%d." % timestamp + body, hashlib.sha256).hexdigest()
-        return {"data": body, "headers": {"Stripe-Signature": f"t={timestamp},v1={signature}", "Content-Type": "application/json; charset=utf-8"}}
+        return {
+            "data": body,
+            "headers": {
+                "Stripe-Signature": f"t={timestamp},v1={signature}",
+                "Content-Type": "application/json; charset=utf-8",
+            },
+        }
 
     def _event(self, type: str, about: dict[str, Any]) -> dict[str, Any]:
         event = {
@@ -267,7 +319,9 @@ class Stripe:
 
     # --- Requests
 
-    def answer(self, asked: Asked, headers: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]] | None:
+    def answer(
+        self, asked: Asked, headers: dict[str, str]
+    ) -> tuple[int, dict[str, Any], dict[str, str]] | None:
         """Status, body and headers; None where the connection is to break."""
         what = str(asked)
         with self._lock:
@@ -278,14 +332,20 @@ class Stripe:
             held.released.wait()
         failure = self._failures.get(what, [""])[0]
         if failure == "broken":
-            return 500, {"error": {"type": "api_error", "message": "Something is broken at Stripe."}}, {}
+            return (
+                500,
+                {"error": {"type": "api_error", "message": "Something is broken at Stripe."}},
+                {},
+            )
         try:
             status, body, more = self._once(asked, headers)
         except Refused as refused:
             status, body, more = refused.status, refused.body, {}
         return None if failure == "lost" else (status, body, more)
 
-    def _once(self, asked: Asked, headers: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
+    def _once(
+        self, asked: Asked, headers: dict[str, str]
+    ) -> tuple[int, dict[str, Any], dict[str, str]]:
         if headers.get("authorization") != f"Bearer {SECRET_KEY}":
             raise Refused(401, "Invalid API Key provided.")
         if not re.fullmatch(r"\d{4}-\d\d-\d\d\.\w+", headers.get("stripe-version", "")):
@@ -298,11 +358,20 @@ class Stripe:
             raise Refused(400, "Every POST of the SDK has a key.")
         with self._lock:
             if asked.key in self._running:
-                raise Refused(409, "Another request with this key is running.", type="idempotency_error", code="idempotency_key_in_use")
+                raise Refused(
+                    409,
+                    "Another request with this key is running.",
+                    type="idempotency_error",
+                    code="idempotency_key_in_use",
+                )
             if asked.key in self._kept:
                 first, status, body = self._kept[asked.key]
                 if first != asked:
-                    raise Refused(400, "Keys can only be used with the parameters they were first used with.", type="idempotency_error")
+                    raise Refused(
+                        400,
+                        "Keys can only be used with the parameters they were first used with.",
+                        type="idempotency_error",
+                    )
                 return status, body, {"Idempotent-Replayed": "true"}
             self._running.add(asked.key)
         try:
@@ -322,7 +391,11 @@ class Stripe:
 
     def _do(self, asked: Asked) -> dict[str, Any]:
         parameters = dict(asked.parameters)
-        expand = {value for name, value in list(parameters.items()) if re.fullmatch(r"expand\[\d*\]", name) and parameters.pop(name)}
+        expand = {
+            value
+            for name, value in list(parameters.items())
+            if re.fullmatch(r"expand\[\d*\]", name) and parameters.pop(name)
+        }
         with self._lock:
             match str(asked):
                 case "POST /v1/payment_intents":
@@ -334,10 +407,16 @@ class Stripe:
                     self._nothing_else(parameters)
                     found = self._cancel(asked.path.split("/")[3])
                 case "POST /v1/payment_intents/<id>/confirm":
-                    found = self._confirm(asked.path.split("/")[3], parameters.pop("payment_method", ""), parameters.pop("return_url", ""))
+                    found = self._confirm(
+                        asked.path.split("/")[3],
+                        parameters.pop("payment_method", ""),
+                        parameters.pop("return_url", ""),
+                    )
                     self._nothing_else(parameters)
                 case "POST /v1/refunds":
-                    found = self._refund(parameters.pop("payment_intent", ""), parameters.pop("amount", None))
+                    found = self._refund(
+                        parameters.pop("payment_intent", ""), parameters.pop("amount", None)
+                    )
                     self._nothing_else(parameters)
                 case _:
                     raise Refused(404, f"Unrecognized request URL ({asked.method}: {asked.path}).")
@@ -349,16 +428,23 @@ class Stripe:
     @staticmethod
     def _nothing_else(parameters: dict[str, str]) -> None:
         for name in parameters:
-            raise Refused(400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
+            raise Refused(
+                400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name
+            )
 
     @staticmethod
     def _whole(text: str | int | None) -> int:
         if text is None or not re.fullmatch(r"[1-9][0-9]*", str(text), re.ASCII):
-            raise Refused(400, "Invalid positive integer", code="parameter_invalid_integer", param="amount")
+            raise Refused(
+                400, "Invalid positive integer", code="parameter_invalid_integer", param="amount"
+            )
         return int(text)
 
     def _create(self, parameters: dict[str, str]) -> dict[str, Any]:
-        amount, currency = self._whole(parameters.pop("amount", None)), parameters.pop("currency", "")
+        amount, currency = (
+            self._whole(parameters.pop("amount", None)),
+            parameters.pop("currency", ""),
+        )
         if not re.fullmatch(r"[a-z]{3}", currency):
             raise Refused(400, "Invalid currency", param="currency")
         if amount < SMALLEST.get(currency, 1):
@@ -367,7 +453,11 @@ class Stripe:
             raise Refused(400, "Amount must be smaller.", code="amount_too_large", param="amount")
         if amount % STEPS.get(currency, 1):
             raise Refused(400, "Invalid amount in this currency.", param="amount")
-        metadata = {name[9:-1]: parameters.pop(name) for name in list(parameters) if name.startswith("metadata[")}
+        metadata = {
+            name[9:-1]: parameters.pop(name)
+            for name in list(parameters)
+            if name.startswith("metadata[")
+        }
         if parameters.pop("automatic_payment_methods[enabled]", "true") != "true":
             raise Refused(400, "Which payment methods?")
         self._nothing_else(parameters)
@@ -398,23 +488,43 @@ class Stripe:
         with self._lock:
             intent = self._intent(intent_id)
             if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
-                raise Refused(400, f"You cannot confirm this, it is {intent['status']}.", code="payment_intent_unexpected_state")
+                raise Refused(
+                    400,
+                    f"You cannot confirm this, it is {intent['status']}.",
+                    code="payment_intent_unexpected_state",
+                )
             if not return_url:
-                raise Refused(400, "Where to come back to from a bank's page?", code="parameter_missing", param="return_url")
+                raise Refused(
+                    400,
+                    "Where to come back to from a bank's page?",
+                    code="parameter_missing",
+                    param="return_url",
+                )
             match card:
                 case "pm_card_visa":
                     self.pay(intent_id)
                 case "pm_card_chargeDeclined":
                     self.decline(intent_id)
-                    raise Refused(402, "Your card was declined.", code="card_declined", type="card_error")
+                    raise Refused(
+                        402, "Your card was declined.", code="card_declined", type="card_error"
+                    )
                 case _:
-                    raise Refused(400, "No such PaymentMethod.", code="resource_missing", param="payment_method")
+                    raise Refused(
+                        400,
+                        "No such PaymentMethod.",
+                        code="resource_missing",
+                        param="payment_method",
+                    )
             return intent
 
     def _cancel(self, intent_id: str) -> dict[str, Any]:
         intent = self._intent(intent_id)
         if intent["status"] not in CANCELLABLE:
-            raise Refused(400, f"You cannot cancel this, it is {intent['status']}.", code="payment_intent_unexpected_state")
+            raise Refused(
+                400,
+                f"You cannot cancel this, it is {intent['status']}.",
+                code="payment_intent_unexpected_state",
+            )
         intent["status"] = "canceled"
         self._event("payment_intent.canceled", intent)
         return intent
@@ -428,7 +538,9 @@ class Stripe:
             raise Refused(400, "It has already been refunded.", code="charge_already_refunded")
         amount = left if amount is None else self._whole(amount)
         if amount > left:
-            raise Refused(400, "Refund amount is greater than unrefunded amount on charge.", param="amount")
+            raise Refused(
+                400, "Refund amount is greater than unrefunded amount on charge.", param="amount"
+            )
         refund = {
             "id": self._id("re"),
             "object": "refund",
@@ -453,17 +565,28 @@ class _Handler(StandInHandler):
     def respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         url = urlsplit(self.path)
-        pairs = parse_qsl(body.decode() if self.command == "POST" else url.query, strict_parsing=bool(body or url.query), keep_blank_values=True)
+        pairs = parse_qsl(
+            body.decode() if self.command == "POST" else url.query,
+            strict_parsing=bool(body or url.query),
+            keep_blank_values=True,
+        )
         assert len(pairs) == len(dict(pairs)), pairs
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.service.answer(Asked(self.command, url.path, dict(pairs), headers.get("idempotency-key")), headers)
+        answer = self.server.service.answer(
+            Asked(self.command, url.path, dict(pairs), headers.get("idempotency-key")), headers
+        )
         if answer is None:
             self.close_connection = True
             return
         status, told, more = answer
         written = json.dumps(told).encode()
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(written)), "Request-Id": "req_stand_in", **more}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(written)),
+            "Request-Id": "req_stand_in",
+            **more,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(written)

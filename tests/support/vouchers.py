@@ -26,7 +26,15 @@ from .people import Person
 PATH = "/api/vouchers"
 NOBODYS = "019aa6f0-0000-7000-8000-0000000000ff"
 
-_LIMITED = (LedgerEntry, LimitUse, OrderRedemption, OrderRedemptionCode, Redemption, RedemptionTake, Stock)
+_LIMITED = (
+    LedgerEntry,
+    LimitUse,
+    OrderRedemption,
+    OrderRedemptionCode,
+    Redemption,
+    RedemptionTake,
+    Stock,
+)
 _OWN = (Voucher, VoucherPurchase, VoucherType, VoucherUsage, Wallet)
 _numbers = count(1)
 
@@ -34,7 +42,12 @@ _numbers = count(1)
 def read_voucher_books() -> dict[str, list[Any]]:
     """Everything that a refusal must leave as it was."""
     return {
-        model.__tablename__: [tuple(row) for row in db.session.execute(sa.select(model.__table__).order_by(*model.__table__.primary_key))]
+        model.__tablename__: [
+            tuple(row)
+            for row in db.session.execute(
+                sa.select(model.__table__).order_by(*model.__table__.primary_key)
+            )
+        ]
         for model in (*_LIMITED, *_OWN)
     }
 
@@ -52,7 +65,9 @@ def sell(admin: Person, **terms: Any) -> Any:
 
 def buy(person: Any, kind: Any, **more: Any) -> Any:
     headers = more.pop("headers", {})
-    return person.post(f"{PATH}/purchase/", json={"voucher_type_id": kind["id"], **more}, headers=headers)
+    return person.post(
+        f"{PATH}/purchase/", json={"voucher_type_id": kind["id"], **more}, headers=headers
+    )
 
 
 def bought(person: Person, kind: Any, **more: Any) -> Any:
@@ -64,7 +79,11 @@ def bought(person: Person, kind: Any, **more: Any) -> Any:
 
 def redeem(person: Person, voucher: Any, **more: Any) -> Any:
     headers = more.pop("headers", {})
-    body = {"code": voucher["code"], "service_type": voucher["voucher_type"]["service_type"], **more}
+    body = {
+        "code": voucher["code"],
+        "service_type": voucher["voucher_type"]["service_type"],
+        **more,
+    }
     return person.post(f"{PATH}/redeem/", json=body, headers=headers)
 
 

@@ -96,7 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         receiver = self.server.receiver
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        receiver.take(Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        receiver.take(
+            Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+        )
         while receiver.drip and not self.server.stopping.wait(0.01):
             self.wfile.write(receiver.drip)
         self.send_response(receiver.status)
@@ -113,7 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_receiver(tls: ssl.SSLContext | None = None, port: int | None = None) -> Iterator[Receiver]:
+def running_receiver(
+    tls: ssl.SSLContext | None = None, port: int | None = None
+) -> Iterator[Receiver]:
     receiver = Receiver(port or free_port(), "http" if tls is None else "https")
     server = _Server(receiver)
     if tls is not None:

@@ -26,7 +26,12 @@ from ..support.webhook_receiver import Receiver, running_receiver
 
 # On a machine that has other things to do as well.
 START_SECONDS = 120
-CELERY = [str(Path(sys.executable).with_name("celery")), "--quiet", "--app", "coupon_management_flask.tasks.celery_app"]
+CELERY = [
+    str(Path(sys.executable).with_name("celery")),
+    "--quiet",
+    "--app",
+    "coupon_management_flask.tasks.celery_app",
+]
 
 
 @dataclass
@@ -39,7 +44,11 @@ class Process:
 
     def says(self, words: str) -> None:
         """Waits until it has said so."""
-        wait_until(lambda: words in self.log() or self.popen.poll() is not None, f"{words!r} is said", START_SECONDS)
+        wait_until(
+            lambda: words in self.log() or self.popen.poll() is not None,
+            f"{words!r} is said",
+            START_SECONDS,
+        )
         assert words in self.log(), self.log()
 
     def end(self) -> int:
@@ -85,14 +94,31 @@ def celery(service: Flask, broker_url: str, tmp_path: Path) -> Iterator[Callable
 
     def start(command: str, **more: str) -> Process:
         # Celery warns root, whom tests in a container run as.
-        told = {"CELERY_BROKER_URL": broker_url, "WEBHOOKS_ALLOW_PRIVATE": "true", "LOG_LEVEL": "INFO", "PYTHONWARNINGS": "ignore", **more}
+        told = {
+            "CELERY_BROKER_URL": broker_url,
+            "WEBHOOKS_ALLOW_PRIVATE": "true",
+            "LOG_LEVEL": "INFO",
+            "PYTHONWARNINGS": "ignore",
+            **more,
+        }
         name = f"{command}-{len(processes)}"
         # Two workers of one name would be one to Celery.
         arguments = ["--hostname", name] if command == "worker" else []
         file = tmp_path / f"{name}.log"
         with file.open("wb") as output:
             env = environment(service.extensions["settings"].database_url, **told)
-            processes.append(Process(subprocess.Popen([*CELERY, command, *arguments], env=env, cwd=folder, stdout=output, stderr=output), file))
+            processes.append(
+                Process(
+                    subprocess.Popen(
+                        [*CELERY, command, *arguments],
+                        env=env,
+                        cwd=folder,
+                        stdout=output,
+                        stderr=output,
+                    ),
+                    file,
+                )
+            )
         return processes[-1]
 
     yield start
@@ -121,4 +147,8 @@ def messages() -> list[Any]:
 
 
 def wait_until_all_are_delivered() -> None:
-    wait_until(lambda: all(message.delivered_at for message in messages()), "all are delivered", START_SECONDS)
+    wait_until(
+        lambda: all(message.delivered_at for message in messages()),
+        "all are delivered",
+        START_SECONDS,
+    )

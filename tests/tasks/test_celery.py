@@ -39,7 +39,9 @@ def test_what_is_written_down_is_delivered_and_a_turn_is_no_line_in_the_log(cele
     happen(2)
     wait_until_all_are_delivered()
 
-    assert Counter(json.loads(received.body)["data"]["number"] for received in receiver.received) == {1: 1, 2: 1}
+    assert Counter(
+        json.loads(received.body)["data"]["number"] for received in receiver.received
+    ) == {1: 1, 2: 1}
     lines = [json.loads(line)["event"] for line in (worker.log() + beat.log()).splitlines()]
     assert [line for line in lines if "turn" in line] == []
     assert any(line.endswith("ready.") for line in lines)
@@ -53,11 +55,15 @@ def test_of_two_workers_and_two_beats_each_message_is_delivered_once(celery, rec
 
     wait_until_all_are_delivered()
 
-    assert Counter(json.loads(received.body)["data"]["number"] for received in receiver.received) == dict.fromkeys(range(40), 1)
+    assert Counter(
+        json.loads(received.body)["data"]["number"] for received in receiver.received
+    ) == dict.fromkeys(range(40), 1)
     assert {message.attempts for message in messages()} == {1}
 
 
-def test_what_a_worker_was_delivering_when_it_was_killed_another_delivers_after_the_lease(celery, receiver):
+def test_what_a_worker_was_delivering_when_it_was_killed_another_delivers_after_the_lease(
+    celery, receiver
+):
     killed = celery("worker")
     celery("beat")
     killed.says(A_TURN)
@@ -78,7 +84,9 @@ def test_what_a_worker_was_delivering_when_it_was_killed_another_delivers_after_
     assert (first.id, first.body) == (second.id, second.body)
 
 
-def test_a_topic_whose_receivers_are_slow_holds_up_no_other_and_who_is_told_to_stop_finishes_what_is_in_hand(celery, service, receiver):
+def test_a_topic_whose_receivers_are_slow_holds_up_no_other_and_who_is_told_to_stop_finishes_what_is_in_hand(
+    celery, service, receiver
+):
     worker = celery("worker")
     celery("beat")
     worker.says(A_TURN)
@@ -86,7 +94,9 @@ def test_a_topic_whose_receivers_are_slow_holds_up_no_other_and_who_is_told_to_s
         for number in range(AT_ONCE + 2):
             happen(number)
         receiver.wait_for(AT_ONCE)
-        batch = batches.generate(None, count=1_001, pattern="##########", template=TEMPLATE, currency="EUR")
+        batch = batches.generate(
+            None, count=1_001, pattern="##########", template=TEMPLATE, currency="EUR"
+        )
         wait_until(lambda: batches.read(batch.batch_id).status == "done", "the batch is made")
         assert len(receiver.received) == AT_ONCE
         worker.popen.send_signal(signal.SIGTERM)
@@ -94,7 +104,9 @@ def test_a_topic_whose_receivers_are_slow_holds_up_no_other_and_who_is_told_to_s
     assert worker.popen.wait(timeout=60) == 0
 
     told = [message for message in messages() if message.topic == "webhook"]
-    assert [(message.delivered_at is not None, message.attempts) for message in told] == [(True, 1)] * AT_ONCE + [(False, 0)] * 2
+    assert [(message.delivered_at is not None, message.attempts) for message in told] == [
+        (True, 1)
+    ] * AT_ONCE + [(False, 0)] * 2
     assert len(receiver.received) == AT_ONCE
 
 
@@ -105,7 +117,10 @@ def test_a_broker_that_is_away_is_waited_for_at_the_start_and_later(celery, rece
         broker.stop()
         broker_url = broker.url.rpartition("/")[0] + "/1"
         happen(1)
-        worker, beat = celery("worker", CELERY_BROKER_URL=broker_url), celery("beat", CELERY_BROKER_URL=broker_url)
+        worker, beat = (
+            celery("worker", CELERY_BROKER_URL=broker_url),
+            celery("beat", CELERY_BROKER_URL=broker_url),
+        )
         worker.says("Cannot connect")
         beat.says("Connection error")
         broker.start()
@@ -122,7 +137,9 @@ def test_a_broker_that_is_away_is_waited_for_at_the_start_and_later(celery, rece
     assert len(receiver.received) == 2
 
 
-def test_without_a_worker_turns_do_not_pile_up_and_with_one_they_go_on(celery, broker_url, receiver):
+def test_without_a_worker_turns_do_not_pile_up_and_with_one_they_go_on(
+    celery, broker_url, receiver
+):
     with redis.Redis.from_url(broker_url) as client:
         beat = celery("beat")
         for _ in range(3):
@@ -139,7 +156,13 @@ def test_without_a_worker_turns_do_not_pile_up_and_with_one_they_go_on(celery, b
 
 def test_without_a_broker_there_is_no_celery_and_one_sentence_says_so(tmp_path):
     ended = subprocess.run(
-        [*CELERY, "worker"], env=environment(f"sqlite:///{tmp_path}/x.db"), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*CELERY, "worker"],
+        env=environment(f"sqlite:///{tmp_path}/x.db"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert (ended.returncode, ended.stdout) == (1, "")

@@ -10,7 +10,14 @@ from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.identity import accounts, failed_attempts, sessions
 from coupon_management_flask.messaging import outbox
-from coupon_management_flask.models import AntifraudQuestion, AntifraudVerdict, CouponBatch, IdempotencyKey, OutboxMessage, new_id
+from coupon_management_flask.models import (
+    AntifraudQuestion,
+    AntifraudVerdict,
+    CouponBatch,
+    IdempotencyKey,
+    OutboxMessage,
+    new_id,
+)
 from coupon_management_flask.tasks import purge
 
 from ..support.people import make_coupon, make_user
@@ -41,7 +48,13 @@ def make_key(time):
     with transaction():
         db.session.add(
             IdempotencyKey(
-                account_id=make_user()[0], key="key", fingerprint="", lease_id=new_id(), leased_until=time.moment, created_at=time.moment, status=200
+                account_id=make_user()[0],
+                key="key",
+                fingerprint="",
+                lease_id=new_id(),
+                leased_until=time.moment,
+                created_at=time.moment,
+                status=200,
             )
         )
 
@@ -61,12 +74,18 @@ def make_reset(time):
 
 def make_verdict(time):
     with transaction():
-        db.session.add(AntifraudVerdict(account_id=make_user()[0], ok=False, valid_until=time.moment + timedelta(minutes=5)))
+        db.session.add(
+            AntifraudVerdict(
+                account_id=make_user()[0], ok=False, valid_until=time.moment + timedelta(minutes=5)
+            )
+        )
 
 
 def make_question(time):
     with transaction():
-        db.session.add(AntifraudQuestion(account_id=make_user()[0], leased_until=time.moment, answer="yes"))
+        db.session.add(
+            AntifraudQuestion(account_id=make_user()[0], leased_until=time.moment, answer="yes")
+        )
 
 
 def deliver_message(time):
@@ -76,7 +95,11 @@ def deliver_message(time):
 
 def give_up(message_id, time):
     with transaction():
-        db.session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(given_up_at=time.moment))
+        db.session.execute(
+            sa.update(OutboxMessage)
+            .where(OutboxMessage.id == message_id)
+            .values(given_up_at=time.moment)
+        )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +137,17 @@ def test_a_message_that_was_not_delivered_is_kept_for_ever(app, time):
 
 def make_batch(message_id, done):
     with transaction():
-        db.session.add(CouponBatch(account_id=make_user()[0], pattern="#", template={}, size=5, done=done, message_id=message_id, created_at=clock.now()))
+        db.session.add(
+            CouponBatch(
+                account_id=make_user()[0],
+                pattern="#",
+                template={},
+                size=5,
+                done=done,
+                message_id=message_id,
+                created_at=clock.now(),
+            )
+        )
 
 
 @pytest.mark.parametrize("done", [3, 5])
@@ -150,7 +183,9 @@ def test_the_books_are_never_purged(alice, books, time):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_purge_and_a_wrong_guess_that_wait_for_each_other_in_a_circle_both_succeed(app, time, elsewhere):
+def test_a_purge_and_a_wrong_guess_that_wait_for_each_other_in_a_circle_both_succeed(
+    app, time, elsewhere
+):
     # A purge meets the rows as they lie, a wrong guess in the order of their names.
     for subject in ("code:b", "code:a"):
         failed_attempts.count_wrong({subject: 3})

@@ -47,19 +47,29 @@ def pay(person, purchase_id):
         wallet.debit(person.id, 0, reason="voucher", reference=purchase_id)
 
 
-def test_a_purchase_is_delivered_once_however_often_it_is_asked_for(carol, admin, kind, paid, voucher_books):
+def test_a_purchase_is_delivered_once_however_often_it_is_asked_for(
+    carol, admin, kind, paid, voucher_books
+):
     purchase_id = new_id()
     pay(carol, purchase_id)
     first = paid(purchase_id)
     before = voucher_books()
 
     admin.delete(f"{PATH}/types/{kind['id']}/")
-    assert [voucher["code"] for voucher in paid(purchase_id)] == [voucher["code"] for voucher in first]
+    assert [voucher["code"] for voucher in paid(purchase_id)] == [
+        voucher["code"] for voucher in first
+    ]
 
     assert {**voucher_books(), "voucher_types": []} == {**before, "voucher_types": []}
-    assert [voucher["code"] for voucher in purchases.of_purchase(purchase_id)] == [voucher["code"] for voucher in first]
-    assert [voucher["id"] for voucher in carol.get(f"{PATH}/my-vouchers/").json["results"]] == [str(voucher["id"]) for voucher in first[::-1]]
-    assert {rfc3339(voucher["expiry_date"] - timedelta(days=365)) for voucher in first} == {rfc3339(first[0]["purchase_date"])}
+    assert [voucher["code"] for voucher in purchases.of_purchase(purchase_id)] == [
+        voucher["code"] for voucher in first
+    ]
+    assert [voucher["id"] for voucher in carol.get(f"{PATH}/my-vouchers/").json["results"]] == [
+        str(voucher["id"]) for voucher in first[::-1]
+    ]
+    assert {rfc3339(voucher["expiry_date"] - timedelta(days=365)) for voucher in first} == {
+        rfc3339(first[0]["purchase_date"])
+    }
 
 
 def test_of_several_deliveries_at_once_each_has_the_same_vouchers(app, carol, paid):
@@ -92,7 +102,9 @@ def test_a_type_that_is_off_sale_is_delivered_to_who_has_paid(carol, admin, kind
 def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin, voucher_books):
     one, other = bought(carol, sell(admin, max_uses=2), quantity=2)
     (untouched,) = bought(carol, sell(admin))
-    purchase_id = db.session.scalar(sa.select(Voucher.purchase_id).where(Voucher.id == UUID(one["id"])))
+    purchase_id = db.session.scalar(
+        sa.select(Voucher.purchase_id).where(Voucher.id == UUID(one["id"]))
+    )
     with transaction():
         assert purchases.is_unused(purchase_id)
     redeem(carol, other)
@@ -107,8 +119,15 @@ def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin,
         purchases.cancel(purchase_id)
 
     assert voucher_books() == cancelled
-    assert db.session.scalar(sa.select(VoucherPurchase.refunded_at).where(VoucherPurchase.id == purchase_id)) is not None
-    assert [refusal(redeem(carol, voucher), "vouchers") for voucher in (one, other)] == [(400, "voucher_cancelled")] * 2
+    assert (
+        db.session.scalar(
+            sa.select(VoucherPurchase.refunded_at).where(VoucherPurchase.id == purchase_id)
+        )
+        is not None
+    )
+    assert [refusal(redeem(carol, voucher), "vouchers") for voucher in (one, other)] == [
+        (400, "voucher_cancelled")
+    ] * 2
     assert list(rules.discrepancies()) == []
     with transaction():
         purchases.restore(purchase_id)
@@ -119,7 +138,12 @@ def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin,
 def test_a_held_discount_comes_back_once(carol, kind, shop, rolled_back, voucher_books):
     coupon = shop.new(maxUsage=1, limits={"perCustomer": 1, "budget": 1})
     priced = purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
-    assert (priced.unit_price, priced.discount, priced.total, priced.currency) == (1000, 100, 900, "USD")
+    assert (priced.unit_price, priced.discount, priced.total, priced.currency) == (
+        1000,
+        100,
+        900,
+        "USD",
+    )
     before = voucher_books()
     with rolled_back():
         assert purchases.hold(priced, new_id(), carol.id) is not None
@@ -130,7 +154,12 @@ def test_a_held_discount_comes_back_once(carol, kind, shop, rolled_back, voucher
         held = purchases.hold(priced, purchase_id, carol.id)
 
     order = db.session.execute(sa.select(OrderRedemption)).scalar_one()
-    assert (order.id, order.order_id, order.discount, order.account_id) == (held, str(purchase_id), 100, carol.id)
+    assert (order.id, order.order_id, order.discount, order.account_id) == (
+        held,
+        str(purchase_id),
+        100,
+        carol.id,
+    )
     assert shop.use(coupon) == 1
     with pytest.raises(errors.Exhausted), transaction():
         purchases.hold(priced, new_id(), carol.id)
@@ -141,14 +170,26 @@ def test_a_held_discount_comes_back_once(carol, kind, shop, rolled_back, voucher
         purchases.give_back(held)
     assert shop.use(coupon) == 0
     with transaction():
-        assert purchases.hold(purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {}), new_id(), carol.id) != held
+        assert (
+            purchases.hold(
+                purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {}),
+                new_id(),
+                carol.id,
+            )
+            != held
+        )
 
 
 def test_what_has_no_discount_holds_nothing(carol, kind, voucher_books):
     before = voucher_books()
 
     with transaction():
-        assert purchases.hold(purchases.quote(carol.id, UUID(kind["id"]), 2, None, {}), new_id(), carol.id) is None
+        assert (
+            purchases.hold(
+                purchases.quote(carol.id, UUID(kind["id"]), 2, None, {}), new_id(), carol.id
+            )
+            is None
+        )
 
     assert voucher_books() == before
 
@@ -166,15 +207,33 @@ def books_after(statement):
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE voucher_purchases SET quantity = 3, total = total + unit_price", ["voucher purchase"] * 2),
-        ("UPDATE vouchers SET position = position + 10, cancelled_at = purchase_date", ["voucher purchase"]),
+        (
+            "UPDATE voucher_purchases SET quantity = 3, total = total + unit_price",
+            ["voucher purchase"] * 2,
+        ),
+        (
+            "UPDATE vouchers SET position = position + 10, cancelled_at = purchase_date",
+            ["voucher purchase"],
+        ),
         ("UPDATE voucher_purchases SET refunded_at = created_at", ["voucher purchase"]),
         ("UPDATE voucher_purchases SET credits = credits + 1", ["voucher purchase"]),
-        ("UPDATE ledger_entries SET reason = 'other' WHERE reason = 'voucher'", ["voucher purchase"]),
-        ("UPDATE ledger_entries SET reason = 'voucher' WHERE reason <> 'voucher'", ["ledger entry"]),
-        ("UPDATE voucher_purchases SET unit_price = unit_price + 1, total = total + quantity", ["voucher purchase"]),
+        (
+            "UPDATE ledger_entries SET reason = 'other' WHERE reason = 'voucher'",
+            ["voucher purchase"],
+        ),
+        (
+            "UPDATE ledger_entries SET reason = 'voucher' WHERE reason <> 'voucher'",
+            ["ledger entry"],
+        ),
+        (
+            "UPDATE voucher_purchases SET unit_price = unit_price + 1, total = total + quantity",
+            ["voucher purchase"],
+        ),
         ("DELETE FROM voucher_usages", ["redemption"]),
-        ("UPDATE redemptions SET kind = 'credit' WHERE kind = 'voucher'", ["redemption", "voucher usage"]),
+        (
+            "UPDATE redemptions SET kind = 'credit' WHERE kind = 'voucher'",
+            ["redemption", "voucher usage"],
+        ),
         ("UPDATE stocks SET claimed = 0 WHERE id IN (SELECT stock_id FROM vouchers)", ["stock"]),
     ],
 )

@@ -29,7 +29,11 @@ def test_everybody_sees_their_own_newest_first(carol, alice, admin, kind):
     pages = [listed(carol, f"?page_size=2&page={page}") for page in (1, 2, 3)]
     assert [page["results"] for page in pages] == [[last, first[1]], [first[0]], []]
     url = "http://localhost/api/vouchers/my-vouchers/?page_size=2&page="
-    assert [(page["count"], page["next"], page["previous"]) for page in pages] == [(3, f"{url}2", None), (3, None, f"{url}1"), (3, None, f"{url}2")]
+    assert [(page["count"], page["next"], page["previous"]) for page in pages] == [
+        (3, f"{url}2", None),
+        (3, None, f"{url}1"),
+        (3, None, f"{url}2"),
+    ]
 
 
 def test_a_status_is_what_redeeming_would_be_refused_for(carol, admin, time_is):
@@ -57,7 +61,9 @@ def test_a_status_is_what_redeeming_would_be_refused_for(carol, admin, time_is):
     for status, of_status in by_status.items():
         found = listed(carol, f"?status={status}")
         assert found["count"] == len(of_status)
-        assert [voucher["id"] for voucher in found["results"]] == [voucher["id"] for voucher in of_status]
+        assert [voucher["id"] for voucher in found["results"]] == [
+            voucher["id"] for voucher in of_status
+        ]
         for voucher in found["results"]:
             assert (voucher["status"], voucher["is_active"]) == (status, status == "active")
             assert carol.get(f"{PATH}/detail/{voucher['code']}/").json == voucher
@@ -67,11 +73,22 @@ def test_a_status_is_what_redeeming_would_be_refused_for(carol, admin, time_is):
 
 
 def test_a_query_out_of_bounds_is_refused(carol, client):
-    for query in ("page=0", "page=x", "page_size=0", "page_size=101", "status=Active", "status=", "owner=x"):
+    for query in (
+        "page=0",
+        "page=x",
+        "page_size=0",
+        "page_size=101",
+        "status=Active",
+        "status=",
+        "owner=x",
+    ):
         name = query.partition("=")[0]
         if name != "owner":
             assert set(fields(carol.get(f"{PATH}/my-vouchers/?{query}"))) == {name}
-    assert refusal(client.get(f"{PATH}/my-vouchers/"), "vouchers") == (401, "authentication_required")
+    assert refusal(client.get(f"{PATH}/my-vouchers/"), "vouchers") == (
+        401,
+        "authentication_required",
+    )
 
 
 def test_a_voucher_is_shown_to_its_owner_by_its_code_in_any_case(carol, alice, admin, client, kind):
@@ -81,8 +98,17 @@ def test_a_voucher_is_shown_to_its_owner_by_its_code_in_any_case(carol, alice, a
         answer = carol.get(f"{PATH}/detail/{code}/")
         assert (answer.status_code, answer.json) == (200, voucher)
     for person in (alice, admin):
-        assert refusal(person.get(f"{PATH}/detail/{voucher['code']}/"), "vouchers") == (404, "voucher_not_found")
+        assert refusal(person.get(f"{PATH}/detail/{voucher['code']}/"), "vouchers") == (
+            404,
+            "voucher_not_found",
+        )
     for code in ("none", "x" * 1000):
-        assert refusal(carol.get(f"{PATH}/detail/{code}/"), "vouchers") == (404, "voucher_not_found")
+        assert refusal(carol.get(f"{PATH}/detail/{code}/"), "vouchers") == (
+            404,
+            "voucher_not_found",
+        )
     assert set(fields(carol.get(f"{PATH}/detail/a%00b/"))) == {"code"}
-    assert refusal(client.get(f"{PATH}/detail/{voucher['code']}/"), "vouchers") == (401, "authentication_required")
+    assert refusal(client.get(f"{PATH}/detail/{voucher['code']}/"), "vouchers") == (
+        401,
+        "authentication_required",
+    )

@@ -48,11 +48,25 @@ def test_a_voucher_of_10_costs_1000_credits(carol, kind, time_is):
     assert isinstance(answer.json["message"], str)
     assert len(voucher["code"]) == 12
     assert set(voucher["code"]) <= set(codes.ALPHABET)
-    entry = db.session.execute(sa.select(LedgerEntry).where(LedgerEntry.reason == "voucher")).scalar_one()
+    entry = db.session.execute(
+        sa.select(LedgerEntry).where(LedgerEntry.reason == "voucher")
+    ).scalar_one()
     assert (entry.account_id, entry.amount, entry.balance_after) == (carol.id, -1000, 9000)
     paid = db.session.execute(sa.select(VoucherPurchase)).scalar_one()
-    assert (paid.id, paid.account_id, paid.quantity, paid.unit_price, paid.discount, paid.total) == (entry.reference, carol.id, 1, 1000, 0, 1000)
-    assert (paid.currency, paid.credits, paid.order_redemption_id, paid.refunded_at) == ("USD", 1000, None, None)
+    assert (
+        paid.id,
+        paid.account_id,
+        paid.quantity,
+        paid.unit_price,
+        paid.discount,
+        paid.total,
+    ) == (entry.reference, carol.id, 1, 1000, 0, 1000)
+    assert (paid.currency, paid.credits, paid.order_redemption_id, paid.refunded_at) == (
+        "USD",
+        1000,
+        None,
+        None,
+    )
 
 
 def test_several_have_a_code_and_uses_each(carol, admin):
@@ -61,8 +75,15 @@ def test_several_have_a_code_and_uses_each(carol, admin):
     answer = buy(carol, kind, quantity=10)
 
     found = answer.json["vouchers"]
-    assert len({voucher["code"] for voucher in found}) == len({voucher["id"] for voucher in found}) == 10
-    assert {(voucher["uses_remaining"], voucher["total_uses"], voucher["days_until_expiry"]) for voucher in found} == {(3, 3, 1)}
+    assert (
+        len({voucher["code"] for voucher in found})
+        == len({voucher["id"] for voucher in found})
+        == 10
+    )
+    assert {
+        (voucher["uses_remaining"], voucher["total_uses"], voucher["days_until_expiry"])
+        for voucher in found
+    } == {(3, 3, 1)}
     assert (answer.json["total_paid"], answer.json["credit"]) == (9.9, 9010)
 
 
@@ -125,7 +146,15 @@ def test_a_wrong_field_is_named_and_nothing_moves(carol, admin, kind, voucher_bo
     gone = sell(admin, is_active=False)
     before = voucher_books()
     wrong = {
-        "voucher_type_id": [NOBODYS, gone["id"], "x", 5, None, "{" + kind["id"] + "}", "urn:uuid:" + kind["id"]],
+        "voucher_type_id": [
+            NOBODYS,
+            gone["id"],
+            "x",
+            5,
+            None,
+            "{" + kind["id"] + "}",
+            "urn:uuid:" + kind["id"],
+        ],
         "quantity": [0, 11, -1, "1", 1.0, True, None],
         "discount_code": ["", None, 5, "x" * 65],
         "price": [1],
@@ -133,7 +162,13 @@ def test_a_wrong_field_is_named_and_nothing_moves(carol, admin, kind, voucher_bo
 
     for name, values in wrong.items():
         for value in values:
-            assert set(fields(carol.post(f"{PATH}/purchase/", json={"voucher_type_id": kind["id"], name: value}))) == {name}, value
+            assert set(
+                fields(
+                    carol.post(
+                        f"{PATH}/purchase/", json={"voucher_type_id": kind["id"], name: value}
+                    )
+                )
+            ) == {name}, value
     assert set(fields(carol.post(f"{PATH}/purchase/", json={}))) == {"voucher_type_id"}
 
     assert voucher_books() == before
@@ -143,7 +178,10 @@ def test_a_strangers_and_a_companys_token_buy_nothing(client, kind, voucher_book
     company = new_company(client)
     before = voucher_books()
 
-    assert refusal(client.post(f"{PATH}/purchase/", json={}), "vouchers") == (401, "authentication_required")
+    assert refusal(client.post(f"{PATH}/purchase/", json={}), "vouchers") == (
+        401,
+        "authentication_required",
+    )
     assert refusal(buy(company, kind), "vouchers") == (401, "invalid_token")
     assert voucher_books() == before
 
@@ -174,7 +212,12 @@ def test_a_code_that_somebody_has_is_drawn_again(carol, kind, monkeypatch):
     monkeypatch.setattr(codes, "generate", lambda _: next(drawn))
 
     assert [voucher["code"] for voucher in bought(carol, kind)] == ["AAA"]
-    assert [voucher["code"] for voucher in bought(carol, kind, quantity=4)] == ["CCC", "BBB", "DDD", "EEE"]
+    assert [voucher["code"] for voucher in bought(carol, kind, quantity=4)] == [
+        "CCC",
+        "BBB",
+        "DDD",
+        "EEE",
+    ]
 
 
 def test_where_no_code_is_free_nothing_is_bought(carol, kind, monkeypatch, voucher_books):
@@ -190,8 +233,18 @@ def test_where_no_code_is_free_nothing_is_bought(carol, kind, monkeypatch, vouch
 
 
 def test_the_days_are_counted_from_the_purchase(carol, kind, time_is):
-    for hours, days in ((0, 365), (1, 365), (24, 364), (24 * 364, 1), (24 * 365 - 1, 1), (24 * 365, 0), (24 * 500, 0)):
+    for hours, days in (
+        (0, 365),
+        (1, 365),
+        (24, 364),
+        (24 * 364, 1),
+        (24 * 365 - 1, 1),
+        (24 * 365, 0),
+        (24 * 500, 0),
+    ):
         time_is(NOON - timedelta(hours=hours))
         (voucher,) = bought(carol, kind)
         time_is(NOON)
-        assert carol.get(f"{PATH}/detail/{voucher['code']}/").json["days_until_expiry"] == days, hours
+        assert carol.get(f"{PATH}/detail/{voucher['code']}/").json["days_until_expiry"] == days, (
+            hours
+        )

@@ -28,9 +28,17 @@ def modules_of_png(data):
         how, *line = raw[row * stride : (row + 1) * stride]
         # As it is, or as what it adds to the line above.
         assert how in (0, 2)
-        lines.append(bytes((above * (how == 2) + byte) % 256 for above, byte in zip(lines[-1], line, strict=True)))
+        lines.append(
+            bytes(
+                (above * (how == 2) + byte) % 256
+                for above, byte in zip(lines[-1], line, strict=True)
+            )
+        )
     # In grey of one bit, 0 is black.
-    dark = [[1 - (line[column // 8] >> (7 - column % 8) & 1) for column in range(width)] for line in lines[1:]]
+    dark = [
+        [1 - (line[column // 8] >> (7 - column % 8) & 1) for column in range(width)]
+        for line in lines[1:]
+    ]
     border = next(row for row, line in enumerate(dark) if any(line))
     scale = border // 4
     return [line[border : width - border : scale] for line in dark[border : width - border : scale]]
@@ -63,7 +71,11 @@ def test_the_picture_is_the_code_as_it_is_shown(carol, voucher):
     png = carol.get(f"{PATH}/detail/{voucher['code'].lower()}/qr.png")
     svg = carol.get(f"{PATH}/detail/{voucher['code']}/qr.svg")
 
-    assert (png.status_code, png.content_type, png.headers["Cache-Control"]) == (200, "image/png", "private")
+    assert (png.status_code, png.content_type, png.headers["Cache-Control"]) == (
+        200,
+        "image/png",
+        "private",
+    )
     assert modules_of_png(png.data) == expected
     assert svg.status_code == 200
     assert (svg.mimetype, svg.headers["Cache-Control"]) == ("image/svg+xml", "private")
@@ -75,6 +87,9 @@ def test_it_is_drawn_for_its_owner(carol, alice, client, voucher, picture):
     path = f"{PATH}/detail/{voucher['code']}/{picture}"
 
     assert refusal(alice.get(path), "vouchers") == (404, "voucher_not_found")
-    assert refusal(carol.get(f"{PATH}/detail/none/{picture}"), "vouchers") == (404, "voucher_not_found")
+    assert refusal(carol.get(f"{PATH}/detail/none/{picture}"), "vouchers") == (
+        404,
+        "voucher_not_found",
+    )
     assert refusal(client.get(path), "vouchers") == (401, "authentication_required")
     assert carol.get(f"{path}/").status_code == 200

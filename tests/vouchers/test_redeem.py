@@ -20,7 +20,9 @@ from ..support.waiting import wait_until
 
 
 def purchase_of(voucher):
-    return db.session.scalar(sa.select(Voucher.purchase_id).where(Voucher.id == UUID(voucher["id"])))
+    return db.session.scalar(
+        sa.select(Voucher.purchase_id).where(Voucher.id == UUID(voucher["id"]))
+    )
 
 
 def cancel(voucher):
@@ -32,14 +34,21 @@ def expire(voucher):
     long_ago = clock.now() - timedelta(days=1000)
     with transaction():
         db.session.execute(
-            sa.update(Voucher).where(Voucher.id == UUID(voucher["id"])).values(purchase_date=long_ago, expiry_date=long_ago + timedelta(days=365))
+            sa.update(Voucher)
+            .where(Voucher.id == UUID(voucher["id"]))
+            .values(purchase_date=long_ago, expiry_date=long_ago + timedelta(days=365))
         )
 
 
 def test_a_use_is_taken_and_written_down(carol, admin):
     (voucher,) = bought(carol, sell(admin, max_uses=2))
 
-    answer = redeem(carol, voucher, code=voucher["code"].lower(), details={"exam": "2026/7", "subjects": ["a", 1, None]})
+    answer = redeem(
+        carol,
+        voucher,
+        code=voucher["code"].lower(),
+        details={"exam": "2026/7", "subjects": ["a", 1, None]},
+    )
 
     assert answer.status_code == 200, answer.text
     usage = answer.json["usage"]
@@ -57,10 +66,21 @@ def test_a_use_is_taken_and_written_down(carol, admin):
     }
     assert isinstance(answer.json["message"], str)
     row = db.session.execute(sa.select(Redemption)).scalar_one()
-    assert (row.id, row.kind, row.account_id, row.code, row.units) == (UUID(usage["id"]), "voucher", carol.id, voucher["code"], 1)
+    assert (row.id, row.kind, row.account_id, row.code, row.units) == (
+        UUID(usage["id"]),
+        "voucher",
+        carol.id,
+        voucher["code"],
+        1,
+    )
     assert clock.rfc3339(row.created_at) == usage["used_at"]
     last = redeem(carol, voucher)
-    assert last.json["voucher"] == {**voucher, "status": "used", "is_active": False, "uses_remaining": 0}
+    assert last.json["voucher"] == {
+        **voucher,
+        "status": "used",
+        "is_active": False,
+        "uses_remaining": 0,
+    }
     assert last.json["usage"]["details"] is None
 
 
@@ -73,8 +93,12 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("names", [*combinations(REFUSALS, 1), *combinations(REFUSALS, 2), tuple(REFUSALS)], ids=" ".join)
-def test_when_several_rules_refuse_the_first_is_named_and_nothing_moves(carol, kind, voucher_books, names):
+@pytest.mark.parametrize(
+    "names", [*combinations(REFUSALS, 1), *combinations(REFUSALS, 2), tuple(REFUSALS)], ids=" ".join
+)
+def test_when_several_rules_refuse_the_first_is_named_and_nothing_moves(
+    carol, kind, voucher_books, names
+):
     (voucher,) = bought(carol, kind)
     if "voucher_used_up" in names:
         assert redeem(carol, voucher).status_code == 200
@@ -93,11 +117,18 @@ def test_somebody_elses_and_none_at_all_are_the_same(carol, alice, client, kind,
     (voucher,) = bought(carol, kind)
     before = voucher_books()
 
-    answers = [redeem(alice, voucher), redeem(alice, voucher, code="NONE"), redeem(alice, voucher, service_type="something_else")]
+    answers = [
+        redeem(alice, voucher),
+        redeem(alice, voucher, code="NONE"),
+        redeem(alice, voucher, service_type="something_else"),
+    ]
 
     assert [refusal(answer, "vouchers") for answer in answers] == [(404, "voucher_not_found")] * 3
     assert len({answer.data for answer in answers}) == 1
-    assert refusal(client.post(f"{PATH}/redeem/", json={}), "vouchers") == (401, "authentication_required")
+    assert refusal(client.post(f"{PATH}/redeem/", json={}), "vouchers") == (
+        401,
+        "authentication_required",
+    )
     assert voucher_books() == before
 
 
@@ -172,16 +203,29 @@ def test_wrong_codes_are_guesses_and_others_are_not(configured_app, person, vouc
     carol, admin = person(credit=10_000), person(role="administrator")
     carol.client = admin.client = app.test_client()
     (voucher,) = bought(carol, sell(admin))
-    guesses = [lambda: redeem(carol, voucher, code="WRONG"), *(lambda end=end: carol.get(f"{PATH}/detail/WRONG/{end}") for end in ("", "qr.svg", "qr.png"))]
+    guesses = [
+        lambda: redeem(carol, voucher, code="WRONG"),
+        *(
+            lambda end=end: carol.get(f"{PATH}/detail/WRONG/{end}")
+            for end in ("", "qr.svg", "qr.png")
+        ),
+    ]
 
     # What is refused for another reason was no guess.
-    assert refusal(redeem(carol, voucher, service_type="wrong"), "vouchers") == (400, "wrong_service_type")
+    assert refusal(redeem(carol, voucher, service_type="wrong"), "vouchers") == (
+        400,
+        "wrong_service_type",
+    )
     assert db.session.scalar(sa.select(sa.func.count()).select_from(GuessLog)) == 0
     for number in range(10):
         assert refusal(guesses[number % 4](), "vouchers") == (404, "voucher_not_found")
     before = voucher_books()
     # Right or wrong.
-    for again in (*guesses, lambda: redeem(carol, voucher), lambda: carol.get(f"{PATH}/detail/{voucher['code']}/")):
+    for again in (
+        *guesses,
+        lambda: redeem(carol, voucher),
+        lambda: carol.get(f"{PATH}/detail/{voucher['code']}/"),
+    ):
         assert refusal(again(), "vouchers") == (429, "rate_limited")
     assert voucher_books() == before
 
@@ -202,7 +246,9 @@ def test_whoever_waits_for_a_cancellation_sees_it(app, carol, kind):
         thread.start()
         if is_postgresql():
             waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            wait_until(lambda: db.session.scalar(waiting), "the redemption waits for the cancellation")
+            wait_until(
+                lambda: db.session.scalar(waiting), "the redemption waits for the cancellation"
+            )
     thread.join(timeout=30)
 
     assert refusal(answers[0], "vouchers") == (400, "voucher_cancelled")

@@ -42,7 +42,15 @@ def mine(carol, admin):
     return found
 
 
-READS = ["my-vouchers/", "my-vouchers/?status=used", "my-vouchers/?page=2", "stats/", "usage-history/", "detail/{code}/", "types/"]
+READS = [
+    "my-vouchers/",
+    "my-vouchers/?status=used",
+    "my-vouchers/?page=2",
+    "stats/",
+    "usage-history/",
+    "detail/{code}/",
+    "types/",
+]
 
 
 def test_a_call_reads_what_it_is_about(carol, mine, database_url):
@@ -52,20 +60,39 @@ def test_a_call_reads_what_it_is_about(carol, mine, database_url):
     kind = db.session.scalar(sa.select(Voucher.voucher_type_id).limit(1))
     db.session.remove()
     with psycopg2.connect(database_url.replace("+psycopg2", "")) as connection:
-        connection.cursor().execute(_SEED, {"vouchers": VOUCHERS, "account": str(other), "kind": str(kind)})
+        connection.cursor().execute(
+            _SEED, {"vouchers": VOUCHERS, "account": str(other), "kind": str(kind)}
+        )
         connection.commit()
         for path in READS:
             url = f"{PATH}/{path.format(code=mine[0]['code'])}"
             # What is prepared reads by keys alone.
-            sent = [one for one in sent_while(lambda url=url: carol.get(url)) if not one[0].startswith(("PREPARE", "EXECUTE"))]
+            sent = [
+                one
+                for one in sent_while(lambda url=url: carol.get(url))
+                if not one[0].startswith(("PREPARE", "EXECUTE"))
+            ]
             assert sent, path
-            for node in (node for one in sent for node in scans(connection, *one) if node["Relation Name"] in BIG_TABLES):
-                rows = node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
+            for node in (
+                node
+                for one in sent
+                for node in scans(connection, *one)
+                if node["Relation Name"] in BIG_TABLES
+            ):
+                rows = node["Actual Rows"] * node["Actual Loops"] + node.get(
+                    "Rows Removed by Filter", 0
+                )
                 assert rows <= len(mine), (path, node["Node Type"], node["Relation Name"], rows)
 
 
 # The guard's is among them; of a list one counts and one reads, whatever is in it.
-READING = {"my-vouchers/": 3, "my-vouchers/?status=used": 3, "stats/": 2, "usage-history/": 3, "types/": 2}
+READING = {
+    "my-vouchers/": 3,
+    "my-vouchers/?status=used": 3,
+    "stats/": 2,
+    "usage-history/": 3,
+    "types/": 2,
+}
 
 
 def test_a_call_sends_as_many_statements_as_ever(carol, admin, mine, statements):
@@ -76,7 +103,14 @@ def test_a_call_sends_as_many_statements_as_ever(carol, admin, mine, statements)
 
     for path, number in READING.items():
         for size in (1, 100):
-            assert count(lambda url=f"{PATH}/{path}{'&' if '?' in path else '?'}page_size={size}": carol.get(url)) == number, path
+            assert (
+                count(
+                    lambda url=f"{PATH}/{path}{'&' if '?' in path else '?'}page_size={size}": (
+                        carol.get(url)
+                    )
+                )
+                == number
+            ), path
     assert count(lambda: carol.get(f"{PATH}/detail/{mine[0]['code']}/")) == 2
     kind = sell(admin, price=1)
     # Ten more for the stocks of ten vouchers.

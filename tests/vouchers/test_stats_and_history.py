@@ -12,27 +12,50 @@ from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
 from .test_redeem import purchase_of
 
-NOTHING = {"total_vouchers": 0, "active_vouchers": 0, "used_vouchers": 0, "expired_vouchers": 0, "total_value": 0, "total_redemptions": 0}
+NOTHING = {
+    "total_vouchers": 0,
+    "active_vouchers": 0,
+    "used_vouchers": 0,
+    "expired_vouchers": 0,
+    "total_value": 0,
+    "total_redemptions": 0,
+}
 
 
 def test_who_has_nothing_is_told_so(alice, client):
     answer = alice.get(f"{PATH}/stats/")
 
     assert (answer.status_code, answer.json) == (200, NOTHING)
-    assert alice.get(f"{PATH}/usage-history/").json == {"count": 0, "next": None, "previous": None, "results": []}
+    assert alice.get(f"{PATH}/usage-history/").json == {
+        "count": 0,
+        "next": None,
+        "previous": None,
+        "results": [],
+    }
     for path in ("stats", "usage-history"):
-        assert refusal(client.get(f"{PATH}/{path}/"), "vouchers") == (401, "authentication_required")
+        assert refusal(client.get(f"{PATH}/{path}/"), "vouchers") == (
+            401,
+            "authentication_required",
+        )
 
 
-def test_vouchers_are_counted_by_status_and_worth_what_they_cost_without_discount(carol, bob, admin, shop, time_is):
+def test_vouchers_are_counted_by_status_and_worth_what_they_cost_without_discount(
+    carol, bob, admin, shop, time_is
+):
     now = clock.now()
-    cheap, yearly = sell(admin, price="0.10", max_uses=3, validity_days=1), sell(admin, price="10.25")
+    cheap, yearly = (
+        sell(admin, price="0.10", max_uses=3, validity_days=1),
+        sell(admin, price="10.25"),
+    )
     time_is(now - timedelta(days=1))
     (expired,) = bought(carol, cheap)
     redeem(carol, expired)
     time_is(now)
     half = shop.new(discount=50)["code"]
-    used, active, (cancelled,) = *bought(carol, yearly, quantity=2, discount_code=half), bought(carol, yearly)
+    used, active, (cancelled,) = (
+        *bought(carol, yearly, quantity=2, discount_code=half),
+        bought(carol, yearly),
+    )
     (partly,) = bought(carol, cheap)
     for voucher in (used, partly, partly, cancelled):
         assert redeem(carol, voucher).status_code == 200
@@ -42,7 +65,16 @@ def test_vouchers_are_counted_by_status_and_worth_what_they_cost_without_discoun
         purchases.cancel(purchase_of(cancelled))
         # What was bought in another currency, when that was the operator's, is worth nothing in this one.
         purchase_id = wallet.debit(carol.id, 0, reason="voucher", reference=new_id()).reference
-        purchases.deliver(purchase_id, account_id=carol.id, voucher_type_id=euros, quantity=1, unit_price=1000, discount=0, currency="EUR", credits=0)
+        purchases.deliver(
+            purchase_id,
+            account_id=carol.id,
+            voucher_type_id=euros,
+            quantity=1,
+            unit_price=1000,
+            discount=0,
+            currency="EUR",
+            credits=0,
+        )
 
     assert carol.get(f"{PATH}/stats/").json == {
         "total_vouchers": 6,
@@ -57,7 +89,10 @@ def test_vouchers_are_counted_by_status_and_worth_what_they_cost_without_discoun
 
 def test_the_history_is_ones_own_redemptions_newest_first(carol, bob, admin, time_is):
     now = clock.now()
-    kind, other = sell(admin, price="0.10", max_uses=5), sell(admin, price="0.10", service_type="other")
+    kind, other = (
+        sell(admin, price="0.10", max_uses=5),
+        sell(admin, price="0.10", service_type="other"),
+    )
     (one,), (two,), (bobs,) = bought(carol, kind), bought(carol, other), bought(bob, kind)
     redeem(bob, bobs)
     uses = []
@@ -68,11 +103,20 @@ def test_the_history_is_ones_own_redemptions_newest_first(carol, bob, admin, tim
     found = carol.get(f"{PATH}/usage-history/").json
 
     assert found == {"count": 3, "next": None, "previous": None, "results": uses[::-1]}
-    assert set(uses[0]) == {"id", "voucher_code", "voucher_type", "service_type", "used_at", "details"}
+    assert set(uses[0]) == {
+        "id",
+        "voucher_code",
+        "voucher_type",
+        "service_type",
+        "used_at",
+        "details",
+    }
     assert carol.get(f"{PATH}/usage-history/?page_size=1&page=2").json["results"] == [uses[1]]
     assert set(fields(carol.get(f"{PATH}/usage-history/?page_size=101"))) == {"page_size"}
     # What is off sale or cancelled has been used all the same.
     admin.delete(f"{PATH}/types/{kind['id']}/")
     with transaction():
         purchases.cancel(purchase_of(one))
-    assert [use["id"] for use in carol.get(f"{PATH}/usage-history/").json["results"]] == [use["id"] for use in uses[::-1]]
+    assert [use["id"] for use in carol.get(f"{PATH}/usage-history/").json["results"]] == [
+        use["id"] for use in uses[::-1]
+    ]

@@ -11,9 +11,16 @@ def test_anybody_sees_the_active_types_by_creation(client, admin):
 
     answer = client.get(f"{PATH}/types/")
 
-    assert (answer.status_code, answer.json) == (200, {"count": 2, "next": None, "previous": None, "results": [one, two]})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"count": 2, "next": None, "previous": None, "results": [one, two]},
+    )
     page = client.get(f"{PATH}/types?page_size=1&page=2").json
-    assert (page["results"], page["next"], page["previous"]) == ([two], None, "http://localhost/api/vouchers/types?page_size=1&page=1")
+    assert (page["results"], page["next"], page["previous"]) == (
+        [two],
+        None,
+        "http://localhost/api/vouchers/types?page_size=1&page=1",
+    )
     for query in ("page=0", "page_size=0", "page_size=101", "page=x"):
         assert set(fields(client.get(f"{PATH}/types/?{query}"))) == {query.partition("=")[0]}
 
@@ -34,7 +41,14 @@ def test_an_administrator_puts_a_type_on_sale(admin):
 
     assert (answer.status_code, answer.json) == (201, {"id": answer.json["id"], **whole})
     least = {"name": "x", "price": "0.10", "service_type": "x"}
-    told = {"description": "", "price": 0.1, "currency": "USD", "is_active": True, "validity_days": 365, "max_uses": 1}
+    told = {
+        "description": "",
+        "price": 0.1,
+        "currency": "USD",
+        "is_active": True,
+        "validity_days": 365,
+        "max_uses": 1,
+    }
     answer = admin.post(f"{PATH}/types/", json=least)
     assert answer.json == {"id": answer.json["id"], **least, **told}
 
@@ -59,8 +73,12 @@ def test_a_wrong_field_is_named_and_nothing_is_made_or_changed(admin, voucher_bo
 
     for name, values in WRONG.items():
         for value in values:
-            assert set(fields(admin.post(f"{PATH}/types/", json=type_body(**{name: value})))) == {name}, value
-            assert set(fields(admin.patch(f"{PATH}/types/{kind['id']}/", json={name: value}))) == {name}, value
+            assert set(fields(admin.post(f"{PATH}/types/", json=type_body(**{name: value})))) == {
+                name
+            }, value
+            assert set(fields(admin.patch(f"{PATH}/types/{kind['id']}/", json={name: value}))) == {
+                name
+            }, value
     assert set(fields(admin.post(f"{PATH}/types/", json={}))) == {"name", "price", "service_type"}
 
     assert voucher_books() == before
@@ -71,14 +89,21 @@ def test_a_price_has_its_currencys_decimals(admin, voucher_books):
     assert sell(admin, price="1.125", currency="KWD")["price"] == 1.125
     before = voucher_books()
 
-    assert set(fields(admin.post(f"{PATH}/types/", json=type_body(price="0.5", currency="JPY")))) == {"price"}
+    assert set(
+        fields(admin.post(f"{PATH}/types/", json=type_body(price="0.5", currency="JPY")))
+    ) == {"price"}
     assert set(fields(admin.post(f"{PATH}/types/", json=type_body(price="0.005")))) == {"price"}
     assert set(fields(admin.patch(f"{PATH}/types/{yen['id']}/", json={"price": 9.5}))) == {"price"}
     assert voucher_books() == before
     # The amount stays what it is.
-    assert admin.patch(f"{PATH}/types/{yen['id']}/", json={"currency": "USD"}).json == {**yen, "currency": "USD"}
+    assert admin.patch(f"{PATH}/types/{yen['id']}/", json={"currency": "USD"}).json == {
+        **yen,
+        "currency": "USD",
+    }
     admin.patch(f"{PATH}/types/{yen['id']}/", json={"price": 9.5})
-    assert set(fields(admin.patch(f"{PATH}/types/{yen['id']}/", json={"currency": "JPY"}))) == {"price"}
+    assert set(fields(admin.patch(f"{PATH}/types/{yen['id']}/", json={"currency": "JPY"}))) == {
+        "price"
+    }
 
 
 def test_a_change_changes_what_it_names_and_sold_vouchers_keep_uses_and_days(admin, carol, kind):
@@ -89,11 +114,16 @@ def test_a_change_changes_what_it_names_and_sold_vouchers_keep_uses_and_days(adm
 
     assert (answer.status_code, answer.json) == (200, {**kind, **changes})
     assert admin.patch(f"{PATH}/types/{kind['id']}/", json={}).json == answer.json
-    assert carol.get(f"{PATH}/detail/{voucher['code']}/").json == {**voucher, "voucher_type": answer.json}
+    assert carol.get(f"{PATH}/detail/{voucher['code']}/").json == {
+        **voucher,
+        "voucher_type": answer.json,
+    }
     assert bought(carol, kind)[0]["total_uses"] == 5
 
 
-def test_a_deleted_type_is_off_sale_and_its_vouchers_stay_good(client, admin, carol, kind, voucher_books):
+def test_a_deleted_type_is_off_sale_and_its_vouchers_stay_good(
+    client, admin, carol, kind, voucher_books
+):
     (voucher,) = bought(carol, kind)
 
     for _ in range(2):
@@ -111,20 +141,35 @@ def test_a_deleted_type_is_off_sale_and_its_vouchers_stay_good(client, admin, ca
 
 def test_types_are_the_administrators_business(client, alice, admin, kind, voucher_books):
     before = voucher_books()
-    calls = (("POST", f"{PATH}/types/", {}), ("PATCH", f"{PATH}/types/{kind['id']}/", {"price": "x"}), ("DELETE", f"{PATH}/types/x/", None))
+    calls = (
+        ("POST", f"{PATH}/types/", {}),
+        ("PATCH", f"{PATH}/types/{kind['id']}/", {"price": "x"}),
+        ("DELETE", f"{PATH}/types/x/", None),
+    )
 
     for method, path, body in calls:
-        assert refusal(client.open(path, method=method, json=body), "vouchers") == (401, "authentication_required")
-        assert refusal(alice.request(method, path, json=body), "vouchers") == (403, "permission_denied")
+        assert refusal(client.open(path, method=method, json=body), "vouchers") == (
+            401,
+            "authentication_required",
+        )
+        assert refusal(alice.request(method, path, json=body), "vouchers") == (
+            403,
+            "permission_denied",
+        )
     for method, body in (("PATCH", {"price": 1}), ("DELETE", None)):
         assert set(fields(admin.request(method, f"{PATH}/types/x/", json=body))) == {"type_id"}
-        assert refusal(admin.request(method, f"{PATH}/types/{NOBODYS}/", json=body), "vouchers") == (404, "voucher_type_not_found")
+        assert refusal(
+            admin.request(method, f"{PATH}/types/{NOBODYS}/", json=body), "vouchers"
+        ) == (404, "voucher_type_not_found")
 
     assert voucher_books() == before
 
 
 def test_an_idempotency_key_makes_one_type(admin, voucher_books):
-    answers = [admin.post(f"{PATH}/types/", json=type_body(name="once"), headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    answers = [
+        admin.post(f"{PATH}/types/", json=type_body(name="once"), headers={"Idempotency-Key": "k"})
+        for _ in range(2)
+    ]
 
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].data == answers[1].data

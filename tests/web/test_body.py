@@ -56,7 +56,27 @@ def test_what_is_meant_is_understood(form, field, value):
 OTHER_KINDS = [None, [], {}, [1], ["x"], {"x": 1}]
 
 
-@pytest.mark.parametrize("value", ["5", "", "x", 5.0, 5.5, -0.0, 1e3, True, False, -6, 1_000_000_001, 2**63, 2**64, 10**30, *OTHER_KINDS], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "5",
+        "",
+        "x",
+        5.0,
+        5.5,
+        -0.0,
+        1e3,
+        True,
+        False,
+        -6,
+        1_000_000_001,
+        2**63,
+        2**64,
+        10**30,
+        *OTHER_KINDS,
+    ],
+    ids=repr,
+)
 def test_a_whole_number_is_an_integer_of_json_within_its_bounds(form, value):
     assert_refused(send(form, "whole", value), "whole")
 
@@ -66,13 +86,27 @@ def test_a_truth_is_true_or_false(form, value):
     assert_refused(send(form, "truth", value), "truth")
 
 
-@pytest.mark.parametrize("value", ["", "01234567890", "🎟" * 11, "a\x00b", "\x00", 5, 5.5, True, *OTHER_KINDS], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["", "01234567890", "🎟" * 11, "a\x00b", "\x00", 5, 5.5, True, *OTHER_KINDS], ids=repr
+)
 def test_a_text_is_a_string_of_its_length_without_null_characters(form, value):
     assert_refused(send(form, "text", value), "text")
 
 
 @pytest.mark.parametrize(
-    "value", ["alice", "alice@", "@example.com", "a b@example.com", "alice@exa mple.com", "a" * 250 + "@example.com", "", 5, True, *OTHER_KINDS]
+    "value",
+    [
+        "alice",
+        "alice@",
+        "@example.com",
+        "a b@example.com",
+        "alice@exa mple.com",
+        "a" * 250 + "@example.com",
+        "",
+        5,
+        True,
+        *OTHER_KINDS,
+    ],
 )
 def test_an_e_mail_address_could_exist(form, value):
     assert_refused(send(form, "email", value), "email")
@@ -190,7 +224,27 @@ def test_a_query_is_understood(form, query, understood):
     assert (answer.status_code, answer.json) == (200, understood)
 
 
-@pytest.mark.parametrize("value", ["", "0", "-1", "1.0", "1e3", "one", "+1", "%201", "1%20", "0x1", "1_000", "%D9%A1", "1%00", "1000000001", "9" * 40, "true"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "0",
+        "-1",
+        "1.0",
+        "1e3",
+        "one",
+        "+1",
+        "%201",
+        "1%20",
+        "0x1",
+        "1_000",
+        "%D9%A1",
+        "1%00",
+        "1000000001",
+        "9" * 40,
+        "true",
+    ],
+)
 def test_a_whole_number_in_a_query_is_digits_within_its_bounds(form, value):
     assert_refused(form.get(f"/v1/form?page={value}"), "page")
 
@@ -216,7 +270,9 @@ def test_where_one_field_is_wrong_nothing_is_carried_out(admin, books):
     coupon = make_coupon()
     before = books()
 
-    answer = admin.patch(f"/v1/coupons/{coupon.id}", json={"name": "new", "number_left": 7, "active": "no"})
+    answer = admin.patch(
+        f"/v1/coupons/{coupon.id}", json={"name": "new", "number_left": 7, "active": "no"}
+    )
 
     assert_refused(answer, "active")
     assert books() == before
@@ -227,9 +283,17 @@ def test_a_call_that_needs_no_body_ignores_one(alice, body):
     assert alice.post(f"/v1/coupons/use/{make_coupon().hidden_code}", data=body).status_code == 200
 
 
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z"])
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z"]
+)
 def test_every_moment_that_is_accepted_can_be_kept_and_shown(admin, moment):
-    body = {"name": "edge", "value": 1, "number_left": 1, "expiration_date": moment, "hidden_code": "EDGE"}
+    body = {
+        "name": "edge",
+        "value": 1,
+        "number_left": 1,
+        "expiration_date": moment,
+        "hidden_code": "EDGE",
+    }
     assert admin.post("/v1/coupons", json=body).status_code == 201
 
     (shown,) = admin.get("/v1/coupons?all=true").json["data"]["coupons"]
@@ -243,11 +307,16 @@ def test_the_time_zone_of_a_database_makes_no_difference(new_database, somebody,
     app = create_app(settings_for(new_database("postgresql")))
     with app.app_context():
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text(f"ALTER DATABASE {db.engine.url.database} SET timezone = '{zone}'"))
+            connection.execute(
+                sa.text(f"ALTER DATABASE {db.engine.url.database} SET timezone = '{zone}'")
+            )
         db.engine.dispose()
         admin = somebody(app, role="administrator")
 
-        answer = admin.post("/v1/coupons", json={"name": "edge", "value": 1, "number_left": 1, "expiration_date": moment})
+        answer = admin.post(
+            "/v1/coupons",
+            json={"name": "edge", "value": 1, "number_left": 1, "expiration_date": moment},
+        )
 
         assert answer.status_code == 201
         assert answer.json["data"]["coupons"]["expiration_date"] == moment

@@ -77,7 +77,9 @@ def fail():
 
 
 @pytest.mark.parametrize(("path", "contract"), WHOSE.items())
-def test_an_unknown_path_is_told_in_the_body_of_the_contract_whose_segments_it_starts_with(probed, path, contract):
+def test_an_unknown_path_is_told_in_the_body_of_the_contract_whose_segments_it_starts_with(
+    probed, path, contract
+):
     for method in ("GET", "POST", "DELETE"):
         assert refusal(probed.open(path, method=method), contract) == (404, "not_found")
 
@@ -96,7 +98,12 @@ def test_an_unknown_path_is_told_in_the_body_of_the_contract_whose_segments_it_s
         ("/api/user/profile", "POST", {"GET", "HEAD", "OPTIONS", "PATCH"}, "promos"),
         ("/api/user/promo/history", "DELETE", {"GET", "HEAD", "OPTIONS"}, "promos"),
         ("/api/user/promo/x/like", "GET", {"DELETE", "OPTIONS", "POST"}, "promos"),
-        ("/api/user/promo/x/comments/x", "PATCH", {"DELETE", "GET", "HEAD", "OPTIONS", "PUT"}, "promos"),
+        (
+            "/api/user/promo/x/comments/x",
+            "PATCH",
+            {"DELETE", "GET", "HEAD", "OPTIONS", "PUT"},
+            "promos",
+        ),
         ("/api/user/promo/x/activate", "GET", {"OPTIONS", "POST"}, "promos"),
         ("/api/coupons/", "DELETE", {"GET", "HEAD", "OPTIONS", "POST"}, "email_coupons"),
         ("/api/coupons/unsubscribe", "PUT", {"GET", "HEAD", "OPTIONS", "POST"}, "email_coupons"),
@@ -108,7 +115,10 @@ def test_an_unknown_path_is_told_in_the_body_of_the_contract_whose_segments_it_s
         ("/openapi.json", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
         ("/metrics", "POST", {"GET", "HEAD", "OPTIONS"}, "promos"),
         ("/v1/coupons", "INVENTED", {"GET", "HEAD", "OPTIONS", "POST"}, "credit_coupons"),
-        *((f"{prefix}/form", "DELETE", {"GET", "HEAD", "OPTIONS", "POST"}, contract) for contract, prefix in PREFIXES.items()),
+        *(
+            (f"{prefix}/form", "DELETE", {"GET", "HEAD", "OPTIONS", "POST"}, contract)
+            for contract, prefix in PREFIXES.items()
+        ),
     ],
 )
 def test_a_wrong_method_is_405_and_says_which_are_allowed(probed, path, method, allowed, contract):
@@ -133,7 +143,18 @@ def test_a_wrong_method_is_405_and_says_which_are_allowed(probed, path, method, 
         b"[" * 5000,
         b"",
     ],
-    ids=["open", "unfinished", "NaN", "leading zero", "wrong quotes", "something after it", "not UTF-8", "half a character", "deep", "missing"],
+    ids=[
+        "open",
+        "unfinished",
+        "NaN",
+        "leading zero",
+        "wrong quotes",
+        "something after it",
+        "not UTF-8",
+        "half a character",
+        "deep",
+        "missing",
+    ],
 )
 def test_what_is_no_json_is_400(probed, contract, prefix, body):
     assert refusal(probed.post(f"{prefix}/form", data=body), contract) == (400, "malformed_request")
@@ -145,7 +166,10 @@ def test_a_body_that_is_no_object_is_400(probed, contract, prefix, body):
     answer = probed.post(f"{prefix}/form", data=body)
 
     if contract in ("email_coupons", "vouchers"):
-        assert (answer.status_code, answer.json) == (400, {"body": ["It must be a JSON object."], "error_code": "validation_error"})
+        assert (answer.status_code, answer.json) == (
+            400,
+            {"body": ["It must be a JSON object."], "error_code": "validation_error"},
+        )
     else:
         assert refusal(answer, contract) == (400, "validation_error")
 
@@ -155,14 +179,19 @@ def test_a_wrong_field_is_named(probed, contract, prefix):
     answer = probed.post(f"{prefix}/form", json={"whole": "1", "truth": True})
 
     if contract in ("email_coupons", "vouchers"):
-        assert (answer.status_code, answer.json) == (400, {"whole": ["Not a valid integer."], "error_code": "validation_error"})
+        assert (answer.status_code, answer.json) == (
+            400,
+            {"whole": ["Not a valid integer."], "error_code": "validation_error"},
+        )
     else:
         assert refusal(answer, contract) == (400, "validation_error")
         assert "whole: Not a valid integer." in answer.text
 
 
 # Discounts take more: a cart may have 10,000 items.
-@pytest.mark.parametrize("contract", ["credit_coupons", "promos", "email_coupons", "vouchers", "elsewhere"])
+@pytest.mark.parametrize(
+    "contract", ["credit_coupons", "promos", "email_coupons", "vouchers", "elsewhere"]
+)
 @pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "chunked"])
 def test_a_body_over_1_mib_is_413_and_one_of_1_mib_is_read(probed, contract, chunked):
     def send(size):
@@ -170,14 +199,18 @@ def test_a_body_over_1_mib_is_413_and_one_of_1_mib_is_read(probed, contract, chu
         if not chunked:
             return probed.post(f"{PREFIXES[contract]}/form", data=body)
         told = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
-        return probed.post(f"{PREFIXES[contract]}/form", input_stream=BytesIO(body), environ_overrides=told)
+        return probed.post(
+            f"{PREFIXES[contract]}/form", input_stream=BytesIO(body), environ_overrides=told
+        )
 
     assert (send(MIB).status_code, send(MIB).json) == (200, {"whole": 1})
     assert refusal(send(MIB + 1), contract) == (413, "body_too_large")
 
 
 @EVERYWHERE
-def test_an_unexpected_failure_is_500_and_tells_nothing_of_the_inside(probed, capsys, contract, prefix):
+def test_an_unexpected_failure_is_500_and_tells_nothing_of_the_inside(
+    probed, capsys, contract, prefix
+):
     answer = probed.get(f"{prefix}/failing")
 
     assert refusal(answer, contract) == (500, "internal_error")
@@ -196,7 +229,10 @@ def test_who_sends_no_token_is_401_in_the_contracts_body(probed, contract, prefi
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
 def without_database(request, tmp_path_factory):
     """A client of an application whose database can't be reached, and a token that it has signed."""
-    nowhere = {"postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons", "sqlite": f"sqlite:///{tmp_path_factory.mktemp('folder')}"}[request.param]
+    nowhere = {
+        "postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons",
+        "sqlite": f"sqlite:///{tmp_path_factory.mktemp('folder')}",
+    }[request.param]
     app = create_app(settings_for(nowhere))
     for prefix in PREFIXES.values():
         add_guarded(app, f"{prefix}/guarded", dict)
@@ -221,32 +257,71 @@ def test_a_database_that_is_away_is_503_and_never_401(without_database, capsys, 
 @pytest.mark.parametrize(
     ("contract", "method", "path", "options"),
     [
-        ("credit_coupons", "POST", "/v1/auth/login", {"json": {"username": "alice", "password": PASSWORD}}),
+        (
+            "credit_coupons",
+            "POST",
+            "/v1/auth/login",
+            {"json": {"username": "alice", "password": PASSWORD}},
+        ),
         ("credit_coupons", "POST", "/v1/auth/logout", {}),
         ("credit_coupons", "GET", "/v1/coupons", {}),
         ("credit_coupons", "POST", "/v1/coupons/use/ABC", {"headers": {"Idempotency-Key": "k"}}),
         ("promos", "POST", "/api/business/auth/sign-up", {"json": company_body()}),
-        ("promos", "POST", "/api/business/auth/sign-in", {"json": {"email": "shop@example.com", "password": PROMO_PASSWORD}}),
+        (
+            "promos",
+            "POST",
+            "/api/business/auth/sign-in",
+            {"json": {"email": "shop@example.com", "password": PROMO_PASSWORD}},
+        ),
         ("promos", "GET", "/api/business/promo", {}),
         ("promos", "POST", "/api/user/auth/sign-up", {"json": user_body()}),
-        ("promos", "POST", "/api/user/auth/sign-in", {"json": {"email": "alice@example.com", "password": PROMO_PASSWORD}}),
+        (
+            "promos",
+            "POST",
+            "/api/user/auth/sign-in",
+            {"json": {"email": "alice@example.com", "password": PROMO_PASSWORD}},
+        ),
         ("promos", "GET", "/api/user/feed", {}),
-        ("promos", "POST", "/api/user/promo/01a1fdf8-0000-7000-8000-000000000000/activate", {"headers": {"Idempotency-Key": "k"}}),
-        ("email_coupons", "POST", "/api/coupons/", {"json": {"email": "user@example.com", "website": "example.com"}}),
+        (
+            "promos",
+            "POST",
+            "/api/user/promo/01a1fdf8-0000-7000-8000-000000000000/activate",
+            {"headers": {"Idempotency-Key": "k"}},
+        ),
+        (
+            "email_coupons",
+            "POST",
+            "/api/coupons/",
+            {"json": {"email": "user@example.com", "website": "example.com"}},
+        ),
         ("email_coupons", "GET", "/api/coupons/", {}),
-        ("vouchers", "POST", "/api/auth/login", {"json": {"email": "alice@example.com", "password": PASSWORD}}),
+        (
+            "vouchers",
+            "POST",
+            "/api/auth/login",
+            {"json": {"email": "alice@example.com", "password": PASSWORD}},
+        ),
         ("vouchers", "POST", "/api/auth/password-reset", {"json": {"email": "alice@example.com"}}),
         ("vouchers", "GET", "/api/vouchers/types", {}),
-        ("vouchers", "POST", "/api/vouchers/redeem", {"json": {"code": "ABC", "service_type": "exam"}, "headers": {"Idempotency-Key": "k"}}),
+        (
+            "vouchers",
+            "POST",
+            "/api/vouchers/redeem",
+            {"json": {"code": "ABC", "service_type": "exam"}, "headers": {"Idempotency-Key": "k"}},
+        ),
         ("vouchers", "GET", "/api/payments/history", {}),
         ("vouchers", "GET", "/api/analytics/export.csv", {}),
     ],
     ids=lambda value: value if str(value).startswith("/") else "",
 )
-def test_without_a_database_nobody_is_told_that_the_token_or_password_is_wrong(without_database, capsys, contract, method, path, options):
+def test_without_a_database_nobody_is_told_that_the_token_or_password_is_wrong(
+    without_database, capsys, contract, method, path, options
+):
     client, headers = without_database
 
-    answer = client.open(path, method=method, **{**options, "headers": {**headers, **options.get("headers", {})}})
+    answer = client.open(
+        path, method=method, **{**options, "headers": {**headers, **options.get("headers", {})}}
+    )
 
     assert refusal(answer, contract) == (503, "service_unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
@@ -256,16 +331,26 @@ def test_what_is_wrong_with_a_request_itself_is_told_without_a_database_too(with
     client, _ = without_database
 
     assert refusal(client.get("/v1/coupons")) == (401, "authentication_required")
-    assert refusal(client.get("/v1/coupons", headers={"Authorization": "Bearer x"})) == (401, "invalid_token")
+    assert refusal(client.get("/v1/coupons", headers={"Authorization": "Bearer x"})) == (
+        401,
+        "invalid_token",
+    )
     assert refusal(client.get("/v1/nothing")) == (404, "not_found")
     assert refusal(client.post("/v1/auth/login", json={})) == (400, "validation_error")
     assert refusal(client.get("/api/user/feed"), "promos") == (401, "authentication_required")
-    assert refusal(client.get("/api/business/promo", headers={"Authorization": "Bearer x"}), "promos") == (401, "invalid_token")
-    assert refusal(client.post("/api/user/auth/sign-in", json={}), "promos") == (400, "validation_error")
+    assert refusal(
+        client.get("/api/business/promo", headers={"Authorization": "Bearer x"}), "promos"
+    ) == (401, "invalid_token")
+    assert refusal(client.post("/api/user/auth/sign-in", json={}), "promos") == (
+        400,
+        "validation_error",
+    )
     assert client.get("/api/ping").status_code == 200
 
 
-def test_a_database_that_goes_away_between_two_requests_is_503_and_once_it_is_back_all_is_well(postgres, migrated, capsys):
+def test_a_database_that_goes_away_between_two_requests_is_503_and_once_it_is_back_all_is_well(
+    postgres, migrated, capsys
+):
     template = str(sa.make_url(migrated["postgresql"]).database)
     url = create_database(postgres, "coupons_that_go_away", template)
     app = create_app(settings_for(url.render_as_string(hide_password=False)))
@@ -301,7 +386,11 @@ def routes_of(app):
 
 def without_time(answer):
     body = answer.json if answer.is_json and answer.data else answer.data
-    return {name: value for name, value in body.items() if name != "timestamp"} if isinstance(body, dict) else body
+    return (
+        {name: value for name, value in body.items() if name != "timestamp"}
+        if isinstance(body, dict)
+        else body
+    )
 
 
 def test_a_trailing_slash_makes_no_difference_and_never_redirects(app, client):
@@ -310,7 +399,10 @@ def test_a_trailing_slash_makes_no_difference_and_never_redirects(app, client):
         if path == "/metrics":
             continue
         plain, slashed = client.open(path, method=method), client.open(path + "/", method=method)
-        assert (slashed.status_code, without_time(slashed)) == (plain.status_code, without_time(plain)), (method, path)
+        assert (slashed.status_code, without_time(slashed)) == (
+            plain.status_code,
+            without_time(plain),
+        ), (method, path)
         assert not 300 <= slashed.status_code < 400, (method, path)
         # No mail has this key.
         assert slashed.status_code != 404 or path == "/dev/mailbox/x", (method, path)
@@ -352,6 +444,8 @@ def test_a_trailing_slash_makes_no_difference_to_companies_and_to_users_of_promo
 def test_double_slashes_never_redirect(app, client):
     for method, path in routes_of(app):
         for doubled in (f"/{path}", path.replace("/", "//"), f"{path}//"):
-            answer = client.open("/", method=method, environ_overrides={"PATH_INFO": doubled, "REQUEST_URI": doubled})
+            answer = client.open(
+                "/", method=method, environ_overrides={"PATH_INFO": doubled, "REQUEST_URI": doubled}
+            )
             assert not 300 <= answer.status_code < 400, (method, doubled)
             assert "Location" not in answer.headers

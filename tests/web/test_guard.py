@@ -41,7 +41,9 @@ def who_asks():
 
 def disable(account_id):
     with transaction():
-        db.session.execute(sa.update(Account).where(Account.id == account_id).values(is_active=False))
+        db.session.execute(
+            sa.update(Account).where(Account.id == account_id).values(is_active=False)
+        )
 
 
 def open_session(account_id):
@@ -65,8 +67,30 @@ def test_without_a_token_one_is_asked_for(alice, header):
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Bearer ..", "Bearer é", "Bearer " + "x" * 20_000, "Basic YWxpY2U6eA==", "Token x", "x"],
-    ids=["nothing", "blank", "a word", "three words", "dots", "not ASCII", "very long", "Basic", "another scheme", "no scheme"],
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer a.b.c",
+        "Bearer ..",
+        "Bearer é",
+        "Bearer " + "x" * 20_000,
+        "Basic YWxpY2U6eA==",
+        "Token x",
+        "x",
+    ],
+    ids=[
+        "nothing",
+        "blank",
+        "a word",
+        "three words",
+        "dots",
+        "not ASCII",
+        "very long",
+        "Basic",
+        "another scheme",
+        "no scheme",
+    ],
 )
 def test_what_is_no_token_is_refused(alice, header):
     answer = use_with(alice, header)
@@ -110,7 +134,9 @@ def test_the_claims_of_a_token_signed_by_us_are_accepted(alice, claims):
 def test_a_token_that_says_anything_else_is_refused(alice, claims, books, changes):
     before = books()
 
-    answer = alice.get("/v1/coupons", headers={"Authorization": f"Bearer {signed(**{**claims, **changes})}"})
+    answer = alice.get(
+        "/v1/coupons", headers={"Authorization": f"Bearer {signed(**{**claims, **changes})}"}
+    )
 
     assert refusal(answer) == (401, "invalid_token")
     assert books() == before
@@ -126,21 +152,33 @@ def test_a_token_that_says_too_little_is_refused(alice, claims, missing):
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 @pytest.mark.parametrize(
     ("key", "algorithm"),
-    [("another-secret-key-of-the-same-length-as-that-of-the-service", "HS256"), (DEVELOPMENT_SECRET_KEY, "HS512"), ("", "none")],
+    [
+        ("another-secret-key-of-the-same-length-as-that-of-the-service", "HS256"),
+        (DEVELOPMENT_SECRET_KEY, "HS512"),
+        ("", "none"),
+    ],
     ids=["another key", "another algorithm", "no signature"],
 )
 def test_a_token_that_the_service_has_not_signed_is_refused(alice, claims, key, algorithm):
-    assert refusal(use_with(alice, f"Bearer {signed(key, algorithm, **claims)}")) == (401, "invalid_token")
+    assert refusal(use_with(alice, f"Bearer {signed(key, algorithm, **claims)}")) == (
+        401,
+        "invalid_token",
+    )
 
 
 def test_a_token_with_a_changed_payload_is_refused(alice, bob, claims):
     header, _, signature = alice.access_token.split(".")
     payload = signed(**{**claims, "sub": text_of(bob.id)}).split(".")[1]
 
-    assert refusal(use_with(alice, f"Bearer {header}.{payload}.{signature}")) == (401, "invalid_token")
+    assert refusal(use_with(alice, f"Bearer {header}.{payload}.{signature}")) == (
+        401,
+        "invalid_token",
+    )
 
 
-def test_a_token_lives_as_long_as_it_says_also_when_its_signature_was_verified_before(alice, time_is):
+def test_a_token_lives_as_long_as_it_says_also_when_its_signature_was_verified_before(
+    alice, time_is
+):
     assert alice.get("/v1/coupons").status_code == 200
     end = clock.now() + timedelta(minutes=60)
 
@@ -157,7 +195,9 @@ def test_a_token_that_had_expired_before_it_was_first_seen_is_refused(alice):
 
 
 def test_a_token_is_dead_once_its_session_has_expired(alice, configured_app, somebody, time_is):
-    dave = somebody(configured_app(access_token_minutes=1440, refresh_token_days=1), username="dave")
+    dave = somebody(
+        configured_app(access_token_minutes=1440, refresh_token_days=1), username="dave"
+    )
     session_ends = clock.now() + timedelta(days=1)
     time_is(session_ends - timedelta(seconds=10))
     assert dave.get("/v1/coupons").status_code == 200
@@ -180,25 +220,42 @@ def test_a_revoked_token_is_dead_with_the_next_request(alice):
     assert alice.post("/v1/auth/logout").status_code == 200
 
     assert refusal(alice.get("/v1/coupons")) == (401, "invalid_token")
-    assert refusal(alice.get("/v1/auth/token/refresh", headers={"Authorization": f"Bearer {alice.refresh_token}"})) == (401, "invalid_token")
+    assert refusal(
+        alice.get(
+            "/v1/auth/token/refresh", headers={"Authorization": f"Bearer {alice.refresh_token}"}
+        )
+    ) == (401, "invalid_token")
 
 
-def test_a_verified_signature_never_hides_that_another_worker_has_revoked_the_token(configured_app, somebody):
+def test_a_verified_signature_never_hides_that_another_worker_has_revoked_the_token(
+    configured_app, somebody
+):
     here, elsewhere = configured_app(), configured_app()
     dave = somebody(here)
     assert dave.get("/v1/coupons").status_code == 200
-    assert elsewhere.test_client().post("/v1/auth/logout", headers={"Authorization": f"Bearer {dave.access_token}"}).status_code == 200
+    assert (
+        elsewhere.test_client()
+        .post("/v1/auth/logout", headers={"Authorization": f"Bearer {dave.access_token}"})
+        .status_code
+        == 200
+    )
 
     assert refusal(dave.get("/v1/coupons")) == (401, "invalid_token")
 
 
-def test_a_signature_that_one_key_has_verified_means_nothing_to_another_key(configured_app, somebody):
+def test_a_signature_that_one_key_has_verified_means_nothing_to_another_key(
+    configured_app, somebody
+):
     here = configured_app()
-    elsewhere = configured_app(secret_key="another-secret-key-of-the-same-length-as-that-of-the-service")
+    elsewhere = configured_app(
+        secret_key="another-secret-key-of-the-same-length-as-that-of-the-service"
+    )
     dave = somebody(here)
     assert dave.get("/v1/coupons").status_code == 200
 
-    answer = elsewhere.test_client().get("/v1/coupons", headers={"Authorization": f"Bearer {dave.access_token}"})
+    answer = elsewhere.test_client().get(
+        "/v1/coupons", headers={"Authorization": f"Bearer {dave.access_token}"}
+    )
 
     assert refusal(answer) == (401, "invalid_token")
 
@@ -209,7 +266,10 @@ def test_a_disabled_account_is_401_with_any_token(alice):
 
     for token in (alice.access_token, alice.refresh_token):
         for path in ("/v1/coupons", "/v1/auth/token/refresh"):
-            assert refusal(alice.get(path, headers={"Authorization": f"Bearer {token}"})) == (401, "invalid_token")
+            assert refusal(alice.get(path, headers={"Authorization": f"Bearer {token}"})) == (
+                401,
+                "invalid_token",
+            )
 
 
 def test_a_role_that_was_taken_away_is_gone_with_the_next_request(admin):
@@ -220,17 +280,25 @@ def test_a_role_that_was_taken_away_is_gone_with_the_next_request(admin):
     assert refusal(admin.get("/v1/user")) == (403, "permission_denied")
 
 
-def test_the_token_of_a_company_has_no_business_on_a_users_path_nor_the_reverse(configured_app, somebody):
+def test_the_token_of_a_company_has_no_business_on_a_users_path_nor_the_reverse(
+    configured_app, somebody
+):
     app = configured_app()
     add_guarded(app, "/api/business/probe", who_asks, kind="company")
     user = somebody(app)
-    company = accounts.create_company(name="Company", email="company@example.com", password=PASSWORD)
+    company = accounts.create_company(
+        name="Company", email="company@example.com", password=PASSWORD
+    )
     companys = {"Authorization": f"Bearer {access_token(open_session(company), HOUR)}"}
 
     assert refusal(user.get("/v1/coupons", headers=companys)) == (401, "invalid_token")
     assert refusal(user.get("/api/business/probe"), "promos") == (401, "invalid_token")
     answer = user.get("/api/business/probe", headers=companys)
-    assert (answer.status_code, answer.json["id"], answer.json["kind"]) == (200, str(company), "company")
+    assert (answer.status_code, answer.json["id"], answer.json["kind"]) == (
+        200,
+        str(company),
+        "company",
+    )
 
 
 def test_an_access_token_of_a_user_is_accepted_by_every_contract(configured_app, somebody):
@@ -240,7 +308,11 @@ def test_an_access_token_of_a_user_is_accepted_by_every_contract(configured_app,
     user = somebody(app)
 
     for prefix in ("/api/user", "/api/v1", "/api/coupons", "/api/vouchers"):
-        assert user.get(f"{prefix}/probe").json == {"id": str(user.id), "kind": "user", "permissions": ["getCoupons"]}
+        assert user.get(f"{prefix}/probe").json == {
+            "id": str(user.id),
+            "kind": "user",
+            "permissions": ["getCoupons"],
+        }
 
 
 def test_tokens_have_at_most_300_characters(alice):
@@ -266,12 +338,20 @@ LONG_KEY = {"Idempotency-Key": "k" * 256}
 WRONG_BODY = {"number_left": "many"}
 
 
-def test_who_asks_comes_first_then_role_then_key_then_shape_then_existence(alice, admin, client, books):
+def test_who_asks_comes_first_then_role_then_key_then_shape_then_existence(
+    alice, admin, client, books
+):
     before = books()
     nowhere = f"/v1/coupons/{uuid4()}"
 
-    assert refusal(client.patch("/v1/coupons/x", json=WRONG_BODY, headers=LONG_KEY)) == (401, "authentication_required")
-    assert refusal(alice.patch("/v1/coupons/x", json=WRONG_BODY, headers=LONG_KEY)) == (403, "permission_denied")
+    assert refusal(client.patch("/v1/coupons/x", json=WRONG_BODY, headers=LONG_KEY)) == (
+        401,
+        "authentication_required",
+    )
+    assert refusal(alice.patch("/v1/coupons/x", json=WRONG_BODY, headers=LONG_KEY)) == (
+        403,
+        "permission_denied",
+    )
     by_key = admin.patch("/v1/coupons/x", json=WRONG_BODY, headers=LONG_KEY)
     assert refusal(by_key) == (400, "validation_error")
     assert "Idempotency-Key" in by_key.json["error"]["message"]
@@ -285,7 +365,11 @@ def test_who_asks_comes_first_then_role_then_key_then_shape_then_existence(alice
     assert books() == before
 
 
-@pytest.mark.parametrize("options", [{"data": b"{"}, {}, {"data": b"[]"}, {"data": b"x" * (1024 * 1024 + 1)}], ids=["malformed", "missing", "list", "huge"])
+@pytest.mark.parametrize(
+    "options",
+    [{"data": b"{"}, {}, {"data": b"[]"}, {"data": b"x" * (1024 * 1024 + 1)}],
+    ids=["malformed", "missing", "list", "huge"],
+)
 def test_a_body_is_not_looked_at_for_whoever_may_not_send_one(client, alice, books, options):
     before = books()
 
@@ -327,7 +411,10 @@ def test_an_api_key_is_as_good_as_a_token(keyed):
     answer = keyed.get("/api/v1/probe", headers=key_of(permissions=["manageCoupons", "getCoupons"]))
 
     assert answer.status_code == 200
-    assert (answer.json["kind"], answer.json["permissions"]) == ("service", ["getCoupons", "manageCoupons"])
+    assert (answer.json["kind"], answer.json["permissions"]) == (
+        "service",
+        ["getCoupons", "manageCoupons"],
+    )
 
 
 def test_a_token_is_still_accepted_where_an_api_key_is(keyed, keyed_app, somebody):
@@ -335,7 +422,10 @@ def test_a_token_is_still_accepted_where_an_api_key_is(keyed, keyed_app, somebod
 
 
 def test_keys_of_one_service_act_as_one_account(keyed):
-    first, second, other = (keyed.get("/api/v1/probe", headers=key_of(service)).json["id"] for service in ("shop", "shop", "till"))
+    first, second, other = (
+        keyed.get("/api/v1/probe", headers=key_of(service)).json["id"]
+        for service in ("shop", "shop", "till")
+    )
 
     assert first == second
     assert first != other
@@ -344,9 +434,15 @@ def test_keys_of_one_service_act_as_one_account(keyed):
 def test_an_api_key_may_do_what_it_lists_and_nothing_else(keyed):
     before = read_books()
 
-    assert refusal(keyed.post("/api/v1/managed", headers=key_of("reader")), "discount_coupons") == (403, "permission_denied")
+    assert refusal(keyed.post("/api/v1/managed", headers=key_of("reader")), "discount_coupons") == (
+        403,
+        "permission_denied",
+    )
     assert read_books()["stocks"] == before["stocks"]
-    assert keyed.post("/api/v1/managed", headers=key_of("writer", ["manageCoupons"])).status_code == 200
+    assert (
+        keyed.post("/api/v1/managed", headers=key_of("writer", ["manageCoupons"])).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("key", ["ck_unknown", "x", "é", "k" * 10_000])
@@ -364,7 +460,10 @@ def test_an_api_key_lives_as_long_as_it_was_given(keyed, time_is):
     time_is(made + HOUR - timedelta(seconds=1))
     assert keyed.get("/api/v1/probe", headers=key).status_code == 200
     time_is(made + HOUR)
-    assert refusal(keyed.get("/api/v1/probe", headers=key), "discount_coupons") == (401, "invalid_token")
+    assert refusal(keyed.get("/api/v1/probe", headers=key), "discount_coupons") == (
+        401,
+        "invalid_token",
+    )
 
 
 def test_a_revoked_api_key_is_dead_with_the_next_request_and_a_later_one_lives(keyed):
@@ -373,7 +472,10 @@ def test_a_revoked_api_key_is_dead_with_the_next_request_and_a_later_one_lives(k
     accounts.revoke_api_keys("shop")
     later = key_of()
 
-    assert refusal(keyed.get("/api/v1/probe", headers=revoked), "discount_coupons") == (401, "invalid_token")
+    assert refusal(keyed.get("/api/v1/probe", headers=revoked), "discount_coupons") == (
+        401,
+        "invalid_token",
+    )
     assert keyed.get("/api/v1/probe", headers=later).status_code == 200
 
 
@@ -381,7 +483,10 @@ def test_the_api_key_of_a_disabled_service_is_refused(keyed):
     key = key_of()
     disable(accounts.find("shop", "service").id)
 
-    assert refusal(keyed.get("/api/v1/probe", headers=key), "discount_coupons") == (401, "invalid_token")
+    assert refusal(keyed.get("/api/v1/probe", headers=key), "discount_coupons") == (
+        401,
+        "invalid_token",
+    )
 
 
 def test_where_no_api_key_is_taken_one_is_nobody(alice):
@@ -394,13 +499,21 @@ def test_a_spent_refresh_token_ends_its_family(alice):
     refreshing = {"Authorization": f"Bearer {alice.refresh_token}"}
     second = alice.post("/v1/auth/token/refresh", headers=refreshing).json
 
-    assert refusal(alice.post("/v1/auth/token/refresh", headers=refreshing)) == (401, "invalid_token")
+    assert refusal(alice.post("/v1/auth/token/refresh", headers=refreshing)) == (
+        401,
+        "invalid_token",
+    )
     for token in (alice.access_token, second["access_token"]):
-        assert refusal(alice.get("/v1/coupons", headers={"Authorization": f"Bearer {token}"})) == (401, "invalid_token")
+        assert refusal(alice.get("/v1/coupons", headers={"Authorization": f"Bearer {token}"})) == (
+            401,
+            "invalid_token",
+        )
 
 
 def test_a_refresh_token_that_the_service_has_not_issued_does_not_end_the_family(alice):
     forged = refresh_token(sessions.Grant(alice.id, uuid4(), uuid4()), HOUR)
 
-    assert refusal(alice.post("/v1/auth/token/refresh", headers={"Authorization": f"Bearer {forged}"})) == (401, "invalid_token")
+    assert refusal(
+        alice.post("/v1/auth/token/refresh", headers={"Authorization": f"Bearer {forged}"})
+    ) == (401, "invalid_token")
     assert alice.get("/v1/coupons").status_code == 200

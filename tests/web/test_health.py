@@ -13,7 +13,14 @@ from ..conftest import settings_for
 from ..support.ports import free_port
 from ..support.smtp import running_smtp
 
-WELL = {"status": "healthy", "flask": "running", "database": "ok", "redis": "not configured", "mail": "ok", "version": __version__}
+WELL = {
+    "status": "healthy",
+    "flask": "running",
+    "database": "ok",
+    "redis": "not configured",
+    "mail": "ok",
+    "version": __version__,
+}
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/health/"])
@@ -30,7 +37,11 @@ def test_a_redis_that_answers_is_ok(configured_app, redis_server):
 
 
 def test_without_its_redis_the_service_is_well_and_says_what_fails(configured_app):
-    answer = configured_app(redis_url=f"redis://127.0.0.1:{free_port()}/0").test_client().get("/api/health")
+    answer = (
+        configured_app(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+        .test_client()
+        .get("/api/health")
+    )
 
     assert (answer.status_code, answer.json) == (200, {**WELL, "redis": "failing"})
 
@@ -53,9 +64,15 @@ def test_mails_that_go_nowhere_are_not_configured(configured_app):
     assert mail_of(configured_app(email_backend="")) == "ok"
 
 
-def test_a_mail_server_that_failed_last_is_failing_on_every_process_until_it_takes_a_mail(configured_app, monkeypatch):
+def test_a_mail_server_that_failed_last_is_failing_on_every_process_until_it_takes_a_mail(
+    configured_app, monkeypatch
+):
     def send():
-        sender.send(sender.Mail(to="alice@example.com", subject="x", text="x", html="x", message_id=new_id()))
+        sender.send(
+            sender.Mail(
+                to="alice@example.com", subject="x", text="x", html="x", message_id=new_id()
+            )
+        )
 
     with running_smtp() as smtp:
         app, other = (configured_app(**SERVER, email_port=smtp.port) for _ in range(2))
@@ -65,7 +82,11 @@ def test_a_mail_server_that_failed_last_is_failing_on_every_process_until_it_tak
             send()
         assert mail_of(app) == mail_of(other) == "failing"
         # What a terminal prints does not depend on it.
-        monkeypatch.setitem(other.extensions, "settings", replace(other.extensions["settings"], email_backend="console"))
+        monkeypatch.setitem(
+            other.extensions,
+            "settings",
+            replace(other.extensions["settings"], email_backend="console"),
+        )
         assert mail_of(other) == "ok"
         monkeypatch.undo()
 
@@ -78,7 +99,10 @@ def test_a_mail_server_that_failed_last_is_failing_on_every_process_until_it_tak
 
 @pytest.fixture(params=["postgresql", "sqlite"])
 def without_database(request, tmp_path):
-    url = {"postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons", "sqlite": f"sqlite:///{tmp_path}"}[request.param]
+    url = {
+        "postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons",
+        "sqlite": f"sqlite:///{tmp_path}",
+    }[request.param]
     app = create_app(settings_for(url))
     yield app.test_client()
     with app.app_context():
@@ -88,7 +112,10 @@ def without_database(request, tmp_path):
 def test_without_its_database_the_service_is_not_well(without_database):
     answer = without_database.get("/api/health")
 
-    assert (answer.status_code, answer.json) == (503, {**WELL, "status": "unhealthy", "database": "failing", "mail": "failing"})
+    assert (answer.status_code, answer.json) == (
+        503,
+        {**WELL, "status": "unhealthy", "database": "failing", "mail": "failing"},
+    )
     assert int(answer.headers["Retry-After"]) >= 1
 
 

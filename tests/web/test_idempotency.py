@@ -39,20 +39,45 @@ def change(admin, bob):
     other = make_coupon()
     return {
         "use by code": (bob, "POST", f"/v1/coupons/use/{coupon.hidden_code}", None),
-        "use of a chosen coupon": (bob, "POST", f"/v1/coupons/{coupon.id}/use", {"hidden_code": coupon.hidden_code}),
-        "new coupon": (admin, "POST", "/v1/coupons", {"name": "new", "value": 1, "number_left": 2, "expiration_date": SOON}),
+        "use of a chosen coupon": (
+            bob,
+            "POST",
+            f"/v1/coupons/{coupon.id}/use",
+            {"hidden_code": coupon.hidden_code},
+        ),
+        "new coupon": (
+            admin,
+            "POST",
+            "/v1/coupons",
+            {"name": "new", "value": 1, "number_left": 2, "expiration_date": SOON},
+        ),
         "changed coupon": (admin, "PATCH", f"/v1/coupons/{other.id}", {"number_left": 3}),
         "deactivated coupon": (admin, "DELETE", f"/v1/coupons/{other.id}", None),
-        "new user": (admin, "POST", "/v1/user", {"username": "carol", "password": PASSWORD, "name": "Carol"}),
+        "new user": (
+            admin,
+            "POST",
+            "/v1/user",
+            {"username": "carol", "password": PASSWORD, "name": "Carol"},
+        ),
         "credit": (admin, "POST", f"/v1/user/{bob.id}/credit", {"amount": 5, "reason": "gift"}),
     }
 
 
-CHANGES = ["use by code", "use of a chosen coupon", "new coupon", "changed coupon", "deactivated coupon", "new user", "credit"]
+CHANGES = [
+    "use by code",
+    "use of a chosen coupon",
+    "new coupon",
+    "changed coupon",
+    "deactivated coupon",
+    "new user",
+    "credit",
+]
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_same_request_again_gives_the_first_answer_byte_for_byte_and_does_nothing(change, books, name):
+def test_the_same_request_again_gives_the_first_answer_byte_for_byte_and_does_nothing(
+    change, books, name
+):
     who, method, path, body = change[name]
     first = who.request(method, path, json=body, headers=KEY)
     assert first.status_code in (200, 201), first.text
@@ -61,7 +86,11 @@ def test_the_same_request_again_gives_the_first_answer_byte_for_byte_and_does_no
 
     again = who.request(method, path, json=body, headers=KEY)
 
-    assert (again.status_code, again.data, again.content_type) == (first.status_code, first.data, first.content_type)
+    assert (again.status_code, again.data, again.content_type) == (
+        first.status_code,
+        first.data,
+        first.content_type,
+    )
     assert again.headers["Idempotent-Replayed"] == "true"
     assert books() == before
 
@@ -90,15 +119,23 @@ def test_the_key_of_another_request_is_refused(admin, alice, bob, books, differe
     if different == "method":
         first = admin.patch(f"/v1/coupons/{coupon.id}", json={}, headers=KEY)
     else:
-        first = admin.post(f"/v1/user/{alice.id}/credit", json={"amount": 5, "reason": "gift"}, headers=KEY)
+        first = admin.post(
+            f"/v1/user/{alice.id}/credit", json={"amount": 5, "reason": "gift"}, headers=KEY
+        )
     assert first.status_code == 200
     before = books()
 
     second = {
         "method": lambda: admin.delete(f"/v1/coupons/{coupon.id}", json={}, headers=KEY),
-        "path": lambda: admin.post(f"/v1/user/{bob.id}/credit", json={"amount": 5, "reason": "gift"}, headers=KEY),
-        "query": lambda: admin.post(f"/v1/user/{alice.id}/credit?x=1", json={"amount": 5, "reason": "gift"}, headers=KEY),
-        "body": lambda: admin.post(f"/v1/user/{alice.id}/credit", json={"amount": 6, "reason": "gift"}, headers=KEY),
+        "path": lambda: admin.post(
+            f"/v1/user/{bob.id}/credit", json={"amount": 5, "reason": "gift"}, headers=KEY
+        ),
+        "query": lambda: admin.post(
+            f"/v1/user/{alice.id}/credit?x=1", json={"amount": 5, "reason": "gift"}, headers=KEY
+        ),
+        "body": lambda: admin.post(
+            f"/v1/user/{alice.id}/credit", json={"amount": 6, "reason": "gift"}, headers=KEY
+        ),
     }[different]()
 
     assert refusal(second) == (422, "idempotency_key_reused")
@@ -124,7 +161,9 @@ def test_the_same_key_of_another_account_is_another_key(alice, bob):
         ({"value": 101}, "insufficient_credit"),
     ],
 )
-def test_a_refusal_by_a_rule_is_kept_even_when_nothing_refuses_any_more(alice, admin, books, given, error_code):
+def test_a_refusal_by_a_rule_is_kept_even_when_nothing_refuses_any_more(
+    alice, admin, books, given, error_code
+):
     coupon = make_coupon(**given)
     path = f"/v1/coupons/use/{coupon.hidden_code}"
     first = alice.post(path, headers=KEY)
@@ -142,7 +181,13 @@ def test_a_refusal_by_a_rule_is_kept_even_when_nothing_refuses_any_more(alice, a
 
 def test_a_collision_is_kept_like_any_refusal_by_a_rule(admin, books):
     taken = make_coupon(hidden_code="TAKEN")
-    body = {"name": "new", "value": 1, "number_left": 2, "expiration_date": SOON, "hidden_code": "taken"}
+    body = {
+        "name": "new",
+        "value": 1,
+        "number_left": 2,
+        "expiration_date": SOON,
+        "hidden_code": "taken",
+    }
     first = admin.post("/v1/coupons", json=body, headers=KEY)
     assert refusal(first) == (409, "hidden_code_taken")
     admin.patch(f"/v1/coupons/{taken.id}", json={"hidden_code": "FREED"})
@@ -157,7 +202,11 @@ def test_a_collision_is_kept_like_any_refusal_by_a_rule(admin, books):
 def test_a_body_of_the_wrong_shape_does_not_spend_the_key(admin, alice, books):
     path = f"/v1/user/{alice.id}/credit"
     before = books()
-    for wrong in ({"json": {"amount": "5", "reason": "gift"}}, {"data": b"{"}, {"data": b"x" * (1024 * 1024 + 1)}):
+    for wrong in (
+        {"json": {"amount": "5", "reason": "gift"}},
+        {"data": b"{"},
+        {"data": b"x" * (1024 * 1024 + 1)},
+    ):
         assert admin.post(path, headers=KEY, **wrong).status_code in (400, 413)
     assert books() == before
     assert kept_keys() == 0
@@ -200,7 +249,10 @@ def test_too_many_tries_do_not_spend_the_key(configured_app, somebody, time_is):
 
 @pytest.mark.parametrize(
     ("failure", "told"),
-    [(RuntimeError("no"), (500, "internal_error")), (errors.Unavailable(), (503, "service_unavailable"))],
+    [
+        (RuntimeError("no"), (500, "internal_error")),
+        (errors.Unavailable(), (503, "service_unavailable")),
+    ],
     ids=["500", "503"],
 )
 def test_a_failure_does_not_spend_the_key(configured_app, somebody, failure, told):
@@ -224,7 +276,9 @@ def test_a_failure_does_not_spend_the_key(configured_app, somebody, failure, tol
     assert wallet.balance_of(alice.id) == 110
 
 
-def test_what_an_unexpected_failure_had_done_is_undone_so_that_it_can_be_sent_again(configured_app, somebody):
+def test_what_an_unexpected_failure_had_done_is_undone_so_that_it_can_be_sent_again(
+    configured_app, somebody
+):
     app = configured_app()
     failures = [RuntimeError("after the work, before the answer")]
 
@@ -307,7 +361,9 @@ def test_while_the_first_still_runs_the_second_is_told_to_come_back(slow):
     assert wallet.balance_of(alice.id) == 110
 
 
-def test_a_lease_that_lapsed_is_taken_over_and_whoever_finishes_too_late_has_done_nothing(slow, time_is):
+def test_a_lease_that_lapsed_is_taken_over_and_whoever_finishes_too_late_has_done_nothing(
+    slow, time_is
+):
     alice, first, finish = slow
     time_is(clock.now() + timedelta(seconds=31))
 
@@ -338,14 +394,20 @@ def test_of_many_at_once_one_happens(app, alice):
 
     def send(path):
         start.wait(20)
-        return app.test_client().post(path, headers={"Authorization": f"Bearer {alice.access_token}", **KEY})
+        return app.test_client().post(
+            path, headers={"Authorization": f"Bearer {alice.access_token}", **KEY}
+        )
 
     # Whichever coupon comes first has the key; the others are other requests.
     paths = [f"/v1/coupons/use/{coupons[number % 3].hidden_code}" for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(send, paths))
 
-    done = [answer for answer in answers if answer.status_code == 200 and "Idempotent-Replayed" not in answer.headers]
+    done = [
+        answer
+        for answer in answers
+        if answer.status_code == 200 and "Idempotent-Replayed" not in answer.headers
+    ]
     assert len(done) == 1
     assert wallet.balance_of(alice.id) == 90
     for answer, path in zip(answers, paths, strict=True):
@@ -395,7 +457,9 @@ def test_a_key_of_the_wrong_length_is_refused(alice, books, key):
     assert books() == before
 
 
-@pytest.mark.parametrize("key", ["k", "k" * 255, "schlüssel 1"], ids=["1 character", "255 characters", "not ASCII"])
+@pytest.mark.parametrize(
+    "key", ["k", "k" * 255, "schlüssel 1"], ids=["1 character", "255 characters", "not ASCII"]
+)
 def test_a_key_may_be_any_text_of_1_to_255_characters(alice, key):
     coupon = make_coupon()
     path = f"/v1/coupons/use/{coupon.hidden_code}"
@@ -424,7 +488,10 @@ def test_a_wrong_guess_whose_answer_is_kept_counts_once(configured_app, somebody
     alice = somebody(configured_app(rate_limits_enabled=True), credit=100)
     coupon = make_coupon(value=30)
 
-    first, *others = (alice.post(f"/v1/coupons/{coupon.id}/use", json={"hidden_code": "WRONG"}, headers=KEY) for _ in range(12))
+    first, *others = (
+        alice.post(f"/v1/coupons/{coupon.id}/use", json={"hidden_code": "WRONG"}, headers=KEY)
+        for _ in range(12)
+    )
     assert refusal(first) == (400, "wrong_hidden_code")
     assert {answer.data for answer in others} == {first.data}
 
@@ -448,7 +515,11 @@ def test_a_new_session_of_the_same_account_gets_the_kept_answer(app):
     path = f"/v1/coupons/use/{coupon.hidden_code}"
 
     def sign_in_and_use():
-        token = app.test_client().post("/v1/auth/login", json={"username": username, "password": PASSWORD}).json["access_token"]
+        token = (
+            app.test_client()
+            .post("/v1/auth/login", json={"username": username, "password": PASSWORD})
+            .json["access_token"]
+        )
         return app.test_client().post(path, headers={"Authorization": f"Bearer {token}", **KEY})
 
     first, again = sign_in_and_use(), sign_in_and_use()

@@ -29,11 +29,19 @@ def limited(configured_app):
 
 
 def log_in(client, address="10.0.0.1", **credentials):
-    return client.post("/v1/auth/login", json=credentials or {"username": "alice", "password": PASSWORD}, environ_overrides={"REMOTE_ADDR": address})
+    return client.post(
+        "/v1/auth/login",
+        json=credentials or {"username": "alice", "password": PASSWORD},
+        environ_overrides={"REMOTE_ADDR": address},
+    )
 
 
 def test_log_ins_beyond_the_limit_are_429_in_the_contracts_body_right_or_wrong(limited):
-    assert [log_in(limited).status_code, log_in(limited, **WRONG).status_code, log_in(limited).status_code] == [200, 401, 200]
+    assert [
+        log_in(limited).status_code,
+        log_in(limited, **WRONG).status_code,
+        log_in(limited).status_code,
+    ] == [200, 401, 200]
     before = read_books()
 
     for credentials in ({}, WRONG):
@@ -57,7 +65,11 @@ def test_a_request_can_not_say_where_it_comes_from(limited):
         limited.post(
             "/v1/auth/login",
             json=WRONG,
-            headers={"X-Forwarded-For": f"8.8.8.{number}", "X-Real-IP": f"8.8.8.{number}", "Forwarded": f"for=8.8.8.{number}"},
+            headers={
+                "X-Forwarded-For": f"8.8.8.{number}",
+                "X-Real-IP": f"8.8.8.{number}",
+                "Forwarded": f"for=8.8.8.{number}",
+            },
             environ_overrides={"REMOTE_ADDR": "10.0.0.1"},
         )
         for number in range(4)
@@ -68,8 +80,14 @@ def test_a_request_can_not_say_where_it_comes_from(limited):
 
 def test_log_ins_and_refreshes_count_together_and_nothing_else_does(limited):
     grant = log_in(limited).json
-    refreshing = {"headers": {"Authorization": f"Bearer {grant['refresh_token']}"}, "environ_overrides": {"REMOTE_ADDR": "10.0.0.1"}}
-    reading = {"headers": {"Authorization": f"Bearer {grant['access_token']}"}, "environ_overrides": {"REMOTE_ADDR": "10.0.0.1"}}
+    refreshing = {
+        "headers": {"Authorization": f"Bearer {grant['refresh_token']}"},
+        "environ_overrides": {"REMOTE_ADDR": "10.0.0.1"},
+    }
+    reading = {
+        "headers": {"Authorization": f"Bearer {grant['access_token']}"},
+        "environ_overrides": {"REMOTE_ADDR": "10.0.0.1"},
+    }
     for _ in range(5):
         assert limited.get("/v1/coupons", **reading).status_code == 200
     assert log_in(limited).status_code == 200
@@ -85,12 +103,27 @@ def test_a_refresh_that_came_too_often_has_not_spent_its_token(limited):
     for _ in range(2):
         log_in(limited)
 
-    assert limited.post("/v1/auth/token/refresh", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.1"}).status_code == 429
-    assert limited.post("/v1/auth/token/refresh", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.2"}).status_code == 200
+    assert (
+        limited.post(
+            "/v1/auth/token/refresh", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.1"}
+        ).status_code
+        == 429
+    )
+    assert (
+        limited.post(
+            "/v1/auth/token/refresh", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.2"}
+        ).status_code
+        == 200
+    )
 
 
 def ask(client, email="user@example.com", website="example.com", address="10.0.0.1", **headers):
-    return client.post("/api/coupons/", json={"email": email, "website": website}, headers=headers, environ_overrides={"REMOTE_ADDR": address})
+    return client.post(
+        "/api/coupons/",
+        json={"email": email, "website": website},
+        headers=headers,
+        environ_overrides={"REMOTE_ADDR": address},
+    )
 
 
 def issued():
@@ -99,10 +132,21 @@ def issued():
 
 def test_coupons_are_limited_by_the_callers_address_good_requests_or_bad(configured_app):
     client = configured_app(rate_limits_enabled=True).test_client()
-    asked = [ask(client), ask(client), ask(client, email="x"), ask(client, website=""), ask(client, email="other@example.com")]
+    asked = [
+        ask(client),
+        ask(client),
+        ask(client, email="x"),
+        ask(client, website=""),
+        ask(client, email="other@example.com"),
+    ]
     assert [answer.status_code for answer in asked] == [201, 200, 400, 400, 201]
 
-    for email, headers in (("user@example.com", {}), ("new@example.com", {}), ("x", {}), ("new@example.com", {"X-Forwarded-For": "8.8.8.8"})):
+    for email, headers in (
+        ("user@example.com", {}),
+        ("new@example.com", {}),
+        ("x", {}),
+        ("new@example.com", {"X-Forwarded-For": "8.8.8.8"}),
+    ):
         answer = ask(client, email=email, **headers)
         assert refusal(answer, "email_coupons") == (429, "rate_limited")
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
@@ -113,11 +157,15 @@ def test_coupons_are_limited_by_the_callers_address_good_requests_or_bad(configu
     assert refusal(log_in(client, **WRONG)) == (401, "wrong_credentials")
 
 
-def test_coupons_are_limited_by_e_mail_however_it_is_written_and_wherever_it_is_asked_from(configured_app):
+def test_coupons_are_limited_by_e_mail_however_it_is_written_and_wherever_it_is_asked_from(
+    configured_app,
+):
     client = configured_app(rate_limits_enabled=True, rate_limit_coupons="1 per hour").test_client()
     for number in range(20):
         email = "user@example.com" if number % 2 else " USER@Example.com"
-        assert ask(client, email, f"w{number}.example", address=f"10.0.0.{number}").status_code == 201
+        assert (
+            ask(client, email, f"w{number}.example", address=f"10.0.0.{number}").status_code == 201
+        )
         # What is not valid is nobody's.
         assert ask(client, "user@example.com", "x", address=f"10.0.1.{number}").status_code == 400
 
@@ -129,7 +177,9 @@ def test_coupons_are_limited_by_e_mail_however_it_is_written_and_wherever_it_is_
     assert issued() == 21
 
 
-def test_a_limit_holds_in_any_span_of_its_length_and_says_when_the_next_call_may_come(configured_app, monkeypatch):
+def test_a_limit_holds_in_any_span_of_its_length_and_says_when_the_next_call_may_come(
+    configured_app, monkeypatch
+):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     monkeypatch.setattr(rates, "time", lambda: now)
@@ -149,7 +199,9 @@ def test_a_limit_holds_in_any_span_of_its_length_and_says_when_the_next_call_may
 
 
 def test_a_log_does_not_tell_whose_e_mail_was_limited(configured_app, capsys):
-    client = configured_app(rate_limits_enabled=True, rate_limit_coupon_emails="1 per hour", log_level="INFO").test_client()
+    client = configured_app(
+        rate_limits_enabled=True, rate_limit_coupon_emails="1 per hour", log_level="INFO"
+    ).test_client()
 
     assert [ask(client).status_code for _ in range(2)] == [201, 429]
 
@@ -170,8 +222,18 @@ def test_wrong_codes_are_limited_by_account_and_by_address(configured_app, someb
         answer = who.post(f"/v1/coupons/use/{coupon.hidden_code}")
         assert refusal(answer) == (429, "rate_limited")
         assert 1 <= int(answer.headers["Retry-After"]) <= 600
-    assert bob.post(f"/v1/coupons/use/{coupon.hidden_code}", environ_overrides={"REMOTE_ADDR": "10.0.0.2"}).status_code == 200
-    assert alice.post(f"/v1/coupons/use/{coupon.hidden_code}", environ_overrides={"REMOTE_ADDR": "10.0.0.2"}).status_code == 429
+    assert (
+        bob.post(
+            f"/v1/coupons/use/{coupon.hidden_code}", environ_overrides={"REMOTE_ADDR": "10.0.0.2"}
+        ).status_code
+        == 200
+    )
+    assert (
+        alice.post(
+            f"/v1/coupons/use/{coupon.hidden_code}", environ_overrides={"REMOTE_ADDR": "10.0.0.2"}
+        ).status_code
+        == 429
+    )
 
 
 def test_without_rate_limits_nothing_is_limited(configured_app, somebody):
@@ -199,16 +261,27 @@ def test_an_applications_limits_are_its_own(configured_app):
 
 
 def log_in_to(server):
-    return server.request("POST", "/v1/auth/login", json={"username": "alice", "password": PASSWORD})
+    return server.request(
+        "POST", "/v1/auth/login", json={"username": "alice", "password": PASSWORD}
+    )
 
 
-def test_redis_counts_for_all_servers_and_while_it_is_away_each_counts_for_itself(database_with_alice, redis_server):
+def test_redis_counts_for_all_servers_and_while_it_is_away_each_counts_for_itself(
+    database_with_alice, redis_server
+):
     if not redis_server.command:
         pytest.skip("TEST_REDIS_URL names a server that can't be stopped")
     url = database_with_alice("sqlite")
-    configuration = {"RATE_LIMITS_ENABLED": "true", "RATE_LIMIT_LOGINS": THREE, "REDIS_URL": redis_server.url}
+    configuration = {
+        "RATE_LIMITS_ENABLED": "true",
+        "RATE_LIMIT_LOGINS": THREE,
+        "REDIS_URL": redis_server.url,
+    }
 
-    with running_server(url, workers=1, **configuration) as one, running_server(url, workers=1, **configuration) as other:
+    with (
+        running_server(url, workers=1, **configuration) as one,
+        running_server(url, workers=1, **configuration) as other,
+    ):
         assert [log_in_to(server).status_code for server in (one, other, one)] == [200, 200, 200]
         for server in (one, other):
             refused = log_in_to(server)
@@ -229,7 +302,11 @@ def refusal_of(answer):
 
 
 def test_a_redis_that_is_away_from_the_start_stops_nothing(configured_app):
-    app = configured_app(rate_limits_enabled=True, rate_limit_logins=THREE, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    app = configured_app(
+        rate_limits_enabled=True,
+        rate_limit_logins=THREE,
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+    )
     make_user(username="alice")
     client = app.test_client()
 

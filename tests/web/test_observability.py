@@ -34,16 +34,24 @@ def samples(text, name):
 
 def answered(text, route):
     """How many requests to that route are counted."""
-    return sum(value for labels, value in samples(text, "http_requests_total").items() if ("route", route) in labels)
+    return sum(
+        value
+        for labels, value in samples(text, "http_requests_total").items()
+        if ("route", route) in labels
+    )
 
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory):
     """A client of an application with nothing behind it."""
-    return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('quiet')}/empty.db")).test_client()
+    return create_app(
+        settings_for(f"sqlite:///{tmp_path_factory.mktemp('quiet')}/empty.db")
+    ).test_client()
 
 
-@pytest.mark.parametrize("path", ["/api/ping", "/v1/coupons", "/nothing"], ids=["success", "refusal", "unknown"])
+@pytest.mark.parametrize(
+    "path", ["/api/ping", "/v1/coupons", "/nothing"], ids=["success", "refusal", "unknown"]
+)
 def test_every_answer_carries_a_request_id_of_its_own(quiet, path):
     one, other = (quiet.get(path).headers["X-Request-ID"] for _ in range(2))
 
@@ -56,9 +64,16 @@ def test_a_request_id_that_comes_in_goes_out(quiet, given):
     assert quiet.get("/api/ping", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
 
 
-@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "a;b", "<script>", "a\tb", "é", '"', "a/b", "{}"])
+@pytest.mark.parametrize(
+    "given", ["", "x" * 129, "a b", "a;b", "<script>", "a\tb", "é", '"', "a/b", "{}"]
+)
 def test_a_request_id_that_could_be_anything_is_replaced(quiet, given):
-    assert UUID(quiet.get("/api/ping", headers={"X-Request-ID": given}).headers["X-Request-ID"]).version == 7
+    assert (
+        UUID(
+            quiet.get("/api/ping", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+        ).version
+        == 7
+    )
 
 
 def test_in_production_every_line_is_json_and_carries_the_request_id(capsys, app_without_tables):
@@ -73,7 +88,11 @@ def test_in_production_every_line_is_json_and_carries_the_request_id(capsys, app
 
     assert refusal(answer) == (500, "internal_error")
     lines = [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [line["event"] for line in lines] == ["the standard library's loggers join in", "request.failed", "request"]
+    assert [line["event"] for line in lines] == [
+        "the standard library's loggers join in",
+        "request.failed",
+        "request",
+    ]
     for line in lines:
         assert line["request_id"] == "abc"
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])
@@ -81,7 +100,11 @@ def test_in_production_every_line_is_json_and_carries_the_request_id(capsys, app
     assert (warning["level"], failure["level"], access["level"]) == ("warning", "error", "info")
     assert "RuntimeError: no" in failure["exception"]
     assert access.pop("milliseconds") >= 0
-    assert {name: access[name] for name in ("method", "route", "status")} == {"method": "GET", "route": "/v1/failing/<code>", "status": 500}
+    assert {name: access[name] for name in ("method", "route", "status")} == {
+        "method": "GET",
+        "route": "/v1/failing/<code>",
+        "status": 500,
+    }
 
 
 def test_in_development_lines_are_for_people(capsys, app_without_tables):
@@ -96,11 +119,15 @@ def test_in_development_lines_are_for_people(capsys, app_without_tables):
 
 
 def test_a_request_id_does_not_stay_for_the_next_request(capsys, app_without_tables):
-    client = app_without_tables(app_env="production", secret_key=SECRET, log_level="INFO").test_client()
+    client = app_without_tables(
+        app_env="production", secret_key=SECRET, log_level="INFO"
+    ).test_client()
     client.get("/api/ping", headers={"X-Request-ID": "abc"})
     client.get("/api/ping")
 
-    first, second = (orjson.loads(line)["request_id"] for line in capsys.readouterr().err.splitlines())
+    first, second = (
+        orjson.loads(line)["request_id"] for line in capsys.readouterr().err.splitlines()
+    )
     assert first == "abc"
     assert UUID(second).version == 7
 
@@ -131,7 +158,10 @@ def test_without_a_token_metrics_are_for_nobody_else(quiet, address):
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
 def test_whoever_comes_through_a_proxy_on_this_machine_is_not_on_this_machine(quiet, name):
-    assert refusal(read_metrics(quiet, **{name: "127.0.0.1"}), "promos") == (403, "permission_denied")
+    assert refusal(read_metrics(quiet, **{name: "127.0.0.1"}), "promos") == (
+        403,
+        "permission_denied",
+    )
 
 
 @pytest.fixture
@@ -159,7 +189,9 @@ def test_metrics_know_routes_and_no_paths_and_grow_with_neither_paths_nor_method
     assert "SECRET" not in text
     after = samples(text, "http_requests_total")
     changed = {
-        labels: value - before.get(labels, 0) for labels, value in after.items() if value != before.get(labels, 0) and ("route", "/metrics") not in labels
+        labels: value - before.get(labels, 0)
+        for labels, value in after.items()
+        if value != before.get(labels, 0) and ("route", "/metrics") not in labels
     }
     assert changed == {
         (("method", "GET"), ("route", "/v1/coupons/<hidden_code>"), ("status", "401")): 5,
@@ -170,7 +202,9 @@ def test_metrics_know_routes_and_no_paths_and_grow_with_neither_paths_nor_method
 
 def test_metrics_tell_how_long_answers_took(quiet):
     def count():
-        return sum(samples(read_metrics(quiet).text, "http_request_duration_seconds_count").values())
+        return sum(
+            samples(read_metrics(quiet).text, "http_request_duration_seconds_count").values()
+        )
 
     before = count()
     quiet.get("/api/ping")
@@ -183,30 +217,65 @@ def server(database_with_alice, tmp_path_factory):
     """A real one in production, with two workers that log all there is, and a user of it."""
     url = database_with_alice("postgresql", credit=100)
     metrics = tmp_path_factory.mktemp("metrics")
-    configuration = {"APP_ENV": "production", "SECRET_KEY": SECRET, "LOG_LEVEL": "INFO", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    configuration = {
+        "APP_ENV": "production",
+        "SECRET_KEY": SECRET,
+        "LOG_LEVEL": "INFO",
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+    }
     with running_server(url, workers=2, **configuration) as running:
         yield SimpleNamespace(running=running, request=running.request, files=metrics)
 
 
 def test_lines_of_a_server_never_hold_what_a_client_sent_in_confidence(server):
-    signed_in = server.request("POST", "/v1/auth/login", json={"username": "alice", "password": PASSWORD}).json()
+    signed_in = server.request(
+        "POST", "/v1/auth/login", json={"username": "alice", "password": PASSWORD}
+    ).json()
     token, code = signed_in["access_token"], "HIDDEN-CODE-1"
-    server.request("POST", "/v1/auth/login", json={"username": "alice", "password": "wrong-password-1"})
-    server.request("POST", f"/v1/coupons/use/{code}?token={token}", token=token, headers={"X-Request-ID": "the-use", "Idempotency-Key": "key-in-confidence"})
+    server.request(
+        "POST", "/v1/auth/login", json={"username": "alice", "password": "wrong-password-1"}
+    )
+    server.request(
+        "POST",
+        f"/v1/coupons/use/{code}?token={token}",
+        token=token,
+        headers={"X-Request-ID": "the-use", "Idempotency-Key": "key-in-confidence"},
+    )
     server.request("GET", "/v1/token/refresh", token=signed_in["refresh_token"])
     server.request("GET", f"/nothing/{code}")
-    server.request("POST", f"/v1/coupons/{signed_in['user']['id']}/use", token=token, json={"hidden_code": code}, headers={"X-Request-ID": "the-last"})
+    server.request(
+        "POST",
+        f"/v1/coupons/{signed_in['user']['id']}/use",
+        token=token,
+        json={"hidden_code": code},
+        headers={"X-Request-ID": "the-last"},
+    )
     wait_until(lambda: "the-last" in server.running.log(), "the last line is written")
 
     log = server.running.log()
-    for secret in (code, token, signed_in["refresh_token"], PASSWORD, "wrong-password-1", "key-in-confidence", SECRET):
+    for secret in (
+        code,
+        token,
+        signed_in["refresh_token"],
+        PASSWORD,
+        "wrong-password-1",
+        "key-in-confidence",
+        SECRET,
+    ):
         assert secret not in log
     # What the command says before it serves is for whoever typed it.
     lines = [orjson.loads(line) for line in log.splitlines() if not line.startswith("Serving on ")]
     (use,) = [line for line in lines if line.get("request_id") == "the-use"]
     assert use.pop("milliseconds") >= 0
     assert use.pop("timestamp").endswith("Z")
-    assert use == {"event": "request", "level": "info", "request_id": "the-use", "method": "POST", "route": "/v1/coupons/use/<hidden_code>", "status": 404}
+    assert use == {
+        "event": "request",
+        "level": "info",
+        "request_id": "the-use",
+        "method": "POST",
+        "route": "/v1/coupons/use/<hidden_code>",
+        "status": 404,
+    }
 
 
 def counting_pids(server):
@@ -222,7 +291,9 @@ def worker_pids(server):
         return set()
 
 
-def test_metrics_are_the_sums_over_all_workers_also_over_one_that_was_killed_and_its_successor(server):
+def test_metrics_are_the_sums_over_all_workers_also_over_one_that_was_killed_and_its_successor(
+    server,
+):
     def ping(times):
         for _ in range(times):
             assert server.request("GET", "/api/test").status_code == 200

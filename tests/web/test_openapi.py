@@ -12,11 +12,22 @@ from coupon_management_flask import __version__, create_app
 from ..conftest import settings_for
 
 # Not part of the API: its description, what operators read, and what browsers load.
-UNDESCRIBED = {"/openapi.json", "/docs", "/docs/swagger-ui/<path:name>", "/docs/static/<path:filename>", "/metrics"}
+UNDESCRIBED = {
+    "/openapi.json",
+    "/docs",
+    "/docs/swagger-ui/<path:name>",
+    "/docs/static/<path:filename>",
+    "/metrics",
+}
 UNDESCRIBED |= {"/popup.js", "/dev/mailbox", "/dev/mailbox/<key>", "/reset-password"}
 
 # What answers something else than JSON, by how its path ends.
-OTHER_KINDS = {"/unsubscribe": "text/html", ".csv": "text/csv", ".svg": "image/svg+xml", ".png": "image/png"}
+OTHER_KINDS = {
+    "/unsubscribe": "text/html",
+    ".csv": "text/csv",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +71,18 @@ def test_every_route_is_described_with_its_methods_and_nothing_else_is(app, spec
 
 def test_every_variable_of_a_path_is_described(spec):
     for path, methods in spec["paths"].items():
-        shared = {parameter["name"] for parameter in methods.get("parameters", []) if parameter["in"] == "path"}
+        shared = {
+            parameter["name"]
+            for parameter in methods.get("parameters", [])
+            if parameter["in"] == "path"
+        }
         for method, operation in methods.items():
             if method != "parameters":
-                own = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
+                own = {
+                    parameter["name"]
+                    for parameter in operation.get("parameters", [])
+                    if parameter["in"] == "path"
+                }
                 assert shared | own == set(re.findall(r"{(\w+)}", path)), (method, path)
 
 
@@ -78,7 +97,9 @@ def test_every_operation_says_what_it_does_and_what_it_answers(spec):
         assert "default" not in answers, name
         for status, answer in answers.items():
             assert answer["description"], (name, status)
-            other = next((kind for ending, kind in OTHER_KINDS.items() if name.endswith(ending)), None)
+            other = next(
+                (kind for ending, kind in OTHER_KINDS.items() if name.endswith(ending)), None
+            )
             kind = other if other is not None and status == "200" else "application/json"
             assert status == "204" or answer["content"][kind]["schema"], (name, status)
 
@@ -86,11 +107,17 @@ def test_every_operation_says_what_it_does_and_what_it_answers(spec):
 def test_what_follows_from_a_guard_a_body_or_a_variable_is_documented(spec):
     for name, operation in operations(spec):
         answers = set(operation["responses"])
-        parameters = [parameter for parameter in operation.get("parameters", []) if isinstance(parameter, dict)]
+        parameters = [
+            parameter
+            for parameter in operation.get("parameters", [])
+            if isinstance(parameter, dict)
+        ]
         has_key = any(parameter["name"] == "Idempotency-Key" for parameter in parameters)
         if "security" in operation:
             assert "401" in answers, name
-        if "requestBody" in operation or any(parameter["in"] == "query" for parameter in parameters):
+        if "requestBody" in operation or any(
+            parameter["in"] == "query" for parameter in parameters
+        ):
             assert "400" in answers, name
         if has_key:
             assert {"400", "409", "422"} <= answers, name
@@ -112,11 +139,16 @@ def test_what_a_stranger_is_answered_is_documented_as_it_is(client, spec):
     for name, operation in operations(spec):
         method, path = name.split()
         answer = client.open(re.sub(r"{\w+}", "x", path), method=method, data=b"{}")
-        schema = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+        schema = operation["responses"][str(answer.status_code)]["content"]["application/json"][
+            "schema"
+        ]
 
         OAS31Validator({**schema, "components": spec["components"]}).validate(answer.json)
 
-        (properties,) = (spec["components"]["schemas"][reference.rpartition("/")[2]]["properties"] for reference in schema.values())
+        (properties,) = (
+            spec["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
+            for reference in schema.values()
+        )
         assert set(answer.json) <= set(properties), name
 
 
@@ -133,7 +165,9 @@ class _Links(HTMLParser):
         self.found = []
 
     def handle_starttag(self, tag, attributes):
-        self.found += [value for name, value in attributes if name in ("src", "href", "action", "data-openapi")]
+        self.found += [
+            value for name, value in attributes if name in ("src", "href", "action", "data-openapi")
+        ]
 
 
 def test_the_page_refers_to_no_other_host_and_all_that_it_refers_to_is_served(client):
@@ -163,7 +197,13 @@ def test_the_script_of_the_page_asks_no_other_host(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/docs/swagger-ui/../requirements.txt", "/docs/swagger-ui/%2e%2e/flask_swagger_ui.py", "/docs/static/../web/guard.py", "/docs/swagger-ui/none.js"]
+    "path",
+    [
+        "/docs/swagger-ui/../requirements.txt",
+        "/docs/swagger-ui/%2e%2e/flask_swagger_ui.py",
+        "/docs/static/../web/guard.py",
+        "/docs/swagger-ui/none.js",
+    ],
 )
 def test_the_page_serves_its_own_files_and_no_others(client, path):
     assert client.get(path).status_code == 404

@@ -31,15 +31,22 @@ def write(topic, **values):
     with transaction():
         message_id = outbox.write(topic, {})
         if values:
-            db.session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(**values))
+            db.session.execute(
+                sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(**values)
+            )
 
 
 @pytest.mark.parametrize("processes", ["one", "several"])
-def test_messages_that_wait_and_that_were_given_up_are_told_by_topic(app, monkeypatch, tmp_path, processes):
+def test_messages_that_wait_and_that_were_given_up_are_told_by_topic(
+    app, monkeypatch, tmp_path, processes
+):
     if processes == "several":
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     nothing = dict.fromkeys(loop.HANDLERS, 0)
-    assert (read(app)["outbox_waiting_messages"], read(app)["outbox_given_up_messages"]) == (nothing, nothing)
+    assert (read(app)["outbox_waiting_messages"], read(app)["outbox_given_up_messages"]) == (
+        nothing,
+        nothing,
+    )
 
     for _ in range(2):
         write("webhook")
@@ -81,8 +88,16 @@ def test_neither_the_metrics_nor_an_idle_loop_look_at_more_messages_than_they_te
     client = app.test_client()
 
     def looked_at(work):
-        found = [scan for sent in sent_while(work) for scan in scans(connection, *sent) if scan["Relation Name"] == "outbox_messages"]
-        return sum((scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"] for scan in found)
+        found = [
+            scan
+            for sent in sent_while(work)
+            for scan in scans(connection, *sent)
+            if scan["Relation Name"] == "outbox_messages"
+        ]
+        return sum(
+            (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"]
+            for scan in found
+        )
 
     def poll():
         assert outbox.deliver_due({"webhook": lambda *_: None}) == 0

@@ -95,14 +95,35 @@ def day_of(moment: Any) -> Any:
 
 
 def _summed(
-    measure: str, day: Any, number: Any, amount: Any = 0, *, kind: Any = "", label: Any = "", currency: Any = "", source: Any, where: Any = None
+    measure: str,
+    day: Any,
+    number: Any,
+    amount: Any = 0,
+    *,
+    kind: Any = "",
+    label: Any = "",
+    currency: Any = "",
+    source: Any,
+    where: Any = None,
 ) -> Any:
     """One measure's figures, of what `source` has."""
-    named = {"day": day, "kind": kind, "label": label, "currency": currency, "number": number, "amount": amount}
-    statement = sa.select(*(_column(value).label(name) for name, value in named.items())).select_from(source)
+    named = {
+        "day": day,
+        "kind": kind,
+        "label": label,
+        "currency": currency,
+        "number": number,
+        "amount": amount,
+    }
+    statement = sa.select(
+        *(_column(value).label(name) for name, value in named.items())
+    ).select_from(source)
     rows = (statement if where is None else statement.where(where)).subquery()
     by = [rows.c[name] for name in _KEY[1:]]
-    sums = [sa.cast(sa.func.sum(rows.c[name]), sa.BigInteger).label(name) for name in ("number", "amount")]
+    sums = [
+        sa.cast(sa.func.sum(rows.c[name]), sa.BigInteger).label(name)
+        for name in ("number", "amount")
+    ]
     return sa.select(sa.literal(measure, sa.Text).label("measure"), *by, *sums).group_by(*by)
 
 
@@ -124,7 +145,11 @@ def _described(where: sa.ColumnElement[bool]) -> Any:
         sa.func.coalesce(_redemptions.c.currency, "").label("currency"),
     )
     of_stock = (
-        sa.select(*by, sa.func.count().label("number"), sa.cast(sa.func.sum(_redemptions.c.amount), sa.BigInteger).label("amount"))
+        sa.select(
+            *by,
+            sa.func.count().label("number"),
+            sa.cast(sa.func.sum(_redemptions.c.amount), sa.BigInteger).label("amount"),
+        )
         .where(where)
         .group_by(*by)
         .subquery()
@@ -133,13 +158,31 @@ def _described(where: sa.ColumnElement[bool]) -> Any:
 
     # Each by its key, and never by a join: PostgreSQL takes a tail for longer than it is, and would read a million coupons for it.
     def its(column: Any, table: Any, source: Any = None) -> Any:
-        return sa.select(column).select_from(table if source is None else source).where(table.c.stock_id == stock_id).scalar_subquery()
+        return (
+            sa.select(column)
+            .select_from(table if source is None else source)
+            .where(table.c.stock_id == stock_id)
+            .scalar_subquery()
+        )
 
     with_email = _discounts.outerjoin(_emails, _emails.c.coupon_id == _discounts.c.id)
-    discount = its(_offer_of_discount(), _discounts, with_email.join(_stocks, _stocks.c.id == _discounts.c.stock_id))
+    discount = its(
+        _offer_of_discount(),
+        _discounts,
+        with_email.join(_stocks, _stocks.c.id == _discounts.c.stock_id),
+    )
     voucher_type = its(sa.cast(_vouchers.c.voucher_type_id, sa.Text), _vouchers)
-    types = {"discount": its(_discounts.c.type, _discounts), "promo": its(_promos.c.mode, _promos), "voucher": voucher_type}
-    offers = {"discount": discount, "promo": _id_of(its, _promos), "credit": _id_of(its, _credit), "voucher": voucher_type}
+    types = {
+        "discount": its(_discounts.c.type, _discounts),
+        "promo": its(_promos.c.mode, _promos),
+        "voucher": voucher_type,
+    }
+    offers = {
+        "discount": discount,
+        "promo": _id_of(its, _promos),
+        "credit": _id_of(its, _credit),
+        "voucher": voucher_type,
+    }
     is_email = sa.and_(kind == "discount", its(_emails.c.id, _discounts, with_email).is_not(None))
     return (
         sa.select(
@@ -174,7 +217,16 @@ def _redeemed(where: sa.ColumnElement[bool], sign: int = 1) -> list[Any]:
     rows = _described(where)
     number = sign * rows.c.number
     return [
-        _summed(REDEEMED, rows.c.day, number, sign * rows.c.amount, kind=rows.c.kind, label=rows.c.type, currency=rows.c.currency, source=rows),
+        _summed(
+            REDEEMED,
+            rows.c.day,
+            number,
+            sign * rows.c.amount,
+            kind=rows.c.kind,
+            label=rows.c.type,
+            currency=rows.c.currency,
+            source=rows,
+        ),
         _summed(OF_OFFER, rows.c.day, number, kind=rows.c.kind, label=rows.c.offer, source=rows),
     ]
 
@@ -184,14 +236,20 @@ def _first_and_last_uses(where: sa.ColumnElement[bool]) -> list[Any]:
     columns = (_redemptions.c.id, _redemptions.c.stock_id)
     vouchers = (
         sa.select(
-            *columns, sa.literal("voucher", sa.Text).label("kind"), _vouchers.c.purchase_date.label("issued_at"), _vouchers.c.expiry_date, _stocks.c.capacity
+            *columns,
+            sa.literal("voucher", sa.Text).label("kind"),
+            _vouchers.c.purchase_date.label("issued_at"),
+            _vouchers.c.expiry_date,
+            _stocks.c.capacity,
         )
         .join(_vouchers, _vouchers.c.stock_id == _redemptions.c.stock_id)
         .join(_stocks, _stocks.c.id == _vouchers.c.stock_id)
         .where(where, _redemptions.c.kind == "voucher")
     )
     emails = (
-        sa.select(*columns, sa.literal("email", sa.Text), _emails.c.created_at, sa.null(), sa.null())
+        sa.select(
+            *columns, sa.literal("email", sa.Text), _emails.c.created_at, sa.null(), sa.null()
+        )
         .join(_discounts, _discounts.c.stock_id == _redemptions.c.stock_id)
         .join(_emails, _emails.c.coupon_id == _discounts.c.id)
         .where(where, _redemptions.c.kind == "discount")
@@ -199,11 +257,33 @@ def _first_and_last_uses(where: sa.ColumnElement[bool]) -> list[Any]:
     # Written down before it is looked at closer, by subqueries that can't become joins: a hot offer's redemptions must not be read for each of them.
     uses = sa.union_all(vouchers, emails).cte().prefix_with("MATERIALIZED", dialect="postgresql")
     others = _redemptions.alias()
-    an_earlier_one = sa.select(others.c.id).where(others.c.stock_id == uses.c.stock_id, others.c.id < uses.c.id).limit(1).scalar_subquery()
-    number = sa.select(sa.func.count()).where(others.c.stock_id == uses.c.stock_id, others.c.id <= uses.c.id).scalar_subquery()
+    an_earlier_one = (
+        sa.select(others.c.id)
+        .where(others.c.stock_id == uses.c.stock_id, others.c.id < uses.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    number = (
+        sa.select(sa.func.count())
+        .where(others.c.stock_id == uses.c.stock_id, others.c.id <= uses.c.id)
+        .scalar_subquery()
+    )
     return [
-        _summed(CONVERTED, day_of(uses.c.issued_at), 1, kind=uses.c.kind, source=uses, where=an_earlier_one.is_(None)),
-        _summed(USED_UP, day_of(uses.c.expiry_date), 1, source=uses, where=sa.and_(uses.c.kind == "voucher", number == uses.c.capacity)),
+        _summed(
+            CONVERTED,
+            day_of(uses.c.issued_at),
+            1,
+            kind=uses.c.kind,
+            source=uses,
+            where=an_earlier_one.is_(None),
+        ),
+        _summed(
+            USED_UP,
+            day_of(uses.c.expiry_date),
+            1,
+            source=uses,
+            where=sa.and_(uses.c.kind == "voucher", number == uses.c.capacity),
+        ),
     ]
 
 
@@ -231,7 +311,14 @@ def _sold(where: sa.ColumnElement[bool], sign: int = 1) -> Any:
 
 def of_vouchers(where: sa.ColumnElement[bool]) -> list[Any]:
     return [
-        _summed(ISSUED, day_of(_vouchers.c.purchase_date), 1, kind="voucher", source=_vouchers, where=where),
+        _summed(
+            ISSUED,
+            day_of(_vouchers.c.purchase_date),
+            1,
+            kind="voucher",
+            source=_vouchers,
+            where=where,
+        ),
         _summed(EXPIRING, day_of(_vouchers.c.expiry_date), 1, source=_vouchers, where=where),
         _sold(where),
     ]
@@ -244,17 +331,33 @@ def of_cancellations(where: sa.ColumnElement[bool]) -> list[Any]:
     return [
         _summed(CANCELLED, expires, 1, source=_vouchers, where=where),
         _summed(EXPIRING, expires, -1, source=_vouchers, where=where),
-        _summed(USED_UP, expires, -1, source=_vouchers.join(_stocks, _stocks.c.id == _vouchers.c.stock_id), where=is_used_up),
+        _summed(
+            USED_UP,
+            expires,
+            -1,
+            source=_vouchers.join(_stocks, _stocks.c.id == _vouchers.c.stock_id),
+            where=is_used_up,
+        ),
         _sold(where, -1),
     ]
 
 
 def of_emails(where: sa.ColumnElement[bool]) -> list[Any]:
-    return [_summed(ISSUED, day_of(_emails.c.created_at), 1, kind="email", source=_emails, where=where)]
+    return [
+        _summed(ISSUED, day_of(_emails.c.created_at), 1, kind="email", source=_emails, where=where)
+    ]
 
 
 def of_users(where: sa.ColumnElement[bool]) -> list[Any]:
-    return [_summed(REGISTERED, day_of(_accounts.c.created_at), 1, source=_accounts, where=sa.and_(where, _accounts.c.kind == "user"))]
+    return [
+        _summed(
+            REGISTERED,
+            day_of(_accounts.c.created_at),
+            1,
+            source=_accounts,
+            where=sa.and_(where, _accounts.c.kind == "user"),
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +373,10 @@ class Stream:
         if self.moment is None:
             return self.table.c.id > last_id
         # PostgreSQL does not conclude by itself that what is compared is not null, which its index asks for.
-        return sa.and_(self.moment.is_not(None), sa.tuple_(self.moment, self.table.c.id) > sa.tuple_(moment, last_id))
+        return sa.and_(
+            self.moment.is_not(None),
+            sa.tuple_(self.moment, self.table.c.id) > sa.tuple_(moment, last_id),
+        )
 
     def behind(self, mark: "Mark") -> sa.ColumnElement[bool]:
         """The condition of what comes after a mark."""
@@ -285,7 +391,10 @@ class Stream:
         """The condition of what is not summed up yet, as of the statement that it stands in.
 
         It says so twice: by parameters (`parameters_of`), which tell PostgreSQL how little that is, and by what is true by then."""
-        known = self._follows(sa.bindparam(f"{self.name}_moment", type_=Moment), sa.bindparam(f"{self.name}_id", type_=sa.Uuid))
+        known = self._follows(
+            sa.bindparam(f"{self.name}_moment", type_=Moment),
+            sa.bindparam(f"{self.name}_id", type_=sa.Uuid),
+        )
         return sa.and_(known, self._follows(*self._mark()))
 
     def summed_up(self) -> sa.ColumnElement[bool]:
@@ -295,7 +404,10 @@ class Stream:
 
     def _mark(self) -> list[Any]:
         return [
-            sa.func.coalesce(sa.select(_marks.c[name]).where(_marks.c.stream == self.name).scalar_subquery(), sa.literal(start, _marks.c[name].type))
+            sa.func.coalesce(
+                sa.select(_marks.c[name]).where(_marks.c.stream == self.name).scalar_subquery(),
+                sa.literal(start, _marks.c[name].type),
+            )
             for name, start in (("moment", EPOCH), ("last_id", ZERO))
         ]
 
@@ -322,13 +434,19 @@ class Mark:
 
 def marks() -> dict[str, Mark]:
     """How far each stream is summed up."""
-    found = {row.stream: Mark(row.moment, row.last_id) for row in db.session.execute(sa.select(_marks))}
+    found = {
+        row.stream: Mark(row.moment, row.last_id) for row in db.session.execute(sa.select(_marks))
+    }
     return {stream.name: found.get(stream.name, Mark()) for stream in STREAMS}
 
 
 def parameters_of(marks: dict[str, Mark]) -> dict[str, Any]:
     """What statements with `Stream.tail` in them are given."""
-    return {f"{name}_{column}": value for name, mark in marks.items() for column, value in (("moment", mark.moment), ("id", mark.last_id))}
+    return {
+        f"{name}_{column}": value
+        for name, mark in marks.items()
+        for column, value in (("moment", mark.moment), ("id", mark.last_id))
+    }
 
 
 def roll_up() -> int:
@@ -367,7 +485,9 @@ def _horizon() -> datetime:
         return horizon
     # Seen before the sums are read: who commits in between is read, who goes on is younger than this.
     oldest = db.session.scalar(
-        sa.text("SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()")
+        sa.text(
+            "SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+        )
     )
     return horizon if oldest is None else min(horizon, oldest - MARGIN)
 
@@ -389,9 +509,21 @@ def _sum_up_some(stream: Stream, horizon: datetime) -> bool:
 
 def _end(stream: Stream, start: Mark, horizon: datetime) -> Mark | None:
     key = [stream.table.c.id] if stream.moment is None else [stream.moment, stream.table.c.id]
-    is_over = stream.table.c.id < first_id_at(horizon) if stream.moment is None else stream.moment < _undecided_since(stream, horizon)
-    bit = sa.select(*key).where(stream.behind(start), is_over).order_by(*key).limit(EVENTS_AT_ONCE).subquery()
-    last = db.session.execute(sa.select(bit).order_by(*(column.desc() for column in bit.c)).limit(1)).one_or_none()
+    is_over = (
+        stream.table.c.id < first_id_at(horizon)
+        if stream.moment is None
+        else stream.moment < _undecided_since(stream, horizon)
+    )
+    bit = (
+        sa.select(*key)
+        .where(stream.behind(start), is_over)
+        .order_by(*key)
+        .limit(EVENTS_AT_ONCE)
+        .subquery()
+    )
+    last = db.session.execute(
+        sa.select(bit).order_by(*(column.desc() for column in bit.c)).limit(1)
+    ).one_or_none()
     if last is None:
         return None
     return Mark(EPOCH if stream.moment is None else last[0], last[-1])
@@ -414,9 +546,17 @@ def _add(stream: Stream, start: Mark, end: Mark) -> None:
     """Adds up what is behind `start` and not behind `end`, unless somebody has moved the mark meanwhile."""
     with transaction():
         moved = upsert(_marks).values(stream=stream.name, moment=end.moment, last_id=end.last_id)
-        is_where_it_was = sa.and_(_marks.c.moment == start.moment, _marks.c.last_id == start.last_id)
+        is_where_it_was = sa.and_(
+            _marks.c.moment == start.moment, _marks.c.last_id == start.last_id
+        )
         there = {"moment": end.moment, "last_id": end.last_id}
-        if not rows_changed(db.session.execute(moved.on_conflict_do_update(index_elements=[_marks.c.stream], set_=there, where=is_where_it_was))):
+        if not rows_changed(
+            db.session.execute(
+                moved.on_conflict_do_update(
+                    index_elements=[_marks.c.stream], set_=there, where=is_where_it_was
+                )
+            )
+        ):
             return
         _write(sa.union_all(*stream.facts(sa.and_(stream.behind(start), stream.until(end)))))
 
@@ -426,7 +566,9 @@ def _write(facts: Any) -> None:
     by = [rows.c[name] for name in _KEY]
     sums = [sa.cast(sa.func.sum(rows.c[name]), sa.BigInteger) for name in ("number", "amount")]
     # In the order of the key, as everywhere: two streams write side by side.
-    insert = upsert(_figures).from_select(COLUMNS, sa.select(*by, *sums).group_by(*by).order_by(*by))
+    insert = upsert(_figures).from_select(
+        COLUMNS, sa.select(*by, *sums).group_by(*by).order_by(*by)
+    )
     added = {name: _figures.c[name] + insert.excluded[name] for name in ("number", "amount")}
     db.session.execute(insert.on_conflict_do_update(index_elements=list(_KEY), set_=added))
 
@@ -444,20 +586,41 @@ def _fold_offers() -> None:
     if end <= start:
         return
     days = sa.and_(_figures.c.day >= start.date(), _figures.c.day < end.date())
-    place = sa.func.row_number().over(partition_by=[_figures.c.day, _figures.c.kind], order_by=[_figures.c.number.desc(), _figures.c.label])
-    ranked = sa.select(*_figures.c, place.label("place")).where(_figures.c.measure == OF_OFFER, _figures.c.label != OTHER_OFFERS, days).subquery()
+    place = sa.func.row_number().over(
+        partition_by=[_figures.c.day, _figures.c.kind],
+        order_by=[_figures.c.number.desc(), _figures.c.label],
+    )
+    ranked = (
+        sa.select(*_figures.c, place.label("place"))
+        .where(_figures.c.measure == OF_OFFER, _figures.c.label != OTHER_OFFERS, days)
+        .subquery()
+    )
     with transaction():
         # Nobody sums up meanwhile: what was added to an offer in between would be gone.
         db.session.execute(sa.update(_marks).values(last_id=_marks.c.last_id))
         folded = upsert(_marks).values(stream=_FOLDED, moment=end, last_id=ZERO)
         is_where_it_was = _marks.c.moment == start
-        if not rows_changed(db.session.execute(folded.on_conflict_do_update(index_elements=[_marks.c.stream], set_={"moment": end}, where=is_where_it_was))):
+        if not rows_changed(
+            db.session.execute(
+                folded.on_conflict_do_update(
+                    index_elements=[_marks.c.stream], set_={"moment": end}, where=is_where_it_was
+                )
+            )
+        ):
             return
-        others = sa.select(*(ranked.c[name] for name in COLUMNS)).where(ranked.c.place > OFFERS_OF_A_DAY).subquery()
-        together = {name: others.c[name] for name in COLUMNS} | {"label": sa.literal(OTHER_OFFERS, sa.Text)}
+        others = (
+            sa.select(*(ranked.c[name] for name in COLUMNS))
+            .where(ranked.c.place > OFFERS_OF_A_DAY)
+            .subquery()
+        )
+        together = {name: others.c[name] for name in COLUMNS} | {
+            "label": sa.literal(OTHER_OFFERS, sa.Text)
+        }
         _write(sa.select(*(column.label(name) for name, column in together.items())))
         key = sa.tuple_(*(_figures.c[name] for name in _KEY))
-        db.session.execute(sa.delete(_figures).where(key.in_(sa.select(*(others.c[name] for name in _KEY)))))
+        db.session.execute(
+            sa.delete(_figures).where(key.in_(sa.select(*(others.c[name] for name in _KEY))))
+        )
 
 
 # --- Counting coupons
@@ -465,23 +628,58 @@ def _fold_offers() -> None:
 
 def count_coupons() -> None:
     """Counts the coupons of each day on which they end, and those that are switched off. Their terms change at will: no event says how."""
-    start = db.session.scalar(sa.select(_marks.c.moment).where(_marks.c.stream == _COUNTED)) or EPOCH
-    ends = {_discounts: day_of(_discounts.c.expires_at), _credit: day_of(_credit.c.expiration_date), _promos: _promos.c.active_until}
+    start = (
+        db.session.scalar(sa.select(_marks.c.moment).where(_marks.c.stream == _COUNTED)) or EPOCH
+    )
+    ends = {
+        _discounts: day_of(_discounts.c.expires_at),
+        _credit: day_of(_credit.c.expiration_date),
+        _promos: _promos.c.active_until,
+    }
     by_day = sa.union_all(
-        *(sa.select(end.label("day"), sa.func.count().label("number")).where(end.is_not(None)).group_by(end) for end in ends.values())
+        *(
+            sa.select(end.label("day"), sa.func.count().label("number"))
+            .where(end.is_not(None))
+            .group_by(end)
+            for end in ends.values()
+        )
     ).subquery()
     number = sa.cast(sa.func.sum(by_day.c.number), sa.BigInteger).label("number")
-    found = [(ENDING, row.day, row.number) for row in db.session.execute(sa.select(by_day.c.day, number).group_by(by_day.c.day))]
-    off = [sa.select(sa.func.count()).select_from(table).where(sa.not_(table.c.is_active)).scalar_subquery() for table in (_discounts, _credit)]
+    found = [
+        (ENDING, row.day, row.number)
+        for row in db.session.execute(sa.select(by_day.c.day, number).group_by(by_day.c.day))
+    ]
+    off = [
+        sa.select(sa.func.count())
+        .select_from(table)
+        .where(sa.not_(table.c.is_active))
+        .scalar_subquery()
+        for table in (_discounts, _credit)
+    ]
     found.append((SWITCHED_OFF, EPOCH.date(), db.session.scalar(sa.select(off[0] + off[1]))))
-    rows = [{"measure": measure, "day": day, "kind": "", "label": "", "currency": "", "number": number, "amount": 0} for measure, day, number in found]
+    rows = [
+        {
+            "measure": measure,
+            "day": day,
+            "kind": "",
+            "label": "",
+            "currency": "",
+            "number": number,
+            "amount": 0,
+        }
+        for measure, day, number in found
+    ]
     with transaction():
         # Of two who have counted, one writes.
         now = clock.now()
         counted = upsert(_marks).values(stream=_COUNTED, moment=now, last_id=ZERO)
-        counted = counted.on_conflict_do_update(index_elements=[_marks.c.stream], set_={"moment": now}, where=_marks.c.moment == start)
+        counted = counted.on_conflict_do_update(
+            index_elements=[_marks.c.stream], set_={"moment": now}, where=_marks.c.moment == start
+        )
         if rows_changed(db.session.execute(counted)):
-            db.session.execute(sa.delete(_figures).where(_figures.c.measure.in_((ENDING, SWITCHED_OFF))))
+            db.session.execute(
+                sa.delete(_figures).where(_figures.c.measure.in_((ENDING, SWITCHED_OFF)))
+            )
             db.session.execute(sa.insert(_figures), rows)
 
 
@@ -492,16 +690,37 @@ def discrepancies() -> Iterator[str]:
     """A sentence for each day's figure that is not what it sums up.
 
     E-mail coupons count as discount coupons here: once the shop deletes one, nobody can tell."""
-    kept = sa.select(*(_figures.c[name] for name in COLUMNS), sa.literal(0, sa.BigInteger).label("found"), sa.literal(0, sa.BigInteger).label("found_amount"))
-    facts = sa.union_all(*(fact for stream in STREAMS for fact in stream.facts(stream.summed_up()))).subquery()
+    kept = sa.select(
+        *(_figures.c[name] for name in COLUMNS),
+        sa.literal(0, sa.BigInteger).label("found"),
+        sa.literal(0, sa.BigInteger).label("found_amount"),
+    )
+    facts = sa.union_all(
+        *(fact for stream in STREAMS for fact in stream.facts(stream.summed_up()))
+    ).subquery()
     zeros = [sa.literal(0, sa.BigInteger) for _ in range(2)]
-    both = sa.union_all(kept, sa.select(*(facts.c[name] for name in _KEY), *zeros, facts.c.number, facts.c.amount)).subquery()
-    kind = sa.case((sa.and_(both.c.kind == "email", both.c.measure != ISSUED), "discount"), else_=both.c.kind)
+    both = sa.union_all(
+        kept, sa.select(*(facts.c[name] for name in _KEY), *zeros, facts.c.number, facts.c.amount)
+    ).subquery()
+    kind = sa.case(
+        (sa.and_(both.c.kind == "email", both.c.measure != ISSUED), "discount"), else_=both.c.kind
+    )
     by = {"measure": both.c.measure, "day": both.c.day, "kind": kind, "currency": both.c.currency}
-    sums = {name: sa.cast(sa.func.sum(both.c[name]), sa.BigInteger) for name in ("number", "found", "amount", "found_amount")}
+    sums = {
+        name: sa.cast(sa.func.sum(both.c[name]), sa.BigInteger)
+        for name in ("number", "found", "amount", "found_amount")
+    }
     is_wrong = sa.or_(sums["number"] != sums["found"], sums["amount"] != sums["found_amount"])
-    comparable = sa.and_(sa.or_(both.c.measure != CONVERTED, both.c.kind == "voucher"), both.c.measure.not_in((ENDING, SWITCHED_OFF)))
-    statement = sa.select(*(column.label(name) for name, column in {**by, **sums}.items())).where(comparable).group_by(*by.values()).having(is_wrong)
+    comparable = sa.and_(
+        sa.or_(both.c.measure != CONVERTED, both.c.kind == "voucher"),
+        both.c.measure.not_in((ENDING, SWITCHED_OFF)),
+    )
+    statement = (
+        sa.select(*(column.label(name) for name, column in {**by, **sums}.items()))
+        .where(comparable)
+        .group_by(*by.values())
+        .having(is_wrong)
+    )
     for row in db.session.execute(statement):
         of = " ".join(word for word in (row.measure, row.kind, row.currency) if word)
         yield f"figures of {row.day}, {of}: they say {row.number} and {row.amount}, what happened says {row.found} and {row.found_amount}"

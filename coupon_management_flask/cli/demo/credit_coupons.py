@@ -36,5 +36,12 @@ def load() -> bool:
         for username, password, credit in _USERS:
             accounts.create_user(username=username, password=password, name=username, credit=credit)
         for name, value, hidden_code, uses, life in _COUPONS:
-            service.create_coupon(name=name, value=value, hidden_code=hidden_code, number_left=uses, expiration_date=now + life, active=True)
+            service.create_coupon(
+                name=name,
+                value=value,
+                hidden_code=hidden_code,
+                number_left=uses,
+                expiration_date=now + life,
+                active=True,
+            )
     return True

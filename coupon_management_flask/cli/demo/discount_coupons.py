@@ -8,8 +8,22 @@ from ...discount_coupons import coupon_service
 from ...discount_coupons.errors import CodeTaken
 
 _COUPONS: list[dict[str, Any]] = [
-    {"code": "WELCOME10", "type": "percentage", "discount": Decimal(10), "coupon_for": "product", "first_order_only": True, "combinable": True},
-    {"code": "TEA-5", "type": "fixed", "discount": Decimal(5), "coupon_for": "product", "products": ["tea-1", "tea-2"], "categories": ["tea"]},
+    {
+        "code": "WELCOME10",
+        "type": "percentage",
+        "discount": Decimal(10),
+        "coupon_for": "product",
+        "first_order_only": True,
+        "combinable": True,
+    },
+    {
+        "code": "TEA-5",
+        "type": "fixed",
+        "discount": Decimal(5),
+        "coupon_for": "product",
+        "products": ["tea-1", "tea-2"],
+        "categories": ["tea"],
+    },
     {
         "code": "OVER50",
         "type": "percentage",
@@ -20,7 +34,14 @@ _COUPONS: list[dict[str, Any]] = [
         "combinable": True,
         "priority": 1,
     },
-    {"code": "FIRST-100", "type": "percentage", "discount": Decimal(20), "coupon_for": "product", "max_usage": 100, "limits": {"perCustomer": 1}},
+    {
+        "code": "FIRST-100",
+        "type": "percentage",
+        "discount": Decimal(20),
+        "coupon_for": "product",
+        "max_usage": 100,
+        "limits": {"perCustomer": 1},
+    },
 ]
 
 

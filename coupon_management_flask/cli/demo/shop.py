@@ -33,7 +33,9 @@ class _LineSchema(ma.Schema):
 
 
 class _CartSchema(ma.Schema):
-    items = ma.fields.List(ma.fields.Nested(_LineSchema()), required=True, validate=validate.Length(1, len(PRICES)))
+    items = ma.fields.List(
+        ma.fields.Nested(_LineSchema()), required=True, validate=validate.Length(1, len(PRICES))
+    )
     code = ma.fields.String(load_default="", validate=validate.Length(max=64))
 
 
@@ -69,7 +71,9 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
             answer = pool.request("POST", f"{service}/api/v1/coupons/{call}", json=body)
             told = answer.json()
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise ServiceUnavailable("The coupon service does not answer. Try again in a moment.") from error
+            raise ServiceUnavailable(
+                "The coupon service does not answer. Try again in a moment."
+            ) from error
         if answer.status >= 500:
             raise ServiceUnavailable(told["message"])
         if answer.status >= 400:
@@ -94,7 +98,11 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
         cart: Any = _order.load(request.get_json())
         order_id, priced = f"demo-{cart['cart']}", _priced(cart)
         # A code is redeemed when the order is placed, and not before. Asked again for the same order, the service gives the same answer.
-        total = ask("redeem", {**priced, "orderId": order_id})["finalAmount"] if cart["code"] else float(priced["cartTotal"])
+        total = (
+            ask("redeem", {**priced, "orderId": order_id})["finalAmount"]
+            if cart["code"]
+            else float(priced["cartTotal"])
+        )
         return jsonify(orderId=order_id, total=total), 201
 
     @app.errorhandler(ma.ValidationError)
@@ -120,7 +128,14 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
 
 def _priced(cart: dict[str, Any]) -> dict[str, Any]:
     """The cart as the service wants to see it, with this shop's own prices."""
-    items = [{"productId": line["product"], "quantity": line["quantity"], "unitPrice": str(PRICES[line["product"]])} for line in cart["items"]]
+    items = [
+        {
+            "productId": line["product"],
+            "quantity": line["quantity"],
+            "unitPrice": str(PRICES[line["product"]]),
+        }
+        for line in cart["items"]
+    ]
     total = sum((PRICES[line["product"]] * line["quantity"] for line in cart["items"]), Decimal())
     return {"code": cart["code"], "cartTotal": str(total), "items": items}
 
@@ -132,11 +147,15 @@ class _Quiet(WSGIRequestHandler):
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket for `serve`. Raises OSError where the port is taken."""
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+    )
 
 
 def serve(app: Flask, listening: socket.socket) -> None:
     """Serves until interrupted."""
     host, port = listening.getsockname()[:2]
     with suppress(KeyboardInterrupt):
-        make_server(host, port, app, threaded=True, request_handler=_Quiet, fd=listening.fileno()).serve_forever()
+        make_server(
+            host, port, app, threaded=True, request_handler=_Quiet, fd=listening.fileno()
+        ).serve_forever()

@@ -46,7 +46,9 @@ class Batch:
     done: int
 
 
-def generate(account_id: UUID | None, *, count: int, pattern: str, template: dict[str, Any], currency: str) -> Batch:
+def generate(
+    account_id: UUID | None, *, count: int, pattern: str, template: dict[str, Any], currency: str
+) -> Batch:
     """Makes so many single-use coupons of a template, at once or, of more than a thousand, in the background. Shoppers are never shown them.
 
     Raises Invalid where the template contradicts itself, or where one guess in a million would hit a code of this pattern.
@@ -54,12 +56,26 @@ def generate(account_id: UUID | None, *, count: int, pattern: str, template: dic
     template, pattern = {"currency": currency, **template}, pattern.upper()
     terms = _terms(template)
     if write.entries(terms) * count > MOST_ENTRIES:
-        raise errors.Invalid({"template": [f"The coupons of a batch list at most {MOST_ENTRIES} products, categories and customers, all together."]})
+        raise errors.Invalid(
+            {
+                "template": [
+                    f"The coupons of a batch list at most {MOST_ENTRIES} products, categories and customers, all together."
+                ]
+            }
+        )
     _check_odds(pattern, count)
     batch_id = new_id()
     with transaction():
         db.session.execute(
-            sa.insert(_batches).values(id=batch_id, account_id=account_id, pattern=pattern, template=template, size=count, done=0, created_at=clock.now())
+            sa.insert(_batches).values(
+                id=batch_id,
+                account_id=account_id,
+                pattern=pattern,
+                template=template,
+                size=count,
+                done=0,
+                created_at=clock.now(),
+            )
         )
         if count > MADE_AT_ONCE:
             _ask_for_more(batch_id, 0)
@@ -71,23 +87,38 @@ def generate(account_id: UUID | None, *, count: int, pattern: str, template: dic
 def _terms(template: dict[str, Any]) -> dict[str, Any]:
     terms = _template.load(template)
     if terms.get("max_usage", 1) != 1:
-        raise errors.Invalid({"template.maxUsage": ["Generated codes are used once: leave it out, or say 1."]})
+        raise errors.Invalid(
+            {"template.maxUsage": ["Generated codes are used once: leave it out, or say 1."]}
+        )
     return coupon_terms.complete({**terms, "max_usage": 1})
 
 
 def _check_odds(pattern: str, count: int) -> None:
     # Whoever guesses does not care which batch it was.
-    codes_of_pattern = count + (db.session.scalar(sa.select(sa.func.sum(_batches.c.size)).where(_batches.c.pattern == pattern)) or 0)
+    codes_of_pattern = count + (
+        db.session.scalar(
+            sa.select(sa.func.sum(_batches.c.size)).where(_batches.c.pattern == pattern)
+        )
+        or 0
+    )
     needed = 1
     while len(codes.ALPHABET) ** needed <= codes_of_pattern * GUESSES:
         needed += 1
     if pattern.count("#") < needed:
-        raise errors.Invalid({"pattern": [f"One guess in a million would hit one of {codes_of_pattern} codes: at least {needed} # would do."]})
+        raise errors.Invalid(
+            {
+                "pattern": [
+                    f"One guess in a million would hit one of {codes_of_pattern} codes: at least {needed} # would do."
+                ]
+            }
+        )
 
 
 def _ask_for_more(batch_id: UUID, start: int) -> None:
     message_id = outbox.write(TOPIC, {"batch_id": str(batch_id), "start": start})
-    db.session.execute(sa.update(_batches).where(_batches.c.id == batch_id).values(message_id=message_id))
+    db.session.execute(
+        sa.update(_batches).where(_batches.c.id == batch_id).values(message_id=message_id)
+    )
 
 
 @retried
@@ -104,12 +135,27 @@ def make_more(_message_id: UUID, payload: dict[str, Any]) -> None:
 
 def _make(batch_id: UUID, pattern: str, terms: dict[str, Any], start: int, end: int) -> bool:
     """Codes from `start` to `end`, exactly. False where somebody has made them before, or makes them: that one is waited for."""
-    if rows_changed(db.session.execute(sa.update(_batches).where(_batches.c.id == batch_id, _batches.c.done == start).values(done=end))) == 0:
+    if (
+        rows_changed(
+            db.session.execute(
+                sa.update(_batches)
+                .where(_batches.c.id == batch_id, _batches.c.done == start)
+                .values(done=end)
+            )
+        )
+        == 0
+    ):
         return False
     at_once, missing = write.at_once(terms), end - start
     for _ in range(TRIES * (1 + missing // at_once)):
         # What was taken is replaced.
-        missing -= sum(write.write([(code, terms) for code in _draw(pattern, min(missing, at_once))], is_public=False, batch_id=batch_id))
+        missing -= sum(
+            write.write(
+                [(code, terms) for code in _draw(pattern, min(missing, at_once))],
+                is_public=False,
+                batch_id=batch_id,
+            )
+        )
         if not missing:
             return True
     raise errors.Unavailable
@@ -118,13 +164,18 @@ def _make(batch_id: UUID, pattern: str, terms: dict[str, Any], start: int, end: 
 def _draw(pattern: str, count: int) -> list[str]:
     width, form = pattern.count("#"), pattern.replace("#", "%s")
     drawn = codes.draw(width * count)
-    return [form % tuple(drawn[position : position + width]) for position in range(0, width * count, width)]
+    return [
+        form % tuple(drawn[position : position + width])
+        for position in range(0, width * count, width)
+    ]
 
 
 def read(batch_id: UUID) -> Batch:
     """How far a batch is. Raises BatchNotFound."""
     batch = db.session.execute(
-        sa.select(_batches, OutboxMessage.given_up_at).outerjoin(OutboxMessage, OutboxMessage.id == _batches.c.message_id).where(_batches.c.id == batch_id)
+        sa.select(_batches, OutboxMessage.given_up_at)
+        .outerjoin(OutboxMessage, OutboxMessage.id == _batches.c.message_id)
+        .where(_batches.c.id == batch_id)
     ).one_or_none()
     if batch is None:
         raise BatchNotFound
@@ -145,7 +196,12 @@ def codes_of(batch_id: UUID) -> Iterator[list[str]]:
 
 
 def _pages(batch_id: UUID) -> Iterator[list[str]]:
-    of_batch = sa.select(_coupons.c.id, _coupons.c.code).where(_coupons.c.batch_id == batch_id).order_by(_coupons.c.id).limit(write.ROWS_AT_ONCE)
+    of_batch = (
+        sa.select(_coupons.c.id, _coupons.c.code)
+        .where(_coupons.c.batch_id == batch_id)
+        .order_by(_coupons.c.id)
+        .limit(write.ROWS_AT_ONCE)
+    )
     page = db.session.execute(of_batch).all()
     while page:
         # Whoever reads them may be slow.

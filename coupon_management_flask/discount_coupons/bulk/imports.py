@@ -32,7 +32,10 @@ def _columns() -> dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]]:
     for field in _template.fields.values():
         name = str(field.data_key)
         if isinstance(field, ma.fields.Nested):
-            found |= {f"{name}.{key}": ((name, key), inner) for key, inner in _by_wire_name(field.schema).items()}
+            found |= {
+                f"{name}.{key}": ((name, key), inner)
+                for key, inner in _by_wire_name(field.schema).items()
+            }
         else:
             found[name] = ((name,), field)
     return found
@@ -84,7 +87,11 @@ def _write(file: BinaryIO, currency: str) -> None:
 def _write_those(waiting: list[tuple[int, str, dict[str, Any]]], bad: dict[int, str]) -> None:
     if waiting:
         made = write.write([(code, terms) for _, code, terms in waiting], is_public=True)
-        bad |= {line: MESSAGES["coupon_code_taken"] for (line, _, _), is_made in zip(waiting, made, strict=True) if not is_made}
+        bad |= {
+            line: MESSAGES["coupon_code_taken"]
+            for (line, _, _), is_made in zip(waiting, made, strict=True)
+            if not is_made
+        }
 
 
 def _refuse(bad: dict[int, str]) -> None:
@@ -96,7 +103,9 @@ def _refuse(bad: dict[int, str]) -> None:
     raise errors.Invalid(told)
 
 
-def _coupons(file: BinaryIO, currency: str, bad: dict[int, str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+def _coupons(
+    file: BinaryIO, currency: str, bad: dict[int, str]
+) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Number, code and terms of each good line; what is wrong with the others goes into `bad`."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
@@ -107,7 +116,9 @@ def _coupons(file: BinaryIO, currency: str, bad: dict[int, str]) -> Iterator[tup
         code_at = header.index("code")
         others = [(index, name) for index, name in enumerate(header) if name != "code"]
         # Lines that differ in their code alone are checked once.
-        terms_of = lru_cache(maxsize=1_000)(lambda cells: _terms(tuple(name for _, name in others), cells, currency))
+        terms_of = lru_cache(maxsize=1_000)(
+            lambda cells: _terms(tuple(name for _, name in others), cells, currency)
+        )
         for cells in reader:
             if not cells:
                 continue
@@ -115,7 +126,11 @@ def _coupons(file: BinaryIO, currency: str, bad: dict[int, str]) -> Iterator[tup
                 if len(cells) != len(header):
                     raise _Bad(f"It has {len(cells)} fields, the header has {len(header)}.")
                 code = _checked_code(cells[code_at].strip())
-                yield reader.line_num, code, terms_of(tuple(cells[index].strip() for index, _ in others))
+                yield (
+                    reader.line_num,
+                    code,
+                    terms_of(tuple(cells[index].strip() for index, _ in others)),
+                )
             except _Bad as problem:
                 bad[reader.line_num] = str(problem)
     except UnicodeDecodeError as error:
@@ -127,8 +142,14 @@ def _coupons(file: BinaryIO, currency: str, bad: dict[int, str]) -> Iterator[tup
 
 
 def _check_header(header: list[str]) -> None:
-    wrong = [f"Unknown column {name!r}." for name in header if name != "code" and name not in COLUMNS]
-    wrong += [f"Column {name!r} stands there twice." for name in dict.fromkeys(header) if header.count(name) > 1]
+    wrong = [
+        f"Unknown column {name!r}." for name in header if name != "code" and name not in COLUMNS
+    ]
+    wrong += [
+        f"Column {name!r} stands there twice."
+        for name in dict.fromkeys(header)
+        if header.count(name) > 1
+    ]
     wrong += [f"There is no column {name!r}." for name in REQUIRED if name not in header]
     if wrong:
         raise errors.Invalid({"line 1": wrong})
@@ -170,5 +191,8 @@ def _value(field: ma.fields.Field[Any], text: str) -> Any:
 def _sentence(messages: Any, above: str = "") -> str:
     if isinstance(messages, list | tuple):
         return f"{above}: {' '.join(map(str, messages))}"
-    paths = {name: above if name == "_schema" else ".".join(filter(None, (above, str(name)))) for name in messages}
+    paths = {
+        name: above if name == "_schema" else ".".join(filter(None, (above, str(name))))
+        for name in messages
+    }
     return " ".join(_sentence(inner, paths[name]) for name, inner in messages.items())

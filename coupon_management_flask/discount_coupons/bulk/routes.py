@@ -12,17 +12,33 @@ from ...web.security import body_in_chunks
 from ..errors import DiscountErrorSchema
 from . import batches, imports, schemas
 
-routes: Routes = Routes("coupon-batches", __name__, error_schema=DiscountErrorSchema(), url_prefix="/api/v1/coupons", description="Codes in bulk")
+routes: Routes = Routes(
+    "coupon-batches",
+    __name__,
+    error_schema=DiscountErrorSchema(),
+    url_prefix="/api/v1/coupons",
+    description="Codes in bulk",
+)
 
 CSV = {"type": "string", "description": "The first line names the columns."}
-AS_A_FILE: Headers = {"Content-Disposition": {"description": "Under which name to keep it.", "required": True, "schema": {"type": "string"}}}
+AS_A_FILE: Headers = {
+    "Content-Disposition": {
+        "description": "Under which name to keep it.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 
 
 @routes.route("/generate", methods=["POST"])
 @guard(permission="manageCoupons", api_key=True)
 @routes.arguments(schemas.NewBatch())
 @routes.response(201, schemas.BatchSchema(), description="They are there.")
-@routes.response(202, schemas.BatchSchema(), description="They are being made; more than 1,000 are made in the background.")
+@routes.response(
+    202,
+    schemas.BatchSchema(),
+    description="They are being made; more than 1,000 are made in the background.",
+)
 def generate_codes(body: dict[str, Any]) -> Any:
     """Make a batch of single-use codes"""
     batch = batches.generate(actor().id, **body, currency=config.current().currency)
@@ -46,7 +62,9 @@ def download_codes(batch_id: UUID) -> Response:
     """The codes of a batch that is done, a line each after a header"""
     lines = ("".join(f"{code}\r\n" for code in page) for page in batches.codes_of(batch_id))
     return Response(
-        stream_with_context(_after("code\r\n", lines)), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{batch_id}.csv"'}
+        stream_with_context(_after("code\r\n", lines)),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{batch_id}.csv"'},
     )
 
 
@@ -62,4 +80,6 @@ def _after(header: str, lines: Any) -> Any:
 @routes.refuses(400, 413)
 def import_coupons() -> dict[str, int]:
     """Make a coupon of each line of a CSV, all or none. Columns are a coupon's fields (`limits.perDay`, `schedule.from`); a list's parts stand between `;`"""
-    return {"imported": imports.import_coupons(body_in_chunks(), currency=config.current().currency)}
+    return {
+        "imported": imports.import_coupons(body_in_chunks(), currency=config.current().currency)
+    }

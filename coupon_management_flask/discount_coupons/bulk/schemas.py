@@ -15,7 +15,14 @@ MOST_CODES = 1_000_000
 class Template(ma.fields.Nested):
     """A coupon without a code: checked, and kept as it was written."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, partial: Any = None, **kwargs: Any) -> Any:
+    def _deserialize(
+        self,
+        value: Any,
+        attr: str | None,
+        data: Mapping[str, Any] | None,
+        partial: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         super()._deserialize(value, attr, data, partial, **kwargs)
         return value
 
@@ -27,17 +34,25 @@ class NewBatch(ma.Schema):
         20,
         load_default="##########",
         rules=[validate.Regexp(r"[A-Za-z0-9_#-]+\Z", error="Letters, digits, -, _ and # only.")],
-        metadata={"pattern": "^[A-Za-z0-9_#-]{3,20}$", "description": "Each # is a random character."},
+        metadata={
+            "pattern": "^[A-Za-z0-9_#-]{3,20}$",
+            "description": "Each # is a random character.",
+        },
     )
     template = Template(CouponTemplate(), required=True)
 
 
 class BatchSchema(Wire):
     batch_id = ma.fields.UUID(required=True)
-    status = ma.fields.String(required=True, metadata={"enum": ["pending", "running", "done", "failed"]})
+    status = ma.fields.String(
+        required=True, metadata={"enum": ["pending", "running", "done", "failed"]}
+    )
     count = ma.fields.Integer(required=True)
     done = ma.fields.Integer(required=True)
 
 
 class ImportedSchema(ma.Schema):
-    imported = ma.fields.Integer(required=True, metadata={"description": "How many coupons there were in the file, and are here now."})
+    imported = ma.fields.Integer(
+        required=True,
+        metadata={"description": "How many coupons there were in the file, and are here now."},
+    )

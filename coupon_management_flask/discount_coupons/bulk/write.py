@@ -27,7 +27,16 @@ _stocks: Any = Stock.__table__
 
 def entries(terms: Terms) -> int:
     """How many products, categories and customers a coupon of these terms lists."""
-    return sum(len(terms[name]) for name in ("products", "categories", "excluded_products", "excluded_categories", "customer_ids"))
+    return sum(
+        len(terms[name])
+        for name in (
+            "products",
+            "categories",
+            "excluded_products",
+            "excluded_categories",
+            "customer_ids",
+        )
+    )
 
 
 def at_once(terms: Terms) -> int:
@@ -35,13 +44,21 @@ def at_once(terms: Terms) -> int:
     return max(1, ROWS_AT_ONCE // (1 + entries(terms)))
 
 
-def write(coupons: list[tuple[str, Terms]], *, is_public: bool, batch_id: UUID | None = None) -> list[bool]:
+def write(
+    coupons: list[tuple[str, Terms]], *, is_public: bool, batch_id: UUID | None = None
+) -> list[bool]:
     """A coupon for each of these codes that nobody has, of these terms, which must have been checked; says of each whether it was made.
 
     Of equal codes the first is made. Many coupons with one and the same object for terms cost least.
     """
     now = clock.now()
-    same = {"is_public": is_public, "batch_id": batch_id, "version": 1, "created_at": now, "updated_at": now}
+    same = {
+        "is_public": is_public,
+        "batch_id": batch_id,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
     by_code: dict[str, tuple[UUID, Terms]] = {}
     for code, terms in coupons:
         if code not in by_code:
@@ -59,15 +76,26 @@ def _taken_out(made: set[str], code: str) -> bool:
 
 def _row(terms: Terms) -> dict[str, Any]:
     """The columns that coupons of these terms have alike."""
-    return {name: value for name, value in coupon_terms.columns({**terms, "code": ""}).items() if name != "code"}
+    return {
+        name: value
+        for name, value in coupon_terms.columns({**terms, "code": ""}).items()
+        if name != "code"
+    }
 
 
 def _write_in_one(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) -> set[str]:
     # Each of the different terms goes there once, under a number.
     different = list({id(terms): terms for _, terms in by_code.values()}.values())
     numbers = {id(terms): number for number, terms in enumerate(different)}
-    rows = [{"number": number, "max_usage": terms["max_usage"], **_row(terms)} for number, terms in enumerate(different)]
-    targets = [{"number": number, "kind": kind, "target": target} for number, terms in enumerate(different) for kind, target in coupon_terms.targets(terms)]
+    rows = [
+        {"number": number, "max_usage": terms["max_usage"], **_row(terms)}
+        for number, terms in enumerate(different)
+    ]
+    targets = [
+        {"number": number, "kind": kind, "target": target}
+        for number, terms in enumerate(different)
+        for kind, target in coupon_terms.targets(terms)
+    ]
     statement = _statement(tuple(_row(different[0])), with_targets=bool(targets))
     # One text for each column: an array costs the driver as much as writing the rows does. Neither ids nor codes hold a comma.
     parameters = {
@@ -90,39 +118,79 @@ def _as_json(value: Any) -> Any:
 @cache
 def _statement(of_terms: tuple[str, ...], *, with_targets: bool) -> Any:
     """Coupons, their stocks (each under its coupon's id) and what they are found by, all in one; it gives the codes that were made."""
-    given = _table("given", {"id": sa.Uuid(), "code": sa.Text(), "number": sa.Integer()}, sa.func.unnest(*map(_array, ("ids", "codes", "numbers"), _GIVEN)))
-    terms = _records("terms", {"number": sa.Integer(), "max_usage": sa.BigInteger(), **{name: _coupons.c[name].type for name in of_terms}})
+    given = _table(
+        "given",
+        {"id": sa.Uuid(), "code": sa.Text(), "number": sa.Integer()},
+        sa.func.unnest(*map(_array, ("ids", "codes", "numbers"), _GIVEN)),
+    )
+    terms = _records(
+        "terms",
+        {
+            "number": sa.Integer(),
+            "max_usage": sa.BigInteger(),
+            **{name: _coupons.c[name].type for name in of_terms},
+        },
+    )
     own = {"id": given.c.id, "stock_id": given.c.id, "code": given.c.code}
     alike = {name: terms.c[name] for name in of_terms}
-    same = {name: sa.bindparam(f"same_{name}", type_=_coupons.c[name].type) for name in ("is_public", "batch_id", "version", "created_at", "updated_at")}
+    same = {
+        name: sa.bindparam(f"same_{name}", type_=_coupons.c[name].type)
+        for name in ("is_public", "batch_id", "version", "created_at", "updated_at")
+    }
     values = {**own, **alike, **same}
     rows = sa.select(*values.values()).join_from(given, terms, terms.c.number == given.c.number)
     insert = postgresql.insert(_coupons).from_select(list(values), rows, include_defaults=False)
-    made = insert.on_conflict_do_nothing(index_elements=["code"]).returning(_coupons.c.id, _coupons.c.code).cte("made")
+    made = (
+        insert.on_conflict_do_nothing(index_elements=["code"])
+        .returning(_coupons.c.id, _coupons.c.code)
+        .cte("made")
+    )
     ours = sa.join(made, given, given.c.id == made.c.id)
-    stocks = sa.select(made.c.id, terms.c.max_usage, sa.literal(0, sa.BigInteger)).select_from(ours.join(terms, terms.c.number == given.c.number))
-    statement = sa.select(made.c.code).add_cte(sa.insert(_stocks).from_select(["id", "capacity", "claimed"], stocks, include_defaults=False).cte("stocked"))
+    stocks = sa.select(made.c.id, terms.c.max_usage, sa.literal(0, sa.BigInteger)).select_from(
+        ours.join(terms, terms.c.number == given.c.number)
+    )
+    statement = sa.select(made.c.code).add_cte(
+        sa.insert(_stocks)
+        .from_select(["id", "capacity", "claimed"], stocks, include_defaults=False)
+        .cte("stocked")
+    )
     if not with_targets:
         return statement
     listed = _records("targets", {"number": sa.Integer(), "kind": sa.Text(), "target": sa.Text()})
-    targets = sa.select(listed.c.kind, listed.c.target, made.c.id).select_from(ours.join(listed, listed.c.number == given.c.number))
-    return statement.add_cte(sa.insert(_targets).from_select(["kind", "target", "coupon_id"], targets, include_defaults=False).cte("targeted"))
+    targets = sa.select(listed.c.kind, listed.c.target, made.c.id).select_from(
+        ours.join(listed, listed.c.number == given.c.number)
+    )
+    return statement.add_cte(
+        sa.insert(_targets)
+        .from_select(["kind", "target", "coupon_id"], targets, include_defaults=False)
+        .cte("targeted")
+    )
 
 
 _GIVEN = (sa.Uuid(), sa.Text(), sa.Integer())
 
 
 def _array(parameter: str, type_: Any) -> Any:
-    return sa.cast(sa.func.string_to_array(sa.bindparam(parameter, type_=sa.Text), ","), postgresql.ARRAY(type_))
+    return sa.cast(
+        sa.func.string_to_array(sa.bindparam(parameter, type_=sa.Text), ","),
+        postgresql.ARRAY(type_),
+    )
 
 
 def _records(parameter: str, columns: dict[str, Any]) -> Any:
-    return _table(parameter, columns, sa.func.json_to_recordset(sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)), with_types=True)
+    return _table(
+        parameter,
+        columns,
+        sa.func.json_to_recordset(sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)),
+        with_types=True,
+    )
 
 
 def _table(name: str, columns: dict[str, Any], function: Any, *, with_types: bool = False) -> Any:
     columns = {column: sa.column(column, type_) for column, type_ in columns.items()}
-    return function.table_valued(*columns.values(), name=name).render_derived(name=name, with_types=with_types)
+    return function.table_valued(*columns.values(), name=name).render_derived(
+        name=name, with_types=with_types
+    )
 
 
 def _write_in_several(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) -> set[str]:
@@ -132,10 +200,23 @@ def _write_in_several(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, An
     if not free:
         return set()
     alike = {id(terms): {**_row(terms), **same} for _, terms in free.values()}
-    db.session.execute(sa.insert(_stocks), [{"id": coupon_id, "capacity": terms["max_usage"], "claimed": 0} for coupon_id, terms in free.values()])
-    coupons = [{**alike[id(terms)], "id": coupon_id, "stock_id": coupon_id, "code": code} for code, (coupon_id, terms) in free.items()]
+    db.session.execute(
+        sa.insert(_stocks),
+        [
+            {"id": coupon_id, "capacity": terms["max_usage"], "claimed": 0}
+            for coupon_id, terms in free.values()
+        ],
+    )
+    coupons = [
+        {**alike[id(terms)], "id": coupon_id, "stock_id": coupon_id, "code": code}
+        for code, (coupon_id, terms) in free.items()
+    ]
     db.session.execute(sa.insert(_coupons), coupons)
-    targets = [{"kind": kind, "target": target, "coupon_id": coupon_id} for coupon_id, terms in free.values() for kind, target in coupon_terms.targets(terms)]
+    targets = [
+        {"kind": kind, "target": target, "coupon_id": coupon_id}
+        for coupon_id, terms in free.values()
+        for kind, target in coupon_terms.targets(terms)
+    ]
     if targets:
         db.session.execute(sa.insert(_targets), targets)
     return set(free)

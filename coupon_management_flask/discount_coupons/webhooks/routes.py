@@ -11,7 +11,11 @@ from ..schemas import PageQuery
 from . import schemas, service
 
 routes: Routes = Routes(
-    "webhooks", __name__, error_schema=DiscountErrorSchema(), url_prefix="/api/v1/webhooks", description="Who is told what happens to discount coupons"
+    "webhooks",
+    __name__,
+    error_schema=DiscountErrorSchema(),
+    url_prefix="/api/v1/webhooks",
+    description="Who is told what happens to discount coupons",
 )
 
 

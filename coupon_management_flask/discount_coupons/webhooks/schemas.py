@@ -11,8 +11,16 @@ from ..schemas import PageSchema
 
 
 class NewWebhook(ma.Schema):
-    url = Text(longest=webhooks.LONGEST_URL, required=True, metadata={"format": "uri", "description": "https, to a public address."})
-    events = ma.fields.List(ma.fields.String(validate=validate.OneOf(webhooks.EVENTS)), required=True, validate=validate.Length(min=1, max=100))
+    url = Text(
+        longest=webhooks.LONGEST_URL,
+        required=True,
+        metadata={"format": "uri", "description": "https, to a public address."},
+    )
+    events = ma.fields.List(
+        ma.fields.String(validate=validate.OneOf(webhooks.EVENTS)),
+        required=True,
+        validate=validate.Length(min=1, max=100),
+    )
 
 
 class WebhookSchema(ma.Schema):
@@ -23,7 +31,12 @@ class WebhookSchema(ma.Schema):
 
 
 class WebhookCreatedSchema(WebhookSchema):
-    secret = ma.fields.String(required=True, metadata={"description": "Verifies what is sent, as Standard Webhooks describes. Shown here and never again."})
+    secret = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "Verifies what is sent, as Standard Webhooks describes. Shown here and never again."
+        },
+    )
 
 
 class DeliverySchema(ma.Schema):
@@ -32,7 +45,11 @@ class DeliverySchema(ma.Schema):
     id = ma.fields.UUID(required=True)
     messageId = ma.fields.UUID(attribute="message_id", required=True)
     event = ma.fields.String(required=True)
-    status = ma.fields.Function(lambda delivery: _status(delivery), required=True, metadata={"type": "string", "enum": ["started", "succeeded", "failed"]})
+    status = ma.fields.Function(
+        lambda delivery: _status(delivery),
+        required=True,
+        metadata={"type": "string", "enum": ["started", "succeeded", "failed"]},
+    )
     responseStatus = ma.fields.Integer(attribute="response_status", required=True, allow_none=True)
     error = ma.fields.String(required=True, allow_none=True)
     startedAt = Moment(attribute="started_at", required=True)

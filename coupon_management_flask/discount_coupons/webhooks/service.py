@@ -47,8 +47,15 @@ def create(url: str, events: list[str], *, allow_private: bool) -> Subscriber:
         raise errors.Invalid({"url": [refusal]})
     webhook = Subscriber(new_id(), url, _in_order(events), clock.now(), webhooks.new_secret())
     with transaction():
-        db.session.execute(sa.insert(_webhooks).values(id=webhook.id, url=url, secret=webhook.secret, created_at=webhook.created_at))
-        db.session.execute(sa.insert(_subscriptions), [{"event": event, "webhook_id": webhook.id} for event in webhook.events])
+        db.session.execute(
+            sa.insert(_webhooks).values(
+                id=webhook.id, url=url, secret=webhook.secret, created_at=webhook.created_at
+            )
+        )
+        db.session.execute(
+            sa.insert(_subscriptions),
+            [{"event": event, "webhook_id": webhook.id} for event in webhook.events],
+        )
     return webhook
 
 
@@ -68,7 +75,9 @@ def read(webhook_id: UUID) -> Subscriber:
 
 
 def _existing(webhook_id: UUID) -> AnyRow:
-    webhook = db.session.execute(sa.select(_webhooks).where(_webhooks.c.id == webhook_id)).one_or_none()
+    webhook = db.session.execute(
+        sa.select(_webhooks).where(_webhooks.c.id == webhook_id)
+    ).one_or_none()
     if webhook is None:
         raise WebhookNotFound
     return webhook
@@ -76,15 +85,25 @@ def _existing(webhook_id: UUID) -> AnyRow:
 
 def _shown(found: list[AnyRow]) -> list[Subscriber]:
     events: dict[UUID, set[str]] = {webhook.id: set() for webhook in found}
-    for row in db.session.execute(sa.select(_subscriptions).where(_subscriptions.c.webhook_id.in_(events))):
+    for row in db.session.execute(
+        sa.select(_subscriptions).where(_subscriptions.c.webhook_id.in_(events))
+    ):
         events[row.webhook_id].add(row.event)
-    return [Subscriber(webhook.id, webhook.url, _in_order(events[webhook.id]), webhook.created_at) for webhook in found]
+    return [
+        Subscriber(webhook.id, webhook.url, _in_order(events[webhook.id]), webhook.created_at)
+        for webhook in found
+    ]
 
 
 def delete(webhook_id: UUID) -> None:
     """Ends a webhook and forgets its deliveries; what was not delivered yet never is. Raises WebhookNotFound."""
     with transaction():
-        if rows_changed(db.session.execute(sa.delete(_webhooks).where(_webhooks.c.id == webhook_id))) == 0:
+        if (
+            rows_changed(
+                db.session.execute(sa.delete(_webhooks).where(_webhooks.c.id == webhook_id))
+            )
+            == 0
+        ):
             raise WebhookNotFound
 
 
@@ -105,12 +124,16 @@ def resend(webhook_id: UUID, delivery_id: UUID) -> AnyRow:
     """
     _existing(webhook_id)
     with transaction():
-        delivery = db.session.execute(_of(webhook_id).where(_deliveries.c.id == delivery_id)).one_or_none()
+        delivery = db.session.execute(
+            _of(webhook_id).where(_deliveries.c.id == delivery_id)
+        ).one_or_none()
         if delivery is None:
             raise DeliveryNotFound
         outbox.send_again(delivery.message_id)
         # Whoever asks for it has mended something: it need not rest any longer.
-        db.session.execute(sa.update(_webhooks).where(_webhooks.c.id == webhook_id).values(rests_until=None))
+        db.session.execute(
+            sa.update(_webhooks).where(_webhooks.c.id == webhook_id).values(rests_until=None)
+        )
     return delivery
 
 

@@ -121,11 +121,19 @@ class _Policy(EmailPolicy):
 
     def fold(self, name: str, value: str) -> str:
         line = f"{name}: {value}"
-        return line + self.linesep if line.isascii() and len(line) <= LONGEST_LINE else super().fold(name, value)
+        return (
+            line + self.linesep
+            if line.isascii() and len(line) <= LONGEST_LINE
+            else super().fold(name, value)
+        )
 
     def fold_binary(self, name: str, value: str) -> bytes:
         line = f"{name}: {value}"
-        return (line + self.linesep).encode() if line.isascii() and len(line) <= LONGEST_LINE else super().fold_binary(name, value)
+        return (
+            (line + self.linesep).encode()
+            if line.isascii() and len(line) <= LONGEST_LINE
+            else super().fold_binary(name, value)
+        )
 
 
 class _Message(flask_mail.Message):
@@ -165,7 +173,9 @@ class _Message(flask_mail.Message):
 
 def _address(address: str, name: str = "") -> Address:
     # Nothing that could end it and begin another.
-    if not address.isprintable() or not re.fullmatch(r'[^\s@<>()\[\]\\",:;]+@[^\s@<>()\[\]\\",:;]+', address):
+    if not address.isprintable() or not re.fullmatch(
+        r'[^\s@<>()\[\]\\",:;]+@[^\s@<>()\[\]\\",:;]+', address
+    ):
         raise ValueError("not an address")
     local, _, domain = address.partition("@")
     return Address(name, local, domain)
@@ -184,7 +194,11 @@ def _send_to_the_server(message: _Message) -> None:
         with _Connection(current_app.extensions["mail"]) as connection:
             connection.send(message)
     except (OSError, UnicodeError, MailFailed) as error:
-        failure = error if isinstance(error, MailFailed) else MailFailed(_reason(error), tells_of_the_server=_tells_of_the_server(error))
+        failure = (
+            error
+            if isinstance(error, MailFailed)
+            else MailFailed(_reason(error), tells_of_the_server=_tells_of_the_server(error))
+        )
         _note_outage(failure.reason if failure.tells_of_the_server else None)
         # Not `from error`: its text holds the address.
         raise failure from None
@@ -199,9 +213,17 @@ class _Connection(flask_mail.Connection):
     def configure_host(self) -> "_Client":
         tls = ssl.create_default_context()
         client: _Client = (
-            _TlsClient(self.mail.server, self.mail.port, _name_for_greeting(), timeout=STEP_SECONDS, context=tls)
+            _TlsClient(
+                self.mail.server,
+                self.mail.port,
+                _name_for_greeting(),
+                timeout=STEP_SECONDS,
+                context=tls,
+            )
             if self.mail.use_ssl
-            else _Client(self.mail.server, self.mail.port, _name_for_greeting(), timeout=STEP_SECONDS)
+            else _Client(
+                self.mail.server, self.mail.port, _name_for_greeting(), timeout=STEP_SECONDS
+            )
         )
         try:
             if self.mail.use_tls:
@@ -221,7 +243,12 @@ class _Connection(flask_mail.Connection):
             self.host.ehlo_or_helo_if_needed()
             if not self.host.has_extn("smtputf8"):
                 raise MailFailed("smtputf8_not_supported", tells_of_the_server=False)
-        self.host.sendmail(message.envelope_from, [str(to) for to in message.recipients], message.as_bytes(), message.mail_options)
+        self.host.sendmail(
+            message.envelope_from,
+            [str(to) for to in message.recipients],
+            message.as_bytes(),
+            message.mail_options,
+        )
         flask_mail.email_dispatched.send(current_app._get_current_object(), message=message)  # type: ignore[attr-defined]
 
     def __exit__(self, exc_type: Any, exc_value: Any, tb: Any) -> None:
@@ -265,7 +292,12 @@ def _name_for_greeting() -> str:
 def _reason(error: Exception) -> str:
     code = _code(error)
     # To smtplib whatever ends a connection is the same.
-    told = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) and isinstance(error.__context__, OSError) else error
+    told = (
+        error.__context__
+        if isinstance(error, smtplib.SMTPServerDisconnected)
+        and isinstance(error.__context__, OSError)
+        else error
+    )
     return type(told).__name__ + (f" {code}" if code else "")
 
 
@@ -291,7 +323,11 @@ def _note_outage(failure: str | None) -> None:
         is_noted = db.session.scalar(_IS_FAILING)
         if failure is not None and not is_noted:
             with transaction():
-                db.session.execute(upsert(Outage).values(name=OUTAGE, since=clock.now(), error=failure).on_conflict_do_nothing())
+                db.session.execute(
+                    upsert(Outage)
+                    .values(name=OUTAGE, since=clock.now(), error=failure)
+                    .on_conflict_do_nothing()
+                )
             log.error("mail.outage", error=failure)
         elif failure is None and is_noted:
             with transaction():

@@ -33,7 +33,13 @@ from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
 from .. import outbox
 
 TOPIC = "webhook"
-EVENTS = ("coupon.created", "coupon.updated", "coupon.exhausted", "redemption.created", "redemption.rolled_back")
+EVENTS = (
+    "coupon.created",
+    "coupon.updated",
+    "coupon.exhausted",
+    "redemption.created",
+    "redemption.rolled_back",
+)
 
 LONGEST_URL = 2000
 # All together they must end well within the outbox's lease: while we may still be speaking, nobody else may begin.
@@ -48,12 +54,19 @@ _deliveries: Any = WebhookDelivery.__table__
 _subscriptions: Any = WebhookSubscription.__table__
 
 _SUBSCRIBED = Prepared(
-    "webhooks_of_event", sa.select(_subscriptions.c.webhook_id).where(_subscriptions.c.event == sa.bindparam("event", type_=sa.Text)).order_by("webhook_id")
+    "webhooks_of_event",
+    sa.select(_subscriptions.c.webhook_id)
+    .where(_subscriptions.c.event == sa.bindparam("event", type_=sa.Text))
+    .order_by("webhook_id"),
 )
 
 _ARE_WANTED = Prepared(
     "webhooks_of_events",
-    lambda on_postgresql: sa.select(sa.exists().where(one_of(_subscriptions.c.event, "events", sa.Text, on_postgresql=on_postgresql)).label("wanted")),
+    lambda on_postgresql: sa.select(
+        sa.exists()
+        .where(one_of(_subscriptions.c.event, "events", sa.Text, on_postgresql=on_postgresql))
+        .label("wanted")
+    ),
 )
 
 
@@ -81,14 +94,23 @@ def record(event: str, facts: Callable[[], dict[str, Any]]) -> None:
     subscribed = _SUBSCRIBED.execute({"event": event})
     if not subscribed:
         return
-    body = json.dumps({"type": event, "timestamp": clock.now().isoformat().replace("+00:00", "Z"), "data": facts()}, separators=(",", ":"))
+    body = json.dumps(
+        {
+            "type": event,
+            "timestamp": clock.now().isoformat().replace("+00:00", "Z"),
+            "data": facts(),
+        },
+        separators=(",", ":"),
+    )
     for row in subscribed:
         outbox.write(TOPIC, {"webhook_id": str(row.webhook_id), "event": event, "body": body})
 
 
 def deliver(message_id: UUID, payload: dict[str, Any], *, allow_private: bool) -> None:
     """Sends a message to its webhook, unless that is gone, and notes the attempt. Raises DeliveryFailed, at once while the webhook rests."""
-    webhook = db.session.execute(sa.select(_webhooks).where(_webhooks.c.id == UUID(payload["webhook_id"]))).one_or_none()
+    webhook = db.session.execute(
+        sa.select(_webhooks).where(_webhooks.c.id == UUID(payload["webhook_id"]))
+    ).one_or_none()
     if webhook is None:
         return
     delivery_id = _begin(webhook.id, message_id, payload["event"])
@@ -96,9 +118,16 @@ def deliver(message_id: UUID, payload: dict[str, Any], *, allow_private: bool) -
     try:
         if webhook.rests_until is not None and webhook.rests_until > clock.now():
             raise DeliveryFailed("resting")
-        status = _post(webhook.url, _signed(webhook, message_id, payload["body"]), payload["body"].encode(), allow_private)
+        status = _post(
+            webhook.url,
+            _signed(webhook, message_id, payload["body"]),
+            payload["body"].encode(),
+            allow_private,
+        )
         if not 200 <= status < 300:
-            raise DeliveryFailed("redirected" if 300 <= status < 400 else "unexpected_status", status)
+            raise DeliveryFailed(
+                "redirected" if 300 <= status < 400 else "unexpected_status", status
+            )
     except DeliveryFailed as failure:
         _end(delivery_id, failure.response_status, failure.reason)
         if failure.reason == "timed_out":
@@ -110,20 +139,34 @@ def deliver(message_id: UUID, payload: dict[str, Any], *, allow_private: bool) -
 def _begin(webhook_id: UUID, message_id: UUID, event: str) -> UUID:
     delivery_id = new_id()
     with transaction():
-        db.session.execute(sa.insert(_deliveries).values(id=delivery_id, webhook_id=webhook_id, message_id=message_id, event=event, started_at=clock.now()))
+        db.session.execute(
+            sa.insert(_deliveries).values(
+                id=delivery_id,
+                webhook_id=webhook_id,
+                message_id=message_id,
+                event=event,
+                started_at=clock.now(),
+            )
+        )
     return delivery_id
 
 
 def _end(delivery_id: UUID, response_status: int | None, error: str | None) -> None:
     with transaction():
         db.session.execute(
-            sa.update(_deliveries).where(_deliveries.c.id == delivery_id).values(finished_at=clock.now(), response_status=response_status, error=error)
+            sa.update(_deliveries)
+            .where(_deliveries.c.id == delivery_id)
+            .values(finished_at=clock.now(), response_status=response_status, error=error)
         )
 
 
 def _let_rest(webhook_id: UUID) -> None:
     with transaction():
-        db.session.execute(sa.update(_webhooks).where(_webhooks.c.id == webhook_id).values(rests_until=clock.now() + REST))
+        db.session.execute(
+            sa.update(_webhooks)
+            .where(_webhooks.c.id == webhook_id)
+            .values(rests_until=clock.now() + REST)
+        )
 
 
 def _signed(webhook: AnyRow, message_id: UUID, body: str) -> dict[str, str]:
@@ -144,7 +187,13 @@ def refuse_url(url: str, *, allow_private: bool) -> str | None:
         port = parts.port
     except ValueError:
         return "Not a valid URL."
-    if not (url.isascii() and url.isprintable()) or " " in url or "\\" in url or not parts.hostname or port == 0:
+    if (
+        not (url.isascii() and url.isprintable())
+        or " " in url
+        or "\\" in url
+        or not parts.hostname
+        or port == 0
+    ):
         return "Not a valid URL."
     if parts.scheme not in (("https", "http") if allow_private else ("https",)):
         return "It must start with https://."
@@ -153,7 +202,9 @@ def refuse_url(url: str, *, allow_private: bool) -> str | None:
     try:
         address = ipaddress.ip_address(parts.hostname)
     except ValueError:
-        is_private = parts.hostname.rstrip(".") == "localhost" or parts.hostname.rstrip(".").endswith(".localhost")
+        is_private = parts.hostname.rstrip(".") == "localhost" or parts.hostname.rstrip(
+            "."
+        ).endswith(".localhost")
     else:
         is_private = not is_public(address)
     return "It must not lead to a private address." if is_private and not allow_private else None
@@ -165,7 +216,11 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
         # Global unicast is 2000::/3. Within it two ranges carry an IPv4 address of anybody's choice (Teredo, 6to4).
-        if address.packed[0] >> 5 != 1 or address.teredo is not None or address.sixtofour is not None:
+        if (
+            address.packed[0] >> 5 != 1
+            or address.teredo is not None
+            or address.sixtofour is not None
+        ):
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
@@ -178,7 +233,14 @@ def _post(url: str, headers: dict[str, str], body: bytes, allow_private: bool) -
         connection = _connect(parts, _checked_addresses(parts, allow_private), deadline)
         with _Cut(connection, deadline):
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", target, body, {"Host": parts.netloc, **headers}, preload_content=False, decode_content=False)
+            connection.request(
+                "POST",
+                target,
+                body,
+                {"Host": parts.netloc, **headers},
+                preload_content=False,
+                decode_content=False,
+            )
             response = connection.getresponse()
             # What it says beside the status is nobody's business; it may finish saying so.
             with suppress(OSError, http.client.HTTPException, urllib3.exceptions.HTTPError):
@@ -208,9 +270,13 @@ def _reason(error: Exception, deadline: float) -> str:
 
 def _checked_addresses(parts: SplitResult, allow_private: bool) -> list[str]:
     """All addresses of a host. Refused if one of them is not to be spoken to: names are asked for anew with each attempt, and are whose they are."""
-    found = socket.getaddrinfo(parts.hostname, parts.port or _default_port(parts), type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(
+        parts.hostname, parts.port or _default_port(parts), type=socket.SOCK_STREAM
+    )
     addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-    if not allow_private and not all(is_public(ipaddress.ip_address(address)) for address in addresses):
+    if not allow_private and not all(
+        is_public(ipaddress.ip_address(address)) for address in addresses
+    ):
         raise DeliveryFailed("address_not_allowed")
     return addresses
 
@@ -228,7 +294,13 @@ def _connect(parts: SplitResult, addresses: Iterable[str], deadline: float) -> H
             raise TimeoutError
         port = parts.port or _default_port(parts)
         connection = (
-            HTTPSConnection(address, port, timeout=timeout, server_hostname=parts.hostname, cert_reqs="CERT_REQUIRED")
+            HTTPSConnection(
+                address,
+                port,
+                timeout=timeout,
+                server_hostname=parts.hostname,
+                cert_reqs="CERT_REQUIRED",
+            )
             if parts.scheme == "https"
             else HTTPConnection(address, port, timeout=timeout)
         )

@@ -41,7 +41,11 @@ class RecentQuestions:
         """Whether this one is within the limit; one that is not does not count."""
         now = clock.now()
         with self._lock:
-            for known in [name for name, moments in self._moments.items() if moments and moments[-1] <= now - WINDOW]:
+            for known in [
+                name
+                for name, moments in self._moments.items()
+                if moments and moments[-1] <= now - WINDOW
+            ]:
                 del self._moments[known]
             moments = self._moments[user]
             while moments and moments[0] <= now - WINDOW:

@@ -48,7 +48,9 @@ class Answer:
 
 _VERDICT = Prepared(
     "antifraud_verdict",
-    sa.select(_verdicts.c.ok, _verdicts.c.valid_until).where(_verdicts.c.account_id == sa.bindparam("account_id", type_=sa.Uuid)),
+    sa.select(_verdicts.c.ok, _verdicts.c.valid_until).where(
+        _verdicts.c.account_id == sa.bindparam("account_id", type_=sa.Uuid)
+    ),
 )
 
 
@@ -65,9 +67,14 @@ _recent = sa.select(sa.func.count().label("count")).select_from(
 _RECENT = Prepared("recent_activations", _recent)
 
 # The built-in check as a claim makes it. The account is locked before, so that of a user's parallel activations each counts those before it.
-NOT_TOO_MANY: sa.ColumnElement[bool] = _recent.scalar_subquery() < stock.given("most", sa.BigInteger)
+NOT_TOO_MANY: sa.ColumnElement[bool] = _recent.scalar_subquery() < stock.given(
+    "most", sa.BigInteger
+)
 ONE_AT_A_TIME = Prepared(
-    "lock_account", sa.select(Account.__table__.c.id).where(Account.__table__.c.id == stock.given("account_id", sa.Uuid)).with_for_update(key_share=True)
+    "lock_account",
+    sa.select(Account.__table__.c.id)
+    .where(Account.__table__.c.id == stock.given("account_id", sa.Uuid))
+    .with_for_update(key_share=True),
 )
 
 
@@ -75,11 +82,19 @@ class Memory:
     """Remembered verdicts."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis = redis.Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1) if redis_url else None
+        self._redis = (
+            redis.Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1)
+            if redis_url
+            else None
+        )
 
     def recall(self, account_id: UUID) -> bool | None:
         """The verdict that holds at this moment; None where there is none."""
-        found = self._from_redis(account_id) if self._redis is not None else self._from_database(account_id)
+        found = (
+            self._from_redis(account_id)
+            if self._redis is not None
+            else self._from_database(account_id)
+        )
         # At the very moment until which it holds, it does not hold any more.
         return found[0] if found is not None and clock.now() < found[1] else None
 
@@ -92,7 +107,10 @@ class Memory:
         insert = upsert(_verdicts).values(account_id=account_id, ok=ok, valid_until=valid_until)
         with transaction(at_once=True):
             db.session.execute(
-                insert.on_conflict_do_update(index_elements=["account_id"], set_={"ok": insert.excluded.ok, "valid_until": insert.excluded.valid_until})
+                insert.on_conflict_do_update(
+                    index_elements=["account_id"],
+                    set_={"ok": insert.excluded.ok, "valid_until": insert.excluded.valid_until},
+                )
             )
 
     def _from_database(self, account_id: UUID) -> tuple[bool, datetime] | None:
@@ -115,7 +133,11 @@ class Memory:
         assert self._redis is not None
         try:
             # Redis drops it a little later; what holds is the moment itself.
-            self._redis.set(_key(account_id), f"{YES if ok else NO} {valid_until.isoformat()}", exat=int(valid_until.timestamp()) + 1)
+            self._redis.set(
+                _key(account_id),
+                f"{YES if ok else NO} {valid_until.isoformat()}",
+                exat=int(valid_until.timestamp()) + 1,
+            )
         except redis.RedisError as error:
             log.warning("antifraud.memory_unavailable", error=type(error).__name__)
 
@@ -128,8 +150,14 @@ class Service:
     """The antifraud service behind ANTIFRAUD_ADDRESS."""
 
     def __init__(self, address: str, connect_seconds: float, answer_seconds: float) -> None:
-        self._url = (address if "://" in address else f"http://{address}").rstrip("/") + "/api/validate"
-        self._pool = urllib3.PoolManager(maxsize=SERVER_THREADS, retries=False, timeout=urllib3.Timeout(connect=connect_seconds, read=answer_seconds))
+        self._url = (address if "://" in address else f"http://{address}").rstrip(
+            "/"
+        ) + "/api/validate"
+        self._pool = urllib3.PoolManager(
+            maxsize=SERVER_THREADS,
+            retries=False,
+            timeout=urllib3.Timeout(connect=connect_seconds, read=answer_seconds),
+        )
         self._answer_seconds = answer_seconds
 
     def ask(self, email: str, promo_id: UUID) -> Answer:
@@ -138,12 +166,17 @@ class Service:
             try:
                 return _understood(self._post({"user_email": email, "promo_id": str(promo_id)}))
             except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
-                log.warning("antifraud.failed", problem=str(error) if isinstance(error, _NoAnswer) else type(error).__name__)
+                log.warning(
+                    "antifraud.failed",
+                    problem=str(error) if isinstance(error, _NoAnswer) else type(error).__name__,
+                )
         return Answer(FAILED)
 
     def _post(self, question: dict[str, str]) -> bytes:
         deadline = monotonic() + self._answer_seconds
-        response = self._pool.request("POST", self._url, json=question, redirect=False, preload_content=False)
+        response = self._pool.request(
+            "POST", self._url, json=question, redirect=False, preload_content=False
+        )
         try:
             if response.status != 200:
                 raise _NoAnswer(f"status {response.status}")
@@ -164,7 +197,9 @@ class _NoAnswer(ValueError):
     """The service was reached and gave no verdict."""
 
 
-_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?", re.ASCII)
+_MOMENT = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?", re.ASCII
+)
 
 
 def _understood(body: bytes) -> Answer:
@@ -198,7 +233,15 @@ class _Open:
 class Antifraud:
     """What the activation asks. One for each application."""
 
-    def __init__(self, address: str, redis_url: str, max_per_minute: int, *, connect_seconds: float, answer_seconds: float) -> None:
+    def __init__(
+        self,
+        address: str,
+        redis_url: str,
+        max_per_minute: int,
+        *,
+        connect_seconds: float,
+        answer_seconds: float,
+    ) -> None:
         self._service = Service(address, connect_seconds, answer_seconds) if address else None
         # Longer than the longest that asking can take; whoever holds a question for longer has died.
         self._lease = timedelta(seconds=TRIES * (connect_seconds + 2 * answer_seconds) + 2)
@@ -224,7 +267,9 @@ class Antifraud:
         if not self._places.acquire(blocking=False):
             raise errors.Unavailable
         try:
-            return self._ask_or_wait(account_id, lambda service: service.ask(email, promo_id)) == YES
+            return (
+                self._ask_or_wait(account_id, lambda service: service.ask(email, promo_id)) == YES
+            )
         finally:
             self._places.release()
 
@@ -241,7 +286,10 @@ class Antifraud:
         if not self.is_built_in:
             return True
         limit = {f"given_{name}": value for name, value in self.limit().items()}
-        return bool(_RECENT.execute({"given_account_id": account_id, **limit}).one().count < self._max_per_minute)
+        return bool(
+            _RECENT.execute({"given_account_id": account_id, **limit}).one().count
+            < self._max_per_minute
+        )
 
     def _ask_or_wait(self, account_id: UUID, ask: Callable[[Service], Answer]) -> str:
         with self._lock:
@@ -291,12 +339,17 @@ def _open_question(account_id: UUID, lease: timedelta) -> tuple[UUID, bool]:
             opened = db.session.execute(
                 upsert(_questions)
                 .values(id=question_id, account_id=account_id, leased_until=now + lease)
-                .on_conflict_do_nothing(index_elements=[_questions.c.account_id], index_where=_questions.c.answer.is_(None))
+                .on_conflict_do_nothing(
+                    index_elements=[_questions.c.account_id],
+                    index_where=_questions.c.answer.is_(None),
+                )
             )
             if rows_changed(opened):
                 return question_id, True
         row = db.session.execute(
-            sa.select(_questions.c.id, _questions.c.leased_until).where(_questions.c.account_id == account_id, _questions.c.answer.is_(None))
+            sa.select(_questions.c.id, _questions.c.leased_until).where(
+                _questions.c.account_id == account_id, _questions.c.answer.is_(None)
+            )
         ).one_or_none()
         if row is not None and row.leased_until > now:
             return row.id, False
@@ -309,7 +362,11 @@ def _wait_for(question_id: UUID) -> str:
     """The answer to a question that another process asks; FAILED where that has died, which shows when its lease lapses."""
     pause = threading.Event()
     while True:
-        found = db.session.execute(sa.select(_questions.c.answer, _questions.c.leased_until).where(_questions.c.id == question_id)).one_or_none()
+        found = db.session.execute(
+            sa.select(_questions.c.answer, _questions.c.leased_until).where(
+                _questions.c.id == question_id
+            )
+        ).one_or_none()
         if found is None:
             return FAILED
         if found.answer is not None:
@@ -322,4 +379,8 @@ def _wait_for(question_id: UUID) -> str:
 
 def _close(question_id: UUID, verdict: str) -> None:
     with transaction(at_once=True):
-        db.session.execute(sa.update(_questions).where(_questions.c.id == question_id, _questions.c.answer.is_(None)).values(answer=verdict))
+        db.session.execute(
+            sa.update(_questions)
+            .where(_questions.c.id == question_id, _questions.c.answer.is_(None))
+            .values(answer=verdict)
+        )

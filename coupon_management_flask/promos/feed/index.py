@@ -64,13 +64,29 @@ def nodes_of_ages(age_from: int | None, age_until: int | None) -> list[int]:
 
 def nodes_of_age(age: int | None) -> list[int]:
     """Below which nodes an age lies; somebody of unknown age fits no age rule."""
-    return [ANY_AGE] if age is None else [ANY_AGE, *((_LEAVES + age) >> level for level in range(8))]
+    return (
+        [ANY_AGE] if age is None else [ANY_AGE, *((_LEAVES + age) >> level for level in range(8))]
+    )
 
 
-def enter(promo_id: UUID, *, categories: Iterable[str], country_key: str, age_from: int | None, age_until: int | None, is_active: bool) -> None:
+def enter(
+    promo_id: UUID,
+    *,
+    categories: Iterable[str],
+    country_key: str,
+    age_from: int | None,
+    age_until: int | None,
+    is_active: bool,
+) -> None:
     """Makes a promo findable."""
     rows = [
-        {"promo_id": promo_id, "category_key": category, "age_node": node, "country_key": country_key, "is_active": is_active}
+        {
+            "promo_id": promo_id,
+            "category_key": category,
+            "age_node": node,
+            "country_key": country_key,
+            "is_active": is_active,
+        }
         for category in sorted({ANY_CATEGORY, *map(category_key, categories)})
         for node in nodes_of_ages(age_from, age_until)
     ]
@@ -87,17 +103,34 @@ def leave(promo_id: UUID) -> None:
 def flip(promo_ids: list[UUID], *, is_active: bool) -> None:
     """Changes the state of promos that are in the other one."""
     _count_entries_of(promo_ids, -1)
-    db.session.execute(sa.update(_entries).where(_entries.c.promo_id.in_(promo_ids)).values(is_active=is_active))
+    db.session.execute(
+        sa.update(_entries).where(_entries.c.promo_id.in_(promo_ids)).values(is_active=is_active)
+    )
     _count_entries_of(promo_ids, 1)
 
 
 def _count_entries_of(promo_ids: list[UUID], by: int) -> None:
     # In the order of their keys, so that two of these never wait for each other in a circle.
-    keys = [_entries.c.category_key, _entries.c.country_key, _entries.c.age_node, _entries.c.is_active]
-    counted = sa.select(*keys, (sa.func.count() * by).label("promos")).where(_entries.c.promo_id.in_(promo_ids)).group_by(*keys).order_by(*keys)
+    keys = [
+        _entries.c.category_key,
+        _entries.c.country_key,
+        _entries.c.age_node,
+        _entries.c.is_active,
+    ]
+    counted = (
+        sa.select(*keys, (sa.func.count() * by).label("promos"))
+        .where(_entries.c.promo_id.in_(promo_ids))
+        .group_by(*keys)
+        .order_by(*keys)
+    )
     if by > 0:
         insert = upsert(_counts).from_select([*(key.name for key in keys), "promos"], counted)
-        db.session.execute(insert.on_conflict_do_update(index_elements=[key.name for key in keys], set_={"promos": _counts.c.promos + insert.excluded.promos}))
+        db.session.execute(
+            insert.on_conflict_do_update(
+                index_elements=[key.name for key in keys],
+                set_={"promos": _counts.c.promos + insert.excluded.promos},
+            )
+        )
         return
     # Taken away in two steps, for an upsert would propose a negative count and break the rule that there is none.
     for row in db.session.execute(counted).all():
@@ -116,7 +149,10 @@ def _count_entries_of(promo_ids: list[UUID], by: int) -> None:
 def set_state(promo_id: UUID, *, is_active: bool) -> None:
     """Notes that a promo is active, or no longer; nothing where that was noted already. The caller holds the promo's stock."""
     changed = db.session.scalar(
-        sa.update(_promos).where(_promos.c.id == promo_id, _promos.c.is_active != is_active).values(is_active=is_active).returning(_promos.c.id)
+        sa.update(_promos)
+        .where(_promos.c.id == promo_id, _promos.c.is_active != is_active)
+        .values(is_active=is_active)
+        .returning(_promos.c.id)
     )
     if changed is not None:
         flip([promo_id], is_active=is_active)
@@ -144,28 +180,47 @@ def held_day(today: date) -> date:
 
     It may differ from the caller's own `today` around midnight, when another server has come first. Locked before any stock, as in turning.
     """
-    return db.session.scalar(sa.select(_days.c.day).where(_days.c.id == 1).with_for_update(read=True)) or today
+    return (
+        db.session.scalar(sa.select(_days.c.day).where(_days.c.id == 1).with_for_update(read=True))
+        or today
+    )
 
 
 def _turn(day: date, timezone: str) -> None:
-    db.session.execute(upsert(_days).values(id=1, day=day, timezone=timezone).on_conflict_do_nothing())
+    db.session.execute(
+        upsert(_days).values(id=1, day=day, timezone=timezone).on_conflict_do_nothing()
+    )
     found = db.session.execute(sa.select(_days).where(_days.c.id == 1).with_for_update()).one()
     if found.day == day or (found.timezone == timezone and 0 < (found.day - day).days <= 1):
         return
     first, last = sorted((found.day, day))
     moving = sa.or_(
-        sa.and_(_promos.c.active_from > first, _promos.c.active_from <= last), sa.and_(_promos.c.active_until >= first, _promos.c.active_until < last)
+        sa.and_(_promos.c.active_from > first, _promos.c.active_from <= last),
+        sa.and_(_promos.c.active_until >= first, _promos.c.active_until < last),
     )
     # Their stocks first, as everywhere: whoever takes the last unit meanwhile flips the state too, and must see ours or be seen.
     stocks = sa.select(_promos.c.stock_id).where(moving)
-    db.session.execute(sa.select(_stocks.c.id).where(_stocks.c.id.in_(stocks)).order_by(_stocks.c.id).with_for_update()).all()
-    is_active = sa.and_(validity.contains(_promos.c.active_from, _promos.c.active_until, day), has_left())
+    db.session.execute(
+        sa.select(_stocks.c.id)
+        .where(_stocks.c.id.in_(stocks))
+        .order_by(_stocks.c.id)
+        .with_for_update()
+    ).all()
+    is_active = sa.and_(
+        validity.contains(_promos.c.active_from, _promos.c.active_until, day), has_left()
+    )
     for state in (True, False):
         promos = sa.select(_promos.c.id).join(_stocks, _stocks.c.id == _promos.c.stock_id)
-        ids = db.session.scalars(promos.where(moving, _promos.c.is_active != state, is_active if state else sa.not_(is_active))).all()
+        ids = db.session.scalars(
+            promos.where(
+                moving, _promos.c.is_active != state, is_active if state else sa.not_(is_active)
+            )
+        ).all()
         for start in range(0, len(ids), 10_000):
             some = list(ids[start : start + 10_000])
-            db.session.execute(sa.update(_promos).where(_promos.c.id.in_(some)).values(is_active=state))
+            db.session.execute(
+                sa.update(_promos).where(_promos.c.id.in_(some)).values(is_active=state)
+            )
             flip(some, is_active=state)
     db.session.execute(sa.update(_days).where(_days.c.id == 1).values(day=day, timezone=timezone))
 
@@ -179,7 +234,11 @@ _NODES = [sa.bindparam(f"node_{number}", type_=sa.SmallInteger) for number in ra
 def _keys(active: bool | None) -> Any:
     """The counted keys under which a user's promos stand."""
     state = [] if active is None else [_counts.c.is_active == active]
-    mine = [_counts.c.category_key == _CATEGORY, _counts.c.country_key.in_(_COUNTRIES), _counts.c.age_node.in_(_NODES)]
+    mine = [
+        _counts.c.category_key == _CATEGORY,
+        _counts.c.country_key.in_(_COUNTRIES),
+        _counts.c.age_node.in_(_NODES),
+    ]
     return sa.select(_counts).where(*mine, *state, _counts.c.promos > 0).cte("keys")
 
 
@@ -189,13 +248,23 @@ def _page(active: bool | None, on_postgresql: bool) -> Any:
     if on_postgresql:
         state = [] if active is None else [_entries.c.is_active == active]
         branches = [
-            items.where(_entries.c.category_key == _CATEGORY, _entries.c.country_key == country, _entries.c.age_node == node, *state)
+            items.where(
+                _entries.c.category_key == _CATEGORY,
+                _entries.c.country_key == country,
+                _entries.c.age_node == node,
+                *state,
+            )
             for country in _COUNTRIES
             for node in _NODES
         ]
         page = paging.in_turn(branches, _newest_first)
     else:
-        page = items.where(*(_entries.c[name] == keys.c[name] for name in ("category_key", "country_key", "age_node", "is_active")))
+        page = items.where(
+            *(
+                _entries.c[name] == keys.c[name]
+                for name in ("category_key", "country_key", "age_node", "is_active")
+            )
+        )
     return paging.page_of(keys, page, order=_newest_first)
 
 
@@ -203,10 +272,21 @@ def _newest_first(columns: Any) -> list[Any]:
     return [columns.id.desc()]
 
 
-_PAGES = {active: Prepared(f"feed_{active}".lower(), partial(_page, active)) for active in (None, True, False)}
+_PAGES = {
+    active: Prepared(f"feed_{active}".lower(), partial(_page, active))
+    for active in (None, True, False)
+}
 
 
-def find(*, age: int | None, country: str | None, category: str | None, active: bool | None, limit: int, offset: int) -> tuple[list[UUID], int]:
+def find(
+    *,
+    age: int | None,
+    country: str | None,
+    category: str | None,
+    active: bool | None,
+    limit: int,
+    offset: int,
+) -> tuple[list[UUID], int]:
     """A page of the promos that fit somebody of that age and country, newest first, and how many there are in all."""
     parameters = {
         "category": ANY_CATEGORY if category is None else category_key(category),

@@ -9,13 +9,20 @@ import sqlalchemy as sa
 from ...db.session import AnySelect
 from ...db.statements import Prepared
 
-_LIMIT, _OFFSET = sa.bindparam("limit", type_=sa.BigInteger), sa.bindparam("offset", type_=sa.BigInteger)
+_LIMIT, _OFFSET = (
+    sa.bindparam("limit", type_=sa.BigInteger),
+    sa.bindparam("offset", type_=sa.BigInteger),
+)
 
 
-def under_each(keys: Any, items: AnySelect, *, on: Callable[[Any], Any], order: Callable[[Any], list[Any]]) -> AnySelect:
+def under_each(
+    keys: Any, items: AnySelect, *, on: Callable[[Any], Any], order: Callable[[Any], list[Any]]
+) -> AnySelect:
     """On PostgreSQL, the first items under each key: as many as the page can need."""
     first = items.where(on(keys))
-    found: Any = first.order_by(*order(first.selected_columns)).limit(_LIMIT + _OFFSET).lateral("first")
+    found: Any = (
+        first.order_by(*order(first.selected_columns)).limit(_LIMIT + _OFFSET).lateral("first")
+    )
     return sa.select(*found.c).select_from(keys.join(found, sa.true()))
 
 
@@ -24,7 +31,9 @@ def in_turn(branches: list[AnySelect], order: Callable[[Any], list[Any]]) -> Any
 
     For many keys, of which all but a few have nothing to add to the page.
     """
-    found: Any = sa.union_all(*(branch.order_by(*order(branch.selected_columns)) for branch in branches)).subquery("found")
+    found: Any = sa.union_all(
+        *(branch.order_by(*order(branch.selected_columns)) for branch in branches)
+    ).subquery("found")
     return sa.select(*found.c)
 
 
@@ -35,8 +44,14 @@ def page_of(keys: Any, page: AnySelect, *, order: Callable[[Any], list[Any]]) ->
     """
     page = page.order_by(*order(page.selected_columns)).limit(_LIMIT).offset(_OFFSET)
     ids = page.subquery("page")
-    total = sa.select(sa.func.coalesce(sa.func.sum(keys.c.promos), 0).label("total")).subquery("total")
-    return sa.select(total.c.total, ids.c.id).select_from(total.outerjoin(ids, sa.true())).order_by(*order(ids.c))
+    total = sa.select(sa.func.coalesce(sa.func.sum(keys.c.promos), 0).label("total")).subquery(
+        "total"
+    )
+    return (
+        sa.select(total.c.total, ids.c.id)
+        .select_from(total.outerjoin(ids, sa.true()))
+        .order_by(*order(ids.c))
+    )
 
 
 def run(page: Prepared, parameters: dict[str, Any]) -> tuple[list[UUID], int]:

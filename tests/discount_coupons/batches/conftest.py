@@ -19,7 +19,10 @@ def generate(shop: Shop) -> Callable[..., TestResponse]:
     """Asks for three codes, unless told otherwise; `template` is added to."""
 
     def generate(template: Any = None, **body: Any) -> TestResponse:
-        return shop.post(f"{PATH}/generate", json={"count": 3, "template": {**TEMPLATE, **(template or {})}, **body})
+        return shop.post(
+            f"{PATH}/generate",
+            json={"count": 3, "template": {**TEMPLATE, **(template or {})}, **body},
+        )
 
     return generate
 

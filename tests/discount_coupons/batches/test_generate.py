@@ -34,7 +34,14 @@ def downloaded(shop, batch):
 
 def test_up_to_a_thousand_are_there_at_once(shop, generate):
     answer = generate(
-        {"products": ["1"], "excludedProducts": ["2"], "customerIds": ["3"], "startsAt": "2026-01-01T00:00:00Z"}, count=1000, pattern="sum-#######-x"
+        {
+            "products": ["1"],
+            "excludedProducts": ["2"],
+            "customerIds": ["3"],
+            "startsAt": "2026-01-01T00:00:00Z",
+        },
+        count=1000,
+        pattern="sum-#######-x",
     )
 
     assert answer.status_code == 201
@@ -48,7 +55,14 @@ def test_up_to_a_thousand_are_there_at_once(shop, generate):
 
 
 def test_each_is_an_ordinary_coupon_of_the_template_for_one_use(shop, generate, alice):
-    template = {"products": ["1"], "discount": 10.1, "limits": {"budget": "5.50"}, "schedule": {"weekdays": [1]}, "description": "x", "currency": "JPY"}
+    template = {
+        "products": ["1"],
+        "discount": 10.1,
+        "limits": {"budget": "5.50"},
+        "schedule": {"weekdays": [1]},
+        "description": "x",
+        "currency": "JPY",
+    }
     refused = generate(template)
     assert refusal(refused, "discount_coupons")[0] == 400
     batch = generate({**template, "currency": "USD"}).json
@@ -56,7 +70,15 @@ def test_each_is_an_ordinary_coupon_of_the_template_for_one_use(shop, generate, 
 
     coupon = shop.get(f"{PATH}/code/{code.lower()}").json
 
-    kept = {"products": ["1"], "discount": 10.1, "limits": {"budget": 5.5}, "description": "x", "currency": "USD", "maxUsage": 1, "usageCount": 0}
+    kept = {
+        "products": ["1"],
+        "discount": 10.1,
+        "limits": {"budget": 5.5},
+        "description": "x",
+        "currency": "USD",
+        "maxUsage": 1,
+        "usageCount": 0,
+    }
     assert {name: coupon[name] for name in kept} == kept
     assert coupon["schedule"]["weekdays"] == [1]
     found = shop.get(f"{PATH}/product/1").json
@@ -91,7 +113,10 @@ def test_more_than_a_thousand_are_made_in_the_background(shop, generate, monkeyp
     made = downloaded(shop, batch)
     assert len(set(made)) == len(made) == 1001
     assert made == codes_there()
-    assert db.session.scalar(sa.select(sa.func.count()).select_from(Stock).where(Stock.capacity == 1)) == 1001
+    assert (
+        db.session.scalar(sa.select(sa.func.count()).select_from(Stock).where(Stock.capacity == 1))
+        == 1001
+    )
 
 
 def test_two_batches_share_no_code_and_each_has_its_own(shop, generate):
@@ -102,7 +127,9 @@ def test_two_batches_share_no_code_and_each_has_its_own(shop, generate):
 
 def test_the_same_idempotency_key_makes_one_batch(shop):
     body = {"count": 5, "template": TEMPLATE}
-    answers = [shop.post(f"{PATH}/generate", json=body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    answers = [
+        shop.post(f"{PATH}/generate", json=body, headers={"Idempotency-Key": "k"}) for _ in range(2)
+    ]
 
     assert answers[0].data == answers[1].data
     assert len(codes_there()) == 5
@@ -110,7 +137,9 @@ def test_the_same_idempotency_key_makes_one_batch(shop):
 
 def test_a_code_that_is_taken_is_replaced(shop, generate, monkeypatch):
     shop.new(code="TAKEN-2222222")
-    drawn = iter(["2222222" + "3333333" * 2 + "4444444", "2222222" + "3333333", "5555555" + "6666666"])
+    drawn = iter(
+        ["2222222" + "3333333" * 2 + "4444444", "2222222" + "3333333", "5555555" + "6666666"]
+    )
     monkeypatch.setattr(codes, "draw", lambda count: next(drawn))
 
     batch = generate(pattern="TAKEN-#######", count=4).json
@@ -120,12 +149,17 @@ def test_a_code_that_is_taken_is_replaced(shop, generate, monkeypatch):
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Stock)) == 5
 
 
-def test_a_pattern_that_could_be_guessed_is_refused_and_the_length_that_would_do_is_named(shop, generate):
+def test_a_pattern_that_could_be_guessed_is_refused_and_the_length_that_would_do_is_named(
+    shop, generate
+):
     # 31 characters: 31 ** 4 < a million < 31 ** 5, and so on.
     for count, needed in ((1, 5), (28, 5), (29, 6), (1_000, 7), (1_000_000, 9)):
         for pattern in ("#" * (needed - 1), "X-" + "#" * (needed - 1), "ABC"):
             answer = generate(count=count, pattern=pattern)
-            assert refusal(answer, "discount_coupons") == (400, "validation_error"), (count, pattern)
+            assert refusal(answer, "discount_coupons") == (400, "validation_error"), (
+                count,
+                pattern,
+            )
             assert f"at least {needed} #" in answer.json["message"]
     assert codes_there() == []
     assert db.session.scalar(sa.select(sa.func.count()).select_from(CouponBatch)) == 0
@@ -138,33 +172,82 @@ def test_a_pattern_that_could_be_guessed_is_refused_and_the_length_that_would_do
 
 def test_bodies_of_the_wrong_shape_are_refused_and_nothing_is_made(shop, generate):
     bad = [{"count": count} for count in (0, -1, 1_000_001, "3", 3.0, True, None)]
-    bad += [{"pattern": pattern} for pattern in ("", "##", "#" * 21, "##########é", "########## ", "##########%s", "##########\n", 1, None)]
-    bad += [{"template": template} for template in (None, [], "x", {}, {**TEMPLATE, "code": "MINE"}, {**TEMPLATE, "discount": 101}, {**TEMPLATE, "x": 1})]
+    bad += [
+        {"pattern": pattern}
+        for pattern in (
+            "",
+            "##",
+            "#" * 21,
+            "##########é",
+            "########## ",
+            "##########%s",
+            "##########\n",
+            1,
+            None,
+        )
+    ]
+    bad += [
+        {"template": template}
+        for template in (
+            None,
+            [],
+            "x",
+            {},
+            {**TEMPLATE, "code": "MINE"},
+            {**TEMPLATE, "discount": 101},
+            {**TEMPLATE, "x": 1},
+        )
+    ]
     bad += [{"template": {**TEMPLATE, "maxUsage": value}} for value in (None, 0, 2)] + [{"x": 1}]
     for body in bad:
         answer = shop.post(f"{PATH}/generate", json={"count": 3, "template": TEMPLATE, **body})
         assert refusal(answer, "discount_coupons") == (400, "validation_error"), body
     for missing in ("count", "template"):
-        body = {name: value for name, value in (("count", 3), ("template", TEMPLATE)) if name != missing}
-        assert refusal(shop.post(f"{PATH}/generate", json=body), "discount_coupons") == (400, "validation_error")
-    assert refusal(generate({"products": [str(number) for number in range(11)]}, count=1_000_000), "discount_coupons") == (400, "validation_error")
+        body = {
+            name: value for name, value in (("count", 3), ("template", TEMPLATE)) if name != missing
+        }
+        assert refusal(shop.post(f"{PATH}/generate", json=body), "discount_coupons") == (
+            400,
+            "validation_error",
+        )
+    assert refusal(
+        generate({"products": [str(number) for number in range(11)]}, count=1_000_000),
+        "discount_coupons",
+    ) == (400, "validation_error")
     assert codes_there() == []
     assert generate({"maxUsage": 1}).status_code == 201
 
 
 def test_only_who_manages_coupons_may(client, alice, generate):
     batch = generate().json["batchId"]
-    calls = [("POST", "generate"), ("POST", "import"), ("GET", f"batches/{batch}"), ("GET", f"batches/{batch}/codes.csv")]
+    calls = [
+        ("POST", "generate"),
+        ("POST", "import"),
+        ("GET", f"batches/{batch}"),
+        ("GET", f"batches/{batch}/codes.csv"),
+    ]
     for method, path in calls:
-        assert refusal(alice.request(method, f"{PATH}/{path}", json={"count": 3, "template": TEMPLATE}), "discount_coupons") == (403, "permission_denied")
-        assert refusal(client.open(f"{PATH}/{path}", method=method), "discount_coupons") == (401, "authentication_required")
+        assert refusal(
+            alice.request(method, f"{PATH}/{path}", json={"count": 3, "template": TEMPLATE}),
+            "discount_coupons",
+        ) == (403, "permission_denied")
+        assert refusal(client.open(f"{PATH}/{path}", method=method), "discount_coupons") == (
+            401,
+            "authentication_required",
+        )
     assert len(codes_there()) == 3
 
 
 def test_a_batch_that_is_not_there_is_404_and_what_is_no_id_is_400(shop):
     for path in ("", "/codes.csv"):
-        assert refusal(shop.get(f"{PATH}/batches/{new_id()}{path}"), "discount_coupons") == (404, "batch_not_found")
-        assert refusal(shop.get(f"{PATH}/batches/x{path}"), "discount_coupons") == (400, "validation_error")
+        assert refusal(shop.get(f"{PATH}/batches/{new_id()}{path}"), "discount_coupons") == (
+            404,
+            "batch_not_found",
+        )
+        assert refusal(shop.get(f"{PATH}/batches/x{path}"), "discount_coupons") == (
+            400,
+            "validation_error",
+        )
 
 
 def test_a_batch_that_the_outbox_gave_up_has_failed(shop, generate):
@@ -173,7 +256,9 @@ def test_a_batch_that_the_outbox_gave_up_has_failed(shop, generate):
         db.session.execute(sa.update(OutboxMessage).values(given_up_at=clock.now()))
 
     assert shop.get(f"{PATH}/batches/{batch['batchId']}").json["status"] == "failed"
-    assert refusal(shop.get(f"{PATH}/batches/{batch['batchId']}/codes.csv"), "discount_coupons") == (409, "batch_not_done")
+    assert refusal(
+        shop.get(f"{PATH}/batches/{batch['batchId']}/codes.csv"), "discount_coupons"
+    ) == (409, "batch_not_done")
 
 
 def test_a_bit_that_fails_leaves_nothing_and_is_made_later(shop, generate, monkeypatch):
@@ -220,7 +305,13 @@ def test_what_the_csv_needs_does_not_grow_with_the_batch(shop, generate, monkeyp
         [page[0] for page in pages]
         tracemalloc.start()
         try:
-            assert sum(len(page) for page in batch_service.codes_of(batch_service.UUID(batch["batchId"]))) == 3000
+            assert (
+                sum(
+                    len(page)
+                    for page in batch_service.codes_of(batch_service.UUID(batch["batchId"]))
+                )
+                == 3000
+            )
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -236,7 +327,9 @@ def start_worker(database_url):
     started = []
 
     def start():
-        started.append(subprocess.Popen([*FLASK, "worker"], env=environment(database_url), cwd=ROOT))
+        started.append(
+            subprocess.Popen([*FLASK, "worker"], env=environment(database_url), cwd=ROOT)
+        )
         return started[-1]
 
     yield start
@@ -245,7 +338,9 @@ def start_worker(database_url):
         worker.wait()
 
 
-def test_a_worker_that_is_killed_in_the_middle_leaves_the_rest_to_another_and_the_count_is_exact(shop, generate, start_worker, monkeypatch):
+def test_a_worker_that_is_killed_in_the_middle_leaves_the_rest_to_another_and_the_count_is_exact(
+    shop, generate, start_worker, monkeypatch
+):
     batch = generate(count=40_000).json
     path = f"{PATH}/batches/{batch['batchId']}"
     worker = start_worker()
@@ -266,12 +361,20 @@ def test_a_worker_that_is_killed_in_the_middle_leaves_the_rest_to_another_and_th
     assert db.session.scalar(sa.select(sa.func.count()).select_from(DiscountCoupon)) == 40_000
 
 
-def test_two_workers_make_two_batches_of_exactly_as_many_as_were_asked_for(shop, generate, start_worker):
+def test_two_workers_make_two_batches_of_exactly_as_many_as_were_asked_for(
+    shop, generate, start_worker
+):
     batches = [generate(count=count).json for count in (11_001, 10_500)]
 
     for _ in range(2):
         start_worker()
-    wait_until(lambda: all(shop.get(f"{PATH}/batches/{batch['batchId']}").json["status"] == "done" for batch in batches), "the workers are done")
+    wait_until(
+        lambda: all(
+            shop.get(f"{PATH}/batches/{batch['batchId']}").json["status"] == "done"
+            for batch in batches
+        ),
+        "the workers are done",
+    )
 
     made = [downloaded(shop, batch) for batch in batches]
     assert [len(codes) for codes in made] == [11_001, 10_500]
@@ -283,7 +386,18 @@ def test_two_workers_make_two_batches_of_exactly_as_many_as_were_asked_for(shop,
 
 def test_an_operator_makes_codes_and_gets_them_as_csv(app, tmp_path):
     file = tmp_path / "codes.csv"
-    words = ["codes", "generate", "--count", "1200", "--pattern", "OP-########", "--template", json.dumps(TEMPLATE), "--output", str(file)]
+    words = [
+        "codes",
+        "generate",
+        "--count",
+        "1200",
+        "--pattern",
+        "OP-########",
+        "--template",
+        json.dumps(TEMPLATE),
+        "--output",
+        str(file),
+    ]
 
     ran = app.test_cli_runner().invoke(args=words)
 
@@ -295,7 +409,13 @@ def test_an_operator_makes_codes_and_gets_them_as_csv(app, tmp_path):
 
 
 def test_an_operator_is_told_what_is_wrong_and_nothing_is_made(app):
-    for changes in (["--count", "0"], ["--pattern", "####"], ["--template", "{"], ["--template", "[]"], ["--template", "{}"]):
+    for changes in (
+        ["--count", "0"],
+        ["--pattern", "####"],
+        ["--template", "{"],
+        ["--template", "[]"],
+        ["--template", "{}"],
+    ):
         words = ["codes", "generate", "--count", "3", "--template", json.dumps(TEMPLATE), *changes]
         ran = app.test_cli_runner().invoke(args=words)
         assert ran.exit_code != 0, changes

@@ -28,16 +28,24 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def allow_private(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Sets WEBHOOKS_ALLOW_PRIVATE."""
-    return lambda allowed: monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], webhooks_allow_private=allowed))
+    return lambda allowed: monkeypatch.setitem(
+        app.extensions,
+        "settings",
+        replace(app.extensions["settings"], webhooks_allow_private=allowed),
+    )
 
 
 @pytest.fixture
-def subscribe(shop: Shop, receiver: Receiver, allow_private: Callable[[bool], None]) -> Callable[..., dict[str, Any]]:
+def subscribe(
+    shop: Shop, receiver: Receiver, allow_private: Callable[[bool], None]
+) -> Callable[..., dict[str, Any]]:
     """Makes a webhook, to the receiver and of all events unless told otherwise."""
     allow_private(True)
 
     def subscribe(url: str | None = None, events: Any = delivery.EVENTS) -> dict[str, Any]:
-        answer = shop.post("/api/v1/webhooks", json={"url": url or receiver.url(), "events": list(events)})
+        answer = shop.post(
+            "/api/v1/webhooks", json={"url": url or receiver.url(), "events": list(events)}
+        )
         assert answer.status_code == 201, answer.text
         return dict(answer.json)
 

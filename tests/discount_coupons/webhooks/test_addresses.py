@@ -33,7 +33,9 @@ def names(monkeypatch):
         addresses = names.answers.pop(0) if len(names.answers) > 1 else names.answers[0]
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "nobody knows it")
-        return [answer for address in addresses for answer in look_up(address, port, *args, **kwargs)]
+        return [
+            answer for address in addresses for answer in look_up(address, port, *args, **kwargs)
+        ]
 
     def noting(self, address):
         if self.family != socket.AF_UNIX:
@@ -74,7 +76,9 @@ def delivered_to(webhook, error):
     ],
     ids="-".join,
 )
-def test_a_name_that_leads_anywhere_private_is_never_connected_to(subscribe, receiver, names, error, allow_private, addresses):
+def test_a_name_that_leads_anywhere_private_is_never_connected_to(
+    subscribe, receiver, names, error, allow_private, addresses
+):
     webhook = subscribe(receiver.url("shop.example.com"))
     allow_private(False)
     names.answers = [addresses]
@@ -84,7 +88,9 @@ def test_a_name_that_leads_anywhere_private_is_never_connected_to(subscribe, rec
     assert (names.connected, receiver.received) == ([], [])
 
 
-def test_what_was_allowed_when_the_webhook_was_made_is_checked_again_with_each_delivery(subscribe, receiver, error, allow_private):
+def test_what_was_allowed_when_the_webhook_was_made_is_checked_again_with_each_delivery(
+    subscribe, receiver, error, allow_private
+):
     webhook = subscribe()
     allow_private(False)
 
@@ -92,7 +98,9 @@ def test_what_was_allowed_when_the_webhook_was_made_is_checked_again_with_each_d
     assert receiver.received == []
 
 
-def test_the_address_that_was_checked_is_the_one_connected_to_and_the_name_is_asked_for_once(subscribe, receiver, names, error):
+def test_the_address_that_was_checked_is_the_one_connected_to_and_the_name_is_asked_for_once(
+    subscribe, receiver, names, error
+):
     webhook = subscribe(receiver.url("shop.example.com"))
     # Somebody who answers with another address as soon as the first was looked at.
     names.answers = [["127.0.0.1"], ["127.0.0.2"]]
@@ -104,7 +112,9 @@ def test_the_address_that_was_checked_is_the_one_connected_to_and_the_name_is_as
     assert receiver.received[0].headers["host"] == f"shop.example.com:{receiver.port}"
 
 
-def test_the_next_address_is_tried_where_the_first_takes_no_connection(subscribe, receiver, names, error):
+def test_the_next_address_is_tried_where_the_first_takes_no_connection(
+    subscribe, receiver, names, error
+):
     webhook = subscribe(receiver.url("shop.example.com"))
     names.answers = [["127.0.0.2", "127.0.0.1"]]
 
@@ -136,9 +146,14 @@ def secure_receiver(certificate):
         yield receiver
 
 
-def test_over_tls_the_certificate_must_be_the_names_and_be_trusted(subscribe, secure_receiver, names, error, certificate, monkeypatch):
+def test_over_tls_the_certificate_must_be_the_names_and_be_trusted(
+    subscribe, secure_receiver, names, error, certificate, monkeypatch
+):
     names.answers = [["127.0.0.1"]]
-    by_name, by_address = subscribe(secure_receiver.url("shop.example.com"), ["coupon.created"]), subscribe(secure_receiver.url(), ["coupon.updated"])
+    by_name, by_address = (
+        subscribe(secure_receiver.url("shop.example.com"), ["coupon.created"]),
+        subscribe(secure_receiver.url(), ["coupon.updated"]),
+    )
     happen("coupon.created")
     assert (deliver_due(), error(by_name), secure_receiver.received) == (0, "tls_failed", [])
 

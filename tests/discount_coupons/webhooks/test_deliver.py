@@ -37,15 +37,23 @@ def deliveries(shop):
 
 @pytest.fixture
 def resend(shop):
-    return lambda webhook, delivery: shop.post(f"/api/v1/webhooks/{webhook['id']}/deliveries/{delivery['id']}/resend")
+    return lambda webhook, delivery: shop.post(
+        f"/api/v1/webhooks/{webhook['id']}/deliveries/{delivery['id']}/resend"
+    )
 
 
 def outcomes(found):
-    return [(delivery["status"], delivery["responseStatus"], delivery["error"]) for delivery in found]
+    return [
+        (delivery["status"], delivery["responseStatus"], delivery["error"]) for delivery in found
+    ]
 
 
 def waiting():
-    return db.session.scalar(sa.select(sa.func.count()).select_from(OutboxMessage).where(OutboxMessage.delivered_at.is_(None)))
+    return db.session.scalar(
+        sa.select(sa.func.count())
+        .select_from(OutboxMessage)
+        .where(OutboxMessage.delivered_at.is_(None))
+    )
 
 
 def test_an_event_arrives_signed_as_standard_webhooks_says(subscribe, receiver, deliveries):
@@ -56,10 +64,17 @@ def test_an_event_arrives_signed_as_standard_webhooks_says(subscribe, receiver, 
 
     (received,) = receiver.received
     payload = received.verified(webhook["secret"])
-    assert (payload["type"], payload["data"], set(payload)) == ("redemption.created", FACTS, {"type", "timestamp", "data"})
+    assert (payload["type"], payload["data"], set(payload)) == (
+        "redemption.created",
+        FACTS,
+        {"type", "timestamp", "data"},
+    )
     assert before <= datetime.fromisoformat(payload["timestamp"]) <= datetime.now(UTC)
     assert payload["timestamp"].endswith("Z")
-    assert (received.headers["content-type"], received.headers["host"]) == ("application/json", f"127.0.0.1:{receiver.port}")
+    assert (received.headers["content-type"], received.headers["host"]) == (
+        "application/json",
+        f"127.0.0.1:{receiver.port}",
+    )
     (delivery,) = deliveries(webhook)
     assert (delivery["messageId"], delivery["event"]) == (received.id, "redemption.created")
     assert outcomes([delivery]) == [("succeeded", 200, None)]
@@ -68,7 +83,9 @@ def test_an_event_arrives_signed_as_standard_webhooks_says(subscribe, receiver, 
     assert len(receiver.received) == 1
 
 
-def test_two_events_and_two_webhooks_make_four_messages_each_with_its_own_id_and_secret(subscribe, receiver):
+def test_two_events_and_two_webhooks_make_four_messages_each_with_its_own_id_and_secret(
+    subscribe, receiver
+):
     first, second = subscribe(receiver.url() + "&n=1"), subscribe(receiver.url() + "&n=2")
 
     happen("coupon.created")
@@ -78,7 +95,10 @@ def test_two_events_and_two_webhooks_make_four_messages_each_with_its_own_id_and
     assert len({received.id for received in receiver.received}) == 4
     for number, webhook in (("1", first), ("2", second)):
         own = [received for received in receiver.received if received.path.endswith(f"n={number}")]
-        assert [received.verified(webhook["secret"])["type"] for received in own] == ["coupon.created", "coupon.exhausted"]
+        assert [received.verified(webhook["secret"])["type"] for received in own] == [
+            "coupon.created",
+            "coupon.exhausted",
+        ]
 
 
 def test_what_is_rolled_back_is_told_to_nobody(subscribe, receiver, rolled_back):
@@ -90,7 +110,9 @@ def test_what_is_rolled_back_is_told_to_nobody(subscribe, receiver, rolled_back)
 
 
 @pytest.mark.parametrize("status", [199, 301, 302, 307, 400, 404, 410, 429, 500, 503])
-def test_any_answer_but_a_2xx_is_a_failure_and_is_tried_again_with_the_same_id_and_body(subscribe, receiver, deliveries, passes, status):
+def test_any_answer_but_a_2xx_is_a_failure_and_is_tried_again_with_the_same_id_and_body(
+    subscribe, receiver, deliveries, passes, status
+):
     webhook = subscribe()
     # Were it followed, it would be received.
     receiver.status, receiver.headers = status, {"Location": receiver.url()}
@@ -123,11 +145,20 @@ def test_a_receiver_that_is_down_gets_it_when_it_is_up(subscribe, deliveries, pa
     with running_receiver(port=gone.port) as back:
         assert deliver_due() == 1
     assert [received.id for received in back.received] == [deliveries(webhook)[0]["messageId"]]
-    assert outcomes(deliveries(webhook)) == [("succeeded", 200, None), ("failed", None, "connection_failed")]
+    assert outcomes(deliveries(webhook)) == [
+        ("succeeded", 200, None),
+        ("failed", None, "connection_failed"),
+    ]
 
 
-@pytest.mark.parametrize("drip", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"x"], ids=["silence", "for_ever_continue", "a_line_without_end"])
-def test_a_receiver_that_keeps_us_waiting_is_cut_off_and_left_alone_for_a_minute(subscribe, receiver, deliveries, passes, monkeypatch, drip):
+@pytest.mark.parametrize(
+    "drip",
+    [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"x"],
+    ids=["silence", "for_ever_continue", "a_line_without_end"],
+)
+def test_a_receiver_that_keeps_us_waiting_is_cut_off_and_left_alone_for_a_minute(
+    subscribe, receiver, deliveries, passes, monkeypatch, drip
+):
     monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.3)
     slow = subscribe()
     receiver.drip = drip
@@ -140,7 +171,10 @@ def test_a_receiver_that_keeps_us_waiting_is_cut_off_and_left_alone_for_a_minute
 
         # Nobody else waits for it: it was asked once.
         assert len(receiver.received) == 1
-        assert outcomes(deliveries(slow)) == [("failed", None, "resting"), ("failed", None, "timed_out")]
+        assert outcomes(deliveries(slow)) == [
+            ("failed", None, "resting"),
+            ("failed", None, "timed_out"),
+        ]
         assert outcomes(deliveries(quick)) == [("succeeded", 200, None)] * 2
 
     receiver.drip = b""
@@ -149,7 +183,9 @@ def test_a_receiver_that_keeps_us_waiting_is_cut_off_and_left_alone_for_a_minute
     assert len({received.id for received in receiver.received[1:]}) == 2
 
 
-def test_a_success_is_one_however_long_the_rest_of_the_answer_takes(subscribe, receiver, deliveries, monkeypatch):
+def test_a_success_is_one_however_long_the_rest_of_the_answer_takes(
+    subscribe, receiver, deliveries, monkeypatch
+):
     monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.3)
     webhook = subscribe()
     receiver.headers = {"Content-Length": "1000000000"}
@@ -182,7 +218,9 @@ def test_what_is_no_http_is_a_failure(subscribe, receiver, deliveries, monkeypat
     assert outcomes(deliveries(webhook)) == [("failed", None, "invalid_answer")]
 
 
-def test_after_a_day_it_is_given_up_and_can_be_sent_again_all_the_same(subscribe, receiver, deliveries, resend, passes):
+def test_after_a_day_it_is_given_up_and_can_be_sent_again_all_the_same(
+    subscribe, receiver, deliveries, resend, passes
+):
     webhook = subscribe()
     receiver.status = 500
     happen()
@@ -200,10 +238,15 @@ def test_after_a_day_it_is_given_up_and_can_be_sent_again_all_the_same(subscribe
 
     assert len({received.id for received in receiver.received}) == 1
     assert len(receiver.received) == attempts + 1
-    assert outcomes(deliveries(webhook))[:2] == [("succeeded", 200, None), ("failed", 500, "unexpected_status")]
+    assert outcomes(deliveries(webhook))[:2] == [
+        ("succeeded", 200, None),
+        ("failed", 500, "unexpected_status"),
+    ]
 
 
-def test_a_resend_repeats_what_was_delivered_under_the_same_id(subscribe, receiver, deliveries, resend):
+def test_a_resend_repeats_what_was_delivered_under_the_same_id(
+    subscribe, receiver, deliveries, resend
+):
     webhook = subscribe()
     happen()
     happen()
@@ -214,18 +257,32 @@ def test_a_resend_repeats_what_was_delivered_under_the_same_id(subscribe, receiv
 
     assert (answer.status_code, answer.json) == (202, first)
     assert deliver_due() == 1
-    assert [received.id for received in receiver.received] == [first["messageId"], latest["messageId"], first["messageId"]]
-    assert receiver.received[2].verified(webhook["secret"]) == receiver.received[0].verified(webhook["secret"])
-    assert [delivery["messageId"] for delivery in deliveries(webhook)] == [first["messageId"], latest["messageId"], first["messageId"]]
+    assert [received.id for received in receiver.received] == [
+        first["messageId"],
+        latest["messageId"],
+        first["messageId"],
+    ]
+    assert receiver.received[2].verified(webhook["secret"]) == receiver.received[0].verified(
+        webhook["secret"]
+    )
+    assert [delivery["messageId"] for delivery in deliveries(webhook)] == [
+        first["messageId"],
+        latest["messageId"],
+        first["messageId"],
+    ]
 
 
-def test_a_resend_starts_the_retries_anew_and_ends_a_rest(subscribe, receiver, deliveries, resend, passes):
+def test_a_resend_starts_the_retries_anew_and_ends_a_rest(
+    subscribe, receiver, deliveries, resend, passes
+):
     webhook = subscribe()
     happen()
     deliver_due()
     passes(days=2)
     with transaction():
-        db.session.execute(sa.update(Webhook).values(rests_until=clock.now() + timedelta(minutes=1)))
+        db.session.execute(
+            sa.update(Webhook).values(rests_until=clock.now() + timedelta(minutes=1))
+        )
     receiver.status = 500
 
     resend(webhook, deliveries(webhook)[0])
@@ -237,10 +294,14 @@ def test_a_resend_starts_the_retries_anew_and_ends_a_rest(subscribe, receiver, d
     assert deliver_due() == 1
 
     assert len({received.id for received in receiver.received}) == 1
-    assert outcomes(deliveries(webhook))[1:] == [("failed", 500, "unexpected_status")] * 2 + [("succeeded", 200, None)]
+    assert outcomes(deliveries(webhook))[1:] == [("failed", 500, "unexpected_status")] * 2 + [
+        ("succeeded", 200, None)
+    ]
 
 
-def test_two_resends_at_once_send_it_once_more_and_one_during_a_delivery_sends_it_not_at_all(subscribe, receiver, deliveries, resend, monkeypatch):
+def test_two_resends_at_once_send_it_once_more_and_one_during_a_delivery_sends_it_not_at_all(
+    subscribe, receiver, deliveries, resend, monkeypatch
+):
     webhook = subscribe()
     happen()
     deliver_due()
@@ -268,14 +329,23 @@ def test_deliveries_have_pages_latest_first(shop, subscribe, deliveries):
     happen("coupon.updated")
     deliver_due()
     everything = deliveries(webhook)
-    assert [delivery["id"] for delivery in everything] == sorted((delivery["id"] for delivery in everything), reverse=True)
+    assert [delivery["id"] for delivery in everything] == sorted(
+        (delivery["id"] for delivery in everything), reverse=True
+    )
 
-    pages = [shop.get(f"/api/v1/webhooks/{webhook['id']}/deliveries?limit=2&page={page}").json for page in (1, 2, 3)]
+    pages = [
+        shop.get(f"/api/v1/webhooks/{webhook['id']}/deliveries?limit=2&page={page}").json
+        for page in (1, 2, 3)
+    ]
 
     assert [page["results"] for page in pages] == [everything[:2], everything[2:], []]
-    assert [(page["page"], page["limit"], page["totalPages"], page["totalResults"]) for page in pages] == [(page, 2, 2, 3) for page in (1, 2, 3)]
+    assert [
+        (page["page"], page["limit"], page["totalPages"], page["totalResults"]) for page in pages
+    ] == [(page, 2, 2, 3) for page in (1, 2, 3)]
     assert len(deliveries(other)) == 1
-    assert refusal(shop.get(f"/api/v1/webhooks/{webhook['id']}/deliveries?limit=101"), "discount_coupons") == (400, "validation_error")
+    assert refusal(
+        shop.get(f"/api/v1/webhooks/{webhook['id']}/deliveries?limit=101"), "discount_coupons"
+    ) == (400, "validation_error")
 
 
 def test_deliveries_go_with_their_message_when_it_is_purged(app, subscribe, deliveries, passes):
@@ -313,7 +383,13 @@ def workers(database_url):
 
     def start(count):
         for _ in range(count):
-            started.append(subprocess.Popen([*FLASK, "worker"], env=environment(database_url, WEBHOOKS_ALLOW_PRIVATE="true"), cwd=ROOT))
+            started.append(
+                subprocess.Popen(
+                    [*FLASK, "worker"],
+                    env=environment(database_url, WEBHOOKS_ALLOW_PRIVATE="true"),
+                    cwd=ROOT,
+                )
+            )
         return started
 
     yield start
@@ -330,10 +406,14 @@ def test_of_two_workers_each_message_is_delivered_by_one(subscribe, receiver, wo
     workers(2)
     wait_until(lambda: waiting() == 0, "the workers deliver")
 
-    assert Counter(json.loads(received.body)["data"]["number"] for received in receiver.received) == dict.fromkeys(range(40), 1)
+    assert Counter(
+        json.loads(received.body)["data"]["number"] for received in receiver.received
+    ) == dict.fromkeys(range(40), 1)
 
 
-def test_what_a_worker_was_delivering_when_it_was_killed_is_delivered_again(subscribe, receiver, deliveries, workers, passes):
+def test_what_a_worker_was_delivering_when_it_was_killed_is_delivered_again(
+    subscribe, receiver, deliveries, workers, passes
+):
     webhook = subscribe()
     happen()
     with receiver.holding():
@@ -354,7 +434,9 @@ def test_what_a_worker_was_delivering_when_it_was_killed_is_delivered_again(subs
 def test_a_message_whose_webhook_is_gone_is_done_with(app, receiver, allow_private):
     allow_private(True)
     with transaction():
-        outbox.write(webhooks.TOPIC, {"webhook_id": str(new_id()), "event": "coupon.created", "body": "{}"})
+        outbox.write(
+            webhooks.TOPIC, {"webhook_id": str(new_id()), "event": "coupon.created", "body": "{}"}
+        )
 
     assert deliver_due() == 1
     assert (receiver.received, waiting()) == ([], 0)

@@ -8,16 +8,23 @@ def told(receiver, secret):
     """Delivers what is due: type and data of each message, as verified."""
     receiver.received.clear()
     deliver_due()
-    return [(message["type"], message["data"]) for message in (received.verified(secret) for received in receiver.received)]
+    return [
+        (message["type"], message["data"])
+        for message in (received.verified(secret) for received in receiver.received)
+    ]
 
 
 def test_a_coupons_life_is_told_as_the_contract_shows_it(shop, subscribe, receiver):
     secret = subscribe()["secret"]
 
-    made = shop.post("/api/v1/coupons", json=coupon_body(code="ONCE-1", discount=10, maxUsage=1)).json
+    made = shop.post(
+        "/api/v1/coupons", json=coupon_body(code="ONCE-1", discount=10, maxUsage=1)
+    ).json
     assert told(receiver, secret) == [("coupon.created", made)]
 
-    changed = shop.patch(f"/api/v1/coupons/{made['id']}", json={"description": "For the first one"}).json
+    changed = shop.patch(
+        f"/api/v1/coupons/{made['id']}", json={"description": "For the first one"}
+    ).json
     assert told(receiver, secret) == [("coupon.updated", changed)]
 
     order = {"code": "ONCE-1", "orderId": "order-1", "cartTotal": 40, "customerId": "c-1"}
@@ -28,27 +35,48 @@ def test_a_coupons_life_is_told_as_the_contract_shows_it(shop, subscribe, receiv
         "redemption.created": {"orderId": "order-1", "customerId": "c-1", **redeemed},
     }
 
-    back = shop.post(f"/api/v1/redemptions/{redeemed['redemptionId']}/rollback", json={"reason": "cancelled"}).json
-    assert told(receiver, secret) == [("redemption.rolled_back", {"orderId": "order-1", "customerId": "c-1", **back})]
+    back = shop.post(
+        f"/api/v1/redemptions/{redeemed['redemptionId']}/rollback", json={"reason": "cancelled"}
+    ).json
+    assert told(receiver, secret) == [
+        ("redemption.rolled_back", {"orderId": "order-1", "customerId": "c-1", **back})
+    ]
 
 
 def test_what_is_repeated_or_refused_is_told_to_nobody(shop, subscribe, receiver):
-    made = shop.post("/api/v1/coupons", json=coupon_body(code="ONCE-1", discount=10, maxUsage=1)).json
+    made = shop.post(
+        "/api/v1/coupons", json=coupon_body(code="ONCE-1", discount=10, maxUsage=1)
+    ).json
     order = {"code": "ONCE-1", "orderId": "order-1", "cartTotal": 40}
     redeemed = shop.post("/api/v1/coupons/redeem", json=order).json
     secret = subscribe()["secret"]
 
     assert shop.post("/api/v1/coupons/redeem", json=order).status_code == 200
     assert shop.post("/api/v1/coupons/redeem", json={**order, "cartTotal": 50}).status_code == 409
-    assert shop.post("/api/v1/coupons/redeem", json={**order, "orderId": "order-2"}).status_code == 400
+    assert (
+        shop.post("/api/v1/coupons/redeem", json={**order, "orderId": "order-2"}).status_code == 400
+    )
     assert shop.post("/api/v1/coupons/increment-usage", json={"code": "ONCE-1"}).status_code == 400
-    assert shop.post("/api/v1/coupons", json=coupon_body(code="ONCE-1", discount=10)).status_code == 400
+    assert (
+        shop.post("/api/v1/coupons", json=coupon_body(code="ONCE-1", discount=10)).status_code
+        == 400
+    )
     assert shop.patch(f"/api/v1/coupons/{made['id']}", json={"maxUsage": 0}).status_code == 400
     assert told(receiver, secret) == []
 
-    assert shop.post(f"/api/v1/redemptions/{redeemed['redemptionId']}/rollback", json={"reason": "cancelled"}).status_code == 200
+    assert (
+        shop.post(
+            f"/api/v1/redemptions/{redeemed['redemptionId']}/rollback", json={"reason": "cancelled"}
+        ).status_code
+        == 200
+    )
     assert [type_ for type_, _ in told(receiver, secret)] == ["redemption.rolled_back"]
-    assert shop.post(f"/api/v1/redemptions/{redeemed['redemptionId']}/rollback", json={"reason": "cancelled"}).status_code == 200
+    assert (
+        shop.post(
+            f"/api/v1/redemptions/{redeemed['redemptionId']}/rollback", json={"reason": "cancelled"}
+        ).status_code
+        == 200
+    )
     assert told(receiver, secret) == []
 
 
@@ -57,5 +85,8 @@ def test_the_last_use_that_belongs_to_no_order_exhausts_a_coupon_too(shop, subsc
     secret = subscribe()["secret"]
 
     for expected in ([], ["coupon.exhausted"]):
-        assert shop.post("/api/v1/coupons/increment-usage", json={"code": "TWICE-1"}).status_code == 200
+        assert (
+            shop.post("/api/v1/coupons/increment-usage", json={"code": "TWICE-1"}).status_code
+            == 200
+        )
         assert [type_ for type_, _ in told(receiver, secret)] == expected

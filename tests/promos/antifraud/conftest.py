@@ -36,7 +36,13 @@ def start_asking_app(database_url, antifraud_service):
     started = []
 
     def start(**overrides):
-        started.append(create_app(settings_for(database_url, **{"antifraud_address": antifraud_service.address, **overrides})))
+        started.append(
+            create_app(
+                settings_for(
+                    database_url, **{"antifraud_address": antifraud_service.address, **overrides}
+                )
+            )
+        )
         return started[-1]
 
     yield start
@@ -108,7 +114,11 @@ def in_background():
     threads = ThreadPoolExecutor(40)
 
     def activate(user, promo_id, **options) -> Future:
-        own = replace(user, client=user.client.application.test_client()) if hasattr(user.client, "application") else user
+        own = (
+            replace(user, client=user.client.application.test_client())
+            if hasattr(user.client, "application")
+            else user
+        )
         return threads.submit(own.post, f"/api/user/promo/{promo_id}/activate", **options)
 
     yield activate
@@ -120,7 +130,10 @@ def take_all_places(in_background):
     """A user's activations in the background, as many as a worker lets wait: those futures are returned once all of them wait."""
 
     def take(user, *promos):
-        sent = [in_background(user, promo_id) for promo_id, _ in zip(cycle(promos), range(PLACES + 1), strict=False)]
+        sent = [
+            in_background(user, promo_id)
+            for promo_id, _ in zip(cycle(promos), range(PLACES + 1), strict=False)
+        ]
         # When one is turned away, all others have a place.
         wait_until(lambda: any(one.done() for one in sent), "somebody is turned away")
         (turned_away,) = (one for one in sent if one.done())

@@ -14,7 +14,9 @@ from ...support.antifraud import BROKEN, NO, NO_ANSWER, YES, Reply, verdict
 from ...support.promos import new_company, new_user, publish
 from .answers import ACTIVATED, REFUSED, activate, refusal
 
-YESTERDAY, TOMORROW = ((datetime.now(UTC) + timedelta(days=days)).date().isoformat() for days in (-1, 1))
+YESTERDAY, TOMORROW = (
+    (datetime.now(UTC) + timedelta(days=days)).date().isoformat() for days in (-1, 1)
+)
 FAR = "2999-01-01T00:00:00.000"
 
 
@@ -29,7 +31,11 @@ def test_it_is_asked_about_the_users_address_and_the_promo(antifraud, alice, pro
 
     assert (answer.status_code, answer.json) == (200, ACTIVATED)
     (question,) = antifraud.questions
-    assert (question.method, question.path, question.content_type) == ("POST", "/api/validate", "application/json")
+    assert (question.method, question.path, question.content_type) == (
+        "POST",
+        "/api/validate",
+        "application/json",
+    )
     assert question.body == {"user_email": "alice@example.com", "promo_id": promo}
 
 
@@ -69,7 +75,9 @@ def test_a_no_is_a_refusal_that_takes_nothing(antifraud, alice, promo, books):
         ({"target": {"age_until": 29}}, "promo_not_targeted"),
     ],
 )
-def test_it_is_asked_only_when_the_promo_is_active_and_the_user_targeted(terms, name, antifraud, alice, company, books):
+def test_it_is_asked_only_when_the_promo_is_active_and_the_user_targeted(
+    terms, name, antifraud, alice, company, books
+):
     promo = publish(company, **terms)
     before = books()
 
@@ -112,9 +120,18 @@ def test_whom_antifraud_refuses_may_still_look_like_and_comment(antifraud, alice
     assert refusal(activate(alice, promo)) == REFUSED
 
     assert alice.post(f"/api/user/promo/{promo}/like").status_code == 200
-    assert alice.post(f"/api/user/promo/{promo}/comments", json={"text": "I would have liked one."}).status_code == 201
+    assert (
+        alice.post(
+            f"/api/user/promo/{promo}/comments", json={"text": "I would have liked one."}
+        ).status_code
+        == 201
+    )
     seen = alice.get(f"/api/user/promo/{promo}").json
-    assert (seen["is_activated_by_user"], seen["like_count"], seen["comment_count"]) == (False, 1, 1)
+    assert (seen["is_activated_by_user"], seen["like_count"], seen["comment_count"]) == (
+        False,
+        1,
+        1,
+    )
 
 
 FAILURES = {
@@ -143,7 +160,9 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_what_is_no_answer_is_tried_once_more_and_then_refused_and_forgotten(failure, antifraud, alice, promo, books):
+def test_what_is_no_answer_is_tried_once_more_and_then_refused_and_forgotten(
+    failure, antifraud, alice, promo, books
+):
     antifraud.next_replies(failure, failure, failure, YES)
     before = books()
 
@@ -182,7 +201,9 @@ def test_fields_that_nobody_knows_are_ignored(antifraud, alice, promo):
     assert activate(alice, promo).json == ACTIVATED
 
 
-def test_a_service_that_is_not_there_is_a_refusal_and_asked_when_it_is_back(antifraud, alice, promo, books):
+def test_a_service_that_is_not_there_is_a_refusal_and_asked_when_it_is_back(
+    antifraud, alice, promo, books
+):
     antifraud.stop()
     before = books()
 
@@ -205,7 +226,9 @@ def test_unless_told_otherwise_two_seconds_are_given_to_connect_and_five_to_answ
     assert (settings.antifraud_connect_seconds, settings.antifraud_answer_seconds) == (2, 5)
 
 
-def test_a_service_that_is_silent_for_too_long_is_asked_once_more(start_impatient_app, antifraud, alice, promo, books):
+def test_a_service_that_is_silent_for_too_long_is_asked_once_more(
+    start_impatient_app, antifraud, alice, promo, books
+):
     alice.client = start_impatient_app().test_client()
     before = books()
     with antifraud.holding() as held:
@@ -217,7 +240,9 @@ def test_a_service_that_is_silent_for_too_long_is_asked_once_more(start_impatien
     assert len(antifraud.questions) == 3
 
 
-def test_a_service_that_answers_a_byte_at_a_time_is_too_late_too(start_impatient_app, antifraud, alice, promo, in_background):
+def test_a_service_that_answers_a_byte_at_a_time_is_too_late_too(
+    start_impatient_app, antifraud, alice, promo, in_background
+):
     alice.client = start_impatient_app().test_client()
     enough = threading.Event()
 
@@ -241,7 +266,9 @@ def test_a_service_that_takes_no_connection_is_a_refusal(start_impatient_app, al
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(full.getsockname())
-        alice.client = start_impatient_app(antifraud_address=f"127.0.0.1:{full.getsockname()[1]}").test_client()
+        alice.client = start_impatient_app(
+            antifraud_address=f"127.0.0.1:{full.getsockname()[1]}"
+        ).test_client()
         before = books()
 
         assert refusal(activate(alice, promo)) == REFUSED

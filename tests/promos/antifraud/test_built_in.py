@@ -79,9 +79,17 @@ def test_the_stand_alone_check_counts_questions_by_user_in_a_sliding_minute(now_
         now_is(start + after)
         return client.post("/api/validate", json={**QUESTION, "user_email": user}).json
 
-    assert [ask(after) for after in (0 * MINUTE, MINUTE / 2, MINUTE - MILLISECOND)] == [{"ok": True}, {"ok": True}, {"ok": False}]
+    assert [ask(after) for after in (0 * MINUTE, MINUTE / 2, MINUTE - MILLISECOND)] == [
+        {"ok": True},
+        {"ok": True},
+        {"ok": False},
+    ]
     assert ask(MINUTE - MILLISECOND, "bob@example.com") == {"ok": True}
-    assert [ask(after) for after in (MINUTE, MINUTE, MINUTE * 1.5)] == [{"ok": True}, {"ok": False}, {"ok": True}]
+    assert [ask(after) for after in (MINUTE, MINUTE, MINUTE * 1.5)] == [
+        {"ok": True},
+        {"ok": False},
+        {"ok": True},
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -96,26 +104,48 @@ def command(tmp_path_factory):
 def test_the_command_answers_as_the_service_does(command):
     answers = [command.request("POST", "/api/validate", json=QUESTION) for _ in range(3)]
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"ok": True})] * 2 + [(200, {"ok": False})]
-    other = command.request("POST", "/api/validate", json={**QUESTION, "user_email": "bob@example.com", "more": 1})
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (200, {"ok": True})
+    ] * 2 + [(200, {"ok": False})]
+    other = command.request(
+        "POST", "/api/validate", json={**QUESTION, "user_email": "bob@example.com", "more": 1}
+    )
     assert (other.status_code, other.json()) == (200, {"ok": True})
 
 
 NO_QUESTIONS = [
     *(b"", b"{", b"null", b"[]", b'"text"', b"\xff", b"[" * 100_000, b"{}"),
     *(b'{"user_email": "alice@example.com"}', b'{"promo_id": "1"}'),
-    *(b'{"user_email": 1, "promo_id": "1"}', b'{"user_email": null, "promo_id": "1"}', b'{"user_email": ["alice"], "promo_id": "1"}'),
+    *(
+        b'{"user_email": 1, "promo_id": "1"}',
+        b'{"user_email": null, "promo_id": "1"}',
+        b'{"user_email": ["alice"], "promo_id": "1"}',
+    ),
 ]
 
 
-@pytest.mark.parametrize("body", NO_QUESTIONS, ids=lambda body: body[:40].decode(errors="replace") or "none")
+@pytest.mark.parametrize(
+    "body", NO_QUESTIONS, ids=lambda body: body[:40].decode(errors="replace") or "none"
+)
 def test_the_command_refuses_what_is_no_question(body, command):
-    answer = command.request("POST", "/api/validate", data=body, headers={"Content-Type": "application/json"})
+    answer = command.request(
+        "POST", "/api/validate", data=body, headers={"Content-Type": "application/json"}
+    )
 
-    assert (answer.status_code, answer.json()) == (400, {"error": "user_email and promo_id are needed"})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "user_email and promo_id are needed"},
+    )
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/api/validate", 405), ("POST", "/api/elsewhere", 404), ("GET", "/api/health/live", 200)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/validate", 405),
+        ("POST", "/api/elsewhere", 404),
+        ("GET", "/api/health/live", 200),
+    ],
+)
 def test_the_command_has_one_path_and_tells_whether_it_lives(method, path, status, command):
     assert command.request(method, path).status_code == status
 
@@ -125,7 +155,9 @@ def test_the_command_counts_questions_that_come_at_once(command):
 
     def ask(_):
         together.wait(timeout=20)
-        return command.request("POST", "/api/validate", json={**QUESTION, "user_email": "at-once@example.com"}).json()["ok"]
+        return command.request(
+            "POST", "/api/validate", json={**QUESTION, "user_email": "at-once@example.com"}
+        ).json()["ok"]
 
     with ThreadPoolExecutor(10) as threads:
         assert sorted(threads.map(ask, range(10))) == [False] * 8 + [True] * 2

@@ -30,7 +30,12 @@ def two_clients(request, new_database, antifraud_service):
     """Clients of two servers on one database."""
     database_url = new_database(request.param)
     with ExitStack() as stack:
-        servers = [stack.enter_context(running_server(database_url, workers=1, ANTIFRAUD_ADDRESS=antifraud_service.address)) for _ in range(2)]
+        servers = [
+            stack.enter_context(
+                running_server(database_url, workers=1, ANTIFRAUD_ADDRESS=antifraud_service.address)
+            )
+            for _ in range(2)
+        ]
         yield [RemoteClient(server) for server in servers]
         assert_books_add_up(database_url)
 
@@ -55,17 +60,29 @@ def at(client, user: Caller) -> Caller:
     return replace(user, client=client)
 
 
-@pytest.mark.parametrize(("reply", "successes"), [(YES, 2 * PLACES), (NO, 0), (BROKEN, 0)], ids=["yes", "no", "a failure"])
-def test_two_processes_ask_once_and_share_the_answer(reply, successes, antifraud, alice, company, promo, two_clients, take_all_places):
+@pytest.mark.parametrize(
+    ("reply", "successes"),
+    [(YES, 2 * PLACES), (NO, 0), (BROKEN, 0)],
+    ids=["yes", "no", "a failure"],
+)
+def test_two_processes_ask_once_and_share_the_answer(
+    reply, successes, antifraud, alice, company, promo, two_clients, take_all_places
+):
     antifraud.replies_about[alice.email] = reply
     with antifraud.holding(alice.email):
-        waiting = [one for client in two_clients for one in take_all_places(at(client, alice), promo)]
+        waiting = [
+            one for client in two_clients for one in take_all_places(at(client, alice), promo)
+        ]
         assert antifraud.asked_about(alice.email) == 1
     answers = [one.result(timeout=30) for one in waiting]
 
     assert antifraud.asked_about(alice.email) == (2 if reply is BROKEN else 1)
-    assert [answer.json for answer in answers if answer.status_code == 200] == [ACTIVATED] * successes
-    assert [refusal(answer) for answer in answers if answer.status_code != 200] == [REFUSED] * (2 * PLACES - successes)
+    assert [answer.json for answer in answers if answer.status_code == 200] == [
+        ACTIVATED
+    ] * successes
+    assert [refusal(answer) for answer in answers if answer.status_code != 200] == [REFUSED] * (
+        2 * PLACES - successes
+    )
     assert company.get(f"/api/business/promo/{promo}").json["used_count"] == successes
 
     # What was shared is over: somebody who comes later asks again.
@@ -82,7 +99,9 @@ def test_what_one_process_was_told_the_other_remembers(antifraud, alice, promo, 
     assert len(antifraud.questions) == 1
 
 
-def test_a_server_whose_places_are_taken_answers_everything_else(antifraud, alice, bob, company, promo, two_clients, take_all_places):
+def test_a_server_whose_places_are_taken_answers_everything_else(
+    antifraud, alice, bob, company, promo, two_clients, take_all_places
+):
     with antifraud.holding(alice.email):
         waiting = take_all_places(alice, promo)
 
@@ -116,7 +135,9 @@ def killed_while_asking(fresh_database_url, antifraud, in_background):
     assert_books_add_up(fresh_database_url)
 
 
-def test_what_was_asked_by_a_process_that_died_is_asked_again_and_its_key_taken_over(killed_while_asking, antifraud, later):
+def test_what_was_asked_by_a_process_that_died_is_asked_again_and_its_key_taken_over(
+    killed_while_asking, antifraud, later
+):
     alice, promo = killed_while_asking
     key = {"Idempotency-Key": "key-1"}
     assert refusal(activate(alice, promo, headers=key)) == (409, "idempotency_key_in_use")
@@ -131,7 +152,9 @@ def test_what_was_asked_by_a_process_that_died_is_asked_again_and_its_key_taken_
     assert alice.get("/api/user/promo/history").headers["X-Total-Count"] == "2"
 
 
-def test_who_waits_for_an_asker_that_died_is_refused_in_the_end(killed_while_asking, antifraud, take_all_places, later):
+def test_who_waits_for_an_asker_that_died_is_refused_in_the_end(
+    killed_while_asking, antifraud, take_all_places, later
+):
     alice, promo = killed_while_asking
     waiting = take_all_places(alice, promo)
     assert len(antifraud.questions) == 1

@@ -40,7 +40,9 @@ def outcome(answer):
 
 
 @pytest.mark.parametrize(("ok", "expected"), [(True, "tea-10"), (False, REFUSED)])
-def test_a_verdict_is_remembered_for_the_user_whatever_the_promo(ok, expected, antifraud, alice, company, promo):
+def test_a_verdict_is_remembered_for_the_user_whatever_the_promo(
+    ok, expected, antifraud, alice, company, promo
+):
     other_promo = publish(company, promo_common="tea-10")
     antifraud.next_replies(verdict(ok, UNTIL_SOON), verdict(not ok))
 
@@ -70,7 +72,10 @@ def test_a_remembered_yes_does_not_open_what_is_closed(antifraud, alice, company
     antifraud.next_replies(verdict(True, UNTIL_SOON))
     activate(alice, promo)
 
-    assert refusal(activate(alice, publish(company, target={"country": "fr"}))) == (403, "promo_not_targeted")
+    assert refusal(activate(alice, publish(company, target={"country": "fr"}))) == (
+        403,
+        "promo_not_targeted",
+    )
     assert refusal(activate(alice, publish(company, max_count=0))) == (403, "promo_inactive")
 
 
@@ -90,7 +95,9 @@ def test_a_remembered_yes_does_not_open_what_is_closed(antifraud, alice, company
         ("." + "123456789" * 20, 123),
     ],
 )
-def test_it_holds_to_the_millisecond_and_is_never_rounded_up(fraction, milliseconds, antifraud, alice, promo, now_is):
+def test_it_holds_to_the_millisecond_and_is_never_rounded_up(
+    fraction, milliseconds, antifraud, alice, promo, now_is
+):
     until = SOON + milliseconds * MILLISECOND
     antifraud.next_replies(verdict(False, written(SOON, fraction)), YES)
 
@@ -117,7 +124,9 @@ def test_reading_it_does_not_extend_it(antifraud, alice, promo, now_is):
 
 
 def test_the_next_answer_is_remembered_in_its_place(antifraud, alice, promo, now_is):
-    antifraud.next_replies(verdict(False, UNTIL_SOON), verdict(True, written(SOON + timedelta(minutes=1))), NO)
+    antifraud.next_replies(
+        verdict(False, UNTIL_SOON), verdict(True, written(SOON + timedelta(minutes=1))), NO
+    )
 
     assert refusal(activate(alice, promo)) == REFUSED
     now_is(SOON)
@@ -129,7 +138,9 @@ def test_the_next_answer_is_remembered_in_its_place(antifraud, alice, promo, now
     assert len(antifraud.questions) == 3
 
 
-def test_an_answer_that_may_not_be_kept_leaves_nothing_of_the_one_before(antifraud, alice, promo, now_is):
+def test_an_answer_that_may_not_be_kept_leaves_nothing_of_the_one_before(
+    antifraud, alice, promo, now_is
+):
     antifraud.next_replies(verdict(False, UNTIL_SOON), BROKEN, BROKEN, YES, NO)
     activate(alice, promo)
     now_is(SOON)
@@ -178,7 +189,9 @@ def test_without_a_moment_to_come_the_verdict_holds_this_once(reply, antifraud, 
 
 
 @pytest.mark.parametrize(("ok", "expected"), [(True, "tea-10"), (False, REFUSED)])
-def test_it_survives_a_restart_of_the_application(ok, expected, antifraud, alice, promo, start_app, memory, now_is):
+def test_it_survives_a_restart_of_the_application(
+    ok, expected, antifraud, alice, promo, start_app, memory, now_is
+):
     antifraud.next_replies(verdict(ok, UNTIL_SOON), verdict(not ok))
     activate(alice, promo)
 
@@ -209,7 +222,9 @@ def test_a_redis_that_is_not_there_means_asking(antifraud, start_app):
     assert len(antifraud.questions) == 3
 
 
-def test_a_redis_that_goes_away_means_asking_and_remembers_again_when_it_is_back(antifraud, start_app):
+def test_a_redis_that_goes_away_means_asking_and_remembers_again_when_it_is_back(
+    antifraud, start_app
+):
     with running_redis() as server:
         if not server.command:
             pytest.skip("a Redis that TEST_REDIS_URL names is not ours to stop")

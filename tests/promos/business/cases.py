@@ -51,7 +51,26 @@ NO_DAYS = [
     "today",
 ]
 # Codes that never existed, are reserved or withdrawn; and other letters, of which capitals or another normal form would make "SE", "IT", "SS", "FI" or "DE".
-NO_COUNTRIES = ["", "d", "deu", "zz", "uk", "eu", "an", "su", "d ", " d", "d1", "12", "d\u0435", "\u017fe", "\u0131t", "\u00df", "\ufb01", "\uff44\uff45"]
+NO_COUNTRIES = [
+    "",
+    "d",
+    "deu",
+    "zz",
+    "uk",
+    "eu",
+    "an",
+    "su",
+    "d ",
+    " d",
+    "d1",
+    "12",
+    "d\u0435",
+    "\u017fe",
+    "\u0131t",
+    "\u00df",
+    "\ufb01",
+    "\uff44\uff45",
+]
 
 WRONG_TERMS = {
     "description": ["", "d" * 9, "d" * 301, "nul\x00 in it", *NO_TEXTS],
@@ -70,8 +89,12 @@ WRONG_TARGETS = {
     ],
     "target.age_until": [{"age_until": value} for value in [-1, 101, None, *NO_INTEGERS]],
     "target.country": [{"country": value} for value in [*NO_COUNTRIES, None, *NO_TEXTS]],
-    "target.categories": [{"categories": value} for value in [None, [*CATEGORIES_OF_20, "one more"], *NO_LISTS]],
-    "target.categories.1": [{"categories": ["food", value]} for value in ["", "f", "f" * 21, "nul\x00", None, *NO_TEXTS]],
+    "target.categories": [
+        {"categories": value} for value in [None, [*CATEGORIES_OF_20, "one more"], *NO_LISTS]
+    ],
+    "target.categories.1": [
+        {"categories": ["food", value]} for value in ["", "f", "f" * 21, "nul\x00", None, *NO_TEXTS]
+    ],
 }
 
 RIGHT_TERMS = {

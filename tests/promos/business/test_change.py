@@ -2,7 +2,14 @@
 
 import pytest
 
-from ...support.promos import activate, assert_invalid, assert_refused, new_user, promo_body, publish
+from ...support.promos import (
+    activate,
+    assert_invalid,
+    assert_refused,
+    new_user,
+    promo_body,
+    publish,
+)
 from .cases import RIGHT_TARGETS, RIGHT_TERMS, WRONG_TARGETS, WRONG_TERMS
 
 FULL = {
@@ -45,7 +52,13 @@ def _without(promo, *names):
         {"max_count": 11},
         {"active_from": "2025-03-11"},
         {"active_until": "9999-12-30"},
-        {"description": "Everything is new here", "image_url": "http://example.com", "target": {}, "max_count": 1, "active_from": "2020-01-01"},
+        {
+            "description": "Everything is new here",
+            "image_url": "http://example.com",
+            "target": {},
+            "max_count": 1,
+            "active_from": "2020-01-01",
+        },
     ],
     ids=lambda changes: "+".join(changes),
 )
@@ -76,7 +89,15 @@ def test_the_target_is_replaced_as_a_whole(company, path):
         assert _change(company, path, target=target) == {**before, "target": target}
 
 
-@pytest.mark.parametrize("cleared", [["image_url"], ["active_from"], ["active_until"], ["image_url", "active_from", "active_until"]])
+@pytest.mark.parametrize(
+    "cleared",
+    [
+        ["image_url"],
+        ["active_from"],
+        ["active_until"],
+        ["image_url", "active_from", "active_until"],
+    ],
+)
 def test_null_takes_away_what_need_not_be_there(cleared, company, path):
     before = company.get(path).json
 
@@ -96,7 +117,9 @@ def test_null_is_refused_elsewhere(field, company, path, books):
 
 
 @pytest.mark.parametrize(("field", "values"), WRONG_TERMS.items())
-def test_a_term_beyond_its_bounds_or_of_another_type_is_refused(field, values, company, path, books):
+def test_a_term_beyond_its_bounds_or_of_another_type_is_refused(
+    field, values, company, path, books
+):
     before = books()
 
     for value in values:
@@ -106,7 +129,9 @@ def test_a_term_beyond_its_bounds_or_of_another_type_is_refused(field, values, c
 
 
 @pytest.mark.parametrize(("about", "targets"), WRONG_TARGETS.items())
-def test_a_target_with_a_rule_beyond_its_bounds_or_of_another_type_is_refused(about, targets, company, path, books):
+def test_a_target_with_a_rule_beyond_its_bounds_or_of_another_type_is_refused(
+    about, targets, company, path, books
+):
     before = books()
 
     for target in targets:
@@ -129,7 +154,14 @@ def test_a_target_with_a_rule_beyond_its_bounds_or_of_another_type_is_refused(ab
 )
 def test_a_change_that_is_wrong_in_one_field_changes_none(about, wrong, company, path, books):
     before = books()
-    right = {"description": "Nobody will read this", "image_url": None, "target": {}, "max_count": 99, "active_from": None, "active_until": None}
+    right = {
+        "description": "Nobody will read this",
+        "image_url": None,
+        "target": {},
+        "max_count": 99,
+        "active_from": None,
+        "active_until": None,
+    }
 
     assert_invalid(company.patch(path, json={**right, **wrong}), about)
 
@@ -149,8 +181,15 @@ def test_unknown_and_read_only_fields_are_ignored(company, path):
     }
 
     assert _change(company, path, **ignored) == before
-    assert _change(company, path, **ignored, description="Changed all the same") == {**before, "description": "Changed all the same"}
-    assert _change(company, path, target={"age_from": 5, "city": None}) == {**before, "description": "Changed all the same", "target": {"age_from": 5}}
+    assert _change(company, path, **ignored, description="Changed all the same") == {
+        **before,
+        "description": "Changed all the same",
+    }
+    assert _change(company, path, target={"age_from": 5, "city": None}) == {
+        **before,
+        "description": "Changed all the same",
+        "target": {"age_from": 5},
+    }
 
 
 @pytest.mark.parametrize(
@@ -178,19 +217,36 @@ def test_mode_and_values_can_not_be_changed(ignored, company, path, unique_path)
 @pytest.mark.parametrize(
     ("window", "changes"),
     [
-        ({"active_from": "2025-03-10", "active_until": "2025-03-20"}, {"active_from": "2025-03-21"}),
-        ({"active_from": "2025-03-10", "active_until": "2025-03-20"}, {"active_until": "2025-03-09"}),
-        ({"active_from": "2025-03-10", "active_until": "2025-03-20"}, {"active_from": "2025-03-22", "active_until": "2025-03-21"}),
+        (
+            {"active_from": "2025-03-10", "active_until": "2025-03-20"},
+            {"active_from": "2025-03-21"},
+        ),
+        (
+            {"active_from": "2025-03-10", "active_until": "2025-03-20"},
+            {"active_until": "2025-03-09"},
+        ),
+        (
+            {"active_from": "2025-03-10", "active_until": "2025-03-20"},
+            {"active_from": "2025-03-22", "active_until": "2025-03-21"},
+        ),
         ({"active_until": "2025-03-20"}, {"active_from": "2025-03-21"}),
         ({"active_from": "2025-03-10"}, {"active_until": "2025-03-09"}),
         ({}, {"active_from": "2025-03-10", "active_until": "2025-03-09"}),
     ],
 )
-def test_dates_that_cross_are_refused_even_where_one_was_there_before(window, changes, company, books):
+def test_dates_that_cross_are_refused_even_where_one_was_there_before(
+    window, changes, company, books
+):
     promo_id = publish(company, **window)
     before = books()
 
-    assert_invalid(company.patch(f"/api/business/promo/{promo_id}", json={**changes, "description": "Changed with the dates"}), "active_until")
+    assert_invalid(
+        company.patch(
+            f"/api/business/promo/{promo_id}",
+            json={**changes, "description": "Changed with the dates"},
+        ),
+        "active_until",
+    )
 
     assert books() == before
 
@@ -215,7 +271,9 @@ def test_dates_that_meet_or_move_together_are_accepted(changes, company):
     assert {name: after.get(name) for name in expected} == expected
 
 
-def test_a_max_count_below_the_activations_is_refused_and_one_that_equals_them_is_not(client, company, path, books):
+def test_a_max_count_below_the_activations_is_refused_and_one_that_equals_them_is_not(
+    client, company, path, books
+):
     _change(company, path, target={}, active_from=None)
     user = new_user(client)
     for _ in range(3):
@@ -223,7 +281,9 @@ def test_a_max_count_below_the_activations_is_refused_and_one_that_equals_them_i
     before = books()
 
     for too_low in (2, 1, 0):
-        answer = company.patch(path, json={"max_count": too_low, "description": "Changed with the count"})
+        answer = company.patch(
+            path, json={"max_count": too_low, "description": "Changed with the count"}
+        )
         assert_refused(answer, 400, "max_count_too_low")
     assert books() == before
 
@@ -250,7 +310,12 @@ def test_raising_max_count_makes_an_exhausted_promo_active_again(client, company
 def test_a_unique_promo_keeps_its_max_count_of_one(max_count, company, unique_path, books):
     before = books()
 
-    assert_invalid(company.patch(unique_path, json={"max_count": max_count, "description": "Changed with the count"}), "max_count")
+    assert_invalid(
+        company.patch(
+            unique_path, json={"max_count": max_count, "description": "Changed with the count"}
+        ),
+        "max_count",
+    )
 
     assert books() == before
     assert _change(company, unique_path, max_count=1) == company.get(unique_path).json
@@ -264,7 +329,11 @@ def test_a_unique_promo_keeps_what_it_has_given_out(client, company, unique_path
     after = _change(company, unique_path, max_count=1, description="Changed after the first")
     given += [activate(user, promo_id), activate(user, promo_id)]
 
-    assert (after["promo_unique"], after["used_count"], after["active"]) == (["first", "second", "third"], 1, True)
+    assert (after["promo_unique"], after["used_count"], after["active"]) == (
+        ["first", "second", "third"],
+        1,
+        True,
+    )
     assert sorted(given) == ["first", "second", "third"]
 
 
@@ -290,7 +359,9 @@ def test_a_body_that_is_no_json_object_is_refused(body, company, path, books):
     assert books() == before
 
 
-def test_the_body_is_looked_at_before_the_promo_and_the_promo_before_its_owner(company, rival, books):
+def test_the_body_is_looked_at_before_the_promo_and_the_promo_before_its_owner(
+    company, rival, books
+):
     foreign = f"/api/business/promo/{publish(rival, active_until='2025-03-01')}"
     nowhere = "/api/business/promo/00000000-0000-7000-8000-000000000000"
     before = books()
@@ -299,7 +370,9 @@ def test_the_body_is_looked_at_before_the_promo_and_the_promo_before_its_owner(c
     assert_invalid(company.patch(nowhere, json={"max_count": -1}), "max_count")
     assert_refused(company.patch(nowhere, json={"max_count": 5}), 404, "promo_not_found")
     # What contradicts a foreign promo is not told: that would say what is in it.
-    assert_refused(company.patch(foreign, json={"active_from": "2025-03-02"}), 403, "not_your_promo")
+    assert_refused(
+        company.patch(foreign, json={"active_from": "2025-03-02"}), 403, "not_your_promo"
+    )
     assert books() == before
 
 
@@ -307,6 +380,13 @@ def test_equal_values_of_another_promo_stay_as_they_are(company, path):
     other = f"/api/business/promo/{publish(company, **promo_body(**FULL))}"
     before = company.get(other).json
 
-    _change(company, path, description="Changed in one of the two", target={}, max_count=1, image_url=None)
+    _change(
+        company,
+        path,
+        description="Changed in one of the two",
+        target={},
+        max_count=1,
+        image_url=None,
+    )
 
     assert company.get(other).json == before

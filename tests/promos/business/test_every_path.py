@@ -60,7 +60,9 @@ def test_a_users_token_of_another_contract_is_refused(client, app):
 def test_a_companys_token_is_refused_where_users_call(method, path, company, books):
     before = books()
 
-    assert_refused(company.request(method, path, json={"text": "Who is calling?"}), 401, "invalid_token")
+    assert_refused(
+        company.request(method, path, json={"text": "Who is calling?"}), 401, "invalid_token"
+    )
 
     assert books() == before
 
@@ -72,7 +74,9 @@ def _without_signature(token):
 
 def _of_another(token):
     header, _, signature = token.split(".")
-    claims = urlsafe_b64encode(b'{"sub": "AAAAAAAAcACAAAAAAAAAAA", "jti": "AAAAAAAAcACAAAAAAAAAAA", "type": "access", "exp": 9999999999}')
+    claims = urlsafe_b64encode(
+        b'{"sub": "AAAAAAAAcACAAAAAAAAAAA", "jti": "AAAAAAAAcACAAAAAAAAAAA", "type": "access", "exp": 9999999999}'
+    )
     return f"Bearer {header}.{claims.rstrip(b'=').decode()}.{signature}"
 
 
@@ -94,19 +98,45 @@ def _of_another(token):
         _without_signature,
         _of_another,
     ],
-    ids=["no token", "blank", "null", "dots", "only dots", "basic", "token", "no scheme", "cut", "longer", "altered", "twice", "unsigned", "of another"],
+    ids=[
+        "no token",
+        "blank",
+        "null",
+        "dots",
+        "only dots",
+        "basic",
+        "token",
+        "no scheme",
+        "cut",
+        "longer",
+        "altered",
+        "twice",
+        "unsigned",
+        "of another",
+    ],
 )
 def test_a_malformed_token_is_refused(header, client, company):
-    assert_refused(client.get("/api/business/promo", headers={"Authorization": header(company.token)}), 401, "invalid_token")
+    assert_refused(
+        client.get("/api/business/promo", headers={"Authorization": header(company.token)}),
+        401,
+        "invalid_token",
+    )
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_written_in_any_case(scheme, client, company):
-    assert client.get("/api/business/promo", headers={"Authorization": f"{scheme} {company.token}"}).status_code == 200
+    assert (
+        client.get(
+            "/api/business/promo", headers={"Authorization": f"{scheme} {company.token}"}
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}"])
-@pytest.mark.parametrize(("method", "path"), [("POST", "/api/business/promo"), ("PATCH", "/api/business/promo/no-uuid")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/api/business/promo"), ("PATCH", "/api/business/promo/no-uuid")]
+)
 def test_the_token_is_looked_at_before_body_path_and_key(method, path, body, client):
     answer = client.open(path, method=method, data=body, headers={"Idempotency-Key": "k" * 256})
 
@@ -114,7 +144,9 @@ def test_the_token_is_looked_at_before_body_path_and_key(method, path, body, cli
 
 
 def test_the_token_is_looked_at_before_the_query(client):
-    assert_refused(client.get("/api/business/promo?limit=-1&country=zz"), 401, "authentication_required")
+    assert_refused(
+        client.get("/api/business/promo?limit=-1&country=zz"), 401, "authentication_required"
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "{}"), ("PATCH", "{}"), ("GET", "{}/stat")])
@@ -130,12 +162,20 @@ def test_an_id_that_is_no_uuid_is_refused(method, path, company):
         "%00",
         "\uff10" + NOBODY[1:],
     ]:
-        assert_invalid(company.request(method, "/api/business/promo/" + path.replace("{}", promo_id), json={}), "promo_id", promo_id)
+        assert_invalid(
+            company.request(method, "/api/business/promo/" + path.replace("{}", promo_id), json={}),
+            "promo_id",
+            promo_id,
+        )
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "{}"), ("PATCH", "{}"), ("GET", "{}/stat")])
 def test_a_promo_that_does_not_exist_is_not_found(method, path, company):
-    assert_refused(company.request(method, "/api/business/promo/" + path.replace("{}", NOBODY), json={}), 404, "promo_not_found")
+    assert_refused(
+        company.request(method, "/api/business/promo/" + path.replace("{}", NOBODY), json={}),
+        404,
+        "promo_not_found",
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "{}"), ("PATCH", "{}"), ("GET", "{}/stat")])
@@ -143,7 +183,11 @@ def test_another_companys_promo_is_forbidden(method, path, company, rival, books
     path = "/api/business/promo/" + path.replace("{}", publish(rival))
     before = books()
 
-    assert_refused(company.request(method, path, json={"description": "Mine from now on", "max_count": 0}), 403, "not_your_promo")
+    assert_refused(
+        company.request(method, path, json={"description": "Mine from now on", "max_count": 0}),
+        403,
+        "not_your_promo",
+    )
 
     assert books() == before
     assert rival.request(method, path, json={}).status_code == 200
@@ -174,7 +218,15 @@ def test_another_method_is_not_allowed_and_told_which_are(method, path, allowed,
     assert set(answer.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == allowed
 
 
-@pytest.mark.parametrize("path", ["/api/business", "/api/business/nothing", f"/api/business/promo/{NOBODY}/nothing", "/api/pingpong"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/business",
+        "/api/business/nothing",
+        f"/api/business/promo/{NOBODY}/nothing",
+        "/api/pingpong",
+    ],
+)
 def test_an_unknown_path_is_not_found(path, company):
     assert_refused(company.get(path), 404, "not_found")
 
@@ -185,7 +237,10 @@ def test_a_trailing_slash_makes_no_difference(slash, company):
     promo = f"/api/business/promo/{published.json['id']}"
 
     assert published.status_code == 201
-    assert [company.get(path + slash).status_code for path in ("/api/business/promo", promo, f"{promo}/stat", "/api/ping")] == [200] * 4
+    assert [
+        company.get(path + slash).status_code
+        for path in ("/api/business/promo", promo, f"{promo}/stat", "/api/ping")
+    ] == [200] * 4
     assert company.patch(promo + slash, json={}).status_code == 200
 
 

@@ -5,7 +5,14 @@ from threading import Barrier
 
 import pytest
 
-from ...support.promos import activate, assert_invalid, assert_refused, new_user, promo_body, publish
+from ...support.promos import (
+    activate,
+    assert_invalid,
+    assert_refused,
+    new_user,
+    promo_body,
+    publish,
+)
 
 PATH = "/api/business/promo"
 KEY = {"Idempotency-Key": "tea of march"}
@@ -25,7 +32,10 @@ def test_a_promo_published_twice_with_one_key_is_one_promo(mode, company, books)
 
     assert (first.status_code, second.status_code) == (201, 201)
     assert second.get_data() == first.get_data()
-    assert ("Idempotent-Replayed" in first.headers, second.headers["Idempotent-Replayed"]) == (False, "true")
+    assert ("Idempotent-Replayed" in first.headers, second.headers["Idempotent-Replayed"]) == (
+        False,
+        "true",
+    )
     assert books() == before
     assert [promo["promo_id"] for promo in company.get(PATH).json] == [first.json["id"]]
 
@@ -58,7 +68,11 @@ def test_a_key_with_another_body_is_refused(company, books):
     assert company.post(PATH, json=promo_body(), headers=KEY).status_code == 201
     before = books()
 
-    assert_refused(company.post(PATH, json=promo_body(max_count=11), headers=KEY), 422, "idempotency_key_reused")
+    assert_refused(
+        company.post(PATH, json=promo_body(max_count=11), headers=KEY),
+        422,
+        "idempotency_key_reused",
+    )
 
     assert books() == before
 
@@ -68,7 +82,9 @@ def test_a_key_with_another_path_is_refused(company, books):
     assert company.patch(paths[0], json={"max_count": 5}, headers=KEY).status_code == 200
     before = books()
 
-    assert_refused(company.patch(paths[1], json={"max_count": 5}, headers=KEY), 422, "idempotency_key_reused")
+    assert_refused(
+        company.patch(paths[1], json={"max_count": 5}, headers=KEY), 422, "idempotency_key_reused"
+    )
 
     assert books() == before
 
@@ -82,7 +98,10 @@ def test_companies_have_keys_of_their_own(company, rival):
 
 def test_two_keys_are_two_promos(company):
     for key in ("k", "k" * 255):
-        assert company.post(PATH, json=promo_body(), headers={"Idempotency-Key": key}).status_code == 201
+        assert (
+            company.post(PATH, json=promo_body(), headers={"Idempotency-Key": key}).status_code
+            == 201
+        )
 
     assert _how_many(company) == 2
 
@@ -91,7 +110,9 @@ def test_two_keys_are_two_promos(company):
 def test_a_key_beyond_its_bounds_is_refused(key, company, books):
     before = books()
 
-    assert_invalid(company.post(PATH, json=promo_body(), headers={"Idempotency-Key": key}), "Idempotency-Key")
+    assert_invalid(
+        company.post(PATH, json=promo_body(), headers={"Idempotency-Key": key}), "Idempotency-Key"
+    )
 
     assert books() == before
 
@@ -99,7 +120,9 @@ def test_a_key_beyond_its_bounds_is_refused(key, company, books):
 def test_the_key_is_looked_at_before_the_body(company, books):
     before = books()
 
-    assert_invalid(company.post(PATH, json={}, headers={"Idempotency-Key": "k" * 256}), "Idempotency-Key")
+    assert_invalid(
+        company.post(PATH, json={}, headers={"Idempotency-Key": "k" * 256}), "Idempotency-Key"
+    )
 
     assert books() == before
 
@@ -127,7 +150,9 @@ def test_a_change_that_is_repeated_undoes_no_later_one(company):
 
 def test_a_key_outlives_the_token(client, company):
     first = company.post(PATH, json=promo_body(), headers=KEY)
-    signed_in = client.post("/api/business/auth/sign-in", json={"email": company.email, "password": company.password})
+    signed_in = client.post(
+        "/api/business/auth/sign-in", json={"email": company.email, "password": company.password}
+    )
     assert_refused(company.post(PATH, json=promo_body(), headers=KEY), 401, "invalid_token")
 
     company.token = signed_in.json["token"]

@@ -41,7 +41,12 @@ def test_the_list_holds_ones_own_promos_as_each_is_read(client, company, rival):
     ids = [
         publish(company),
         publish(company, mode="UNIQUE"),
-        publish(company, target={"country": "Fr"}, image_url="https://example.com", active_from="2020-01-01"),
+        publish(
+            company,
+            target={"country": "Fr"},
+            image_url="https://example.com",
+            active_from="2020-01-01",
+        ),
     ]
     publish(rival)
     for promo_id in ids[:2]:
@@ -76,14 +81,23 @@ def test_a_change_moves_nothing(company, three):
         ("active_from", ["0900-01-01", "1000-01-01", "9999-12-31"], [2, 1, 0]),
     ],
 )
-def test_a_list_by_a_date_is_descending_and_of_equals_the_newest_is_first(sort_by, days, order, company):
+def test_a_list_by_a_date_is_descending_and_of_equals_the_newest_is_first(
+    sort_by, days, order, company
+):
     # Of more than one target country, for the list is put together from them.
     countries = [{}, {"country": "de"}, {"country": "FR"}]
-    ids = [publish(company, target=countries[number % 3], **({} if day is None else {sort_by: day})) for number, day in enumerate(days)]
+    ids = [
+        publish(company, target=countries[number % 3], **({} if day is None else {sort_by: day}))
+        for number, day in enumerate(days)
+    ]
 
     expected = [ids[number] for number in order]
     assert _ids(company, f"sort_by={sort_by}") == expected
-    assert [promo_id for offset in range(0, len(ids), 2) for promo_id in _ids(company, f"sort_by={sort_by}&limit=2&offset={offset}")] == expected
+    assert [
+        promo_id
+        for offset in range(0, len(ids), 2)
+        for promo_id in _ids(company, f"sort_by={sort_by}&limit=2&offset={offset}")
+    ] == expected
 
 
 def test_a_list_by_one_date_does_not_look_at_the_other(company):
@@ -95,14 +109,27 @@ def test_a_list_by_one_date_does_not_look_at_the_other(company):
 
 
 def test_another_order_is_refused(company):
-    for sort_by in ["", "active", "created_at", "ACTIVE_FROM", "active_from,active_until", "-active_from", "description"]:
+    for sort_by in [
+        "",
+        "active",
+        "created_at",
+        "ACTIVE_FROM",
+        "active_from,active_until",
+        "-active_from",
+        "description",
+    ]:
         assert_invalid(company.get(f"{PATH}?sort_by={sort_by}"), "sort_by", sort_by)
 
 
 @pytest.fixture
 def by_country(company):
     """A promo for each of some countries, by the country as it was written; None is for everybody."""
-    return {country: publish(company, target={} if country is None else {"country": country, "age_from": 18}) for country in (None, "ru", "FR", "us", "De")}
+    return {
+        country: publish(
+            company, target={} if country is None else {"country": country, "age_from": 18}
+        )
+        for country in (None, "ru", "FR", "us", "De")
+    }
 
 
 @pytest.mark.parametrize(
@@ -123,7 +150,9 @@ def by_country(company):
         ("", [None, "ru", "FR", "us", "De"]),
     ],
 )
-def test_a_list_by_country_has_the_promos_for_it_and_those_for_every_country(query, found, company, by_country):
+def test_a_list_by_country_has_the_promos_for_it_and_those_for_every_country(
+    query, found, company, by_country
+):
     expected = [by_country[country] for country in reversed(found)]
 
     assert _ids(company, query) == expected
@@ -137,17 +166,25 @@ def test_a_target_without_a_country_is_for_every_country(company):
 
 
 def test_a_list_by_country_follows_the_target(company, by_country):
-    assert company.patch(f"{PATH}/{by_country['ru']}", json={"target": {"country": "us"}}).status_code == 200
+    assert (
+        company.patch(f"{PATH}/{by_country['ru']}", json={"target": {"country": "us"}}).status_code
+        == 200
+    )
     assert company.patch(f"{PATH}/{by_country['FR']}", json={"target": {}}).status_code == 200
 
-    everywhere, russian, french, american = (by_country[country] for country in (None, "ru", "FR", "us"))
+    everywhere, russian, french, american = (
+        by_country[country] for country in (None, "ru", "FR", "us")
+    )
     assert _ids(company, "country=ru") == [french, everywhere]
     assert _ids(company, "country=us") == [american, french, russian, everywhere]
     assert [_total(company, query) for query in ("country=ru", "country=us", "")] == ["2", "4", "5"]
 
 
 def test_a_list_by_country_and_date_is_paged_too(company):
-    ids = [publish(company, target=target, active_from=f"2025-01-0{day}") for day, target in enumerate([{}, {"country": "fr"}, {"country": "us"}, {}], start=1)]
+    ids = [
+        publish(company, target=target, active_from=f"2025-01-0{day}")
+        for day, target in enumerate([{}, {"country": "fr"}, {"country": "us"}, {}], start=1)
+    ]
 
     assert _ids(company, "country=fr&sort_by=active_from") == [ids[3], ids[1], ids[0]]
     assert _ids(company, "country=fr&sort_by=active_from&limit=1&offset=1") == [ids[1]]
@@ -155,7 +192,23 @@ def test_a_list_by_country_and_date_is_paged_too(company):
 
 
 def test_a_country_that_does_not_exist_is_refused(company):
-    wrong = ["", "zz", "deu", "d", "uk", "ru,", ",ru", "ru,,fr", "ru, fr", "ru,zz", "ru&country=", "ru&country=zz", "ru;fr", "null", "%00%00"]
+    wrong = [
+        "",
+        "zz",
+        "deu",
+        "d",
+        "uk",
+        "ru,",
+        ",ru",
+        "ru,,fr",
+        "ru, fr",
+        "ru,zz",
+        "ru&country=",
+        "ru&country=zz",
+        "ru;fr",
+        "null",
+        "%00%00",
+    ]
     # Two letters, and a ligature, that become SE and FI in capitals.
     for query in [*wrong, "%C5%BFe", "%EF%AC%81"]:
         assert_invalid(company.get(f"{PATH}?country={query}"), "country", query)
@@ -192,19 +245,50 @@ def test_a_page_is_cut_from_the_list_and_the_total_is_that_of_all(query, page, c
 
 @pytest.mark.parametrize("name", ["limit", "offset"])
 def test_what_is_no_whole_number_of_at_least_0_is_refused(name, company):
-    for value in ["", "-1", "1.0", "1.5", "1e1", "ten", "null", "true", "%201", "1%20", "%2B1", "0x1", "1_0", "%D9%A1", "1,2"]:
+    for value in [
+        "",
+        "-1",
+        "1.0",
+        "1.5",
+        "1e1",
+        "ten",
+        "null",
+        "true",
+        "%201",
+        "1%20",
+        "%2B1",
+        "0x1",
+        "1_0",
+        "%D9%A1",
+        "1,2",
+    ]:
         assert_invalid(company.get(f"{PATH}?{name}={value}"), name, value)
 
 
 def _copy(promo_id, times):
     """As many more promos like that one; publishing them one by one would take its time."""
-    promo = db.session.execute(sa.select(Promo.__table__).where(Promo.id == UUID(promo_id))).one()._asdict()
+    promo = (
+        db.session.execute(sa.select(Promo.__table__).where(Promo.id == UUID(promo_id)))
+        .one()
+        ._asdict()
+    )
     copies = [{**promo, "id": new_id(), "stock_id": new_id()} for _ in range(times)]
     with transaction():
-        db.session.execute(sa.insert(Stock), [{"id": copy["stock_id"], "capacity": promo["max_count"], "claimed": 0} for copy in copies])
+        db.session.execute(
+            sa.insert(Stock),
+            [
+                {"id": copy["stock_id"], "capacity": promo["max_count"], "claimed": 0}
+                for copy in copies
+            ],
+        )
         db.session.execute(sa.insert(Promo), copies)
-        db.session.execute(sa.insert(PromoCounter), [{"promo_id": copy["id"], "likes": 0, "comments": 0} for copy in copies])
-        db.session.execute(sa.update(CompanyPromoCount).values(promos=CompanyPromoCount.promos + times))
+        db.session.execute(
+            sa.insert(PromoCounter),
+            [{"promo_id": copy["id"], "likes": 0, "comments": 0} for copy in copies],
+        )
+        db.session.execute(
+            sa.update(CompanyPromoCount).values(promos=CompanyPromoCount.promos + times)
+        )
     return [str(copy["id"]) for copy in copies]
 
 

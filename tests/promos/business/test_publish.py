@@ -98,7 +98,9 @@ def test_a_term_beyond_its_bounds_or_of_another_type_is_refused(field, values, c
 
 
 @pytest.mark.parametrize(("about", "targets"), WRONG_TARGETS.items())
-def test_a_target_with_a_rule_beyond_its_bounds_or_of_another_type_is_refused(about, targets, company, books):
+def test_a_target_with_a_rule_beyond_its_bounds_or_of_another_type_is_refused(
+    about, targets, company, books
+):
     before = books()
 
     for target in targets:
@@ -107,8 +109,12 @@ def test_a_target_with_a_rule_beyond_its_bounds_or_of_another_type_is_refused(ab
     assert books() == before
 
 
-@pytest.mark.parametrize("number", ["1e1", "10.0", "1E+2", "-0.0", "100000000000000000000", "-9223372036854775809"])
-def test_a_number_that_json_does_not_write_as_an_integer_in_bounds_is_refused(number, company, books):
+@pytest.mark.parametrize(
+    "number", ["1e1", "10.0", "1E+2", "-0.0", "100000000000000000000", "-9223372036854775809"]
+)
+def test_a_number_that_json_does_not_write_as_an_integer_in_bounds_is_refused(
+    number, company, books
+):
     before = books()
     body = json.dumps(promo_body(max_count=12345)).replace("12345", number)
 
@@ -117,7 +123,20 @@ def test_a_number_that_json_does_not_write_as_an_integer_in_bounds_is_refused(nu
     assert books() == before
 
 
-@pytest.mark.parametrize("field", ["description", "image_url", "target", "max_count", "active_from", "active_until", "mode", "promo_common", "promo_unique"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "description",
+        "image_url",
+        "target",
+        "max_count",
+        "active_from",
+        "active_until",
+        "mode",
+        "promo_common",
+        "promo_unique",
+    ],
+)
 def test_null_is_refused_in_every_field(field, company, books):
     before = books()
 
@@ -154,14 +173,23 @@ def test_a_common_value_beyond_its_bounds_or_of_another_type_is_refused(company,
     before = books()
 
     for value in ["", "abcd", "a" * 31, "nul\x00 in it", *NO_TEXTS]:
-        assert_invalid(company.post(PATH, json=promo_body(promo_common=value)), "promo_common", value)
+        assert_invalid(
+            company.post(PATH, json=promo_body(promo_common=value)), "promo_common", value
+        )
 
     assert books() == before
 
 
 @pytest.mark.parametrize(
     "values",
-    [["abc"], ["a" * 30], ["Ж" * 30, "🍵" * 3], ["same", "same", "same"], [f"value {number:04}" for number in range(5000)], ["v" * 30] * 5000],
+    [
+        ["abc"],
+        ["a" * 30],
+        ["Ж" * 30, "🍵" * 3],
+        ["same", "same", "same"],
+        [f"value {number:04}" for number in range(5000)],
+        ["v" * 30] * 5000,
+    ],
     ids=["shortest", "longest", "other scripts", "repeated", "5000", "5000 of the longest"],
 )
 def test_unique_values_at_their_bounds_are_given_back_in_their_order(values, company):
@@ -174,10 +202,15 @@ def test_unique_values_at_their_bounds_are_given_back_in_their_order(values, com
     ("about", "lists"),
     [
         ("promo_unique", [[], ["value"] * 5001, *NO_LISTS]),
-        ("promo_unique.1", [["first", value] for value in ["", "ab", "a" * 31, "nul\x00", None, *NO_TEXTS]]),
+        (
+            "promo_unique.1",
+            [["first", value] for value in ["", "ab", "a" * 31, "nul\x00", None, *NO_TEXTS]],
+        ),
     ],
 )
-def test_unique_values_beyond_their_bounds_or_of_another_type_are_refused(about, lists, company, books):
+def test_unique_values_beyond_their_bounds_or_of_another_type_are_refused(
+    about, lists, company, books
+):
     before = books()
 
     for values in lists:
@@ -196,7 +229,14 @@ def test_unique_values_beyond_their_bounds_or_of_another_type_are_refused(about,
         ("promo_common", {**_without("promo_common", promo_body()), "promo_unique": ["first"]}),
         ("promo_unique", {**_without("promo_unique", _unique()), "promo_common": "tea-10"}),
     ],
-    ids=["COMMON with none", "UNIQUE with none", "COMMON with both", "UNIQUE with both", "COMMON with the other", "UNIQUE with the other"],
+    ids=[
+        "COMMON with none",
+        "UNIQUE with none",
+        "COMMON with both",
+        "UNIQUE with both",
+        "COMMON with the other",
+        "UNIQUE with the other",
+    ],
 )
 def test_a_mode_needs_its_values_and_forbids_the_others(about, body, company, books):
     before = books()
@@ -222,18 +262,31 @@ def test_a_window_of_one_day_is_accepted(day, company):
     assert (promo["active_from"], promo["active_until"]) == (day, day)
 
 
-@pytest.mark.parametrize(("first", "last"), [("2025-03-02", "2025-03-01"), ("9999-12-31", "0001-01-01"), ("2025-10-01", "2025-09-30")])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("2025-03-02", "2025-03-01"), ("9999-12-31", "0001-01-01"), ("2025-10-01", "2025-09-30")],
+)
 def test_a_window_that_ends_before_it_begins_is_refused(first, last, company, books):
     before = books()
 
-    assert_invalid(company.post(PATH, json=promo_body(active_from=first, active_until=last)), "active_until")
+    assert_invalid(
+        company.post(PATH, json=promo_body(active_from=first, active_until=last)), "active_until"
+    )
 
     assert books() == before
 
 
 @pytest.mark.parametrize("body", [promo_body(), _unique()], ids=["COMMON", "UNIQUE"])
 def test_unknown_and_read_only_fields_are_ignored(body, company):
-    answer = company.post(PATH, json={**body, **READ_ONLY, "target": {"country": "de", "city": 5, "is_new": None}, "extra": None})
+    answer = company.post(
+        PATH,
+        json={
+            **body,
+            **READ_ONLY,
+            "target": {"country": "de", "city": 5, "is_new": None},
+            "extra": None,
+        },
+    )
 
     assert answer.status_code == 201
     assert answer.json["id"] != READ_ONLY["promo_id"]
@@ -249,7 +302,9 @@ def test_unknown_and_read_only_fields_are_ignored(body, company):
     }
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"promo"', b'{"max_count": NaN}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'"promo"', b'{"max_count": NaN}', b"\xff"]
+)
 def test_a_body_that_is_no_json_object_is_refused(body, company, books):
     before = books()
 

@@ -16,7 +16,11 @@ def _read(company, promo_id):
 def _is_active(company, promo_id):
     """By every call that says so."""
     (listed,) = [promo for promo in company.get(PATH).json if promo["promo_id"] == promo_id]
-    said = {_read(company, promo_id)["active"], listed["active"], company.patch(f"{PATH}/{promo_id}", json={}).json["active"]}
+    said = {
+        _read(company, promo_id)["active"],
+        listed["active"],
+        company.patch(f"{PATH}/{promo_id}", json={}).json["active"],
+    }
     assert len(said) == 1
     return said.pop()
 
@@ -89,7 +93,9 @@ AT_ITS_EDGES = [
 
 
 @pytest.mark.parametrize(("window", "moment", "active"), AT_ITS_EDGES)
-def test_a_promo_is_active_on_the_first_and_the_last_day_of_its_window(window, moment, active, company, monkeypatch):
+def test_a_promo_is_active_on_the_first_and_the_last_day_of_its_window(
+    window, moment, active, company, monkeypatch
+):
     promo_id = publish(company, **window)
 
     stop_clock(monkeypatch, f"{moment}Z")
@@ -97,8 +103,12 @@ def test_a_promo_is_active_on_the_first_and_the_last_day_of_its_window(window, m
     assert _is_active(company, promo_id) is active
 
 
-@pytest.mark.parametrize(("timezone", "offset"), [("Asia/Tokyo", "+09:00"), ("Pacific/Honolulu", "-10:00")])
-def test_days_begin_and_end_in_the_configured_time_zone(timezone, offset, configured_app, monkeypatch):
+@pytest.mark.parametrize(
+    ("timezone", "offset"), [("Asia/Tokyo", "+09:00"), ("Pacific/Honolulu", "-10:00")]
+)
+def test_days_begin_and_end_in_the_configured_time_zone(
+    timezone, offset, configured_app, monkeypatch
+):
     company = new_company(configured_app(promo_timezone=timezone).test_client())
     for window, moment, active in AT_ITS_EDGES:
         promo_id = publish(company, **window)
@@ -119,4 +129,6 @@ def test_a_promo_becomes_active_and_stops_by_itself(company, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["COMMON", "UNIQUE"])
 def test_a_promo_out_of_its_window_is_not_active_whatever_is_left(mode, company):
-    assert not _is_active(company, publish(company, **promo_body(mode=mode, active_until="2020-01-01")))
+    assert not _is_active(
+        company, publish(company, **promo_body(mode=mode, active_until="2020-01-01"))
+    )

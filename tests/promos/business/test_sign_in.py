@@ -45,21 +45,44 @@ def test_a_sign_in_ends_no_token_of_anybody_else(client, company, rival):
 def test_an_address_is_compared_without_case(change, client):
     new_company(client, email="Corner@example.com")
 
-    assert client.post(PATH, json={"email": change("corner@example.com"), "password": PASSWORD}).status_code == 200
+    assert (
+        client.post(
+            PATH, json={"email": change("corner@example.com"), "password": PASSWORD}
+        ).status_code
+        == 200
+    )
 
 
-@pytest.mark.parametrize("password", [PASSWORD + "1", PASSWORD[:-1], PASSWORD.lower(), PASSWORD.upper(), "x", "", "Пароль", "p" * 1000])
+@pytest.mark.parametrize(
+    "password",
+    [
+        PASSWORD + "1",
+        PASSWORD[:-1],
+        PASSWORD.lower(),
+        PASSWORD.upper(),
+        "x",
+        "",
+        "Пароль",
+        "p" * 1000,
+    ],
+)
 def test_a_wrong_password_is_refused_and_ends_nothing(password, client, company, books):
     before = books()
 
-    assert_refused(client.post(PATH, json={"email": company.email, "password": password}), 401, "wrong_credentials")
+    assert_refused(
+        client.post(PATH, json={"email": company.email, "password": password}),
+        401,
+        "wrong_credentials",
+    )
 
     assert books() == before
     assert _works(client, company.token)
 
 
 # Lengths and form are checked when they are set, not here.
-@pytest.mark.parametrize("email", ["bob@example.com", "x", "", "no address", "@", "b" * 1000 + "@example.com"])
+@pytest.mark.parametrize(
+    "email", ["bob@example.com", "x", "", "no address", "@", "b" * 1000 + "@example.com"]
+)
 def test_nobodys_address_is_refused_like_a_wrong_password(email, client, company):
     nobody = client.post(PATH, json={"email": email, "password": PASSWORD})
     wrong_password = client.post(PATH, json={"email": company.email, "password": "Wrong@horse1"})
@@ -72,34 +95,63 @@ def test_a_user_does_not_sign_in_as_a_company_nor_a_company_as_a_user(client):
     new_user(client, email="bob@example.com")
     new_company(client, email="corner@example.com")
 
-    assert_refused(client.post(PATH, json={"email": "bob@example.com", "password": PASSWORD}), 401, "wrong_credentials")
-    assert_refused(client.post("/api/user/auth/sign-in", json={"email": "corner@example.com", "password": PASSWORD}), 401, "wrong_credentials")
+    assert_refused(
+        client.post(PATH, json={"email": "bob@example.com", "password": PASSWORD}),
+        401,
+        "wrong_credentials",
+    )
+    assert_refused(
+        client.post(
+            "/api/user/auth/sign-in", json={"email": "corner@example.com", "password": PASSWORD}
+        ),
+        401,
+        "wrong_credentials",
+    )
 
 
 @pytest.mark.parametrize("field", ["email", "password"])
 def test_a_field_of_another_type_is_refused(field, client, company):
     for value in [None, *NO_TEXTS]:
-        assert_invalid(client.post(PATH, json={"email": company.email, "password": PASSWORD, field: value}), field, value)
+        assert_invalid(
+            client.post(PATH, json={"email": company.email, "password": PASSWORD, field: value}),
+            field,
+            value,
+        )
 
     assert _works(client, company.token)
 
 
 @pytest.mark.parametrize("field", ["email", "password"])
 def test_both_fields_are_needed(field, client, company):
-    body = {name: value for name, value in {"email": company.email, "password": PASSWORD}.items() if name != field}
+    body = {
+        name: value
+        for name, value in {"email": company.email, "password": PASSWORD}.items()
+        if name != field
+    }
 
     assert_invalid(client.post(PATH, json=body), field)
 
 
 def test_unknown_fields_are_ignored(client, company):
-    assert client.post(PATH, json={"email": company.email, "password": PASSWORD, "name": 5, "token": None}).status_code == 200
+    assert (
+        client.post(
+            PATH, json={"email": company.email, "password": PASSWORD, "name": 5, "token": None}
+        ).status_code
+        == 200
+    )
 
 
 def test_a_disabled_company_is_refused_and_its_token_is_dead(client, company):
     with transaction():
-        db.session.execute(sa.update(Account).where(Account.email == company.email).values(is_active=False))
+        db.session.execute(
+            sa.update(Account).where(Account.email == company.email).values(is_active=False)
+        )
 
-    assert_refused(client.post(PATH, json={"email": company.email, "password": PASSWORD}), 403, "account_disabled")
+    assert_refused(
+        client.post(PATH, json={"email": company.email, "password": PASSWORD}),
+        403,
+        "account_disabled",
+    )
     assert not _works(client, company.token)
 
 
@@ -107,7 +159,11 @@ def test_after_ten_wrong_passwords_the_right_one_must_wait_too(configured_app):
     client = configured_app(rate_limits_enabled=True).test_client()
     company = new_company(client)
     for _ in range(10):
-        assert_refused(client.post(PATH, json={"email": company.email, "password": "Wrong@horse1"}), 401, "wrong_credentials")
+        assert_refused(
+            client.post(PATH, json={"email": company.email, "password": "Wrong@horse1"}),
+            401,
+            "wrong_credentials",
+        )
 
     answer = client.post(PATH, json={"email": company.email, "password": PASSWORD})
 

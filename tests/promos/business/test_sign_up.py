@@ -5,14 +5,27 @@ from uuid import UUID
 import jwt
 import pytest
 
-from ...support.promos import PASSWORD, assert_invalid, assert_refused, company_body, new_company, new_user, stop_clock
+from ...support.promos import (
+    PASSWORD,
+    assert_invalid,
+    assert_refused,
+    company_body,
+    new_company,
+    new_user,
+    stop_clock,
+)
 from .cases import NO_TEXTS
 
 PATH = "/api/business/auth/sign-up"
 
 RIGHT = {
     "name": ["n" * 5, "n" * 50, "Ч" * 50, "🍵" * 5, "O'Neil & Sons"],
-    "email": ["ab@cd.co", "a" * 64 + "@" + "d" * 51 + ".com", "first.last+tag@sub.example.com", "UPPER@Example.COM"],
+    "email": [
+        "ab@cd.co",
+        "a" * 64 + "@" + "d" * 51 + ".com",
+        "first.last+tag@sub.example.com",
+        "UPPER@Example.COM",
+    ],
     "password": ["Abcde1@$", "aA1@" * 15, "aB3@$!%*?&", "1@aB1@aB"],
 }
 WRONG = {
@@ -69,7 +82,12 @@ def test_a_company_gets_its_id_and_a_token_that_works(client):
     assert set(answer.json) == {"token", "company_id"}
     assert UUID(answer.json["company_id"]).version == 7
     assert answer.headers["Cache-Control"] == "no-store"
-    assert client.get("/api/business/promo", headers={"Authorization": f"Bearer {answer.json['token']}"}).json == []
+    assert (
+        client.get(
+            "/api/business/promo", headers={"Authorization": f"Bearer {answer.json['token']}"}
+        ).json
+        == []
+    )
 
 
 def test_a_token_is_a_jwt_of_at_most_300_characters_that_lives_24_hours(client):
@@ -97,7 +115,13 @@ def test_a_field_at_its_bounds_is_accepted(field, values, client):
     for value in values:
         body = company_body(**{field: value})
         assert client.post(PATH, json=body).status_code == 200, value
-        assert client.post("/api/business/auth/sign-in", json={"email": body["email"], "password": body["password"]}).status_code == 200, value
+        assert (
+            client.post(
+                "/api/business/auth/sign-in",
+                json={"email": body["email"], "password": body["password"]},
+            ).status_code
+            == 200
+        ), value
 
 
 @pytest.mark.parametrize(("field", "values"), WRONG.items())
@@ -114,7 +138,12 @@ def test_a_field_beyond_its_bounds_or_of_another_type_is_refused(field, values, 
 def test_every_field_is_needed(field, client, books):
     before = books()
 
-    assert_invalid(client.post(PATH, json={name: value for name, value in company_body().items() if name != field}), field)
+    assert_invalid(
+        client.post(
+            PATH, json={name: value for name, value in company_body().items() if name != field}
+        ),
+        field,
+    )
 
     assert books() == before
 
@@ -122,13 +151,17 @@ def test_every_field_is_needed(field, client, books):
 def test_unknown_and_read_only_fields_are_ignored(client):
     chosen = "00000000-0000-7000-8000-000000000000"
 
-    answer = client.post(PATH, json=company_body(company_id=chosen, token="mine", role="administrator", extra=None))
+    answer = client.post(
+        PATH, json=company_body(company_id=chosen, token="mine", role="administrator", extra=None)
+    )
 
     assert answer.status_code == 200
     assert answer.json["company_id"] != chosen
 
 
-@pytest.mark.parametrize("spelling", ["corner@example.com", "CORNER@EXAMPLE.COM", "Corner@Example.com"])
+@pytest.mark.parametrize(
+    "spelling", ["corner@example.com", "CORNER@EXAMPLE.COM", "Corner@Example.com"]
+)
 def test_an_address_is_a_companys_once_in_whatever_case(spelling, client, books):
     first = new_company(client, email="corner@example.com")
     before = books()
@@ -149,7 +182,21 @@ def test_a_user_may_have_the_same_address(client):
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "nonsense", "[]", "[{}]", "null", '"text"', "5", "{'name': 'Corner Shop'}", '{"name": "\\ud800Corner"}', "{} {}", b"\xff\xfe"]
+    "body",
+    [
+        "",
+        "{",
+        "nonsense",
+        "[]",
+        "[{}]",
+        "null",
+        '"text"',
+        "5",
+        "{'name': 'Corner Shop'}",
+        '{"name": "\\ud800Corner"}',
+        "{} {}",
+        b"\xff\xfe",
+    ],
 )
 def test_a_body_that_is_no_json_object_is_refused(body, client, books):
     before = books()
@@ -162,9 +209,15 @@ def test_a_body_that_is_no_json_object_is_refused(body, client, books):
     assert books() == before
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "text/plain", "application/x-www-form-urlencoded", None])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json; charset=utf-8", "text/plain", "application/x-www-form-urlencoded", None],
+)
 def test_a_body_is_json_whatever_its_content_type_says(content_type, client):
-    body = b'{"name": "Corner Shop", "email": "corner@example.com", "password": "%s"}' % PASSWORD.encode()
+    body = (
+        b'{"name": "Corner Shop", "email": "corner@example.com", "password": "%s"}'
+        % PASSWORD.encode()
+    )
 
     assert client.post(PATH, data=body, content_type=content_type).status_code == 200
 

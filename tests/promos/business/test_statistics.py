@@ -18,7 +18,10 @@ def _from(client, country):
 
 @pytest.mark.parametrize("mode", ["COMMON", "UNIQUE"])
 def test_a_promo_that_nobody_activated_has_no_countries(mode, company):
-    assert _statistics(company, publish(company, mode=mode)) == {"activations_count": 0, "countries": []}
+    assert _statistics(company, publish(company, mode=mode)) == {
+        "activations_count": 0,
+        "countries": [],
+    }
 
 
 def test_activations_are_counted_by_country_in_lower_case_and_alphabetical_order(client, company):
@@ -43,20 +46,32 @@ def test_every_activation_of_one_user_counts(mode, client, company):
     for _ in range(3):
         activate(user, promo_id)
 
-    assert _statistics(company, promo_id) == {"activations_count": 3, "countries": [{"country": "fr", "activations_count": 3}]}
+    assert _statistics(company, promo_id) == {
+        "activations_count": 3,
+        "countries": [{"country": "fr", "activations_count": 3}],
+    }
 
 
 def test_a_country_is_that_of_the_user_at_the_activation(client, company):
     promo_id, user = publish(company), _from(client, "fr")
     activate(user, promo_id)
-    assert user.patch("/api/user/profile", json={"other": {"age": 31, "country": "US"}}).status_code == 200
+    assert (
+        user.patch("/api/user/profile", json={"other": {"age": 31, "country": "US"}}).status_code
+        == 200
+    )
     before = _statistics(company, promo_id)
     activate(user, promo_id)
 
-    assert before == {"activations_count": 1, "countries": [{"country": "fr", "activations_count": 1}]}
+    assert before == {
+        "activations_count": 1,
+        "countries": [{"country": "fr", "activations_count": 1}],
+    }
     assert _statistics(company, promo_id) == {
         "activations_count": 2,
-        "countries": [{"country": "fr", "activations_count": 1}, {"country": "us", "activations_count": 1}],
+        "countries": [
+            {"country": "fr", "activations_count": 1},
+            {"country": "us", "activations_count": 1},
+        ],
     }
 
 
@@ -65,7 +80,10 @@ def test_a_user_of_unknown_country_counts_without_one(client, company):
     activate(sign_in(client, *make_user()), promo_id)
     activate(_from(client, "fr"), promo_id)
 
-    assert _statistics(company, promo_id) == {"activations_count": 2, "countries": [{"country": "fr", "activations_count": 1}]}
+    assert _statistics(company, promo_id) == {
+        "activations_count": 2,
+        "countries": [{"country": "fr", "activations_count": 1}],
+    }
 
 
 def test_refused_activations_likes_and_other_promos_do_not_count(client, company):
@@ -77,7 +95,10 @@ def test_refused_activations_likes_and_other_promos_do_not_count(client, company
     assert_refused(user.post(f"/api/user/promo/{promo_id}/activate"), 403, "promo_inactive")
     assert user.post(f"/api/user/promo/{promo_id}/like").status_code == 200
 
-    assert _statistics(company, promo_id) == {"activations_count": 1, "countries": [{"country": "fr", "activations_count": 1}]}
+    assert _statistics(company, promo_id) == {
+        "activations_count": 1,
+        "countries": [{"country": "fr", "activations_count": 1}],
+    }
 
 
 def test_a_change_of_the_promo_changes_no_statistics(client, company):
@@ -85,6 +106,12 @@ def test_a_change_of_the_promo_changes_no_statistics(client, company):
     activate(_from(client, "fr"), promo_id)
     before = _statistics(company, promo_id)
 
-    assert company.patch(f"/api/business/promo/{promo_id}", json={"target": {"country": "us"}, "max_count": 1, "active_until": "2020-01-01"}).status_code == 200
+    assert (
+        company.patch(
+            f"/api/business/promo/{promo_id}",
+            json={"target": {"country": "us"}, "max_count": 1, "active_until": "2020-01-01"},
+        ).status_code
+        == 200
+    )
 
     assert _statistics(company, promo_id) == before

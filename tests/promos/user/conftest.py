@@ -24,19 +24,34 @@ def company(client):
 @pytest.fixture
 def alice(client):
     """A user of 30 from the United States."""
-    return new_user(client, name="Alice", surname="Alpha", email="alice@example.com", other={"age": 30, "country": "us"})
+    return new_user(
+        client,
+        name="Alice",
+        surname="Alpha",
+        email="alice@example.com",
+        other={"age": 30, "country": "us"},
+    )
 
 
 @pytest.fixture
 def bob(client):
     """A user of 50 from France."""
-    return new_user(client, name="Bob", surname="Beta", email="bob@example.com", other={"age": 50, "country": "fr"})
+    return new_user(
+        client,
+        name="Bob",
+        surname="Beta",
+        email="bob@example.com",
+        other={"age": 50, "country": "fr"},
+    )
 
 
 @pytest.fixture
 def books(app):
     """Every row of every table: a refusal changes none of them."""
-    return lambda: {table.name: db.session.execute(sa.select(table).order_by(*table.primary_key)).all() for table in db.metadata.sorted_tables}
+    return lambda: {
+        table.name: db.session.execute(sa.select(table).order_by(*table.primary_key)).all()
+        for table in db.metadata.sorted_tables
+    }
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ def replaced(body, path, value):
     name, _, rest = path.partition(".")
     if rest:
         return {**body, name: replaced(body[name], rest, value)}
-    return {**{key: kept for key, kept in body.items() if key != name}, **({} if value is Absent else {name: value})}
+    return {
+        **{key: kept for key, kept in body.items() if key != name},
+        **({} if value is Absent else {name: value}),
+    }
 
 
 def bearer(token):

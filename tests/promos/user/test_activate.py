@@ -24,7 +24,9 @@ def attempt(user, promo):
 
 def taken():
     """What the promos' stocks say was taken, and how many redemptions prove it."""
-    return db.session.scalar(sa.select(sa.func.coalesce(sa.func.sum(Stock.claimed), 0))), db.session.scalar(sa.select(sa.func.count()).select_from(Redemption))
+    return db.session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(Stock.claimed), 0))
+    ), db.session.scalar(sa.select(sa.func.count()).select_from(Redemption))
 
 
 def used(company, promo):
@@ -49,7 +51,10 @@ def test_the_same_user_again_gets_the_same_common_value_and_counts_again(company
     assert [activate(alice, promo) for _ in range(3)] == ["HELLO-10"] * 3
 
     assert used(company, promo) == 3
-    assert company.get(f"/api/business/promo/{promo}/stat").json == {"activations_count": 3, "countries": [{"country": "us", "activations_count": 3}]}
+    assert company.get(f"/api/business/promo/{promo}/stat").json == {
+        "activations_count": 3,
+        "countries": [{"country": "us", "activations_count": 3}],
+    }
     before = taken()
     assert refusal(attempt(alice, promo)) == INACTIVE
     assert taken() == before == (3, 3)
@@ -65,7 +70,15 @@ def test_a_common_promo_gives_max_count_activations_to_whomever(company, alice, 
     assert books() == before
 
 
-@pytest.mark.parametrize("values", [["HELLO-1"], ["HELLO-1", "HELLO-2", "HELLO-3", "HELLO-4"], ["twice", "once", "twice"], ["same"] * 4])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["HELLO-1"],
+        ["HELLO-1", "HELLO-2", "HELLO-3", "HELLO-4"],
+        ["twice", "once", "twice"],
+        ["same"] * 4,
+    ],
+)
 def test_a_unique_promo_gives_each_of_its_values_once(values, company, alice, bob, books):
     promo = publish(company, mode="UNIQUE", promo_unique=values)
 
@@ -73,7 +86,11 @@ def test_a_unique_promo_gives_each_of_its_values_once(values, company, alice, bo
 
     assert Counter(got) == Counter(values)
     shown = company.get(f"/api/business/promo/{promo}").json
-    assert (shown["used_count"], shown["promo_unique"], shown["active"]) == (len(values), values, False)
+    assert (shown["used_count"], shown["promo_unique"], shown["active"]) == (
+        len(values),
+        values,
+        False,
+    )
     before = books()
     assert [refusal(attempt(user, promo)) for user in (alice, bob)] == [INACTIVE] * 2
     assert books() == before
@@ -98,7 +115,11 @@ def test_a_promo_without_uses_gives_none(company, alice, books):
     answer = attempt(alice, promo)
 
     assert answer.status_code == 403
-    assert answer.json == {"status": "error", "message": "This promo can't be activated now.", "error_code": "promo_inactive"}
+    assert answer.json == {
+        "status": "error",
+        "message": "This promo can't be activated now.",
+        "error_code": "promo_inactive",
+    }
     assert books() == before
 
 
@@ -119,14 +140,23 @@ def test_lowering_max_count_to_what_was_used_ends_a_promo(company, alice, books)
     promo = publish(company, max_count=5)
     activate(alice, promo)
 
-    assert company.patch(f"/api/business/promo/{promo}", json={"max_count": 1}).json["active"] is False
+    assert (
+        company.patch(f"/api/business/promo/{promo}", json={"max_count": 1}).json["active"] is False
+    )
 
     before = books()
     assert refusal(attempt(alice, promo)) == INACTIVE
     assert books() == before
 
 
-@pytest.mark.parametrize("window", [{"active_from": "2025-06-16"}, {"active_until": "2025-06-14"}, {"active_from": "2025-06-10", "active_until": "2025-06-14"}])
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"active_from": "2025-06-16"},
+        {"active_until": "2025-06-14"},
+        {"active_from": "2025-06-10", "active_until": "2025-06-14"},
+    ],
+)
 def test_outside_its_window_a_promo_gives_nothing(window, company, alice, books, now_is):
     now_is("2025-06-15T12:00:00Z")
     promo = publish(company, **window)
@@ -153,7 +183,10 @@ def test_a_promo_gives_something_on_the_days_of_its_window_both_included(company
     assert taken() == (4, 4)
 
 
-@pytest.mark.parametrize(("zone", "first", "last"), [("Pacific/Kiritimati", "14T10", "15T09"), ("Pacific/Pago_Pago", "15T11", "16T10")])
+@pytest.mark.parametrize(
+    ("zone", "first", "last"),
+    [("Pacific/Kiritimati", "14T10", "15T09"), ("Pacific/Pago_Pago", "15T11", "16T10")],
+)
 def test_its_days_are_those_of_the_configured_time_zone(zone, first, last, configured_app, now_is):
     client = configured_app(promo_timezone=zone).test_client()
     alice = new_user(client)
@@ -166,7 +199,14 @@ def test_its_days_are_those_of_the_configured_time_zone(zone, first, last, confi
 
 
 @pytest.mark.parametrize(
-    "target", [{"country": "fr"}, {"age_from": 31}, {"age_until": 29}, {"country": "US", "age_from": 31}, {"country": "fr", "age_from": 30}]
+    "target",
+    [
+        {"country": "fr"},
+        {"age_from": 31},
+        {"age_until": 29},
+        {"country": "US", "age_from": 31},
+        {"country": "fr", "age_from": 30},
+    ],
 )
 def test_who_is_not_targeted_gets_nothing(target, company, alice, books):
     promo = publish(company, target=target)
@@ -193,9 +233,18 @@ def test_bounds_are_included_and_countries_have_no_case(target, company, alice):
 
 
 @pytest.mark.parametrize(
-    ("target", "status"), [({}, 200), ({"categories": ["food"]}, 200), ({"country": "us"}, 403), ({"age_from": 0}, 403), ({"age_until": 100}, 403)]
+    ("target", "status"),
+    [
+        ({}, 200),
+        ({"categories": ["food"]}, 200),
+        ({"country": "us"}, 403),
+        ({"age_from": 0}, 403),
+        ({"age_until": 100}, 403),
+    ],
 )
-def test_who_has_neither_age_nor_country_fits_promos_without_such_a_rule(target, status, company, app, client):
+def test_who_has_neither_age_nor_country_fits_promos_without_such_a_rule(
+    target, status, company, app, client
+):
     person = sign_in(client, *make_user(username="eve"))
 
     assert attempt(person, publish(company, target=target)).status_code == status
@@ -221,7 +270,9 @@ def test_a_change_of_ones_age_and_country_counts_at_once(company, alice):
     alice.patch("/api/user/profile", json={"other": {"age": 40, "country": "FR"}})
 
     assert attempt(alice, promo).status_code == 200
-    assert company.get(f"/api/business/promo/{promo}/stat").json["countries"] == [{"country": "fr", "activations_count": 1}]
+    assert company.get(f"/api/business/promo/{promo}/stat").json["countries"] == [
+        {"country": "fr", "activations_count": 1}
+    ]
 
 
 @pytest.mark.parametrize("terms", [{"max_count": 0}, {"active_until": "2020-01-01"}])
@@ -242,11 +293,17 @@ def one_a_minute(configured_app):
 def test_antifraud_is_asked_last(one_a_minute, books, now_is):
     now_is("2025-06-15T12:00:00Z")
     company, alice = new_company(one_a_minute), new_user(one_a_minute)
-    promo, for_others, ended = (publish(company, **terms) for terms in ({}, {"target": {"country": "fr"}}, {"max_count": 0}))
+    promo, for_others, ended = (
+        publish(company, **terms) for terms in ({}, {"target": {"country": "fr"}}, {"max_count": 0})
+    )
     activate(alice, promo)
     before = books()
 
-    assert [refusal(attempt(alice, one)) for one in (promo, for_others, ended)] == [(403, "antifraud_refused"), NOT_TARGETED, INACTIVE]
+    assert [refusal(attempt(alice, one)) for one in (promo, for_others, ended)] == [
+        (403, "antifraud_refused"),
+        NOT_TARGETED,
+        INACTIVE,
+    ]
     assert books() == before
 
 
@@ -258,10 +315,21 @@ def test_who_is_blocked_may_still_look_like_and_comment(one_a_minute, now_is):
     assert refusal(attempt(alice, promo)) == (403, "antifraud_refused")
 
     assert alice.post(f"/api/user/promo/{promo}/like").status_code == 200
-    assert alice.post(f"/api/user/promo/{promo}/comments", json={"text": "Why am I blocked?"}).status_code == 201
+    assert (
+        alice.post(
+            f"/api/user/promo/{promo}/comments", json={"text": "Why am I blocked?"}
+        ).status_code
+        == 201
+    )
     seen = alice.get(f"/api/user/promo/{promo}").json
-    assert [seen[name] for name in ("active", "like_count", "comment_count", "is_activated_by_user")] == [True, 1, 1, True]
-    assert page(alice.get("/api/user/feed")) == page(alice.get("/api/user/promo/history")) == (1, [promo])
+    assert [
+        seen[name] for name in ("active", "like_count", "comment_count", "is_activated_by_user")
+    ] == [True, 1, 1, True]
+    assert (
+        page(alice.get("/api/user/feed"))
+        == page(alice.get("/api/user/promo/history"))
+        == (1, [promo])
+    )
     assert attempt(bob, promo).status_code == 200
     now_is("2025-06-15T12:01:00Z")
     assert attempt(alice, promo).status_code == 200
@@ -275,10 +343,17 @@ def test_a_body_is_ignored(company, alice):
 def test_a_repeated_idempotency_key_activates_once(terms, company, alice):
     promo = publish(company, **terms)
 
-    answers = [alice.post(f"/api/user/promo/{promo}/activate", headers={"Idempotency-Key": "once"}) for _ in range(3)]
+    answers = [
+        alice.post(f"/api/user/promo/{promo}/activate", headers={"Idempotency-Key": "once"})
+        for _ in range(3)
+    ]
 
     assert {(answer.status_code, answer.data) for answer in answers} == {(200, answers[0].data)}
-    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [None, "true", "true"]
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [
+        None,
+        "true",
+        "true",
+    ]
     assert taken() == (1, 1)
     assert page(alice.get("/api/user/promo/history")) == (1, [promo])
 

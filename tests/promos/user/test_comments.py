@@ -40,7 +40,12 @@ def test_a_comment_says_who_wrote_what_and_when(promo, alice):
 
     comment = write(alice, promo)
 
-    assert comment == {"id": str(UUID(comment["id"])), "text": TEXT, "date": comment["date"], "author": {"name": "Alice", "surname": "Alpha"}}
+    assert comment == {
+        "id": str(UUID(comment["id"])),
+        "text": TEXT,
+        "date": comment["date"],
+        "author": {"name": "Alice", "surname": "Alpha"},
+    }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", comment["date"])
     assert before <= datetime.fromisoformat(comment["date"]) <= datetime.now(UTC)
     assert alice.get(comments(promo, comment["id"])).json == comment
@@ -49,12 +54,27 @@ def test_a_comment_says_who_wrote_what_and_when(promo, alice):
 
 
 def test_an_author_with_an_avatar_shows_it(promo, client):
-    alice = new_user(client, name="Alice", surname="Alpha", avatar_url="https://example.com/alice.png")
+    alice = new_user(
+        client, name="Alice", surname="Alpha", avatar_url="https://example.com/alice.png"
+    )
 
-    assert write(alice, promo)["author"] == {"name": "Alice", "surname": "Alpha", "avatar_url": "https://example.com/alice.png"}
+    assert write(alice, promo)["author"] == {
+        "name": "Alice",
+        "surname": "Alpha",
+        "avatar_url": "https://example.com/alice.png",
+    }
 
 
-@pytest.mark.parametrize("text", ["1234567890", "x" * 1000, "Ж" * 1000, "\U0001f600" * 10, "<b>&amp; 'quoted' \"twice\" \\ %s {}\nnew line"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1234567890",
+        "x" * 1000,
+        "Ж" * 1000,
+        "\U0001f600" * 10,
+        "<b>&amp; 'quoted' \"twice\" \\ %s {}\nnew line",
+    ],
+)
 def test_a_text_within_the_bounds_is_kept_as_it_was_written(text, promo, alice):
     comment = write(alice, promo, text)
 
@@ -68,7 +88,10 @@ def test_a_wrong_text_is_refused_and_changes_nothing(promo, alice, books):
 
     for text in WRONG_TEXTS:
         body = replaced({"text": TEXT}, "text", text)
-        answers = [alice.post(comments(promo), json=body), alice.put(comments(promo, comment["id"]), json=body)]
+        answers = [
+            alice.post(comments(promo), json=body),
+            alice.put(comments(promo, comment["id"]), json=body),
+        ]
         assert [refusal(answer) for answer in answers] == [(400, "validation_error")] * 2, text
     assert books() == before
 
@@ -84,22 +107,36 @@ def test_what_is_no_json_object_is_refused(promo, alice, books):
 
 
 def test_unknown_and_read_only_fields_are_ignored(promo, alice, bob):
-    extra = {"id": str(uuid4()), "date": "2020-01-01T00:00:00Z", "author": {"name": "Bob", "surname": "Beta"}}
+    extra = {
+        "id": str(uuid4()),
+        "date": "2020-01-01T00:00:00Z",
+        "author": {"name": "Bob", "surname": "Beta"},
+    }
 
     comment = alice.post(comments(promo), json={"text": TEXT, **extra}).json
 
     assert comment["id"] != extra["id"]
     assert comment["date"] != extra["date"]
     assert comment["author"]["name"] == "Alice"
-    assert alice.put(comments(promo, comment["id"]), json={"text": OTHER_TEXT, **extra}).json == {**comment, "text": OTHER_TEXT}
+    assert alice.put(comments(promo, comment["id"]), json={"text": OTHER_TEXT, **extra}).json == {
+        **comment,
+        "text": OTHER_TEXT,
+    }
 
 
 def test_comments_are_listed_newest_first(promo, alice, bob):
-    written = [write(user, promo, f"Comment number {number}.") for number, user in enumerate((alice, bob, alice, bob))]
+    written = [
+        write(user, promo, f"Comment number {number}.")
+        for number, user in enumerate((alice, bob, alice, bob))
+    ]
 
     answer = bob.get(comments(promo))
 
-    assert (answer.status_code, answer.json, answer.headers["X-Total-Count"]) == (200, written[::-1], "4")
+    assert (answer.status_code, answer.json, answer.headers["X-Total-Count"]) == (
+        200,
+        written[::-1],
+        "4",
+    )
 
 
 def test_comments_of_one_moment_keep_the_order_in_which_they_came(promo, alice, now_is):
@@ -148,14 +185,19 @@ def test_a_deleted_comment_is_gone(promo, alice, bob):
 
 def change_all(user, promo, comment):
     """What may be done with a comment beyond reading it."""
-    return [user.put(comments(promo, comment), json={"text": OTHER_TEXT}), user.delete(comments(promo, comment))]
+    return [
+        user.put(comments(promo, comment), json={"text": OTHER_TEXT}),
+        user.delete(comments(promo, comment)),
+    ]
 
 
 def test_only_the_author_changes_a_comment(promo, alice, bob, books):
     comment = write(alice, promo)["id"]
     before = books()
 
-    assert [refusal(answer) for answer in change_all(bob, promo, comment)] == [(403, "not_your_comment")] * 2
+    assert [refusal(answer) for answer in change_all(bob, promo, comment)] == [
+        (403, "not_your_comment")
+    ] * 2
     assert books() == before
 
 
@@ -178,7 +220,15 @@ def test_a_comment_that_never_was_is_not_found(promo, alice, books):
     assert books() == before
 
 
-@pytest.mark.parametrize("terms", [{"max_count": 0}, {"active_until": "2020-01-01"}, {"target": {"country": "de"}}, {"target": {"age_from": 100}}])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"max_count": 0},
+        {"active_until": "2020-01-01"},
+        {"target": {"country": "de"}},
+        {"target": {"age_from": 100}},
+    ],
+)
 def test_who_may_not_activate_may_comment(terms, company, alice):
     promo = publish(company, **terms)
     assert alice.post(f"/api/user/promo/{promo}/activate").status_code == 403
@@ -197,7 +247,10 @@ def test_a_repeated_idempotency_key_writes_one_comment(promo, alice):
 
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].data == answers[1].data
-    assert (answers[0].headers.get("Idempotent-Replayed"), answers[1].headers.get("Idempotent-Replayed")) == (None, "true")
+    assert (
+        answers[0].headers.get("Idempotent-Replayed"),
+        answers[1].headers.get("Idempotent-Replayed"),
+    ) == (None, "true")
     assert count(alice, promo) == 1
 
 
@@ -206,5 +259,7 @@ def test_dates_are_told_to_the_microsecond_they_were_written(promo, alice, now_i
 
     comment = write(alice, promo)
 
-    assert datetime.fromisoformat(comment["date"]) - datetime(2025, 6, 15, 12, tzinfo=UTC) == timedelta(microseconds=123456)
+    assert datetime.fromisoformat(comment["date"]) - datetime(
+        2025, 6, 15, 12, tzinfo=UTC
+    ) == timedelta(microseconds=123456)
     assert alice.get(comments(promo)).json == [comment]

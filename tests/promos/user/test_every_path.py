@@ -68,7 +68,9 @@ def logged_out_token(client, **_):
 
 def disabled_accounts_token(alice, **_):
     with transaction():
-        db.session.execute(sa.update(Account).where(Account.email == "alice@example.com").values(is_active=False))
+        db.session.execute(
+            sa.update(Account).where(Account.email == "alice@example.com").values(is_active=False)
+        )
     return bearer(alice.token)
 
 
@@ -99,12 +101,19 @@ HEADERS = {
 
 
 def statuses(client, routes, headers=None, **ids):
-    answers = {(method, path): client.open(path.format(**ids), method=method, json=body, headers=headers or {}) for method, path, body in routes}
+    answers = {
+        (method, path): client.open(
+            path.format(**ids), method=method, json=body, headers=headers or {}
+        )
+        for method, path, body in routes
+    }
     return {route: refusal(answer)[0] for route, answer in answers.items()}
 
 
 @pytest.mark.parametrize("made", HEADERS)
-def test_without_a_live_token_of_a_user_nothing_is_answered(made, app, client, company, alice, promo, comment, books):
+def test_without_a_live_token_of_a_user_nothing_is_answered(
+    made, app, client, company, alice, promo, comment, books
+):
     headers = HEADERS[made](app=app, client=client, company=company, alice=alice)
     before = books()
 
@@ -133,8 +142,13 @@ def test_a_token_of_the_credit_contract_is_as_good(app, client, promo):
 
     comment = person.post(f"/api/user/promo/{promo}/comments", json=TEXT).json["id"]
 
-    answers = [person.request(method, path.format(promo=promo, comment=comment), json=body) for method, path, body in ROUTES]
-    assert [answer.status_code for answer in answers] == [201 if path.endswith("comments") and method == "POST" else 200 for method, path, _ in ROUTES]
+    answers = [
+        person.request(method, path.format(promo=promo, comment=comment), json=body)
+        for method, path, body in ROUTES
+    ]
+    assert [answer.status_code for answer in answers] == [
+        201 if path.endswith("comments") and method == "POST" else 200 for method, path, _ in ROUTES
+    ]
 
 
 def test_a_token_of_this_contract_is_as_good_at_the_credit_contract(alice):
@@ -150,7 +164,17 @@ def test_a_promo_that_does_not_exist_is_not_found(alice, client, promo, comment,
     assert books() == before
 
 
-@pytest.mark.parametrize("bad", ["7", "histories", "0" * 32, "019aa5a4-5e3b-7b7e-8d5b-6d1a3c9f0b1", "019aa5a4-5e3b-7b7e-8d5b-6d1a3c9f0b1g", "%00"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "7",
+        "histories",
+        "0" * 32,
+        "019aa5a4-5e3b-7b7e-8d5b-6d1a3c9f0b1",
+        "019aa5a4-5e3b-7b7e-8d5b-6d1a3c9f0b1g",
+        "%00",
+    ],
+)
 def test_an_id_that_is_no_uuid_is_refused(bad, alice, client, promo, comment, books):
     before = books()
 
@@ -165,9 +189,18 @@ def test_an_id_that_is_no_uuid_is_refused(bad, alice, client, promo, comment, bo
 def test_the_shape_of_a_body_comes_before_whether_the_promo_exists(alice, comment, books):
     before = books()
 
-    assert refusal(alice.post(f"/api/user/promo/{uuid4()}/comments", json={"text": "short"})) == (400, "validation_error")
-    assert refusal(alice.put(f"/api/user/promo/{uuid4()}/comments/{comment}", json={})) == (400, "validation_error")
-    assert refusal(alice.get(f"/api/user/promo/{uuid4()}/comments?limit=-1")) == (400, "validation_error")
+    assert refusal(alice.post(f"/api/user/promo/{uuid4()}/comments", json={"text": "short"})) == (
+        400,
+        "validation_error",
+    )
+    assert refusal(alice.put(f"/api/user/promo/{uuid4()}/comments/{comment}", json={})) == (
+        400,
+        "validation_error",
+    )
+    assert refusal(alice.get(f"/api/user/promo/{uuid4()}/comments?limit=-1")) == (
+        400,
+        "validation_error",
+    )
     assert books() == before
 
 

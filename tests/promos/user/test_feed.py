@@ -24,7 +24,9 @@ def feed(user, **query):
 
 def test_the_feed_shows_promos_as_users_see_them(client, company, alice):
     plain = publish(company, mode="UNIQUE", description="Ten percent off")
-    liked = publish(company, image_url="https://example.com/10.png", description="Twenty percent off")
+    liked = publish(
+        company, image_url="https://example.com/10.png", description="Twenty percent off"
+    )
     alice.post(f"/api/user/promo/{liked}/like")
     alice.post(f"/api/user/promo/{liked}/comments", json={"text": "A comment of some length."})
     activate(alice, liked)
@@ -66,7 +68,10 @@ def test_promos_of_all_companies_stand_newest_first(client, company, alice):
 def test_a_changed_promo_keeps_its_place(company, alice):
     promos = [publish(company) for _ in range(3)]
 
-    company.patch(f"/api/business/promo/{promos[0]}", json={"description": "Something quite new", "target": {"country": "us"}, "max_count": 99})
+    company.patch(
+        f"/api/business/promo/{promos[0]}",
+        json={"description": "Something quite new", "target": {"country": "us"}, "max_count": 99},
+    )
 
     assert feed(alice) == (3, promos[::-1])
 
@@ -105,7 +110,9 @@ def test_a_promo_is_for_those_whose_age_and_country_fit(target, fits, company, c
 
     promo = publish(company, target=target)
 
-    assert [feed(user) for user in (alice, bob, third)] == [(1, [promo]) if fit else (0, []) for fit in fits]
+    assert [feed(user) for user in (alice, bob, third)] == [
+        (1, [promo]) if fit else (0, []) for fit in fits
+    ]
 
 
 @pytest.mark.parametrize("age", [0, 100])
@@ -113,7 +120,12 @@ def test_the_youngest_and_the_oldest_are_found(age, company, client):
     user = new_user(client, other={"age": age, "country": "us"})
     promos = [
         publish(company, target=target)
-        for target in ({"age_from": age}, {"age_until": age}, {"age_from": age, "age_until": age}, {"age_from": 1, "age_until": 99})
+        for target in (
+            {"age_from": age},
+            {"age_until": age},
+            {"age_from": age, "age_until": age},
+            {"age_from": 1, "age_until": 99},
+        )
     ]
 
     assert feed(user) == (3, promos[2::-1])
@@ -151,7 +163,26 @@ def test_a_category_matches_without_case_in_every_script(category, asked, compan
         assert page(alice.get(f"{PATH}?category={quote(text)}")) == (1, [promo])
 
 
-@pytest.mark.parametrize("asked", ["foo", "food ", " food", "seafood", "foo%", "f__d", "%", "*", "food,drink", "[", '"food"', "еда", "f", "x" * 21, "food\\"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "foo",
+        "food ",
+        " food",
+        "seafood",
+        "foo%",
+        "f__d",
+        "%",
+        "*",
+        "food,drink",
+        "[",
+        '"food"',
+        "еда",
+        "f",
+        "x" * 21,
+        "food\\",
+    ],
+)
 def test_a_category_matches_as_a_whole_value_only(asked, company, alice):
     publish(company, target={"categories": ["food", "drink"]})
 
@@ -204,16 +235,28 @@ def test_a_query_with_something_wrong_is_refused(company, alice):
 def test_a_new_target_counts_at_once(company, alice, bob):
     promo = publish(company, target={"country": "us", "categories": ["food"]})
 
-    company.patch(f"/api/business/promo/{promo}", json={"target": {"age_from": 50, "categories": ["drink"]}})
+    company.patch(
+        f"/api/business/promo/{promo}", json={"target": {"age_from": 50, "categories": ["drink"]}}
+    )
 
-    assert [feed(alice), feed(bob), feed(bob, category="food"), feed(bob, category="drink")] == [(0, []), (1, [promo]), (0, []), (1, [promo])]
+    assert [feed(alice), feed(bob), feed(bob, category="food"), feed(bob, category="drink")] == [
+        (0, []),
+        (1, [promo]),
+        (0, []),
+        (1, [promo]),
+    ]
 
 
 def test_a_refused_change_moves_nothing(company, alice, books):
     promo = publish(company, target={"country": "us", "categories": ["food"]})
     before = books()
 
-    assert company.patch(f"/api/business/promo/{promo}", json={"target": {"country": "fr"}, "max_count": -1}).status_code == 400
+    assert (
+        company.patch(
+            f"/api/business/promo/{promo}", json={"target": {"country": "fr"}, "max_count": -1}
+        ).status_code
+        == 400
+    )
 
     assert feed(alice, category="food") == (1, [promo])
     assert books() == before
@@ -228,11 +271,18 @@ def states(user):
 def consistent(*, active, inactive):
     """The same three for these promos."""
     shown = {promo: promo in active for promo in sorted([*active, *inactive], reverse=True)}
-    return shown, (len(active), sorted(active, reverse=True)), (len(inactive), sorted(inactive, reverse=True))
+    return (
+        shown,
+        (len(active), sorted(active, reverse=True)),
+        (len(inactive), sorted(inactive, reverse=True)),
+    )
 
 
 def test_exhausted_promos_are_inactive_and_active_again_with_a_higher_max_count(company, alice):
-    common, unique = publish(company, max_count=1), publish(company, mode="UNIQUE", promo_unique=["HELLO-1"])
+    common, unique = (
+        publish(company, max_count=1),
+        publish(company, mode="UNIQUE", promo_unique=["HELLO-1"]),
+    )
     assert states(alice) == consistent(active=[common, unique], inactive=[])
 
     activate(alice, common)
@@ -267,7 +317,9 @@ def assert_followed(moments, promos, user, now_is):
     for moment in moments:
         now_is(moment)
         active = {promos[name] for name in OPEN[moment]}
-        assert states(user) == consistent(active=active, inactive=set(promos.values()) - active), moment
+        assert states(user) == consistent(active=active, inactive=set(promos.values()) - active), (
+            moment
+        )
 
 
 @pytest.mark.parametrize(
@@ -280,7 +332,9 @@ def assert_followed(moments, promos, user, now_is):
     ],
 )
 @pytest.mark.parametrize("published", [MOMENTS[0], MOMENTS[2], MOMENTS[4]])
-def test_active_follows_the_clock_over_the_edges_of_windows(published, moments, company, alice, now_is):
+def test_active_follows_the_clock_over_the_edges_of_windows(
+    published, moments, company, alice, now_is
+):
     now_is(published)
     promos = {name: publish(company, **window) for name, window in WINDOWS.items()}
 
@@ -300,7 +354,11 @@ def test_a_window_that_is_moved_counts_at_once(company, alice, now_is):
         ({"active_until": None}, True),
     ):
         assert company.patch(path, json=change).json["active"] is active
-        assert states(alice) == (consistent(active=[promo], inactive=[]) if active else consistent(active=[], inactive=[promo])), change
+        assert states(alice) == (
+            consistent(active=[promo], inactive=[])
+            if active
+            else consistent(active=[], inactive=[promo])
+        ), change
 
 
 @pytest.fixture
@@ -322,18 +380,25 @@ def another_server(app):
 BEFORE_MIDNIGHT, AFTER_MIDNIGHT = "2025-06-15T23:59:59.999Z", "2025-06-16T00:00:00.001Z"
 
 
-def test_what_is_published_while_another_server_is_a_day_ahead_keeps_to_its_window(another_server, company, alice, now_is):
+def test_what_is_published_while_another_server_is_a_day_ahead_keeps_to_its_window(
+    another_server, company, alice, now_is
+):
     now_is(AFTER_MIDNIGHT)
     assert feed(another_server(alice)) == (0, [])
     now_is(BEFORE_MIDNIGHT)
-    ending, beginning = publish(company, active_until="2025-06-15"), publish(company, active_from="2025-06-16")
+    ending, beginning = (
+        publish(company, active_until="2025-06-15"),
+        publish(company, active_from="2025-06-16"),
+    )
 
     now_is(AFTER_MIDNIGHT)
 
     assert states(alice) == consistent(active=[beginning], inactive=[ending])
 
 
-def test_what_is_changed_while_another_server_is_a_day_ahead_keeps_to_its_window(another_server, company, alice, now_is):
+def test_what_is_changed_while_another_server_is_a_day_ahead_keeps_to_its_window(
+    another_server, company, alice, now_is
+):
     now_is(BEFORE_MIDNIGHT)
     ending, beginning = publish(company), publish(company)
     now_is(AFTER_MIDNIGHT)
@@ -349,8 +414,14 @@ def test_what_is_changed_while_another_server_is_a_day_ahead_keeps_to_its_window
 
 def test_another_time_zone_counts_from_the_restart_on(another_server, company, alice, now_is):
     now_is("2025-06-15T12:00:00Z")
-    today, tomorrow = (publish(company, active_from=day, active_until=day) for day in ("2025-06-15", "2025-06-16"))
+    today, tomorrow = (
+        publish(company, active_from=day, active_until=day) for day in ("2025-06-15", "2025-06-16")
+    )
     assert states(alice) == consistent(active=[today], inactive=[tomorrow])
 
-    assert states(another_server(alice, promo_timezone=ZoneInfo("Pacific/Kiritimati"))) == consistent(active=[tomorrow], inactive=[today])
-    assert states(another_server(alice, promo_timezone=ZoneInfo("UTC"))) == consistent(active=[today], inactive=[tomorrow])
+    assert states(
+        another_server(alice, promo_timezone=ZoneInfo("Pacific/Kiritimati"))
+    ) == consistent(active=[tomorrow], inactive=[today])
+    assert states(another_server(alice, promo_timezone=ZoneInfo("UTC"))) == consistent(
+        active=[today], inactive=[tomorrow]
+    )

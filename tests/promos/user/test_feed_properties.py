@@ -32,29 +32,47 @@ class Promo:
 
     def fits(self, other):
         target = self.terms["target"]
-        if "country" in target and (other is None or other["country"].casefold() != target["country"].casefold()):
+        if "country" in target and (
+            other is None or other["country"].casefold() != target["country"].casefold()
+        ):
             return False
         if ("age_from" in target or "age_until" in target) and other is None:
             return False
-        return other is None or target.get("age_from", 0) <= other["age"] <= target.get("age_until", 100)
+        return other is None or target.get("age_from", 0) <= other["age"] <= target.get(
+            "age_until", 100
+        )
 
     def has(self, category):
-        return category is None or category.casefold() in [one.casefold() for one in self.terms["target"].get("categories", [])]
+        return category is None or category.casefold() in [
+            one.casefold() for one in self.terms["target"].get("categories", [])
+        ]
 
     def is_active(self, today):
         begins, ends = (self.terms.get(name) for name in ("active_from", "active_until"))
-        return (begins is None or begins <= today.isoformat()) and (ends is None or today.isoformat() <= ends) and self.used < self.capacity
+        return (
+            (begins is None or begins <= today.isoformat())
+            and (ends is None or today.isoformat() <= ends)
+            and self.used < self.capacity
+        )
 
     @property
     def capacity(self):
-        return self.terms["max_count"] if self.terms["mode"] == "COMMON" else len(self.terms["promo_unique"])
+        return (
+            self.terms["max_count"]
+            if self.terms["mode"] == "COMMON"
+            else len(self.terms["promo_unique"])
+        )
 
     def takes(self, changes):
         """Whether the promo with these changes is valid as a whole."""
         terms = {**self.terms, **changes}
         begins, ends = terms.get("active_from"), terms.get("active_until")
         in_order = begins is None or ends is None or begins <= ends
-        return in_order and (terms["max_count"] >= self.used if terms["mode"] == "COMMON" else terms["max_count"] == 1)
+        return in_order and (
+            terms["max_count"] >= self.used
+            if terms["mode"] == "COMMON"
+            else terms["max_count"] == 1
+        )
 
 
 @dataclass
@@ -74,7 +92,10 @@ class World:
         self.set_day(date.fromisoformat(LATE))
         self.company, self.promos, self.today = new_company(self.client), [], FIRST_DAY
         elsewhere = sign_in(self.client, *make_user())
-        self.users = [(elsewhere, None), *((new_user(self.client, other=other), other) for other in others)]
+        self.users = [
+            (elsewhere, None),
+            *((new_user(self.client, other=other), other) for other in others),
+        ]
         self.set_day(self.today)
 
     def publish(self, terms):
@@ -94,7 +115,9 @@ class World:
             assert answer.status_code == 400
             return
         promo.terms = {**promo.terms, **changes}
-        assert (answer.status_code, answer.json["active"]) == (200, promo.is_active(self.today)), answer.json
+        assert (answer.status_code, answer.json["active"]) == (200, promo.is_active(self.today)), (
+            answer.json
+        )
 
     def activate(self, number, user_number):
         if not self.promos:
@@ -102,7 +125,9 @@ class World:
         promo = self.promos[number % len(self.promos)]
         user, other = self.users[user_number % len(self.users)]
         may = promo.is_active(self.today) and promo.fits(other)
-        assert user.post(f"/api/user/promo/{promo.id}/activate").status_code == (200 if may else 403)
+        assert user.post(f"/api/user/promo/{promo.id}/activate").status_code == (
+            200 if may else 403
+        )
         promo.used += may
 
     def move(self, days):
@@ -113,13 +138,27 @@ class World:
     def look(self, user_number, category, active, limit, offset):
         """A page of the feed is what the model says."""
         user, other = self.users[user_number % len(self.users)]
-        fitting = [promo for promo in reversed(self.promos) if promo.fits(other) and promo.has(category)]
-        found = [promo for promo in fitting if active is None or promo.is_active(self.today) is active]
-        query = {"limit": limit, "offset": offset, "category": category, "active": None if active is None else str(active).lower()}
-        answer = user.get("/api/user/feed", query_string={name: value for name, value in query.items() if value is not None})
+        fitting = [
+            promo for promo in reversed(self.promos) if promo.fits(other) and promo.has(category)
+        ]
+        found = [
+            promo for promo in fitting if active is None or promo.is_active(self.today) is active
+        ]
+        query = {
+            "limit": limit,
+            "offset": offset,
+            "category": category,
+            "active": None if active is None else str(active).lower(),
+        }
+        answer = user.get(
+            "/api/user/feed",
+            query_string={name: value for name, value in query.items() if value is not None},
+        )
         expected = found[offset : offset + limit]
         assert page(answer) == (len(found), [promo.id for promo in expected])
-        assert [item["active"] for item in answer.json] == [promo.is_active(self.today) for promo in expected]
+        assert [item["active"] for item in answer.json] == [
+            promo.is_active(self.today) for promo in expected
+        ]
 
     def look_at_everything(self):
         for user_number in range(len(self.users)):
@@ -161,11 +200,24 @@ unique = st.fixed_dictionaries(
 numbers = st.integers(0, 30)
 operations = st.one_of(
     st.tuples(st.just(World.publish), (common | unique).map(lambda terms: promo_body(**terms))),
-    st.tuples(st.just(World.change), numbers, st.fixed_dictionaries({}, optional={"target": targets(), "max_count": max_counts, **changed_windows})),
+    st.tuples(
+        st.just(World.change),
+        numbers,
+        st.fixed_dictionaries(
+            {}, optional={"target": targets(), "max_count": max_counts, **changed_windows}
+        ),
+    ),
     st.tuples(st.just(World.activate), numbers, numbers),
     # Not back by one day: servers whose clocks differ do not undo each other's midnight.
     st.tuples(st.just(World.move), st.sampled_from([1, 1, 1, 2, 3, 6, -2, -3, -6])),
-    st.tuples(st.just(World.look), numbers, st.sampled_from([None, *CATEGORIES]), st.sampled_from([None, True, False]), st.integers(0, 3), st.integers(0, 3)),
+    st.tuples(
+        st.just(World.look),
+        numbers,
+        st.sampled_from([None, *CATEGORIES]),
+        st.sampled_from([None, True, False]),
+        st.integers(0, 3),
+        st.integers(0, 3),
+    ),
 )
 
 
@@ -180,8 +232,13 @@ def world(configured_app, monkeypatch):
     return World(client, set_day)
 
 
-@given(others=st.lists(others, min_size=2, max_size=3), steps=st.lists(operations, min_size=5, max_size=40))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    others=st.lists(others, min_size=2, max_size=3),
+    steps=st.lists(operations, min_size=5, max_size=40),
+)
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_the_feed_is_that_of_a_plain_list(others, steps, world):
     world.begin(others)
 

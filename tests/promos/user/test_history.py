@@ -32,7 +32,10 @@ def test_an_entry_shows_the_promo_as_it_is_now(company, alice):
     promo = publish(company, max_count=2, target={"country": "us"})
     activate(alice, promo)
     alice.post(f"/api/user/promo/{promo}/like")
-    company.patch(f"/api/business/promo/{promo}", json={"description": "Changed since then", "target": {"country": "fr"}, "max_count": 1})
+    company.patch(
+        f"/api/business/promo/{promo}",
+        json={"description": "Changed since then", "target": {"country": "fr"}, "max_count": 1},
+    )
 
     entries = alice.get(PATH).json
 

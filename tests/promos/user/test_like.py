@@ -79,10 +79,20 @@ def test_the_feed_and_the_history_show_likes(promo, alice, bob):
     alice.post(f"/api/user/promo/{promo}/activate")
 
     for path in ("/api/user/feed", "/api/user/promo/history"):
-        assert [(item["like_count"], item["is_liked_by_user"]) for item in alice.get(path).json] == [(1, False)], path
+        assert [
+            (item["like_count"], item["is_liked_by_user"]) for item in alice.get(path).json
+        ] == [(1, False)], path
 
 
-@pytest.mark.parametrize("terms", [{"max_count": 0}, {"active_until": "2020-01-01"}, {"target": {"country": "de"}}, {"target": {"age_from": 100}}])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"max_count": 0},
+        {"active_until": "2020-01-01"},
+        {"target": {"country": "de"}},
+        {"target": {"age_from": 100}},
+    ],
+)
 def test_who_may_not_activate_may_like(terms, company, alice):
     promo = publish(company, **terms)
     assert alice.post(f"/api/user/promo/{promo}/activate").status_code == 403

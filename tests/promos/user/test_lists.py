@@ -30,21 +30,46 @@ PAGES = [
     ("?limit=0&offset=5", 0, 0),
     ("?limit=2&unknown=7", 0, 2),
 ]
-NO_COUNT = ["-1", "", "x", "1.0", "1e1", "%2B1", "%20 1", "0x1", "1,2", "null", "true", "%D9%A3", "%00"]
+NO_COUNT = [
+    "-1",
+    "",
+    "x",
+    "1.0",
+    "1e1",
+    "%2B1",
+    "%20 1",
+    "0x1",
+    "1,2",
+    "null",
+    "true",
+    "%D9%A3",
+    "%00",
+]
 
 
 @pytest.fixture(params=["feed", "history", "comments"])
 def items(request, company, alice):
     """A list of twelve: its path, the name of its ids, and the ids in the order in which the list gives them."""
     if request.param == "feed":
-        return "/api/user/feed", "promo_id", [publish(company, description=f"Promo number {number}") for number in range(12)][::-1]
+        return (
+            "/api/user/feed",
+            "promo_id",
+            [publish(company, description=f"Promo number {number}") for number in range(12)][::-1],
+        )
     if request.param == "history":
         promos = [publish(company) for _ in range(12)]
         for promo in promos:
             assert alice.post(f"/api/user/promo/{promo}/activate").status_code == 200
         return "/api/user/promo/history", "promo_id", promos[::-1]
     path = f"/api/user/promo/{publish(company)}/comments"
-    return path, "id", [alice.post(path, json={"text": f"Comment number {number}"}).json["id"] for number in range(12)][::-1]
+    return (
+        path,
+        "id",
+        [
+            alice.post(path, json={"text": f"Comment number {number}"}).json["id"]
+            for number in range(12)
+        ][::-1],
+    )
 
 
 def test_a_page_is_cut_by_limit_and_offset_and_the_total_is_that_of_all(items, alice):
@@ -72,13 +97,20 @@ def test_an_empty_list_is_an_empty_array(alice, company):
 
     answers = [alice.get(path) for path in ("/api/user/feed", "/api/user/promo/history", comments)]
 
-    assert [(answer.status_code, answer.json, answer.headers["X-Total-Count"]) for answer in answers] == [(200, [], "0")] * 3
+    assert [
+        (answer.status_code, answer.json, answer.headers["X-Total-Count"]) for answer in answers
+    ] == [(200, [], "0")] * 3
 
 
 def test_a_page_has_at_most_1000_items(alice, company):
     promo = publish(company)
     author = db.session.scalar(sa.select(Account.id).where(Account.email == "alice@example.com"))
-    row = {"promo_id": UUID(promo), "account_id": author, "text": "One of very many.", "created_at": clock.now()}
+    row = {
+        "promo_id": UUID(promo),
+        "account_id": author,
+        "text": "One of very many.",
+        "created_at": clock.now(),
+    }
     with transaction():
         db.session.execute(sa.insert(PromoComment), [{"id": new_id(), **row} for _ in range(1002)])
         db.session.execute(sa.update(PromoCounter).values(comments=1002))

@@ -8,7 +8,12 @@ from .shapes import NO_OBJECT, Absent, bearer, page, refusal, replaced
 from .test_sign_up import RIGHT, WRONG
 
 PATH = "/api/user/profile"
-ALICE = {"name": "Alice", "surname": "Alpha", "email": "alice@example.com", "other": {"age": 30, "country": "us"}}
+ALICE = {
+    "name": "Alice",
+    "surname": "Alpha",
+    "email": "alice@example.com",
+    "other": {"age": 30, "country": "us"},
+}
 FULL = {**ALICE, "avatar_url": "https://example.com/alice.png"}
 NEW_PASSWORD = "Another2horse?"
 
@@ -24,7 +29,12 @@ def alice(client):
 
 
 def sign_in_statuses(client):
-    return [client.post("/v1/auth/login", json={"username": ALICE["email"], "password": password}).status_code for password in (PASSWORD, NEW_PASSWORD)]
+    return [
+        client.post(
+            "/v1/auth/login", json={"username": ALICE["email"], "password": password}
+        ).status_code
+        for password in (PASSWORD, NEW_PASSWORD)
+    ]
 
 
 def test_a_profile_shows_what_was_signed_up_with(alice):
@@ -50,13 +60,27 @@ def test_an_account_of_another_contract_says_its_age_and_country_here(app, clien
 
     answer = account.patch(PATH, json={"other": {"age": 30, "country": "us"}})
 
-    assert (answer.status_code, answer.json) == (200, {"name": "Alice", "surname": "", "email": "alice@example.com", "other": {"age": 30, "country": "us"}})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {
+            "name": "Alice",
+            "surname": "",
+            "email": "alice@example.com",
+            "other": {"age": 30, "country": "us"},
+        },
+    )
 
 
 @pytest.mark.parametrize("value", [None, Absent], ids=["null", "absent"])
 @pytest.mark.parametrize("field", ["name", "surname", "avatar_url", "password", "other"])
 def test_what_is_null_or_absent_stays(field, value, alice, client):
-    every = {"name": "New", "surname": "Newer", "avatar_url": "http://example.org/new.png", "password": NEW_PASSWORD, "other": {"age": 31, "country": "FR"}}
+    every = {
+        "name": "New",
+        "surname": "Newer",
+        "avatar_url": "http://example.org/new.png",
+        "password": NEW_PASSWORD,
+        "other": {"age": 31, "country": "FR"},
+    }
     changes = replaced(every, field, value)
 
     answer = alice.patch(PATH, json=changes)
@@ -78,7 +102,12 @@ def test_no_changes_are_valid_changes(alice, books):
 
 @pytest.mark.parametrize("field", ["name", "surname", "avatar_url", "other"])
 def test_one_field_changes_alone(field, alice):
-    new = {"name": "New", "surname": "Newer", "avatar_url": "http://example.org/new.png", "other": {"age": 31, "country": "FR"}}[field]
+    new = {
+        "name": "New",
+        "surname": "Newer",
+        "avatar_url": "http://example.org/new.png",
+        "other": {"age": 31, "country": "FR"},
+    }[field]
 
     assert alice.patch(PATH, json={field: new}).json == {**FULL, field: new}
 
@@ -88,7 +117,9 @@ def test_a_value_within_the_bounds_is_taken(field, alice):
     for value in for_changes(RIGHT[field]):
         changes = replaced(FULL, field, value)
         answer = alice.patch(PATH, json=changes)
-        assert (answer.status_code, answer.json) == (200, replaced(changes, "password", Absent)), value
+        assert (answer.status_code, answer.json) == (200, replaced(changes, "password", Absent)), (
+            value
+        )
 
 
 @pytest.mark.parametrize("field", [field for field in WRONG if field != "email"])
@@ -110,7 +141,14 @@ def test_what_is_no_json_object_is_refused(alice, books):
     assert books() == before
 
 
-@pytest.mark.parametrize("extra", [{"email": "bob@example.com"}, {"email": None}, {"id": 7, "role": "administrator", "credit": 100}])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"email": "bob@example.com"},
+        {"email": None},
+        {"id": 7, "role": "administrator", "credit": 100},
+    ],
+)
 def test_what_is_read_only_or_unknown_is_ignored(extra, alice, books):
     before = books()
 
@@ -121,21 +159,33 @@ def test_what_is_read_only_or_unknown_is_ignored(extra, alice, books):
 
 
 def test_a_new_password_works_at_once_and_leaves_this_token_alone(alice, client):
-    elsewhere = client.post("/v1/auth/login", json={"username": ALICE["email"], "password": PASSWORD}).json
+    elsewhere = client.post(
+        "/v1/auth/login", json={"username": ALICE["email"], "password": PASSWORD}
+    ).json
 
     answer = alice.patch(PATH, json={"password": NEW_PASSWORD})
 
     assert (answer.status_code, answer.json) == (200, FULL)
     assert alice.get(PATH).status_code == 200
     assert client.get(PATH, headers=bearer(elsewhere["access_token"])).status_code == 401
-    assert client.post("/v1/auth/token/refresh", headers=bearer(elsewhere["refresh_token"])).status_code == 401
+    assert (
+        client.post(
+            "/v1/auth/token/refresh", headers=bearer(elsewhere["refresh_token"])
+        ).status_code
+        == 401
+    )
     assert sign_in_statuses(client) == [401, 200]
 
 
 def test_a_new_password_set_with_another_contracts_token_ends_this_contracts(alice, bob, client):
-    elsewhere = client.post("/v1/auth/login", json={"username": ALICE["email"], "password": PASSWORD}).json["access_token"]
+    elsewhere = client.post(
+        "/v1/auth/login", json={"username": ALICE["email"], "password": PASSWORD}
+    ).json["access_token"]
 
-    assert client.patch(PATH, json={"password": NEW_PASSWORD}, headers=bearer(elsewhere)).status_code == 200
+    assert (
+        client.patch(PATH, json={"password": NEW_PASSWORD}, headers=bearer(elsewhere)).status_code
+        == 200
+    )
 
     assert client.get(PATH, headers=bearer(elsewhere)).status_code == 200
     assert alice.get(PATH).status_code == 401
@@ -145,7 +195,9 @@ def test_a_new_password_set_with_another_contracts_token_ends_this_contracts(ali
 def test_a_profile_belongs_to_one_person(alice, bob):
     before = bob.get(PATH).json
 
-    alice.patch(PATH, json={"name": "New", "password": NEW_PASSWORD, "other": {"age": 99, "country": "de"}})
+    alice.patch(
+        PATH, json={"name": "New", "password": NEW_PASSWORD, "other": {"age": 99, "country": "de"}}
+    )
 
     assert bob.get(PATH).json == before
 

@@ -23,7 +23,14 @@ def read(user, promo):
 
 def test_a_promo_shows_what_a_user_may_see_and_no_value(client, alice):
     company = new_company(client, name="Example Ltd")
-    promo = publish(company, description="Ten percent off", image_url="https://example.com/10.png", mode="COMMON", promo_common="HELLO-10", max_count=5)
+    promo = publish(
+        company,
+        description="Ten percent off",
+        image_url="https://example.com/10.png",
+        mode="COMMON",
+        promo_common="HELLO-10",
+        max_count=5,
+    )
 
     assert read(alice, promo) == {
         "promo_id": promo,
@@ -60,7 +67,15 @@ def test_an_activated_promo_still_shows_no_value(company, alice):
     assert "promo_unique" not in answer.json
 
 
-@pytest.mark.parametrize("target", [{"country": "fr"}, {"age_from": 31}, {"age_until": 29}, {"country": "de", "age_from": 99, "categories": ["food"]}])
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"country": "fr"},
+        {"age_from": 31},
+        {"age_until": 29},
+        {"country": "de", "age_from": 99, "categories": ["food"]},
+    ],
+)
 def test_a_promo_for_others_is_shown(target, company, alice):
     assert read(alice, publish(company, target=target))["active"] is True
 
@@ -72,7 +87,10 @@ def test_what_others_did_is_not_what_the_reader_did(company, alice, bob):
     bob.post(f"/api/user/promo/{promo}/activate")
 
     seen = {
-        name: {key: read(user, promo)[key] for key in ("is_activated_by_user", "is_liked_by_user", "like_count", "comment_count")}
+        name: {
+            key: read(user, promo)[key]
+            for key in ("is_activated_by_user", "is_liked_by_user", "like_count", "comment_count")
+        }
         for name, user in (("alice", alice), ("bob", bob))
     }
 
@@ -97,7 +115,10 @@ def test_a_promo_is_active_on_the_days_of_its_window_both_included(days, company
     [
         ({"active_from": "2025-06-15"}, [False, True, True, True, True]),
         ({"active_until": "2025-06-17"}, [True, True, True, True, False]),
-        ({"active_from": "2025-06-15", "active_until": "2025-06-15"}, [False, True, False, False, False]),
+        (
+            {"active_from": "2025-06-15", "active_until": "2025-06-15"},
+            [False, True, False, False, False],
+        ),
         ({}, [True] * 5),
     ],
 )
@@ -117,11 +138,21 @@ def test_a_window_may_be_open_or_a_single_day(window, expected, company, alice, 
         # Fourteen hours ahead of UTC, and eleven behind it.
         (
             "Pacific/Kiritimati",
-            [("2025-06-14T09:59:59Z", False), ("2025-06-14T10:00:00Z", True), ("2025-06-17T09:59:59Z", True), ("2025-06-17T10:00:00Z", False)],
+            [
+                ("2025-06-14T09:59:59Z", False),
+                ("2025-06-14T10:00:00Z", True),
+                ("2025-06-17T09:59:59Z", True),
+                ("2025-06-17T10:00:00Z", False),
+            ],
         ),
         (
             "Pacific/Pago_Pago",
-            [("2025-06-15T10:59:59Z", False), ("2025-06-15T11:00:00Z", True), ("2025-06-18T10:59:59Z", True), ("2025-06-18T11:00:00Z", False)],
+            [
+                ("2025-06-15T10:59:59Z", False),
+                ("2025-06-15T11:00:00Z", True),
+                ("2025-06-18T10:59:59Z", True),
+                ("2025-06-18T11:00:00Z", False),
+            ],
         ),
     ],
 )
@@ -149,7 +180,10 @@ def test_a_promo_is_inactive_while_nothing_is_left(company, alice, bob):
 
 
 def test_a_promo_of_no_uses_was_never_active(company, alice):
-    assert read(alice, publish(company, mode="COMMON", promo_common="HELLO-10", max_count=0))["active"] is False
+    assert (
+        read(alice, publish(company, mode="COMMON", promo_common="HELLO-10", max_count=0))["active"]
+        is False
+    )
 
 
 def test_a_unique_promo_is_active_until_its_last_value_is_given_out(company, alice):
@@ -166,9 +200,15 @@ def test_a_unique_promo_is_active_until_its_last_value_is_given_out(company, ali
 def test_a_promo_follows_its_companys_changes(company, alice):
     promo = publish(company, description="Ten percent off")
 
-    company.patch(f"/api/business/promo/{promo}", json={"description": "Twenty percent off", "image_url": "https://example.com/20.png"})
+    company.patch(
+        f"/api/business/promo/{promo}",
+        json={"description": "Twenty percent off", "image_url": "https://example.com/20.png"},
+    )
 
-    assert [read(alice, promo)[name] for name in ("description", "image_url")] == ["Twenty percent off", "https://example.com/20.png"]
+    assert [read(alice, promo)[name] for name in ("description", "image_url")] == [
+        "Twenty percent off",
+        "https://example.com/20.png",
+    ]
 
 
 def test_history_is_no_id(alice):

@@ -21,7 +21,9 @@ def profile_status(client, token):
 
 
 def log_in_elsewhere(client):
-    return client.post("/v1/auth/login", json={"username": "alice@example.com", "password": PASSWORD})
+    return client.post(
+        "/v1/auth/login", json={"username": "alice@example.com", "password": PASSWORD}
+    )
 
 
 @pytest.mark.parametrize("email", ["alice@example.com", "ALICE@Example.com"])
@@ -32,14 +34,21 @@ def test_the_right_pair_gives_a_token(email, alice, client):
     assert answer.headers["Cache-Control"] == "no-store"
     claims = jwt.decode(answer.json["token"], options={"verify_signature": False})
     assert (len(answer.json["token"]) <= 300, claims["exp"] - claims["iat"]) == (True, 24 * 60 * 60)
-    assert client.get("/api/user/profile", headers=bearer(answer.json["token"])).json["email"] == "alice@example.com"
+    assert (
+        client.get("/api/user/profile", headers=bearer(answer.json["token"])).json["email"]
+        == "alice@example.com"
+    )
 
 
 def test_the_tokens_that_this_contract_gave_before_are_dead(alice, client):
     first = client.post(PATH, json=BODY).json["token"]
     second = client.post(PATH, json=BODY).json["token"]
 
-    assert [profile_status(client, token) for token in (alice.token, first, second)] == [401, 401, 200]
+    assert [profile_status(client, token) for token in (alice.token, first, second)] == [
+        401,
+        401,
+        200,
+    ]
 
 
 def test_sessions_of_other_contracts_stay(alice, client):
@@ -48,7 +57,12 @@ def test_sessions_of_other_contracts_stay(alice, client):
     client.post(PATH, json=BODY)
 
     assert profile_status(client, elsewhere["access_token"]) == 200
-    assert client.post("/v1/auth/token/refresh", headers=bearer(elsewhere["refresh_token"])).status_code == 200
+    assert (
+        client.post(
+            "/v1/auth/token/refresh", headers=bearer(elsewhere["refresh_token"])
+        ).status_code
+        == 200
+    )
 
 
 def test_a_log_in_at_another_contract_ends_nothing_here(alice, client):
@@ -90,7 +104,11 @@ def test_a_wrong_pair_is_refused_and_ends_nothing(body, alice, client, books):
     answer = client.post(PATH, json=body)
 
     assert answer.status_code == 401
-    assert answer.json == {"status": "error", "message": "Wrong e-mail address or password.", "error_code": "wrong_credentials"}
+    assert answer.json == {
+        "status": "error",
+        "message": "Wrong e-mail address or password.",
+        "error_code": "wrong_credentials",
+    }
     assert books() == before
     assert alice.get("/api/user/profile").status_code == 200
 
@@ -108,7 +126,10 @@ def test_a_field_that_is_missing_or_no_text_is_refused(field, alice, client, boo
     before = books()
 
     for value in (Absent, *NO_TEXT):
-        assert refusal(client.post(PATH, json=replaced(BODY, field, value))) == (400, "validation_error"), value
+        assert refusal(client.post(PATH, json=replaced(BODY, field, value))) == (
+            400,
+            "validation_error",
+        ), value
     assert books() == before
 
 
@@ -124,10 +145,15 @@ def test_a_user_of_another_contract_signs_in_here(app, client):
 def test_a_disabled_account_is_told_so_with_the_right_password_only(alice, client, books):
     elsewhere = log_in_elsewhere(client).json["access_token"]
     with transaction():
-        db.session.execute(sa.update(Account).where(Account.email == "alice@example.com").values(is_active=False))
+        db.session.execute(
+            sa.update(Account).where(Account.email == "alice@example.com").values(is_active=False)
+        )
     before = books()
 
     assert refusal(client.post(PATH, json=BODY)) == (403, "account_disabled")
-    assert refusal(client.post(PATH, json={**BODY, "password": "Wrong1horse!"})) == (401, "wrong_credentials")
+    assert refusal(client.post(PATH, json={**BODY, "password": "Wrong1horse!"})) == (
+        401,
+        "wrong_credentials",
+    )
     assert [profile_status(client, token) for token in (alice.token, elsewhere)] == [401, 401]
     assert books() == before

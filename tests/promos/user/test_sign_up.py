@@ -26,7 +26,12 @@ RIGHT = {
     "surname": ["A", "a" * 120, "O'Alpha-Beta"],
     "email": ["a@bc.com", "a" * 60 + "@" + "b" * 55 + ".com"],
     "password": ["Aa1@aaaa", "Aa1&" + "a" * 56, "aA0$!%*?&@"],
-    "avatar_url": [Absent, "http://example.com", "http://localhost:8080/a?b=c", "https://example.com/".ljust(350, "a")],
+    "avatar_url": [
+        Absent,
+        "http://example.com",
+        "http://localhost:8080/a?b=c",
+        "https://example.com/".ljust(350, "a"),
+    ],
     "other.age": [0, 100],
     "other.country": ["US", "us", "uS", "RU", "gb"],
 }
@@ -47,9 +52,28 @@ WRONG = {
     ],
     "password": [
         *[Absent, *NO_TEXT, "", "Aa1@aaa", "Aa1@" + "a" * 57],
-        *["aaaa1111@", "AAAA1111@", "AAAAaaaa@", "AAAAaaaa1", "AAaa11@ ", "AAaa11@-", "AAaa11@ä", "AAaa\uff11\uff11@@", "AAaa11@@\n"],
+        *[
+            "aaaa1111@",
+            "AAAA1111@",
+            "AAAAaaaa@",
+            "AAAAaaaa1",
+            "AAaa11@ ",
+            "AAaa11@-",
+            "AAaa11@ä",
+            "AAaa\uff11\uff11@@",
+            "AAaa11@@\n",
+        ],
     ],
-    "avatar_url": [*NO_TEXT, "", "example.com", "/a.png", "//example.com/a.png", "ftp://example.com/a.png", "https://", "https://example.com/".ljust(351, "a")],
+    "avatar_url": [
+        *NO_TEXT,
+        "",
+        "example.com",
+        "/a.png",
+        "//example.com/a.png",
+        "ftp://example.com/a.png",
+        "https://",
+        "https://example.com/".ljust(351, "a"),
+    ],
     "other": [Absent, *NO_TEXT],
     "other.age": [Absent, *NO_WHOLE_NUMBER, -1, 101],
     "other.country": [Absent, *NO_TEXT, "", "u", "usa", "xx", "uk", "u ", "сы", "ß"],
@@ -85,14 +109,18 @@ def test_how_long_a_token_lives_is_a_setting(configured_app, hours, now_is):
     assert refusal(client.get("/api/user/profile", headers=bearer(token))) == (401, "invalid_token")
 
 
-@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in RIGHT.items() for value in values])
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in RIGHT.items() for value in values]
+)
 def test_a_value_within_the_bounds_is_taken_and_given_back_as_written(field, value, client):
     body = replaced(BODY, field, value)
 
     answer = client.post(PATH, json=body)
 
     assert answer.status_code == 200, answer.json
-    assert client.get("/api/user/profile", headers=bearer(answer.json["token"])).json == replaced(body, "password", Absent)
+    assert client.get("/api/user/profile", headers=bearer(answer.json["token"])).json == replaced(
+        body, "password", Absent
+    )
 
 
 @pytest.mark.parametrize("field", WRONG)
@@ -110,19 +138,34 @@ def test_what_is_no_json_object_is_refused(client, books):
     before = books()
 
     for body in NO_OBJECT:
-        assert refusal(client.post(PATH, data=body, content_type="application/json"))[0] == 400, body
+        assert refusal(client.post(PATH, data=body, content_type="application/json"))[0] == 400, (
+            body
+        )
     assert books() == before
 
 
 def test_unknown_fields_give_nobody_anything(client):
-    extra = {"role": "administrator", "credit": 100, "id": "7", "is_active": False, "username": "root"}
+    extra = {
+        "role": "administrator",
+        "credit": 100,
+        "id": "7",
+        "is_active": False,
+        "username": "root",
+    }
 
     answer = client.post(PATH, json={**BODY, **extra, "other": {**BODY["other"], "height": 180}})
 
     assert answer.status_code == 200
     account = db.session.execute(sa.select(Account)).scalar_one()
-    assert (account.role, account.is_active, account.username) == ("user", True, "alice@example.com")
-    assert client.get("/api/user/profile", headers=bearer(answer.json["token"])).json["other"] == BODY["other"]
+    assert (account.role, account.is_active, account.username) == (
+        "user",
+        True,
+        "alice@example.com",
+    )
+    assert (
+        client.get("/api/user/profile", headers=bearer(answer.json["token"])).json["other"]
+        == BODY["other"]
+    )
 
 
 @pytest.mark.parametrize("email", ["alice@example.com", "ALICE@Example.COM"])
@@ -130,10 +173,16 @@ def test_an_address_that_is_taken_in_any_case_is_refused(email, client, books):
     token = client.post(PATH, json=BODY).json["token"]
     before = books()
 
-    answer = client.post(PATH, json={**BODY, "name": "Bob", "email": email}, headers={"Idempotency-Key": "again"})
+    answer = client.post(
+        PATH, json={**BODY, "name": "Bob", "email": email}, headers={"Idempotency-Key": "again"}
+    )
 
     assert answer.status_code == 409
-    assert answer.json == {"status": "error", "message": "This e-mail address is registered already.", "error_code": "email_taken"}
+    assert answer.json == {
+        "status": "error",
+        "message": "This e-mail address is registered already.",
+        "error_code": "email_taken",
+    }
     assert books() == before
     assert client.get("/api/user/profile", headers=bearer(token)).status_code == 200
 
@@ -156,8 +205,17 @@ def test_a_company_with_the_same_address_is_another_account(client):
 def test_who_signs_up_here_logs_in_at_the_credit_contract_and_has_no_credit(client):
     client.post(PATH, json=BODY)
 
-    answer = client.post("/v1/auth/login", json={"username": "Alice@example.com", "password": PASSWORD})
+    answer = client.post(
+        "/v1/auth/login", json={"username": "Alice@example.com", "password": PASSWORD}
+    )
 
     assert answer.status_code == 200
-    assert answer.json["user"] == {"id": answer.json["user"]["id"], "username": "alice@example.com", "name": "Alice", "credit": 0}
-    assert client.get("/api/user/profile", headers=bearer(answer.json["access_token"])).json == replaced(BODY, "password", Absent)
+    assert answer.json["user"] == {
+        "id": answer.json["user"]["id"],
+        "username": "alice@example.com",
+        "name": "Alice",
+        "credit": 0,
+    }
+    assert client.get(
+        "/api/user/profile", headers=bearer(answer.json["access_token"])
+    ).json == replaced(BODY, "password", Absent)
