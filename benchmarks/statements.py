@@ -26,7 +26,7 @@ def record(app: Flask, requests: Iterable[str], folder: Path) -> list[str]:
     for number, line in enumerate(requests):
         method, path, token, *body = line.split(" ", 3)
         sent = _sent_while(
-            lambda: client.open(path, method=method, data="".join(body), headers=_headers(token))
+            lambda: client.open(path, method=method, data="".join(body), headers=_headers(token))  # noqa: B023
         )
         prepared |= {
             statement.split()[1]: statement for statement in sent if statement.startswith("PREPARE")

@@ -732,7 +732,10 @@ def test_the_pages_styles_do_not_reach_it_nor_its_own_the_page(visit):
 
 
 def test_a_page_with_a_strict_policy_needs_to_allow_the_script_and_the_api_alone(visit, server):
-    policy = f"default-src 'none'; script-src {server.url}; connect-src {server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    policy = (
+        f"default-src 'none'; script-src {server.url}; connect-src {server.url}; "
+        "style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
     there = visit(
         headers={"Content-Security-Policy": policy},
         color="teal",
