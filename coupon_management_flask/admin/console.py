@@ -55,13 +55,13 @@ class Console(SignedIn, AdminIndexView):
         except ma.ValidationError as error:
             raise errors.Invalid(error.messages_dict) from error
         figures = queries.read_dashboard(administrator().id, days=days, whole_service=True)
-        return self.render(
+        return self.render(  # type: ignore[no-any-return]
             "console/dashboard.html",
             figures=figures,
             charts=_charts(figures["series"]),
             days=days,
             choices=DAYS,
-        )  # type: ignore[no-any-return]
+        )
 
     @expose("/sign-in", methods=("GET", "POST"))
     def sign_in(self) -> ResponseReturnValue:

@@ -79,11 +79,11 @@ _error = CreditErrorSchema()
 
 
 def render_error(problem: Problem) -> dict[str, Any]:
-    return _error.dump(
+    return _error.dump(  # type: ignore[no-any-return]
         envelope(
             problem.status, {}, {"message": problem.sentence(), "error_code": problem.error_code}
         )
-    )  # type: ignore[no-any-return]
+    )
 
 
 def credit_routes(name: str, import_name: str, **options: Any) -> Routes:

@@ -159,6 +159,6 @@ def standing(session_id: UUID, account_id: UUID) -> AnyRow | None:
 
     The one SELECT that every request with a token costs.
     """
-    return _STANDING.execute(
+    return _STANDING.execute(  # type: ignore[no-any-return]
         {"session_id": session_id, "account_id": account_id, "now": clock.now()}
-    ).one_or_none()  # type: ignore[no-any-return]
+    ).one_or_none()

@@ -165,10 +165,11 @@ def test_what_it_needs_does_not_grow_with_the_export(alice, monkeypatch):
 
     def peak(rows, whole_service):
         monkeypatch.setattr(export, "ROWS_AT_ONCE", rows)
-        read = lambda: sum(
-            text.count("\n")
-            for text in export.redemptions_as_csv(alice.id, days=1, whole_service=whole_service)
-        )
+
+        def read():
+            rows = export.redemptions_as_csv(alice.id, days=1, whole_service=whole_service)
+            return sum(text.count("\n") for text in rows)
+
         read()
         tracemalloc.start()
         try:
