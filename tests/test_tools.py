@@ -73,13 +73,16 @@ def changed(kind, text=STOCK):
     return made
 
 
-def counterpart(line, new, old=STOCK, kind=None):
-    """Where the new tree has what the old one has in the line with this text."""
+def counterpart(line, new, old=STOCK, kind=None, **others):
+    """Where the new tree has what the old one has in the line of its stock with this text."""
     found = mutations.find(old.encode(), "core/stock.py")
     at = 1 + next(at for at, text in enumerate(old.splitlines()) if line in text)
     mutation = next(one for one in found if one.line == at and kind in (None, one.kind))
-    places = [one for file, text in new.items() for one in mutations.find(text.encode(), file)]
-    return Places(places).counterpart(mutation)
+    return Places(places({"core/stock.py": old, **others}), places(new)).counterpart(mutation)
+
+
+def places(tree):
+    return [one for file, text in tree.items() for one in mutations.find(text.encode(), file)]
 
 
 def test_lines_are_counted_by_room_and_by_the_rooms_inside(tree):
@@ -272,6 +275,13 @@ def test_of_equal_places_the_one_that_stayed_is_taken():
     assert counterpart("raise Exhausted", new).mutation.file == "core/stock.py"
 
 
+def test_a_twin_that_was_there_before_is_no_counterpart_of_what_was_removed():
+    twin = STOCK.replace("def claim", "def reserve")
+
+    assert counterpart("raise Exhausted", {"twin": twin}).mutation.definition == "reserve"
+    assert counterpart("raise Exhausted", {"twin": OTHERS + MOVED}, twin=OTHERS + MOVED) is None
+
+
 def test_what_is_nowhere_has_no_counterpart():
     assert counterpart("raise Exhausted", {"web.py": OTHERS}) is None
 
@@ -348,23 +358,73 @@ def test_tests_that_pytest_can_not_run_say_nothing_of_a_fault(small_tree):
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    write(tmp_path, kept="x = 1\n")
+    """A repository with one rule and the test of it, in place of the project's."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr(trees, "ROOT", tmp_path)
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    trees.git("init", "--quiet")
-    trees.git("add", ".")
-    trees.git(*identity, "commit", "--quiet", "--message", "One")
+    monkeypatch.setattr(mutate, "end_as_interrupted", lambda: None)
     for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
         monkeypatch.setenv(f"{name}_NAME", "Test")
         monkeypatch.setenv(f"{name}_EMAIL", "test@example.com")
+    write(tmp_path / PACKAGE, __init__="", credit_coupons__sizes=SIZES)
+    write(tmp_path / "tests" / "credit_coupons", test_sizes=TEST_OF_SIZES)
+    trees.git("init", "--quiet")
+    trees.git("add", ".")
+    trees.git("commit", "--quiet", "--message", "One")
     return tmp_path
+
+
+RULE = f"{PACKAGE}/credit_coupons/sizes.py"
+SIZES = "def fits(size):\n    return size < 3\n"
+TEST_OF_SIZES = f"""
+from {PACKAGE}.credit_coupons.sizes import fits
+
+
+def test_two_fit_and_three_do_not():
+    assert fits(2)
+    assert not fits(3)
+"""
+
+
+def mutate_all():
+    return mutate.main(["--feature", "credit_coupons", "--count", "2", "--jobs", "1"])
+
+
+def test_moved_code_with_its_test_has_lost_nothing(repository, capsys):
+    room = repository / PACKAGE / "credit_coupons"
+    write(repository / PACKAGE, credit_coupons__sizes=SIZES.replace("fits", "is_small"))
+    test = repository / "tests" / "credit_coupons" / "test_sizes.py"
+    test.write_text(TEST_OF_SIZES.replace("import fits", "import is_small as fits"))
+    trees.git("mv", str(room / "sizes.py"), str(room / "rules.py"))
+    test.write_text(test.read_text().replace("sizes import", "rules import"))
+
+    assert mutate_all() == 0
+    said = capsys.readouterr().out
+    assert "credit_coupons/rules.py:2 is_small" in said
+    assert "2 old killed, new killed" in said
+
+
+def test_a_rule_whose_test_is_gone_ends_with_1(repository, capsys):
+    weak = TEST_OF_SIZES.replace("    assert not fits(3)\n", "")
+    write(repository / "tests" / "credit_coupons", test_sizes=weak)
+
+    assert mutate_all() == 1
+    assert "2 old killed, new survived" in capsys.readouterr().out
+
+
+def test_nothing_is_said_where_the_tests_fail_without_a_fault(repository):
+    broken = TEST_OF_SIZES.replace("not fits(3)", "fits(3)")
+    write(repository / "tests" / "credit_coupons", test_sizes=broken)
+
+    with pytest.raises(SystemExit, match=r"new tree killed by .*test_two_fit_and_three_do_not"):
+        mutate_all()
+    assert len(trees.git("worktree", "list").splitlines()) == 1
 
 
 def test_a_worktree_is_removed_also_after_an_interruption(repository):
     def read_and_be_interrupted():
         with trees.checked_out("HEAD") as folder:
             folders.append(folder)
-            assert (folder / "kept.py").read_text() == "x = 1\n"
+            assert (folder / RULE).read_text() == SIZES
             assert (folder / ".venv" / "bin" / "python").exists()
             raise KeyboardInterrupt
 
@@ -379,11 +439,11 @@ def test_a_worktree_is_removed_also_after_an_interruption(repository):
 
 def test_the_working_tree_is_read_with_what_is_not_committed_yet(repository):
     assert trees.working_tree() == trees.git("rev-parse", "HEAD").strip()
-    write(repository, kept="x = 2\n")
+    write(repository / PACKAGE, credit_coupons__sizes="x = 2\n")
 
     with trees.checked_out(trees.working_tree()) as folder:
-        assert (folder / "kept.py").read_text() == "x = 2\n"
-    assert (repository / "kept.py").read_text() == "x = 2\n"
+        assert (folder / RULE).read_text() == "x = 2\n"
+    assert (repository / RULE).read_text() == "x = 2\n"
     assert trees.git("stash", "list") == ""
 
 

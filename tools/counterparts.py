@@ -10,9 +10,12 @@ from .mutations import Mutation, Words, find
 from .trees import python_files
 
 ENOUGH = 0.6
-"""How alike a place must be, of 1; and what is changed there by itself."""
-
+"""How alike a place must be, of 1, and so must what is changed there by itself."""
+MARGIN = 0.05
+"""How much more alike another place of the old tree must be to count as the origin."""
+TRIED = 5
 OWN, NEAR, AROUND = 0.45, 0.35, 0.2
+"""What the words of a mutation weigh."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +33,36 @@ def find_all(folder: Path) -> list[Mutation]:
 
 
 class Places:
-    """Where a tree can be mutated, by kind and change."""
+    """The places of an old and of a new tree that can be mutated."""
 
-    def __init__(self, mutations: Iterable[Mutation]) -> None:
-        self._by_change: dict[tuple[str, str], list[Mutation]] = defaultdict(list)
-        for mutation in mutations:
-            self._by_change[mutation.kind, mutation.change].append(mutation)
+    def __init__(self, old: Iterable[Mutation], new: Iterable[Mutation]) -> None:
+        self._old, self._new = _by_change(old), _by_change(new)
 
     def counterpart(self, mutation: Mutation) -> Counterpart | None:
-        """Find the place that is most like the mutation's, or None where none is like enough."""
-        best: Counterpart | None = None
-        for other in self._by_change[mutation.kind, mutation.change]:
-            at_least = best.likeness if best else ENOUGH
-            likeness = _likeness(mutation, other, at_least)
-            # Of equals, the one that stayed in its file.
-            if likeness > at_least or (likeness == at_least and other.file == mutation.file):
-                best = Counterpart(other, likeness)
-        return best
+        """Find the new place that is most like the mutation's; None where none is like enough."""
+        there = self._new[mutation.kind, mutation.change]
+        found = [Counterpart(place, _likeness(mutation, place, ENOUGH)) for place in there]
+        alike = [one for one in found if one.likeness >= ENOUGH]
+        # Of equals, the one that stayed in its file.
+        alike.sort(key=lambda one: (-one.likeness, one.mutation.file != mutation.file))
+        return next((one for one in alike[:TRIED] if not self._has_closer(mutation, one)), None)
+
+    def _has_closer(self, mutation: Mutation, found: Counterpart) -> bool:
+        """Tell whether the place that was found comes from another one of the old tree.
+
+        Where code was removed, its twin in another feature must not pass for it.
+        """
+        closer = found.likeness + MARGIN
+        others = self._old[mutation.kind, mutation.change]
+        likeness = (_likeness(one, found.mutation, closer) for one in others if one != mutation)
+        return any(each > closer for each in likeness)
+
+
+def _by_change(mutations: Iterable[Mutation]) -> dict[tuple[str, str], list[Mutation]]:
+    found: dict[tuple[str, str], list[Mutation]] = defaultdict(list)
+    for mutation in mutations:
+        found[mutation.kind, mutation.change].append(mutation)
+    return found
 
 
 def _likeness(one: Mutation, other: Mutation, at_least: float) -> float:

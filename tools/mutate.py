@@ -81,6 +81,7 @@ class Judged:
             mutation.place,
             self.old.result,
             other.mutation.place if other else "",
+            f"{other.likeness:.2f}" if other else "",
             self.new.result,
         ]
 
@@ -91,7 +92,7 @@ class Judged:
 def draw_from(pair: Pair, features: list[str], count: int, seed: int) -> list[Drawn]:
     """Draw mutations from the old tree, and find each one's counterpart in the new."""
     old, new = (find_all(tree.folder / PACKAGE) for tree in pair)
-    places = Places(new)
+    places = Places(old, new)
     drawn: list[Drawn] = []
     for feature in features:
         mutations = draw(old, feature, count, seed)
@@ -204,11 +205,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _table(rows: list[list[str]]) -> str:
-    rows = [["", "feature", "kind", "change", "old place", "old", "new place", "new"], *rows]
+    rows = [
+        ["", "feature", "kind", "change", "old place", "old", "new place", "alike", "new"],
+        *rows,
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join(["", *lines, ""])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
