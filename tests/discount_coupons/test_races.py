@@ -15,6 +15,8 @@ from ..support.remote import Answer, RemoteClient
 from ..support.server import assert_books_add_up, run_flask, running_server
 from ..support.waiting import wait_until
 
+pytestmark = pytest.mark.server
+
 KEY = (
     "api-keys",
     "create",

@@ -15,6 +15,8 @@ from ..support.remote import Answer, RemoteClient
 from ..support.server import assert_books_add_up, running_server
 from ..support.waiting import wait_until
 
+pytestmark = pytest.mark.server
+
 # The built-in antifraud check is another test's business.
 SETTINGS = {"ANTIFRAUD_MAX_PER_MINUTE": "1000000"}
 
