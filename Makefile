@@ -44,7 +44,7 @@ test: $(TOOLS) ## Run what a change must pass, in 8 minutes on two cores (one pa
 
 .PHONY: test-fast
 test-fast: $(TOOLS) ## Run what needs no process of its own, on PostgreSQL, in 2 minutes
-	@$(BIN)/pytest $(IN_PARALLEL) -m "not long and not server and not both_databases" $(PYTEST)
+	@$(BIN)/pytest $(IN_PARALLEL) -m "not long and not server" --databases postgresql $(PYTEST)
 
 .PHONY: test-long
 test-long: $(TOOLS) ## Run everything on both databases, with coverage: what `make test` leaves out, and all else

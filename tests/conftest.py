@@ -38,9 +38,9 @@ DATABASES = ["postgresql", "sqlite"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--databases",
-        choices=["marked", "both"],
+        choices=["postgresql", "marked", "both"],
         default="marked",
-        help="on SQLite too: the tests that are marked so, or all",
+        help="on SQLite too: no test, those that are marked so, or all",
     )
     parser.addoption(
         "--no-skips",
@@ -51,9 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Say on which databases a test runs."""
-    everywhere = metafunc.config.getoption("--databases") == "both"
+    chosen = metafunc.config.getoption("--databases")
     is_marked = metafunc.definition.get_closest_marker("both_databases") is not None
-    databases = DATABASES if everywhere or is_marked else DATABASES[:1]
+    on_both = chosen == "both" or (chosen == "marked" and is_marked)
+    databases = DATABASES if on_both else DATABASES[:1]
     chosen_by_the_test = {
         name.strip()
         for mark in metafunc.definition.iter_markers("parametrize")
