@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from coupon_management_flask.core import wallet
 from coupon_management_flask.core.claims import TRIES
 from coupon_management_flask.db.session import db
-from coupon_management_flask.discount_coupons import orders, rules
+from coupon_management_flask.discount_coupons import redeem as orders
+from coupon_management_flask.discount_coupons import rules
 from coupon_management_flask.models import GuessLog, OrderRedemption, VoucherPurchase
 
 from ..support.refusals import refusal

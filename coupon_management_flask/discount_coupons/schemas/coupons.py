@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import marshmallow as ma
 from marshmallow import validate
 
-from ..core.money import number
-from ..web.answers import AnswerSchema
-from ..web.body import (
+from ...core.money import number
+from ...web.answers import AnswerSchema
+from ...web.body import (
     AmountField,
     CurrencyField,
     Moment,
@@ -23,7 +23,7 @@ from ..web.body import (
     Truth,
     Whole,
 )
-from . import events
+from .. import events
 
 MOST_ITEMS = 10_000
 MOST_CODES = 100

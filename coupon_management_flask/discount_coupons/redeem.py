@@ -25,7 +25,7 @@ from ..db.statements import Prepared
 from ..models import DiscountCoupon, OrderRedemption, OrderRedemptionCode, new_id
 from . import coupon_limits, events
 from . import rules as checkout
-from .pricing import Cart, Combined
+from .pricing.combine import Cart, Combined
 from .refusals import CouponNotFound, OrderAlreadyRedeemed, RedemptionNotFound
 from .rules import SELECT, Caller, Judgement
 
