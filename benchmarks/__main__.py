@@ -59,8 +59,9 @@ def main() -> None:
     arguments = _arguments()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is needed (apt-get install wrk).")
-    # What was started is stopped then too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # However it is ended, what it has started is stopped first.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda number, _frame: sys.exit(128 + number))
     if arguments.against is not None:
         _compare(arguments)
     else:

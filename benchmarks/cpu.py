@@ -14,13 +14,18 @@ def used(root: int) -> float:
 
     What descendants that have ended used is in their parents' figures.
     """
-    program = psutil.Process(root)
-    total = 0.0
-    for process in [program, *program.children(recursive=True)]:
+    while True:
+        # Of one that ended while we read, its parent's figures knew nothing yet: read all again.
         with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
+            program = psutil.Process(root)
+            return sum(map(_used_alone, [program, *program.children(recursive=True)]))
+        if not psutil.pid_exists(root):
+            raise SystemExit("A server that is measured has ended.")
+
+
+def _used_alone(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def postmaster(url: URL) -> int:

@@ -1,11 +1,13 @@
 """The parts of the benchmarks that need no server: what is read, counted and summed up."""
 
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import report
+from benchmarks import cpu, report
 from benchmarks.load import Loaded, Request, parse_result
 from benchmarks.messages import Frontend
 from benchmarks.report import Round, summary
@@ -122,3 +124,30 @@ def test_requests_that_can_be_sent_once_are_in_one_part_alone() -> None:
     assert parts[0] + parts[1] == requests(bench)
     with pytest.raises(SystemExit):
         scenario.lines(bench, 2, 1)  # type: ignore[arg-type]
+
+
+BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
+PARENT = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {BURN!r}], check=True)
+child = subprocess.Popen([sys.executable, "-c", {BURN + "print(flush=True); input()"!r}], stdin=-1)
+child.wait()
+"""
+
+
+def test_the_cpu_of_a_program_is_that_of_all_its_processes_gone_ones_too() -> None:
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        try:
+            assert cpu.used(parent.pid) >= 0.55
+        finally:
+            parent.kill()
+
+
+def test_a_program_that_has_ended_has_no_figure() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    with pytest.raises(SystemExit):
+        cpu.used(ended.pid)
