@@ -1,19 +1,14 @@
-"""Rules of the books: stock."""
+"""Stock and limits are used by what redemptions took of them."""
 
-from collections.abc import Iterator
+from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..models import (
-    LimitUse,
-    Redemption,
-    RedemptionTake,
-    Stock,
-)
-from .rule import rows
+from ..models import LimitRule, LimitUse, Redemption, RedemptionTake, Stock
+from .rule import Rule, rule
 
 
-def claimed_is_what_was_redeemed() -> Iterator[str]:
+def _claimed_is_what_was_redeemed() -> Rule:
     redeemed = (
         sa.select(Redemption.stock_id, sa.func.sum(Redemption.units).label("units"))
         .where(Redemption.rolled_back_at.is_(None))
@@ -21,45 +16,60 @@ def claimed_is_what_was_redeemed() -> Iterator[str]:
         .subquery()
     )
     units = sa.func.coalesce(redeemed.c.units, 0)
-    for row in rows(
-        sa.select(Stock.id, Stock.claimed, units.label("units"))
+    return rule(
+        sa.select(Stock.id, Stock.claimed, units)
         .outerjoin(redeemed, redeemed.c.stock_id == Stock.id)
-        .where(Stock.claimed != units)
-    ):
-        yield f"stock {row.id}: claimed says {row.claimed}, its live redemptions say {row.units}"
-
-
-def redemptions_have_a_stock() -> Iterator[str]:
-    missing = sa.select(Redemption.id, Redemption.stock_id).where(
-        ~sa.exists().where(Stock.id == Redemption.stock_id)
+        .where(Stock.claimed != units),
+        lambda stock_id, claimed, units: (
+            f"stock {stock_id}: claimed says {claimed}, its live redemptions say {units}"
+        ),
     )
-    for row in rows(missing):
-        yield f"redemption {row.id}: its stock {row.stock_id} does not exist"
 
 
-def limits_are_what_was_taken() -> Iterator[str]:
-    """Every limit is used by what redemptions took of it and have not given back."""
-    names = ("owner_id", "rule", "customer", "period")
+def _redemptions_have_a_stock() -> Rule:
+    return rule(
+        sa.select(Redemption.id, Redemption.stock_id).where(
+            ~sa.exists().where(Stock.id == Redemption.stock_id)
+        ),
+        lambda redemption_id, stock_id: (
+            f"redemption {redemption_id}: its stock {stock_id} does not exist"
+        ),
+    )
+
+
+def _limits_are_what_was_taken() -> Rule:
     zero = sa.literal(0, sa.BigInteger)
     kept = sa.select(
-        *(getattr(LimitUse, name) for name in names),
+        LimitUse.owner_id,
+        LimitUse.rule,
+        LimitUse.customer,
+        LimitUse.period,
         LimitUse.used.label("used"),
         zero.label("taken"),
     )
     taken = sa.select(
-        *(getattr(RedemptionTake, name) for name in names), zero, RedemptionTake.units
+        RedemptionTake.owner_id,
+        RedemptionTake.rule,
+        RedemptionTake.customer,
+        RedemptionTake.period,
+        zero,
+        RedemptionTake.units,
     )
-    both = sa.union_all(kept, taken).subquery()
-    by = [both.c[name] for name in names]
-    sums = [sa.func.sum(both.c[name]) for name in ("used", "taken")]
-    for row in rows(
-        sa.select(*by, sums[0].label("used"), sums[1].label("taken"))
-        .group_by(*by)
-        .having(sums[0] != sums[1])
-    ):
-        whose = (
-            f" of a customer in {row.period or 'all time'}"
-            if row.customer
-            else f" in {row.period or 'all time'}"
-        )
-        yield f"limit {row.rule} of {row.owner_id}{whose}: used says {row.used}, redemptions took {row.taken}"
+    both = sa.union_all(kept, taken).subquery().c
+    used, units = sa.func.sum(both.used), sa.func.sum(both.taken)
+    by = (both.owner_id, both.rule, both.customer, both.period)
+    return rule(sa.select(*by, used, units).group_by(*by).having(used != units), _limit_is_wrong)
+
+
+def _limit_is_wrong(
+    owner_id: UUID, limit: LimitRule, customer: str, period: str, used: int, taken: int
+) -> str:
+    whose = f"{' of a customer' if customer else ''} in {period or 'all time'}"
+    return f"limit {limit} of {owner_id}{whose}: used says {used}, redemptions took {taken}"
+
+
+RULES = (
+    _claimed_is_what_was_redeemed(),
+    _redemptions_have_a_stock(),
+    _limits_are_what_was_taken(),
+)

@@ -1,6 +1,6 @@
-"""Rules of the books: vouchers."""
+"""A purchase has its vouchers, its payment and its discount, and a voucher's use its proof."""
 
-from collections.abc import Iterator
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -8,92 +8,117 @@ from ..models import (
     LedgerEntry,
     OrderRedemption,
     Redemption,
+    RedemptionKind,
     Voucher,
     VoucherPurchase,
     VoucherUsage,
 )
-from .rule import rows
+from .rule import Rule, rule
 
 
-def purchases_have_their_vouchers() -> Iterator[str]:
-    """Each has as many as were bought, of its type, for who bought them; all are cancelled if it was refunded, and none if not."""
+def _purchases_have_their_vouchers() -> Rule:
+    """As many as were bought, of the right type and owner.
+
+    All of them are cancelled if the purchase was refunded, and none if it was not.
+    """
     is_right = sa.and_(
         Voucher.account_id == VoucherPurchase.account_id,
         Voucher.voucher_type_id == VoucherPurchase.voucher_type_id,
         Voucher.cancelled_at.is_not(None) == VoucherPurchase.refunded_at.is_not(None),
     )
-    number = sa.func.coalesce(sa.func.sum(sa.case((is_right, 1), else_=0)), 0)
-    for row in rows(
-        sa.select(
-            VoucherPurchase.id,
-            VoucherPurchase.quantity,
-            sa.func.count(Voucher.id).label("n"),
-            number.label("rightly"),
-        )
+    number = sa.func.count(Voucher.id)
+    rightly = sa.func.coalesce(sa.func.sum(sa.case((is_right, 1), else_=0)), 0)
+    return rule(
+        sa.select(VoucherPurchase.id, VoucherPurchase.quantity, number, rightly)
         .outerjoin(Voucher, Voucher.purchase_id == VoucherPurchase.id)
         .group_by(VoucherPurchase.id, VoucherPurchase.quantity)
-        .having(
-            sa.or_(
-                sa.func.count(Voucher.id) != VoucherPurchase.quantity,
-                number != VoucherPurchase.quantity,
-            )
-        )
-    ):
-        yield f"voucher purchase {row.id}: it is of {row.quantity} and has {row.n} vouchers, {row.rightly} of them as they should be"
+        .having(sa.or_(number != VoucherPurchase.quantity, rightly != VoucherPurchase.quantity)),
+        _vouchers_are_wrong,
+    )
 
 
-def purchases_with_credit_were_paid() -> Iterator[str]:
+def _vouchers_are_wrong(purchase_id: UUID, quantity: int, number: int, rightly: int) -> str:
+    return (
+        f"voucher purchase {purchase_id}: it is of {quantity} and has {number} vouchers,"
+        f" {rightly} of them as they should be"
+    )
+
+
+def _purchases_with_credit_were_paid() -> Rule:
     paid = sa.exists().where(
         LedgerEntry.account_id == VoucherPurchase.account_id,
         LedgerEntry.reference == VoucherPurchase.id,
         LedgerEntry.reason == "voucher",
         LedgerEntry.amount == -VoucherPurchase.credits,
     )
-    for row in rows(
-        sa.select(VoucherPurchase.id).where(VoucherPurchase.credits.is_not(None), ~paid)
-    ):
-        yield f"voucher purchase {row.id}: no ledger entry paid for it"
+    return rule(
+        sa.select(VoucherPurchase.id).where(VoucherPurchase.credits.is_not(None), ~paid),
+        lambda purchase_id: f"voucher purchase {purchase_id}: no ledger entry paid for it",
+    )
+
+
+def _entries_for_vouchers_have_their_purchase() -> Rule:
     bought = sa.exists().where(VoucherPurchase.id == LedgerEntry.reference)
-    for row in rows(sa.select(LedgerEntry.id).where(LedgerEntry.reason == "voucher", ~bought)):
-        yield f"ledger entry {row.id}: it paid for vouchers that were not delivered"
+    return rule(
+        sa.select(LedgerEntry.id).where(LedgerEntry.reason == "voucher", ~bought),
+        lambda entry_id: f"ledger entry {entry_id}: it paid for vouchers that were not delivered",
+    )
 
 
-def purchases_have_the_discount_of_their_order() -> Iterator[str]:
+def _purchases_have_the_discount_of_their_order() -> Rule:
     is_right = sa.and_(
         OrderRedemption.account_id == VoucherPurchase.account_id,
         OrderRedemption.currency == VoucherPurchase.currency,
         OrderRedemption.original == VoucherPurchase.unit_price * VoucherPurchase.quantity,
         OrderRedemption.discount == VoucherPurchase.discount,
     )
-    for row in rows(
-        sa.select(
-            VoucherPurchase.id, VoucherPurchase.discount, OrderRedemption.discount.label("given")
-        )
+    return rule(
+        sa.select(VoucherPurchase.id, VoucherPurchase.discount, OrderRedemption.discount)
         .join(OrderRedemption, OrderRedemption.id == VoucherPurchase.order_redemption_id)
-        .where(~is_right)
-    ):
-        yield f"voucher purchase {row.id}: its discount says {row.discount}, the order redemption that it cites is another one, of {row.given}"
+        .where(~is_right),
+        lambda purchase_id, discount, given: (
+            f"voucher purchase {purchase_id}: its discount says {discount},"
+            f" the order redemption that it cites is another one, of {given}"
+        ),
+    )
 
 
-def uses_of_vouchers_are_redemptions() -> Iterator[str]:
-    """Every live redemption of a voucher says what it was for, and every use was of that voucher, by its owner."""
+def _redemptions_say_what_they_were_for() -> Rule:
     told = sa.exists().where(VoucherUsage.redemption_id == Redemption.id)
-    for row in rows(
+    return rule(
         sa.select(Redemption.id).where(
-            Redemption.kind == "voucher", Redemption.rolled_back_at.is_(None), ~told
-        )
-    ):
-        yield f"redemption {row.id}: nothing says what the voucher was used for"
+            Redemption.kind == RedemptionKind.VOUCHER, Redemption.rolled_back_at.is_(None), ~told
+        ),
+        lambda redemption_id: (
+            f"redemption {redemption_id}: nothing says what the voucher was used for"
+        ),
+    )
+
+
+def _uses_are_of_their_voucher() -> Rule:
+    """Each by the voucher's owner, and live."""
     is_right = sa.and_(
-        Redemption.kind == "voucher",
+        Redemption.kind == RedemptionKind.VOUCHER,
         Redemption.rolled_back_at.is_(None),
         Redemption.stock_id == Voucher.stock_id,
         Redemption.account_id == Voucher.account_id,
     )
-    for row in rows(
+    return rule(
         sa.select(VoucherUsage.redemption_id)
         .join(Redemption, Redemption.id == VoucherUsage.redemption_id)
         .join(Voucher, Voucher.id == VoucherUsage.voucher_id)
-        .where(~is_right)
-    ):
-        yield f"voucher usage {row.redemption_id}: its redemption is rolled back, or of something else"
+        .where(~is_right),
+        lambda redemption_id: (
+            f"voucher usage {redemption_id}: its redemption is rolled back, or of something else"
+        ),
+    )
+
+
+RULES = (
+    _purchases_have_their_vouchers(),
+    _purchases_with_credit_were_paid(),
+    _entries_for_vouchers_have_their_purchase(),
+    _purchases_have_the_discount_of_their_order(),
+    _redemptions_say_what_they_were_for(),
+    _uses_are_of_their_voucher(),
+)

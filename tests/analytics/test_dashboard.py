@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.analytics import queries
-from coupon_management_flask.analytics.figures import rollup
+from coupon_management_flask.analytics import coupons
+from coupon_management_flask.analytics.figures import counting, rollup
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Stock, Voucher, VoucherPurchase
@@ -345,10 +345,10 @@ def test_coupons_that_expire_or_are_switched_off_are_counted(
     assert dashboard(days=10)["coupons"] == there
 
     # Of very many only so many are counted at once; the rest is known once the worker has counted.
-    monkeypatch.setattr(queries, "COUNTED_AT_ONCE", 1)
+    monkeypatch.setattr(coupons, "COUNTED_AT_ONCE", 1)
     assert dashboard(days=10)["coupons"] == {"expired": 2, "expiring": 2, "deactivated": 2}
     for _ in range(2):
-        rollup.count_coupons()
+        counting.count_coupons()
         assert dashboard(days=10)["coupons"] == there
 
 
