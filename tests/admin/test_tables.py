@@ -318,7 +318,7 @@ def test_an_export_reads_page_after_page_and_has_every_row_once(console, make, m
         make(
             "limit_uses",
             owner_id=owner,
-            rule=f"{number // 2}",
+            rule=["budget", "firstOrder", "perDay"][number // 2],
             customer=["", "a,b"][number % 2],
             period="",
             used=number,
