@@ -13,20 +13,28 @@ Ts = TypeVarTuple("Ts")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A statement that finds what breaks a rule, and nothing where all adds up.
+    """Something that must hold.
 
-    `sentences` runs it and gives a sentence for each row.
+    Where `suspicion` finds nothing, it does. Otherwise `sentences` says what is wrong, if anything
+    is.
     """
 
-    statement: sa.SelectBase
+    suspicion: sa.SelectBase
     sentences: Callable[[], Iterator[str]]
 
 
-def rule(broken: sa.Select[*Ts], sentence: Callable[[*Ts], str]) -> Rule:
-    """Return the rule that `broken` finds no rows; `sentence` describes one of them."""
+def rule(
+    broken: sa.Select[*Ts],
+    sentence: Callable[[*Ts], str],
+    suspicion: sa.SelectBase | None = None,
+) -> Rule:
+    """Return the rule that `broken` finds no rows; `sentence` describes one of them.
+
+    A `suspicion` is cheaper to ask than `broken` itself.
+    """
 
     def sentences() -> Iterator[str]:
         for row in db.session.execute(broken):
             yield sentence(*row)
 
-    return Rule(broken, sentences)
+    return Rule(broken if suspicion is None else suspicion, sentences)

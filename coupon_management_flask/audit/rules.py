@@ -25,12 +25,12 @@ RULES = (
 def discrepancies() -> Iterator[str]:
     """Give a sentence for each thing that does not add up.
 
-    It reads only. One statement says which rules are broken; each of those is then asked what it
-    found, which may have been settled in between.
+    It reads only. One statement says which rules may be broken. Each of those is then asked what
+    is wrong, if anything still is.
     """
-    answers = db.session.execute(_which_are_broken(db.engine.dialect.name)).one()
-    for rule, is_broken in zip(RULES, answers, strict=True):
-        if is_broken:
+    answers = db.session.execute(_which_to_ask(db.engine.dialect.name)).one()
+    for rule, is_suspicious in zip(RULES, answers, strict=True):
+        if is_suspicious:
             yield from rule.sentences()
 
 
@@ -44,14 +44,14 @@ def notes() -> Iterator[str]:
 
 
 @cache
-def _which_are_broken(_dialect: str) -> sa.TextClause:
-    """Return the statement with a column for each rule: whether it finds anything.
+def _which_to_ask(_dialect: str) -> sa.TextClause:
+    """Return the statement with a column for each rule: whether its suspicion finds anything.
 
     It is kept as text. Its objects are so many that SQLAlchemy takes longer to recognise the
     statement than the databases take to answer it.
     """
     statement = sa.select(
-        *(rule.statement.exists().label(f"rule_{number}") for number, rule in enumerate(RULES))
+        *(rule.suspicion.exists().label(f"rule_{number}") for number, rule in enumerate(RULES))
     )
     compiled = statement.compile(db.engine, compile_kwargs={"literal_binds": True})
     return sa.text(str(compiled))
