@@ -9,9 +9,7 @@ from ...db.dialects import is_postgresql
 from ...db.failures import retried
 from ...db.session import db, transaction
 from ...db.types import Moment
-from ...messaging import loop
 from ...models import PaymentStatus, PaymentTransaction, Voucher, first_id_at
-from .counting import COUNT_EVERY, count_coupons
 from .folding import fold_offers
 from .streams import CANCELLATIONS, EPOCH, STREAMS, Mark, Stream, marks
 from .sums import add_up, move_mark
@@ -120,7 +118,3 @@ def _add(stream: Stream, start: Mark, end: Mark) -> None:
     with transaction():
         if move_mark(stream.name, start, end):
             add_up(sa.union_all(*stream.facts(is_new)))
-
-
-loop.JOBS["figures"] = loop.Job(EVERY, roll_up)
-loop.JOBS["coupon-counts"] = loop.Job(COUNT_EVERY, count_coupons)
