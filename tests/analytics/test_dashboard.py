@@ -1,4 +1,4 @@
-"""`GET /api/analytics/dashboard/`: the whole service's figures, or one's own, right at every moment."""
+"""`GET /api/analytics/dashboard/`: the whole service's figures, or one's own, always right."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.both_databases
 
 @pytest.fixture
 def everything(client, admin, alice, buyer, shop, mail_coupon):
-    """Something of every kind: what there is, by name."""
+    """Make something of every kind, and return it by name."""
     coupon = make_coupon(value=30, name="Coffee")
     alice.post(f"/v1/coupons/use/{coupon.hidden_code}")
     company = promos.new_company(client)
@@ -75,7 +75,7 @@ def test_an_administrator_sees_the_whole_service(everything, dashboard):
         "since": str(yesterday),
         "until": str(today),
     }
-    # Alice, the buyer, the administrator and the visitor; neither the company nor the shop's server.
+    # Alice, the buyer, the administrator and the visitor. Not the company or the shop's server.
     assert answer["users"] == {"total": 4, "new": 4}
     assert answer["vouchers"] == {
         "by_status": {"active": 2, "used": 1, "expired": 0, "cancelled": 0},
@@ -249,7 +249,8 @@ def test_vouchers_are_in_the_status_that_redeeming_them_would_meet_at_every_mome
     for hours in (0, 7, 20):
         time_is(start + timedelta(hours=hours))
         for kind in kinds:
-            # Of each kind one is used once, one used up, one cancelled, one cancelled after it was used up, and one left alone.
+            # Of each kind one is used once, one used up, one cancelled, one cancelled after it was
+            # used up, and one left alone.
             once, used_up, cancelled, used_and_cancelled, _ = (
                 bought(buyer, kind)[0] for _ in range(5)
             )
@@ -413,5 +414,5 @@ def test_a_dashboard_sends_few_statements_however_much_there_is(
     for who, most in ((admin, 5), (buyer, 3)):
         statements.clear()
         assert who.get(DASHBOARD).status_code == 200
-        # The guard's; the marks (of the whole service); the figures; names; coupons (of the whole service).
+        # The guard's, the figures, and names; of the whole service also the marks and coupons.
         assert len(statements) == most, statements

@@ -1,5 +1,6 @@
-"""Everything is summed up exactly once: whoever does it, however late it is committed, and whoever
-dies meanwhile.
+"""Everything is summed up exactly once, whoever does it.
+
+That holds however late something is committed, and whoever dies meanwhile.
 """
 
 import subprocess
@@ -41,7 +42,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def later(monkeypatch):
-    """Lets time pass."""
+    """Let time pass."""
     now = clock.now
     return lambda span: monkeypatch.setattr(clock, "now", lambda: now() + span)
 
@@ -52,7 +53,7 @@ def claim_some(count, account_id):
 
 
 def redeemed():
-    """How many redemptions are in the figures."""
+    """Return how many redemptions are in the figures."""
     return db.session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(
             DailyFigure.measure == Measure.REDEEMED
@@ -87,7 +88,8 @@ def test_a_redemption_that_is_committed_late_is_waited_for(app, alice, admin, la
         with transaction():
             claim_some(1, alice.id)
         later(HOUR / 2)
-        # The later one was committed first, half an hour ago by now: its turn comes after the slow one's.
+        # The later one was committed first, half an hour ago by now. Its turn comes after the
+        # slow one's.
         rollup.roll_up()
         assert redeemed() == 0
         may_commit.set()
@@ -126,7 +128,7 @@ def claim_one(claiming, stock_id, account_id):
     return redemption_id
 
 
-def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks_sees_every_one_once(
+def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_who_looks_sees_each_one_once(
     app, alice, admin, monkeypatch
 ):
     # Nobody here takes that long between making an id and committing it.
@@ -216,7 +218,7 @@ def test_a_bit_that_fails_leaves_nothing_and_is_summed_up_later(alice, sum_up, m
     assert redeemed() == 5
 
 
-# Dies as by a power cut: when so many bits are written, and the next one is written but not committed.
+# It dies as by a power cut, when some bits are committed and the next one is only written.
 _DYING = """
 import os, signal, sqlalchemy as sa
 from datetime import timedelta
@@ -226,7 +228,8 @@ rollup.EVENTS_AT_ONCE, rollup.MARGIN, seen = 10, timedelta(seconds=-1), []
 
 @sa.event.listens_for(sa.Engine, "after_cursor_execute")
 def die(_connection, _cursor, statement, *_):
-    seen.append(statement.lstrip().startswith(("INSERT INTO daily_figures", "WITH")) and "INSERT INTO daily_figures" in statement)
+    is_sum = statement.lstrip().startswith(("INSERT INTO daily_figures", "WITH"))
+    seen.append(is_sum and "INSERT INTO daily_figures" in statement)
     if sum(seen) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 

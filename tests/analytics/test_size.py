@@ -1,4 +1,7 @@
-"""Size: a dashboard looks at daily figures and at what is not summed up yet, however many redemptions there are; an export page at its own rows."""
+"""A dashboard reads daily figures and what is not summed up yet, however large the tables are.
+
+A page of an export reads its own rows.
+"""
 
 import psycopg2
 import pytest
@@ -30,7 +33,7 @@ BIG_TABLES = {
 
 @pytest.fixture(scope="module")
 def large(new_database):
-    """An application on a large database, its administrator and a user, and a connection to read plans with."""
+    """An administrator and a user of a large database, and a connection to read plans with."""
     url = new_database("postgresql")
     app = create_app(settings_for(url))
     with app.app_context():
@@ -41,7 +44,8 @@ def large(new_database):
         with psycopg2.connect(url.replace("+psycopg2", "")) as connection:
             seed_redemptions(connection, REDEMPTIONS)
             connection.cursor().execute(
-                "UPDATE redemptions SET account_id = %s WHERE id IN (SELECT id FROM redemptions LIMIT %s)",
+                "UPDATE redemptions SET account_id = %s"
+                " WHERE id IN (SELECT id FROM redemptions LIMIT %s)",
                 [str(callers["user"].id), OWN],
             )
         connection.autocommit = True
