@@ -1,7 +1,6 @@
-"""A view for every table, by feature; and of the few in which something may be changed, by which use case."""
+"""A view for every table, by feature. Where something may be changed, a use case does it."""
 
 from typing import Any
-from uuid import UUID
 
 import marshmallow as ma
 from marshmallow import validate
@@ -54,6 +53,7 @@ from ..models import (
     PromoValue,
     Redemption,
     RedemptionTake,
+    Role,
     RollUpMark,
     Stock,
     UnsubscribedAddress,
@@ -74,19 +74,21 @@ from ..vouchers import type_service
 from ..web.body import Text, Truth
 from . import service
 from .access import administrator
-from .editing import EditableView, Texts, as_text, typed
-from .tables import Row, TableView
+from .cells import Row
+from .columns import Key
+from .editing import CreatableView, DeletableView, EditableView
+from .forms import SchemaField, Texts, as_text, typed
+from .tables import TableView
 
 
 class AccountChanges(ma.Schema):
     name = Text(1, 100)
     surname = Text(0, 120)
-    role = ma.fields.String(validate=validate.OneOf(["user", "administrator"]))
+    role = ma.fields.String(validate=validate.OneOf(list(Role)))
     is_active = Truth()
 
 
 class Accounts(EditableView):
-    can_edit = True
     listed = (
         "id",
         "kind",
@@ -109,9 +111,7 @@ class Accounts(EditableView):
 
 
 class _HasStock(EditableView):
-    """Whoever holds the stock decides about what it is of."""
-
-    can_edit = True
+    """The stock's lock guards the row that it is of."""
 
     def hold(self, row: Row) -> None:
         stock.lock([row["stock_id"]])
@@ -192,14 +192,14 @@ class Promos(_HasStock):
         ("description", "image_url", "max_count", "active_from", "active_until", *_TARGET)
     )
 
-    def field(self, schema: ma.Schema, name: str) -> Any:
+    def field(self, schema: ma.Schema, name: str) -> SchemaField:
         return _target_schema.fields[name] if name in _TARGET else super().field(schema, name)
 
     def together(self, changed: list[str]) -> list[str]:
         # A target is changed as a whole.
         return [*changed, *_TARGET] if set(changed) & set(_TARGET) else changed
 
-    def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, Any]:
+    def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, object]:
         payload = super().payload(schema, [name for name in changed if name not in _TARGET], sent)
         if set(changed) & set(_TARGET):
             payload["target"] = {
@@ -226,8 +226,7 @@ class Promos(_HasStock):
 _target_schema = promo_schemas.TargetSchema()
 
 
-class VoucherTypes(EditableView):
-    can_create = can_edit = True
+class VoucherTypes(CreatableView, EditableView):
     schema = voucher_schemas.VoucherTypeChanges()
     new_schema = voucher_schemas.NewVoucherType()
     new_fields = (
@@ -251,7 +250,7 @@ class VoucherTypes(EditableView):
     def change(self, row: Row, changes: dict[str, Any]) -> None:
         type_service.change_type(row["id"], changes)
 
-    def create(self, given: dict[str, Any]) -> tuple[UUID]:
+    def create(self, given: dict[str, Any]) -> Key:
         return (type_service.create_type(**{"currency": config.current().currency, **given})["id"],)
 
 
@@ -259,14 +258,13 @@ class NewAddress(ma.Schema):
     email = EmailField(required=True)
 
 
-class UnsubscribedAddresses(EditableView):
-    can_create = can_delete = True
+class UnsubscribedAddresses(CreatableView, DeletableView):
     new_schema = NewAddress()
     new_fields = ("email",)
 
-    def create(self, given: dict[str, Any]) -> tuple[str]:
+    def create(self, given: dict[str, Any]) -> Key:
         key = (given["email"],)
-        if self._read(key) is not None:
+        if self.read(key) is not None:
             raise errors.Conflict
         email_service.unsubscribe(given["email"])
         return key
@@ -275,9 +273,7 @@ class UnsubscribedAddresses(EditableView):
         service.allow_mails(row["email"])
 
 
-class Webhooks(EditableView):
-    can_delete = True
-
+class Webhooks(DeletableView):
     def delete(self, row: Row) -> None:
         webhook_service.delete(row["id"])
 

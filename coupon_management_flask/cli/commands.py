@@ -18,7 +18,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 
 from .. import config
-from ..analytics.figures import rollup
+from ..analytics.figures import rebuilding, rollup
 from ..audit import rules
 from ..core import errors
 from ..db.engines import SERVER_THREADS
@@ -277,7 +277,7 @@ def roll_up_figures() -> None:
 @analytics_group.command("rebuild")
 def rebuild_figures() -> None:
     """Forget all figures and sum up everything anew, where the audit says that they are wrong."""
-    rollup.rebuild()
+    rebuilding.rebuild()
     click.echo("All is summed up anew.")
 
 

@@ -1,4 +1,7 @@
-"""What administrators may change under /admin: through the rules of the API, each change with a line in the log, in one transaction."""
+"""What administrators may change under /admin.
+
+The rules of the API hold, and each change has its line in the log, in the same transaction.
+"""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What surrounds the pages of /admin: what browsers are told, how errors look, and the dashboard."""
+"""Around the pages of /admin: headers, errors, and the dashboard."""
 
 import re
 from datetime import UTC, datetime
