@@ -8,7 +8,7 @@ from .. import config
 from ..web.body import Routes
 from ..web.guard import guard
 from ..web.rates import count_coupon_email, limit_coupons
-from . import mailer, schemas, service
+from . import issue, mailer, schemas
 from .errors import EmailCouponErrorSchema
 
 routes: Routes = Routes(
@@ -53,7 +53,7 @@ def _terms(website: str) -> dict[str, Any]:
 def issue_coupon(pair: dict[str, Any]) -> Any:
     """Get a code for an e-mail address on a website; it is mailed too"""
     count_coupon_email(pair["email"])
-    coupon, is_new = service.issue(**pair, **_terms(pair["website"]))
+    coupon, is_new = issue.issue(**pair, **_terms(pair["website"]))
     return coupon, 201 if is_new else 200
 
 
@@ -63,7 +63,7 @@ def issue_coupon(pair: dict[str, Any]) -> Any:
 @routes.response(200, schemas.EmailCouponPageSchema())
 def list_coupons(query: dict[str, Any]) -> Any:
     """The codes that were given, newest first"""
-    return service.list_coupons(**query)
+    return issue.list_coupons(**query)
 
 
 @routes.route("/unsubscribe", methods=["GET"])
@@ -80,5 +80,5 @@ def ask_to_unsubscribe(query: dict[str, str]) -> Response:
 def unsubscribe(query: dict[str, str]) -> Response:
     """Send no mails to the address of a mail's link any more, as its button or the mail program asks (RFC 8058)"""
     address = mailer.address_of(query["token"])
-    service.unsubscribe(address)
+    issue.unsubscribe(address)
     return _page(address, is_done=True)

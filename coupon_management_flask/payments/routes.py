@@ -11,7 +11,8 @@ from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.pagination import LinkedPageQuery, Page
 from ..web.rates import code_guesses
-from . import events, intents, refunds, schemas
+from . import schemas
+from .cards import events, intents, refunds
 
 routes: Routes = Routes(
     "payments",

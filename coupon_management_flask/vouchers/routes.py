@@ -10,7 +10,8 @@ from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
 from ..web.pagination import LinkedPageQuery, Page
 from ..web.rates import code_guesses
-from . import qr, schemas, service, type_service
+from . import qr, schemas, types
+from . import redeem as uses
 from .shapes import VoucherErrorSchema, VoucherSchema, VoucherTypeSchema
 
 routes: Routes = Routes(
@@ -36,7 +37,7 @@ _PRIVATE: Headers = {
 @routes.response(200, schemas.VoucherTypePageSchema())
 def list_types(query: dict[str, int]) -> Page:
     """What is sold"""
-    return type_service.list_types(**query)
+    return types.list_types(**query)
 
 
 @routes.route("/types", methods=["POST"])
@@ -45,7 +46,7 @@ def list_types(query: dict[str, int]) -> Page:
 @routes.response(201, VoucherTypeSchema())
 def create_type(body: dict[str, Any]) -> dict[str, Any]:
     """Put a type of voucher on sale"""
-    return type_service.create_type(**{"currency": config.current().currency, **body})
+    return types.create_type(**{"currency": config.current().currency, **body})
 
 
 @routes.route("/types/<type_id>", methods=["PATCH"])
@@ -55,7 +56,7 @@ def create_type(body: dict[str, Any]) -> dict[str, Any]:
 @routes.refuses(404)
 def change_type(body: dict[str, Any], type_id: UUID) -> dict[str, Any]:
     """Change a type; vouchers that are sold keep their uses and their days"""
-    return type_service.change_type(type_id, body)
+    return types.change_type(type_id, body)
 
 
 @routes.route("/types/<type_id>", methods=["DELETE"])
@@ -64,7 +65,7 @@ def change_type(body: dict[str, Any], type_id: UUID) -> dict[str, Any]:
 @routes.refuses(404)
 def deactivate_type(type_id: UUID) -> None:
     """Take a type off sale; vouchers that are sold stay good"""
-    type_service.deactivate_type(type_id)
+    types.deactivate_type(type_id)
 
 
 @routes.route("/purchase", methods=["POST"])
@@ -74,10 +75,10 @@ def deactivate_type(type_id: UUID) -> None:
 @routes.refuses(402, 429)
 def purchase(body: dict[str, Any]) -> dict[str, Any]:
     """Buy vouchers with credit: all of them or none"""
-    worth = service.Credit(config.current().credit_value, config.current().currency)
+    worth = uses.Credit(config.current().credit_value, config.current().currency)
     return {
         "message": "Purchase successful.",
-        **service.purchase(actor().id, **body, guess_limits=code_guesses(actor().id), credit=worth),
+        **uses.purchase(actor().id, **body, guess_limits=code_guesses(actor().id), credit=worth),
     }
 
 
@@ -90,7 +91,7 @@ def redeem(body: dict[str, Any]) -> dict[str, Any]:
     """Redeem one use of one's own voucher"""
     return {
         "message": "Voucher redeemed.",
-        **service.redeem(actor().id, **body, guess_limits=code_guesses(actor().id)),
+        **uses.redeem(actor().id, **body, guess_limits=code_guesses(actor().id)),
     }
 
 
@@ -100,7 +101,7 @@ def redeem(body: dict[str, Any]) -> dict[str, Any]:
 @routes.response(200, schemas.VoucherPageSchema())
 def list_vouchers(query: dict[str, Any]) -> Page:
     """One's own vouchers, newest first"""
-    return service.list_vouchers(actor().id, **query)
+    return uses.list_vouchers(actor().id, **query)
 
 
 @routes.route("/detail/<code>", methods=["GET"])
@@ -113,7 +114,7 @@ def read_voucher(code: str) -> dict[str, Any]:
 
 
 def _own(code: str) -> dict[str, Any]:
-    return service.read_voucher(actor().id, code, code_guesses(actor().id))
+    return uses.read_voucher(actor().id, code, code_guesses(actor().id))
 
 
 @routes.route("/detail/<code>/qr.svg", methods=["GET"])
@@ -143,7 +144,7 @@ def _picture(data: bytes, mimetype: str) -> Response:
 @routes.response(200, schemas.VoucherStatsSchema())
 def stats() -> dict[str, Any]:
     """How many vouchers one has, and what they are worth"""
-    return service.stats(actor().id, currency=config.current().currency)
+    return uses.stats(actor().id, currency=config.current().currency)
 
 
 @routes.route("/usage-history", methods=["GET"])
@@ -152,4 +153,4 @@ def stats() -> dict[str, Any]:
 @routes.response(200, schemas.VoucherUsagePageSchema())
 def list_usages(query: dict[str, int]) -> Page:
     """What one has redeemed, newest first"""
-    return service.list_usages(actor().id, **query)
+    return uses.list_usages(actor().id, **query)

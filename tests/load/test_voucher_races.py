@@ -15,7 +15,7 @@ from coupon_management_flask.models import (
     VoucherPurchase,
     VoucherUsage,
 )
-from coupon_management_flask.vouchers import purchases, service, type_service
+from coupon_management_flask.vouchers import purchases, redeem, types
 
 from ..support.vouchers import PATH
 from ..support.waiting import wait_until
@@ -34,7 +34,7 @@ def sold(**terms):
         "validity_days": 1,
         "max_uses": 1,
     }
-    return type_service.create_type(**{"price": Decimal(1), "currency": "USD", **plain, **terms})
+    return types.create_type(**{"price": Decimal(1), "currency": "USD", **plain, **terms})
 
 
 def buying(racer, kind, **more):
@@ -57,12 +57,12 @@ def owned(racer):
 
 def a_voucher(racer, **terms):
     """A voucher's row."""
-    made = service.purchase(
+    made = redeem.purchase(
         racer.id,
         voucher_type_id=sold(**terms)["id"],
         quantity=1,
         guess_limits={},
-        credit=service.Credit(Decimal("0.01"), "USD"),
+        credit=redeem.Credit(Decimal("0.01"), "USD"),
     )
     return db.session.execute(
         sa.select(Voucher.__table__).where(Voucher.id == made["vouchers"][0]["id"])

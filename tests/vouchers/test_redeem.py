@@ -12,7 +12,8 @@ from coupon_management_flask.core import clock
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import GuessLog, Redemption, Voucher, VoucherUsage
-from coupon_management_flask.vouchers import purchases, service
+from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.vouchers import redeem as service
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell

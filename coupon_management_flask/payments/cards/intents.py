@@ -10,18 +10,19 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from .. import config
-from ..core import clock, errors, money
-from ..db.failures import retried
-from ..db.session import AnyRow, AnySelect, db, transaction
-from ..discount_coupons import orders
-from ..identity import failed_attempts
-from ..models import PaymentTransaction, VoucherType, new_id
-from ..vouchers import purchases
-from ..web.pagination import Page, paginate
-from . import gateway, settlement
-from .errors import PaymentNotCompleted, PaymentProviderError, TransactionNotFound
-from .gateway import Intent
+from ... import config
+from ...core import clock, errors, money
+from ...db.failures import retried
+from ...db.session import AnyRow, AnySelect, db, transaction
+from ...discount_coupons import orders
+from ...identity import failed_attempts
+from ...models import PaymentTransaction, VoucherType, new_id
+from ...vouchers import purchases
+from ...web.pagination import Page, paginate
+from .. import gateway
+from ..errors import PaymentNotCompleted, PaymentProviderError, TransactionNotFound
+from ..gateway import Intent
+from . import settlement
 from .settlement import FAILED, FIRST_LOOK, PENDING, REFUNDING
 
 TRIES = 5

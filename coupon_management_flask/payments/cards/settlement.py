@@ -13,15 +13,15 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from ..core import clock, errors, wallet
-from ..db.dialects import upsert
-from ..db.failures import retried
-from ..db.session import AnyRow, db, transaction
-from ..discount_coupons import orders
-from ..models import OrderRedemption, PaymentDebt, PaymentEvent, PaymentTransaction, Stock, Voucher
-from ..vouchers import purchases
-from . import gateway
-from .gateway import Intent
+from ...core import clock, errors, wallet
+from ...db.dialects import upsert
+from ...db.failures import retried
+from ...db.session import AnyRow, db, transaction
+from ...discount_coupons import orders
+from ...models import OrderRedemption, PaymentDebt, PaymentEvent, PaymentTransaction, Stock, Voucher
+from ...vouchers import purchases
+from .. import gateway
+from ..gateway import Intent
 
 PENDING, COMPLETED, FAILED, CANCELLED, REFUNDING, REFUNDED = (
     "pending",

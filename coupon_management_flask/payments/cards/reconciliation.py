@@ -13,13 +13,14 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from ..core import clock
-from ..db.dialects import rows_changed
-from ..db.session import AnyRow, db, transaction
-from ..messaging import loop
-from ..models import PaymentTransaction
-from . import gateway, refunds, settlement
-from .errors import PaymentProviderError
+from ...core import clock
+from ...db.dialects import rows_changed
+from ...db.session import AnyRow, db, transaction
+from ...messaging import loop
+from ...models import PaymentTransaction
+from .. import gateway
+from ..errors import PaymentProviderError
+from . import refunds, settlement
 from .settlement import FAILED, FIRST_LOOK, REFUNDING
 
 # How long money is waited for.

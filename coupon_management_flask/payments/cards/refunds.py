@@ -9,13 +9,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from .. import config
-from ..core import clock
-from ..db.failures import retried
-from ..db.session import AnyRow, db, transaction
-from ..models import PaymentTransaction
-from . import gateway, intents, settlement
-from .errors import (
+from ... import config
+from ...core import clock
+from ...db.failures import retried
+from ...db.session import AnyRow, db, transaction
+from ...models import PaymentTransaction
+from .. import gateway
+from ..errors import (
     CreditSpent,
     PaymentNotRefundable,
     PaymentProviderError,
@@ -23,6 +23,7 @@ from .errors import (
     TransactionNotFound,
     VoucherUsed,
 )
+from . import intents, settlement
 from .settlement import COMPLETED, FIRST_LOOK, REFUNDING
 
 _transactions: Any = PaymentTransaction.__table__

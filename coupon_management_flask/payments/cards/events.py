@@ -2,10 +2,11 @@
 
 import sqlalchemy as sa
 
-from ..db.session import db
-from ..models import PaymentTransaction
-from . import gateway, settlement
-from .errors import PaymentsNotConfigured
+from ...db.session import db
+from ...models import PaymentTransaction
+from .. import gateway
+from ..errors import PaymentsNotConfigured
+from . import settlement
 
 HANDLED = {
     "payment_intent.succeeded",
