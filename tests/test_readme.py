@@ -9,7 +9,8 @@ from coupon_management_flask import create_app
 from coupon_management_flask.cli.demo import credit_coupons
 from coupon_management_flask.core import codes
 from coupon_management_flask.email_coupons.issue import CODE_LENGTH
-from coupon_management_flask.vouchers import purchases, types
+from coupon_management_flask.payments.sales import delivery
+from coupon_management_flask.vouchers import types
 
 from .conftest import dispose_engines, settings_for
 from .support.server import ROOT, environment, running_server
@@ -31,7 +32,7 @@ def _without_what_differs(text: str) -> str:
     for number, code in enumerate(
         dict.fromkeys(
             re.findall(
-                rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{purchases.CODE_LENGTH}}})"',
+                rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{delivery.CODE_LENGTH}}})"',
                 text,
             )
         )

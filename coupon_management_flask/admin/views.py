@@ -249,10 +249,10 @@ class VoucherTypes(EditableView):
         }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        voucher_types.change_type(row["id"], changes)
+        voucher_types.change_type(row["id"], **changes)
 
     def create(self, given: dict[str, Any]) -> tuple[UUID]:
-        return (voucher_types.create_type(**{"currency": config.current().currency, **given})["id"],)
+        return (voucher_types.create_type(**{"currency": config.current().currency, **given}).id,)
 
 
 class NewAddress(ma.Schema):

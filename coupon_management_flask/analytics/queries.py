@@ -26,9 +26,10 @@ from ..models import (
     Redemption,
     Stock,
     Voucher,
+    VoucherStatus,
     VoucherType,
 )
-from ..vouchers import purchases
+from ..vouchers.vouchers import status_at
 from .figures import rollup
 from .figures.rollup import (
     CANCELLED,
@@ -124,7 +125,7 @@ def _of_user(window: Window, reader_id: UUID) -> dict[str, Any]:
     shown = _shown(
         window,
         parts,
-        {status: statuses.get(status, 0) for status in purchases.STATUSES},
+        {status.value: statuses.get(status, 0) for status in VoucherStatus},
         issued=("voucher",),
     )
     return {"scope": "user", **shown, "users": None, "coupons": None}
@@ -251,7 +252,7 @@ def _user_statement() -> Any:
 
     statuses = (
         sa.select(
-            purchases.status_at(_now).label("label"),
+            status_at(_now).label("label"),
             sa.literal(1).label("number"),
             sa.literal(0).label("amount"),
         )
@@ -367,7 +368,7 @@ def _in_units(amounts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _statuses(ever: dict[tuple[str, str], int], expired_today: dict[str, int]) -> dict[str, int]:
-    """Vouchers by status, in the order of core/vouchers.status_at. Days tell which have expired; of those that do today, the clock does."""
+    """Vouchers by status, in the order of `status_at`. Days tell which have expired; of those that do today, the clock does."""
     coming = {measure: ever.get((measure, "coming"), 0) for measure in (EXPIRING, USED_UP)}
     used = coming[USED_UP] - expired_today.get("used", 0)
     expired = sum(expired_today.values())

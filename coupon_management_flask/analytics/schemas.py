@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 
 from ..core import money
-from ..vouchers import purchases
+from ..models import VoucherStatus
 from ..web.body import QueryWhole
 from .queries import BEST, KINDS
 
@@ -56,7 +56,7 @@ class CouponFiguresSchema(ma.Schema):
 
 
 VoucherStatusesSchema = ma.Schema.from_dict(
-    {status: _count() for status in purchases.STATUSES}, name="VoucherStatusesSchema"
+    {status.value: _count() for status in VoucherStatus}, name="VoucherStatusesSchema"
 )
 
 

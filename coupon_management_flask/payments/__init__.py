@@ -1,1 +1,1 @@
-"""`/api/payments`: vouchers and credit are paid by card, through Stripe."""
+"""`/api/payments`, and what of `/api/vouchers` sells: vouchers and credit are bought and refunded."""

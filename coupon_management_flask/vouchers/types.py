@@ -1,7 +1,7 @@
-"""Use cases of voucher types: what is sold."""
+"""Voucher types: what is on sale."""
 
 from decimal import Decimal
-from typing import Any
+from typing import TypedDict, Unpack
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,15 +9,13 @@ import sqlalchemy as sa
 from ..core import clock, errors, money
 from ..db.dialects import rows_changed, upsert
 from ..db.failures import retried
-from ..db.session import AnyRow, db, transaction
+from ..db.session import db, transaction
 from ..models import VoucherType, new_id
 from ..web.pagination import Page, paginate
 from .errors import VoucherTypeNotFound
-from .purchases import type_shown
 
-_types: Any = VoucherType.__table__
-
-# Name, price in US dollars, service type. Their ids are the same everywhere, so that loading them again finds them, whatever became of them since.
+# Name, price in US dollars, service type. The ids are fixed, so that loading the samples again
+# finds them, whatever has become of them since.
 _SAMPLES = [
     (UUID("019aa6f0-0000-7000-8000-000000000001"), "Exam Results Checking", 10, "exam_results"),
     (UUID("019aa6f0-0000-7000-8000-000000000002"), "School Application", 25, "school_application"),
@@ -36,31 +34,55 @@ _SAMPLES = [
 ]
 
 
+class TypeTerms(TypedDict):
+    """All that a type is made of; the price is in the currency's major unit."""
+
+    name: str
+    description: str
+    price: Decimal
+    currency: str
+    service_type: str
+    is_active: bool
+    validity_days: int
+    max_uses: int
+
+
+class TypeChanges(TypedDict, total=False):
+    """Those terms of a type that are to be changed."""
+
+    name: str
+    description: str
+    price: Decimal
+    currency: str
+    service_type: str
+    is_active: bool
+    validity_days: int
+    max_uses: int
+
+
 def list_types(*, page: int, page_size: int) -> Page:
-    """The active types, by creation."""
+    """Return a page of the active types, the oldest first."""
     found = paginate(
-        sa.select(_types).where(_types.c.is_active).order_by(_types.c.id), page, page_size
+        sa.select(VoucherType).where(VoucherType.is_active).order_by(VoucherType.id),
+        page,
+        page_size,
     )
-    return Page([_shown(row) for row in found.items], found.total, found.number, found.size)
+    return Page([row[0] for row in found.items], found.total, found.number, found.size)
 
 
-def _shown(row: AnyRow) -> dict[str, Any]:
-    return type_shown(row._asdict())
+def create_type(**terms: Unpack[TypeTerms]) -> VoucherType:
+    """Put a type on sale.
 
-
-def create_type(*, price: Decimal, currency: str, **columns: Any) -> dict[str, Any]:
-    """Raises Invalid for a price that its currency can't have."""
-    row = {
-        "id": new_id(),
-        "price": _in_minor(price, currency),
-        "currency": currency,
-        "created_at": clock.now(),
-        **columns,
-    }
+    Raises: Invalid for a price with more decimals than its currency has.
+    """
+    made = VoucherType(
+        id=new_id(),
+        created_at=clock.now(),
+        **{**terms, "price": _in_minor(terms["price"], terms["currency"])},
+    )
     with transaction():
-        return _shown(
-            db.session.execute(sa.insert(_types).values(**row).returning(*_types.c)).one()
-        )
+        db.session.add(made)
+    return made
 
 
 def _in_minor(price: Decimal, currency: str) -> int:
@@ -70,43 +92,43 @@ def _in_minor(price: Decimal, currency: str) -> int:
 
 
 @retried
-def change_type(type_id: UUID, changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes what is named and nothing else. Vouchers that are sold keep their uses and their days.
+def change_type(type_id: UUID, **changes: Unpack[TypeChanges]) -> VoucherType:
+    """Change the terms that are named and nothing else.
 
-    Raises VoucherTypeNotFound, Invalid for a price that its currency can't have.
+    Vouchers that are sold keep their uses and their days.
+
+    Raises: VoucherTypeNotFound; Invalid for a price with more decimals than its currency has, also
+    where only the currency changes.
     """
     with transaction():
-        before = db.session.execute(
-            sa.select(_types).where(_types.c.id == type_id).with_for_update()
-        ).one_or_none()
-        if before is None:
+        changed = db.session.get(VoucherType, type_id, with_for_update=True)
+        if changed is None:
             raise VoucherTypeNotFound
-        currency = changes.get("currency", before.currency)
-        price = changes.get("price", money.from_minor(before.price, before.currency))
-        columns = {**changes, "currency": currency, "price": _in_minor(price, currency)}
-        return _shown(
-            db.session.execute(
-                sa.update(_types)
-                .where(_types.c.id == type_id)
-                .values(**columns)
-                .returning(*_types.c)
-            ).one()
-        )
+        currency = changes.get("currency", changed.currency)
+        price = changes.get("price", money.from_minor(changed.price, changed.currency))
+        for name, value in {**changes, "price": _in_minor(price, currency)}.items():
+            setattr(changed, name, value)
+    return changed
 
 
 def deactivate_type(type_id: UUID) -> None:
-    """Nobody can buy it from now on; what is sold stays good. Raises VoucherTypeNotFound."""
+    """Take a type off sale; what is sold stays good.
+
+    Raises: VoucherTypeNotFound.
+    """
     with transaction():
-        if not rows_changed(
-            db.session.execute(
-                sa.update(_types).where(_types.c.id == type_id).values(is_active=False)
-            )
-        ):
+        deactivated = db.session.execute(
+            sa.update(VoucherType)
+            .where(VoucherType.id == type_id)
+            .values(is_active=False)
+            .execution_options(synchronize_session=False)
+        )
+        if not rows_changed(deactivated):
             raise VoucherTypeNotFound
 
 
 def create_samples() -> int:
-    """Creates those of the four sample types that are not there, and says how many."""
+    """Create those of the four sample types that are missing, and return how many those were."""
     alike = {
         "description": "",
         "currency": "USD",
@@ -126,10 +148,10 @@ def create_samples() -> int:
         for sample_id, name, price, service_type in _SAMPLES
     ]
     insert = (
-        upsert(_types)
+        upsert(VoucherType)
         .values(rows)
-        .on_conflict_do_nothing(index_elements=[_types.c.id])
-        .returning(_types.c.id)
+        .on_conflict_do_nothing(index_elements=[VoucherType.id])
+        .returning(VoucherType.id)
     )
     with transaction():
-        return len(db.session.execute(insert).all())
+        return len(db.session.scalars(insert).all())

@@ -289,9 +289,13 @@ class Routes(flask_smorest.Blueprint):
 
     ARGUMENTS_PARSER = _Parser()
 
-    def __init__(self, *args: Any, error_schema: ma.Schema, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, error_schema: ma.Schema, tag: str | None = None, **kwargs: Any
+    ) -> None:
+        """Document the routes under `tag`: their own name, unless another blueprint's is given."""
         super().__init__(*args, **kwargs)
         self.error_schema = error_schema
+        self.tag = tag or self.name
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
 
     def route(
@@ -301,7 +305,9 @@ class Routes(flask_smorest.Blueprint):
             {"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}}
             for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)
         ]
-        return super().route(rule, parameters=[*ids, *(parameters or [])], **options)  # type: ignore[no-any-return]
+        return super().route(  # type: ignore[no-any-return]
+            rule, parameters=[*ids, *(parameters or [])], tags=[self.tag], **options
+        )
 
     def register_views_in_doc(self, api: Any, app: Any, spec: Any, **names: Any) -> None:
         super().register_views_in_doc(api, app, spec, **names)

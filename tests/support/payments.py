@@ -32,7 +32,7 @@ def make_voucher_type(**given: Any) -> dict[str, Any]:
         "max_uses": 1,
         **given,
     }
-    return types.create_type(**terms)
+    return {"id": types.create_type(**terms).id}
 
 
 @dataclass

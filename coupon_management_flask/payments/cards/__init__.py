@@ -1,1 +1,1 @@
-"""Payments by card: each is settled by what Stripe says of it, never by what a browser says."""
+"""Payments by card: what Stripe says of each decides about it, never what a browser says."""

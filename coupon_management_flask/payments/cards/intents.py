@@ -1,11 +1,10 @@
-"""Paying: a transaction is written down, then Stripe is asked for an intent; later Stripe says that it is paid.
+"""Begin to pay by card: write the payment down, then ask Stripe for an intent.
 
-Between any two of these the process may die: what was written down is enough to go on from.
+The process may die between these two. What was written down is enough to go on from.
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from decimal import Decimal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,26 +12,24 @@ import sqlalchemy as sa
 from ... import config
 from ...core import clock, errors, money
 from ...db.failures import retried
-from ...db.session import AnyRow, AnySelect, db, transaction
-from ...discount_coupons import orders
+from ...db.session import db, transaction
 from ...identity import failed_attempts
-from ...models import PaymentTransaction, VoucherType, new_id
-from ...vouchers import purchases
-from ...web.pagination import Page, paginate
+from ...models import PaymentStatus, PaymentTransaction, new_id
 from .. import gateway
-from ..errors import PaymentNotCompleted, PaymentProviderError, TransactionNotFound
+from ..errors import PaymentProviderError
 from ..gateway import Intent
-from . import settlement
-from .settlement import FAILED, FIRST_LOOK, PENDING, REFUNDING
+from ..sales import discounts, quotes
+from ..sales.credit import CreditValue
+from ..sales.quotes import Quote
+from . import settlement, states
+from .states import FIRST_LOOK, Payment
 
 TRIES = 5
-_transactions: Any = PaymentTransaction.__table__
-_types: Any = VoucherType.__table__
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be paid, and where."""
+    """What is to be paid, and where; without an intent nothing is, and all is delivered already."""
 
     transaction_id: UUID
     payment_intent_id: str | None
@@ -50,65 +47,70 @@ def pay_for_vouchers(
     discount_code: str | None,
     guess_limits: failed_attempts.Limits,
 ) -> Asked:
-    """Begins a payment by card for vouchers; a discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
+    """Begin a payment by card for vouchers.
 
-    Raises what `vouchers.quote` raises, Invalid for an amount that Stripe does not take, PaymentsNotConfigured and PaymentProviderError: the
-    transaction is then there, pending.
+    A discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
+
+    Raises: what `quotes.quote` raises; Invalid for an amount that Stripe does not take;
+    PaymentsNotConfigured; PaymentProviderError, and then the payment is there and pending.
     """
+    # Nothing is written down where nobody can pay.
     gateway.current()
     for _ in range(TRIES):
-        quote = purchases.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
-        counted = _counted(quote.total, quote.currency, "voucher_type_id")
+        quote = quotes.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
+        counted = _in_units(quote.total, quote.currency, "voucher_type_id")
         try:
-            row = _begin_vouchers(buyer_id, quote, discount_code)
-            break
-        except (errors.Exhausted, orders.OrderTaken):
-            # Somebody took its last use since it was looked at: another look says what refuses.
+            payment = _begin_vouchers(buyer_id, quote, discount_code)
+        except errors.Exhausted:
+            # Somebody has taken the discount since it was priced: a new quote says why.
             continue
-    else:
-        raise errors.Unavailable
-    return _ask(row, counted, "voucher_type_id")
+        return _ask(payment, counted, "voucher_type_id")
+    raise errors.Unavailable
 
 
 @retried
-def _begin_vouchers(buyer_id: UUID, quote: purchases.Quote, discount_code: str | None) -> AnyRow:
-    transaction_id = new_id()
+def _begin_vouchers(buyer_id: UUID, quote: Quote, discount_code: str | None) -> Payment:
+    payment_id = new_id()
     with transaction():
+        order_redemption_id = discounts.hold(quote.applied, payment_id, buyer_id)
         _begin(
-            transaction_id,
+            payment_id,
             buyer_id,
-            voucher_type_id=quote.voucher_type.id,
+            voucher_type_id=quote.voucher_type_id,
             quantity=quote.quantity,
             unit_price=quote.unit_price,
             amount=quote.total,
             discount_amount=quote.discount,
             currency=quote.currency,
             discount_code=discount_code,
-            order_redemption_id=purchases.hold(quote, transaction_id, buyer_id),
+            order_redemption_id=order_redemption_id,
         )
         if not quote.total:
-            settlement.fulfil(transaction_id)
-        return settlement.read(transaction_id)
+            settlement.fulfil(payment_id)
+        return states.read(payment_id)
 
 
 def pay_for_credit(buyer_id: UUID, *, credit_amount: int) -> Asked:
-    """Begins a payment by card for credit. Raises Invalid for an amount that Stripe does not take, PaymentsNotConfigured, PaymentProviderError."""
+    """Begin a payment by card for credit of the buyer's wallet.
+
+    Raises: Invalid for an amount that can't be paid; PaymentsNotConfigured; PaymentProviderError,
+    and then the payment is there and pending.
+    """
     gateway.current()
     settings = config.current()
     currency = settings.currency
-    exact = (credit_amount * settings.credit_value).scaleb(money.decimals(currency))
-    amount = int(exact.quantize(Decimal(1), ROUND_HALF_UP))
-    counted = _counted(amount, currency, "credit_amount")
+    amount = CreditValue(settings.credit_value, currency).amount_of(credit_amount)
+    counted = _in_units(amount, currency, "credit_amount")
     if not amount:
         raise errors.Invalid({"credit_amount": ["It is worth less than can be paid."]})
-    transaction_id = new_id()
+    payment_id = new_id()
     with transaction():
-        _begin(transaction_id, buyer_id, credits=credit_amount, amount=amount, currency=currency)
-        row = settlement.read(transaction_id)
-    return _ask(row, counted, "credit_amount")
+        _begin(payment_id, buyer_id, credits=credit_amount, amount=amount, currency=currency)
+        payment = states.read(payment_id)
+    return _ask(payment, counted, "credit_amount")
 
 
-def _counted(amount: int, currency: str, field: str) -> int:
+def _in_units(amount: int, currency: str, field: str) -> int:
     counted = gateway.units(amount, currency)
     if counted is None:
         written = money.written(money.from_minor(amount, currency), currency)
@@ -116,117 +118,43 @@ def _counted(amount: int, currency: str, field: str) -> int:
     return counted
 
 
-def _begin(transaction_id: UUID, buyer_id: UUID, **values: Any) -> None:
+def _begin(payment_id: UUID, buyer_id: UUID, **terms: object) -> None:
     now = clock.now()
-    always = {
-        "id": transaction_id,
+    row = {
+        "id": payment_id,
         "account_id": buyer_id,
-        "status": PENDING,
+        "status": PaymentStatus.PENDING,
+        "discount_amount": 0,
+        "amount_refunded": 0,
+        "refund_attempts": 0,
         "due_at": now + FIRST_LOOK,
         "created_at": now,
         "updated_at": now,
     }
-    nothing_yet = {"discount_amount": 0, "amount_refunded": 0, "refund_attempts": 0}
-    db.session.execute(sa.insert(_transactions).values(**always, **nothing_yet | values))
+    db.session.execute(sa.insert(PaymentTransaction).values(**row | terms))
 
 
-def _ask(row: AnyRow, counted: int, field: str) -> Asked:
-    """Asks Stripe for the intent of a transaction that is written down."""
+def _ask(payment: Payment, counted: int, field: str) -> Asked:
+    """Ask Stripe for the intent of a payment that is written down."""
     intent: Intent | None = None
-    if row.status == PENDING:
+    if payment.status is PaymentStatus.PENDING:
         try:
-            intent = gateway.current().create(row.id, counted, row.currency)
+            intent = gateway.current().create(payment.id, counted, payment.currency)
         except PaymentProviderError as error:
-            if error.is_final and error.code in gateway.AMOUNT_CODES:
-                # No other try could do better.
-                with transaction(at_once=True):
-                    settlement.close(row.id, FAILED)
-                raise errors.Invalid(
-                    {
-                        field: [
-                            f"The amount is too {gateway.AMOUNT_CODES[error.code]} to be paid by card."
-                        ]
-                    }
-                ) from error
-            raise
-        settlement.settle(row.id, intent)
+            if not error.is_final or error.code not in gateway.AMOUNT_CODES:
+                raise
+            # Stripe takes no such amount: asking again would not help.
+            with transaction(at_once=True):
+                settlement.close(payment.id, PaymentStatus.FAILED)
+            size = gateway.AMOUNT_CODES[error.code]
+            sentence = f"The amount is too {size} to be paid by card."
+            raise errors.Invalid({field: [sentence]}) from error
+        settlement.settle(payment.id, intent)
     return Asked(
-        row.id,
+        payment.id,
         intent.id if intent is not None else None,
         intent.client_secret if intent is not None else None,
-        money.from_minor(row.amount, row.currency),
-        row.currency,
+        money.from_minor(payment.amount, payment.currency),
+        payment.currency,
         config.current().stripe_publishable_key,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    transaction: dict[str, Any]
-    vouchers: list[dict[str, Any]]
-
-
-def confirm(account_id: UUID, payment_intent_id: str) -> Confirmed:
-    """Asks Stripe whether it is paid, and hands out what was bought; again, the same. Raises TransactionNotFound, PaymentNotCompleted, PaymentProviderError."""
-    which = sa.and_(
-        _transactions.c.stripe_payment_intent_id == payment_intent_id,
-        _transactions.c.account_id == account_id,
-    )
-    row = db.session.execute(sa.select(_transactions).where(which)).one_or_none()
-    if row is None:
-        raise TransactionNotFound
-    if row.completed_at is None:
-        settlement.settle(row.id, gateway.current().read(payment_intent_id))
-        row = settlement.read(row.id)
-    if row.completed_at is None:
-        raise PaymentNotCompleted
-    return Confirmed(read_transaction(account_id, row.id), purchases.of_purchase(row.id))
-
-
-# --- Reading
-
-
-def _select() -> AnySelect:
-    return sa.select(*_transactions.c, *purchases.TYPE_COLUMNS).outerjoin(
-        _types, _types.c.id == _transactions.c.voucher_type_id
-    )
-
-
-def _shown(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "user": row.account_id,
-        "voucher_type": None if row.voucher_type_id is None else purchases.type_of(row),
-        "quantity": row.quantity,
-        "amount": money.from_minor(row.amount, row.currency),
-        "discount_amount": money.from_minor(row.discount_amount, row.currency),
-        "currency": row.currency,
-        # A refund that Stripe has not agreed to yet is none.
-        "status": settlement.COMPLETED if row.status == REFUNDING else row.status,
-        "stripe_payment_intent_id": row.stripe_payment_intent_id,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }
-
-
-def read_transaction(account_id: UUID | None, transaction_id: UUID) -> dict[str, Any]:
-    """A transaction as it is shown, of that account or (None) of anyone. Raises TransactionNotFound."""
-    statement = _select().where(_transactions.c.id == transaction_id)
-    if account_id is not None:
-        statement = statement.where(_transactions.c.account_id == account_id)
-    row = db.session.execute(statement).one_or_none()
-    if row is None:
-        raise TransactionNotFound
-    return _shown(row)
-
-
-def list_transactions(account_id: UUID, *, page: int, page_size: int) -> Page:
-    """Somebody's transactions, newest first."""
-    found = paginate(
-        _select()
-        .where(_transactions.c.account_id == account_id)
-        .order_by(_transactions.c.id.desc()),
-        page,
-        page_size,
-    )
-    return Page([_shown(row) for row in found.items], found.total, found.number, found.size)

@@ -1,19 +1,17 @@
-"""Refunds: the goods are taken back first, then Stripe is asked to send the money back, then it is done; or the goods are given again.
+"""Refund a payment: take the goods back, ask Stripe to send the money back, note that it has gone.
 
-In between the transaction is `refunding`: whoever finds it so (the same request sent again, reconciliation) goes on from there.
+Where Stripe refuses, the goods are given again. In between the payment is `refunding`. Whoever
+finds it so (the same request sent again, reconciliation) goes on from there.
 """
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
-
-import sqlalchemy as sa
 
 from ... import config
 from ...core import clock
 from ...db.failures import retried
-from ...db.session import AnyRow, db, transaction
-from ...models import PaymentTransaction
+from ...db.session import transaction
+from ...models import PaymentStatus, PaymentTransaction
 from .. import gateway
 from ..errors import (
     CreditSpent,
@@ -23,82 +21,97 @@ from ..errors import (
     TransactionNotFound,
     VoucherUsed,
 )
-from . import intents, settlement
-from .settlement import COMPLETED, FIRST_LOOK, REFUNDING
-
-_transactions: Any = PaymentTransaction.__table__
+from . import goods, history, settlement, states
+from .history import Transaction
+from .states import FIRST_LOOK, Payment, TopUp
 
 
 def refund(
     account_id: UUID, transaction_id: UUID, *, reason: str, is_administrator: bool
-) -> dict[str, Any]:
-    """Sends a payment back and takes back what it bought: its owner's, in the first REFUND_DAYS, or anyone's for an administrator.
+) -> Transaction:
+    """Send a payment back and take back what it bought.
 
-    Raises TransactionNotFound, PaymentNotRefundable, RefundPeriodOver, VoucherUsed or CreditSpent, PaymentsNotConfigured, and PaymentProviderError:
-    with Stripe away the goods stay taken back, and the refund goes on later; with Stripe refusing, all is as it was.
+    Its owner may do that in the first REFUND_DAYS, an administrator at any time.
+
+    Raises: TransactionNotFound; PaymentNotRefundable; RefundPeriodOver; VoucherUsed or CreditSpent;
+    PaymentsNotConfigured; PaymentProviderError. With Stripe away the goods stay taken back and
+    the refund goes on later. With Stripe refusing, all is as it was.
     """
-    row = db.session.execute(
-        sa.select(_transactions).where(_transactions.c.id == transaction_id)
-    ).one_or_none()
-    if row is None or not (is_administrator or row.account_id == account_id):
+    payment = states.find(PaymentTransaction.id == transaction_id)
+    if payment is None or not (is_administrator or payment.account_id == account_id):
         raise TransactionNotFound
-    if row.amount:
+    if payment.amount:
+        # Nothing is taken back where nobody can be asked for the money.
         gateway.current()
-    if row.status == COMPLETED:
-        if not is_administrator and row.completed_at <= clock.now() - timedelta(
-            days=config.current().refund_days
-        ):
+    if payment.status is PaymentStatus.COMPLETED:
+        if not is_administrator and _is_too_old(payment):
             raise RefundPeriodOver
-        row = _begin(row, reason)
-    elif row.status != REFUNDING:
+        payment = _begin(payment, reason)
+    elif payment.status is not PaymentStatus.REFUNDING:
         raise PaymentNotRefundable
-    go_on(row)
-    return intents.read_transaction(None, transaction_id)
+    go_on(payment)
+    return history.read_transaction(None, transaction_id)
+
+
+def _is_too_old(payment: Payment) -> bool:
+    # A CHECK of the table holds this.
+    assert payment.completed_at is not None
+    return payment.completed_at <= clock.now() - timedelta(days=config.current().refund_days)
 
 
 @retried
-def _begin(row: AnyRow, reason: str) -> AnyRow:
-    """Takes the goods back, all or nothing. No voucher is redeemed any more."""
+def _begin(payment: Payment, reason: str) -> Payment:
+    """Take the goods back, all or nothing. From now on no voucher of them is redeemed."""
     with transaction(at_once=True):
-        begun = settlement.step(
-            row.id,
-            REFUNDING,
+        begun = states.step(
+            payment.id,
+            PaymentStatus.REFUNDING,
             due_at=clock.now() + FIRST_LOOK,
             refund_reason=reason,
-            refund_attempts=_transactions.c.refund_attempts + 1,
+            refund_attempts=PaymentTransaction.refund_attempts + 1,
         )
         if begun is None:
             raise PaymentNotRefundable
-        if not settlement.take_back(begun):
-            raise CreditSpent if begun.credits is not None else VoucherUsed
+        if not goods.take_back(begun):
+            raise CreditSpent if isinstance(begun.goods, TopUp) else VoucherUsed
         if not begun.amount:
-            # Nothing was paid: nothing is to be sent back.
+            # Nothing was paid, so that nothing has to be sent back.
             settlement.finish_refund(begun)
         return begun
 
 
-def go_on(row: AnyRow) -> None:
-    """Brings a refund that was begun to its end. Raises PaymentProviderError."""
-    if not row.amount:
+def go_on(payment: Payment) -> None:
+    """Bring a refund that was begun to its end.
+
+    Raises: PaymentProviderError.
+    """
+    if not payment.amount:
         return
+    # What was paid was paid through an intent.
+    assert payment.intent_id is not None
     stripe = gateway.current()
-    intent_id = row.stripe_payment_intent_id
-    # A refusal is kept under its key by Stripe: another try after it needs another one. It never sends back more than came in.
-    attempt = "" if row.refund_attempts == 1 else f":{row.refund_attempts}"
+    # Stripe keeps a refusal under its key, so that a new try needs a new key. With whatever key, it
+    # never sends back more than came in.
+    attempt = "" if payment.refund_attempts == 1 else f":{payment.refund_attempts}"
     try:
-        stripe.refund(intent_id, f"refund:{row.id}{attempt}")
+        stripe.refund(payment.intent_id, f"refund:{payment.id}{attempt}")
     except PaymentProviderError as error:
         if error.is_final:
-            settlement.settle(row.id, stripe.read(intent_id))
-            _undo(row.id)
+            settlement.settle(payment.id, stripe.read(payment.intent_id))
+            _undo(payment.id)
         raise
-    settlement.settle(row.id, stripe.read(intent_id))
+    settlement.settle(payment.id, stripe.read(payment.intent_id))
 
 
 @retried
-def _undo(transaction_id: UUID) -> None:
-    """Stripe has refused: the payment is what it was, unless the money has gone back another way."""
+def _undo(payment_id: UUID) -> None:
+    """Make a payment what it was before its refund, unless its money has gone back another way."""
     with transaction(at_once=True):
-        row = settlement.step(transaction_id, COMPLETED, came_from=(REFUNDING,), due_at=None)
-        if row is not None:
-            settlement.give_again(row)
+        payment = states.step(
+            payment_id,
+            PaymentStatus.COMPLETED,
+            came_from=(PaymentStatus.REFUNDING,),
+            due_at=None,
+        )
+        if payment is not None:
+            goods.give_again(payment)
