@@ -14,7 +14,7 @@ from ..db.session import Model
 from ..discount_coupons import coupon_service
 from ..discount_coupons import schemas as discount_schemas
 from ..discount_coupons.webhooks import service as webhook_service
-from ..email_coupons import issue as email_service
+from ..email_coupons import unsubscribe as email_service
 from ..email_coupons.schemas import EmailField
 from ..models import (
     Account,
