@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, codes, errors
+from ..core.claims import Overtaken, claim_or_explain
 from ..db.dialects import rows_changed, upsert
 from ..db.session import db, transaction
 from ..db.statements import Prepared
@@ -86,19 +87,25 @@ class _Newest:
     mail_is_over: bool
 
 
-class _Overtaken(Exception):
-    """Somebody else has done it at the same moment."""
-
-
 def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
     """Return the pair's code, and whether it is new.
 
     A code that has not expired is returned again. It is mailed again where its last mail is over an
     hour old.
     """
-    for _ in range(TRIES):
+
+    def look() -> _Newest | None:
+        row = _NEWEST.execute(
+            {
+                "email": email,
+                "website": website,
+                "an_hour_ago": clock.now() - MAILED_AGAIN_AFTER,
+            }
+        ).one_or_none()
+        return None if row is None else _Newest(*row)
+
+    def claim(newest: _Newest | None) -> tuple[Issued, bool]:
         now = clock.now()
-        newest = _find_newest(email, website, now)
         if newest is not None and newest.code is not None and not _is_expired(newest, now):
             if newest.mail_is_over:
                 _mail_again(newest)
@@ -115,17 +122,9 @@ def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
             }
         )
         number = 1 if newest is None else newest.number + 1
-        with suppress(_Overtaken):
-            code = _make_next(email, website, number, coupon)
-            return Issued(email, website, code, expires_at), True
-    raise errors.Unavailable
+        return Issued(email, website, _make_next(email, website, number, coupon), expires_at), True
 
-
-def _find_newest(email: str, website: str, now: datetime) -> _Newest | None:
-    row = _NEWEST.execute(
-        {"email": email, "website": website, "an_hour_ago": now - MAILED_AGAIN_AFTER}
-    ).one_or_none()
-    return None if row is None else _Newest(*row)
+    return claim_or_explain(claim, look(), look)
 
 
 def _is_expired(newest: _Newest, now: datetime) -> bool:
@@ -136,7 +135,7 @@ def _is_expired(newest: _Newest, now: datetime) -> bool:
 def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms) -> str:
     """Make the pair's code of that number, and write its mail down.
 
-    Raises: _Overtaken where that code exists already.
+    Raises: Overtaken where that code exists already.
     """
     email_coupon_id = new_id()
     with transaction():
@@ -158,7 +157,7 @@ def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms)
             )
         )
         if rows_changed(db.session.execute(numbered)) == 0:
-            raise _Overtaken
+            raise Overtaken
     return code
 
 
@@ -172,7 +171,7 @@ def _make_coupon(terms: coupon_terms.Terms) -> str:
 
 def _mail_again(newest: _Newest) -> None:
     # Of those who saw the same last mail, one puts another in its place.
-    with suppress(_Overtaken), transaction():
+    with suppress(Overtaken), transaction():
         following = (
             sa.update(EmailCoupon)
             .where(EmailCoupon.id == newest.id, EmailCoupon.message_id == newest.message_id)
@@ -180,7 +179,7 @@ def _mail_again(newest: _Newest) -> None:
             .execution_options(synchronize_session=False)
         )
         if rows_changed(db.session.execute(following)) == 0:
-            raise _Overtaken
+            raise Overtaken
 
 
 def _write_mail(email_coupon_id: UUID) -> UUID:

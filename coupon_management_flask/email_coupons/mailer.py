@@ -100,6 +100,3 @@ def _discount(coupon: _Mailed) -> str:
 
 def _for_people(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-
-
-sender.handle(TOPIC, deliver)

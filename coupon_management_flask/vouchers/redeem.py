@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import errors, stock
+from ..core.claims import claim_or_explain
 from ..db.failures import retried
 from ..db.session import db, transaction
 from ..db.types import Moment
@@ -24,8 +25,6 @@ from ..web.pagination import Page
 from . import vouchers
 from .errors import VoucherCancelled, VoucherExpired, VoucherUsedUp, WrongServiceType
 from .vouchers import OwnedVoucher
-
-TRIES = 5
 
 _IS_FOR_THE_SERVICE = sa.exists().where(
     VoucherType.id == Voucher.voucher_type_id,
@@ -88,15 +87,17 @@ def redeem(
     guesses; RateLimited; and the first that applies of VoucherCancelled, VoucherExpired,
     VoucherUsedUp and WrongServiceType, in this order.
     """
-    for _ in range(TRIES):
+
+    def explain() -> OwnedVoucher:
         voucher = vouchers.read_own(owner_id, code, guess_limits)
-        try:
-            return _claim(owner_id, voucher, service_type, details)
-        except errors.Exhausted:
-            # The claim has decided and does not know why, so look again. If nothing refuses any
-            # more, things have changed in between and another try is worth it.
-            _explain(vouchers.read_own(owner_id, code, guess_limits), service_type)
-    raise errors.Unavailable
+        _explain(voucher, service_type)
+        return voucher
+
+    return claim_or_explain(
+        lambda voucher: _claim(owner_id, voucher, service_type, details),
+        vouchers.read_own(owner_id, code, guess_limits),
+        explain,
+    )
 
 
 @retried

@@ -284,7 +284,8 @@ class Routes(flask_smorest.Blueprint):
     """A contract's routes, which know how the contract's errors look and document them.
 
     `arguments` and `response` are flask-smorest's; `refuses` names the statuses a route may answer beyond those that follow from
-    its guard, its arguments and its being a route at all.
+    its guard, its arguments and its being a route at all. Routes are listed under `tag` in OpenAPI, which is their own name unless
+    they stand beside those of another feature.
     """
 
     ARGUMENTS_PARSER = _Parser()
@@ -292,10 +293,9 @@ class Routes(flask_smorest.Blueprint):
     def __init__(
         self, *args: Any, error_schema: ma.Schema, tag: str | None = None, **kwargs: Any
     ) -> None:
-        """Document the routes under `tag`: their own name, unless another blueprint's is given."""
         super().__init__(*args, **kwargs)
-        self.error_schema = error_schema
         self.tag = tag or self.name
+        self.error_schema = error_schema
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
 
     def route(

@@ -46,8 +46,9 @@ class Api(flask_smorest.Api):
                     blueprint.register_views_in_doc(
                         self, self._app, self.spec, name=blueprint.name, parameters=None
                     )
-                    if blueprint.tag == blueprint.name:
-                        self.spec.tag({"name": blueprint.tag, "description": blueprint.description})
+                tags = {one.tag: one.description for one in self._undescribed}
+                for name, description in tags.items():
+                    self.spec.tag({"name": name, "description": description})
                 self._description = orjson.dumps(
                     self.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS
                 )

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.messaging import loop as background
 from coupon_management_flask.messaging import outbox
 from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.tasks import thread
@@ -150,6 +150,7 @@ def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_the
     assert stored(message_id)["attempts"] == 1
 
 
+@pytest.mark.server
 def test_a_slow_server_is_sent_one_mail_by_two_workers_that_live(mailing, smtp, topic, worker):
     app = mailing(smtp.port)
     message_id = write()
@@ -176,6 +177,7 @@ def test_a_slow_server_is_sent_one_mail_by_two_workers_that_live(mailing, smtp, 
     )
 
 
+@pytest.mark.server
 def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_again_under_the_same_id(
     mailing, smtp, topic, worker, passes
 ):
@@ -198,6 +200,7 @@ def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_a
     }
 
 
+@pytest.mark.server
 def test_a_worker_that_is_killed_before_the_mails_end_has_it_sent_once(
     mailing, smtp, topic, worker, passes
 ):
@@ -268,8 +271,12 @@ def test_while_a_server_hangs_the_api_answers_as_always(mailing, smtp):
 def test_a_server_that_takes_its_time_holds_up_no_other_topic(mailing, smtp, topic, monkeypatch):
     app = mailing(smtp.port)
     others = []
+    other = outbox.Topic(lambda message_id, _: others.append(message_id))
+    background = app.extensions["background"]
     monkeypatch.setitem(
-        background.HANDLERS, "other", lambda message_id, _: others.append(message_id)
+        app.extensions,
+        "background",
+        replace(background, topics={**background.topics, "other": other}),
     )
     write()
 

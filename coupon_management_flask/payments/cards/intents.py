@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ... import config
 from ...core import clock, errors, money
+from ...core.claims import claim_or_explain
 from ...db.failures import retried
 from ...db.session import db, transaction
 from ...identity import failed_attempts
@@ -23,8 +24,6 @@ from ..sales.credit import CreditValue
 from ..sales.quotes import Quote
 from . import settlement, states
 from .states import FIRST_LOOK, Payment
-
-TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +55,18 @@ def pay_for_vouchers(
     """
     # Nothing is written down where nobody can pay.
     gateway.current()
-    for _ in range(TRIES):
-        quote = quotes.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
-        counted = _in_units(quote.total, quote.currency, "voucher_type_id")
-        try:
-            payment = _begin_vouchers(buyer_id, quote, discount_code)
-        except errors.Exhausted:
-            # Somebody has taken the discount since it was priced: a new quote says why.
-            continue
-        return _ask(payment, counted, "voucher_type_id")
-    raise errors.Unavailable
+
+    def quote() -> tuple[Quote, int]:
+        quoted = quotes.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
+        return quoted, _in_units(quoted.total, quoted.currency, "voucher_type_id")
+
+    def begin(quoted: tuple[Quote, int]) -> tuple[Payment, int]:
+        price, counted = quoted
+        return _begin_vouchers(buyer_id, price, discount_code), counted
+
+    # Where somebody has taken the discount's last use since it was priced, a new quote says so.
+    payment, counted = claim_or_explain(begin, quote(), quote)
+    return _ask(payment, counted, "voucher_type_id")
 
 
 @retried

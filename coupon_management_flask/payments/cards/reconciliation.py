@@ -15,7 +15,6 @@ import structlog
 from ...core import clock
 from ...db.dialects import rows_changed
 from ...db.session import db, transaction
-from ...messaging import loop
 from ...models import PaymentStatus, PaymentTransaction
 from .. import gateway
 from ..errors import PaymentProviderError
@@ -164,7 +163,8 @@ def _find_intent(payment: Payment) -> str | None:
     return intent.id
 
 
-def _work() -> None:
+def work() -> None:
+    """Reconcile, where there is a key to ask Stripe with."""
     if gateway.is_configured():
         done = reconcile()
         if done.asked:
@@ -174,6 +174,3 @@ def _work() -> None:
                 decided=done.decided,
                 stripe_is_away=done.is_away,
             )
-
-
-loop.JOBS["reconcile payments"] = loop.Job(EVERY, _work)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from ...core import clock, errors
+from ...core.claims import LOST
 from ...db.dialects import upsert
 from ...db.failures import retried
 from ...db.session import db, transaction
@@ -45,7 +46,7 @@ def settle(payment_id: UUID, seen: Intent, *, event: gateway.Event | None = None
     """
     try:
         _settle(payment_id, seen, event, _quote_again(payment_id, seen))
-    except errors.Exhausted:
+    except LOST:
         # The discount's use went to somebody else between two looks. What is paid is delivered all
         # the same.
         _settle(payment_id, seen, event, None)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
-from ...core import errors, money, wallet
+from ...core import money, wallet
+from ...core.claims import claim_or_explain
 from ...db.failures import retried
 from ...db.session import transaction
 from ...identity import failed_attempts
@@ -14,8 +15,6 @@ from ...vouchers.vouchers import OwnedVoucher
 from . import delivery, discounts, quotes
 from .delivery import Sale
 from .quotes import Quote
-
-TRIES = 5
 
 # Why the ledger says that a wallet paid for vouchers. The audit looks for the purchase behind it.
 LEDGER_REASON = RedemptionKind.VOUCHER.value
@@ -62,8 +61,9 @@ def purchase(
 
     Raises: what `quotes.quote` raises; InsufficientCredit.
     """
-    for _ in range(TRIES):
-        quote = quotes.quote(
+
+    def quote() -> Quote:
+        return quotes.quote(
             buyer_id,
             voucher_type_id,
             quantity,
@@ -71,13 +71,12 @@ def purchase(
             guess_limits,
             currency=credit_value.currency,
         )
-        try:
-            return _buy(buyer_id, quote, credit_value.credits_for(quote.total))
-        except errors.Exhausted:
-            # The discount has gone since it was priced: a new quote says why. If nothing refuses
-            # any more, another try is worth it.
-            continue
-    raise errors.Unavailable
+
+    def buy(quoted: Quote) -> Purchased:
+        return _buy(buyer_id, quoted, credit_value.credits_for(quoted.total))
+
+    # Where the discount has gone since it was priced, a new quote says why.
+    return claim_or_explain(buy, quote(), quote)
 
 
 @retried

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from ...core import errors
-from ...discount_coupons import orders, rules
-from ...discount_coupons.pricing import Cart, Combined, Item
+from ...discount_coupons import redeem as orders
+from ...discount_coupons import rules
+from ...discount_coupons.pricing.combine import Cart, Combined, Item
 from ...discount_coupons.refusals import CouponNotFound, CurrencyMismatch
 from ...discount_coupons.rules import Caller, Judgement
 from ...identity import failed_attempts
@@ -57,18 +57,15 @@ def hold(discount: Discount | None, purchase_id: UUID, buyer_id: UUID) -> UUID |
     Returns the order's redemption, or None without a discount.
 
     Raises: Exhausted (also as LimitReached) where the code was used up or changed since it was
-    priced, or where somebody else holds it for this purchase by now. The transaction must then be
-    rolled back; a new quote says why.
+    priced; Overtaken where somebody else holds it for this purchase by now. The transaction must
+    then be rolled back. A new quote says what refuses.
     """
     if discount is None:
         return None
     caller = Caller(buyer_id, manages=False, customer_id=str(buyer_id))
-    try:
-        answer = orders.claim(
-            caller, [discount.judgement], discount.combined, str(purchase_id), discount.cart
-        )
-    except orders.OrderTaken as taken:
-        raise errors.Exhausted from taken
+    answer = orders.claim(
+        caller, [discount.judgement], discount.combined, str(purchase_id), discount.cart
+    )
     return UUID(answer["redemption_id"])
 
 

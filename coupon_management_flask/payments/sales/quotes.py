@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from ...core import errors, money
 from ...db.session import db
-from ...discount_coupons.pricing import Item
+from ...discount_coupons.pricing.combine import Item
 from ...discount_coupons.refusals import CouponNotFound
 from ...identity import failed_attempts
 from ...models import VoucherType
