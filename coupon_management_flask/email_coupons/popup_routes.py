@@ -12,8 +12,8 @@ from ..config import ROOT, Settings
 SCRIPT = ROOT / "frontend" / "popup.js"
 _EXPIRY_DAYS = re.compile(r"^  const EXPIRY_DAYS = \d+;$", re.MULTILINE)
 
-# For a day beyond the hour, a browser shows what it has while it asks for a newer script: no visitor
-# waits to be told that nothing has changed.
+# For a day beyond the hour a browser uses the script that it has while it asks for a newer one: no
+# visitor waits to be told that nothing has changed.
 _CACHE = "public, max-age=3600, stale-while-revalidate=86400"
 
 routes = Blueprint("popup", __name__)

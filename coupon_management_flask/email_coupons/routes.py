@@ -67,7 +67,7 @@ def list_coupons(query: dict[str, Any]) -> Page:
 @routes.arguments(schemas.TokenQuery(), location="query")
 @routes.response(200, PAGE, content_type="text/html")
 def ask_to_unsubscribe(query: dict[str, str]) -> Response:
-    """Ask whether to unsubscribe; this changes nothing, since mail programs open links themselves"""
+    """Ask whether to unsubscribe; changes nothing, since mail programs open links themselves"""
     return _page(unsubscribing.address_of(query["token"]), is_done=False)
 
 
@@ -75,7 +75,7 @@ def ask_to_unsubscribe(query: dict[str, str]) -> Response:
 @routes.arguments(schemas.TokenQuery(), location="query")
 @routes.response(200, PAGE, content_type="text/html")
 def unsubscribe(query: dict[str, str]) -> Response:
-    """Unsubscribe the address of a mail's link, by the page's button or a mail program (RFC 8058)"""
+    """Unsubscribe the address of a mail's link, as its button or a mail program asks (RFC 8058)"""
     address = unsubscribing.address_of(query["token"])
     unsubscribing.unsubscribe(address)
     return _page(address, is_done=True)

@@ -1,1 +1,1 @@
-"""`/api/payments`, and what of `/api/vouchers` sells: vouchers and credit are bought and refunded."""
+"""All that sells and refunds, by card or with credit: `/api/payments`, part of `/api/vouchers`."""

@@ -1,4 +1,4 @@
-"""Confirm a payment: its payer's browser says that it is done, and Stripe is asked whether it is."""
+"""Confirm a payment: the payer's browser says that it is made, and Stripe is asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What is sold, however it is paid: its price at a moment, its discount, its delivery, and buying with credit."""
+"""What is sold, however it is paid: its price, discount and delivery; and buying with credit."""
