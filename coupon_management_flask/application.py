@@ -31,6 +31,7 @@ from .identity import passwords
 from .messaging.mail import sender
 from .payments import errors as payment_errors
 from .payments import gateway as payment_gateway
+from .payments import purchase_routes
 from .payments import routes as payment_routes
 from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
@@ -39,6 +40,7 @@ from .promos.antifraud.verdicts import Antifraud
 from .tasks import jobs
 from .vouchers import errors as voucher_errors
 from .vouchers import routes as voucher_routes
+from .vouchers import type_routes as voucher_type_routes
 from .web import contract, guard, mailbox, observability, openapi, rates, security
 from .web.contract import MAX_BODY, Contract
 from .web.json import OrjsonProvider
@@ -94,6 +96,8 @@ VOUCHERS = Contract(
         health_routes.routes,
         auth_voucher_routes.routes,
         auth_profile_routes.routes,
+        voucher_type_routes.routes,
+        purchase_routes.routes,
         voucher_routes.routes,
         payment_routes.routes,
         analytics_routes.routes,

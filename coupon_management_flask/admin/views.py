@@ -13,7 +13,7 @@ from ..db.session import Model
 from ..discount_coupons.coupons import change as coupon_service
 from ..discount_coupons.schemas import coupons as discount_schemas
 from ..discount_coupons.webhooks import service as webhook_service
-from ..email_coupons import service as email_service
+from ..email_coupons import unsubscribe as email_service
 from ..email_coupons.schemas import EmailField
 from ..models import (
     Account,
@@ -70,7 +70,7 @@ from ..promos import business_service
 from ..promos import schemas as promo_schemas
 from ..promos.feed import index
 from ..vouchers import schemas as voucher_schemas
-from ..vouchers import type_service
+from ..vouchers import types as voucher_types
 from ..web.body import Text, Truth
 from . import service
 from .access import administrator
@@ -248,10 +248,10 @@ class VoucherTypes(CreatableView, EditableView):
         }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        type_service.change_type(row["id"], changes)
+        voucher_types.change_type(row["id"], **changes)
 
     def create(self, given: dict[str, Any]) -> Key:
-        return (type_service.create_type(**{"currency": config.current().currency, **given})["id"],)
+        return (voucher_types.create_type(**{"currency": config.current().currency, **given}).id,)
 
 
 class NewAddress(ma.Schema):

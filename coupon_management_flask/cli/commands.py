@@ -26,9 +26,9 @@ from ..discount_coupons.bulk import batches, schemas
 from ..identity import accounts, passwords
 from ..messaging import loop as background
 from ..messaging import outbox
-from ..payments import reconciliation
+from ..payments.cards import reconciliation
 from ..tasks import purge, thread
-from ..vouchers import type_service as voucher_types
+from ..vouchers import types as voucher_types
 from ..web.body import LARGEST, EmailAddress, Text
 from .demo import credit_coupons as credit_demo
 from .demo import discount_coupons as discount_demo

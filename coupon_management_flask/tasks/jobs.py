@@ -11,7 +11,7 @@ from ..messaging.loop import Background, Job
 from ..messaging.mail import sender
 from ..messaging.outbox import Topic
 from ..messaging.webhooks import delivery as webhooks
-from ..payments import reconciliation
+from ..payments.cards import reconciliation
 from . import purge
 
 BACKGROUND = Background(

@@ -18,7 +18,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from coupon_management_flask import create_app
 from coupon_management_flask.db.session import db
-from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.email_coupons import unsubscribe
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import EmailCoupon
 
@@ -367,7 +367,7 @@ class Cast:
         """Out of a mail."""
         self.send("/api/coupons", {"email": "reader@example.com", "website": "shop.example"})
         with self.app.app_context():
-            token = mailer.token_of(
+            token = unsubscribe.token_of(
                 db.session.scalar(
                     sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")
                 )

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from coupon_management_flask.core import codes, wallet
 from coupon_management_flask.db.session import db
 from coupon_management_flask.models import LedgerEntry, VoucherPurchase
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.payments.sales.credit import CreditValue
+from coupon_management_flask.vouchers import vouchers
 
 from ..support.promos import new_company
 from ..support.refusals import refusal
@@ -120,7 +121,7 @@ def test_a_free_voucher_is_paid_with_nothing(alice, admin):
     ],
 )
 def test_credits_are_rounded_half_up_once(amount, currency, value, credits):
-    assert purchases.in_credits(amount, currency, Decimal(value)) == credits
+    assert CreditValue(Decimal(value), currency).credits_for(amount) == credits
 
 
 def test_what_a_credit_is_worth_is_for_the_operator_to_say(configured_app, person):
@@ -202,7 +203,7 @@ def test_an_idempotency_key_buys_once_and_keeps_a_refusal(carol, alice, kind):
 
 def test_a_crash_before_the_commit_has_taken_nothing(carol, kind, monkeypatch, voucher_books):
     before = voucher_books()
-    monkeypatch.setattr(purchases, "of_purchase", lambda _: 1 / 0)
+    monkeypatch.setattr(vouchers, "list_of_purchase", lambda _: 1 / 0)
 
     assert refusal(buy(carol, kind), "vouchers") == (500, "internal_error")
 

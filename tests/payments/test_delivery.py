@@ -1,4 +1,4 @@
-"""vouchers/purchases.py as payments use it: what is held and given back, what is delivered once, and what cancels it."""
+"""payments/sales: what is held and given back, what is delivered once, and what cancels it."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -13,7 +13,9 @@ from coupon_management_flask.core import errors, wallet
 from coupon_management_flask.core.clock import rfc3339
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import OrderRedemption, Voucher, VoucherPurchase, new_id
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.payments.sales import delivery, discounts, quotes
+from coupon_management_flask.payments.sales.delivery import Sale
+from coupon_management_flask.vouchers import vouchers
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, redeem, sell
@@ -25,20 +27,19 @@ pytestmark = pytest.mark.both_databases
 def paid(carol, kind):
     """Delivers a purchase of two vouchers, for which nothing was paid."""
 
-    def deliver(purchase_id, **changes):
+    def deliver(purchase_id):
         with transaction():
-            return purchases.deliver(
-                purchase_id,
-                **{
-                    "account_id": carol.id,
-                    "voucher_type_id": UUID(kind["id"]),
-                    "quantity": 2,
-                    "unit_price": 0,
-                    "discount": 0,
-                    "currency": "USD",
-                    "credits": 0,
-                    **changes,
-                },
+            return delivery.deliver(
+                Sale(
+                    purchase_id=purchase_id,
+                    buyer_id=carol.id,
+                    voucher_type_id=UUID(kind["id"]),
+                    quantity=2,
+                    unit_price=0,
+                    discount=0,
+                    currency="USD",
+                    credits=0,
+                )
             )
 
     return deliver
@@ -58,19 +59,17 @@ def test_a_purchase_is_delivered_once_however_often_it_is_asked_for(
     before = voucher_books()
 
     admin.delete(f"{PATH}/types/{kind['id']}/")
-    assert [voucher["code"] for voucher in paid(purchase_id)] == [
-        voucher["code"] for voucher in first
-    ]
+    assert [voucher.code for voucher in paid(purchase_id)] == [voucher.code for voucher in first]
 
     assert {**voucher_books(), "voucher_types": []} == {**before, "voucher_types": []}
-    assert [voucher["code"] for voucher in purchases.of_purchase(purchase_id)] == [
-        voucher["code"] for voucher in first
+    assert [voucher.code for voucher in vouchers.list_of_purchase(purchase_id)] == [
+        voucher.code for voucher in first
     ]
     assert [voucher["id"] for voucher in carol.get(f"{PATH}/my-vouchers/").json["results"]] == [
-        str(voucher["id"]) for voucher in first[::-1]
+        str(voucher.id) for voucher in first[::-1]
     ]
-    assert {rfc3339(voucher["expiry_date"] - timedelta(days=365)) for voucher in first} == {
-        rfc3339(first[0]["purchase_date"])
+    assert {rfc3339(voucher.expiry_date - timedelta(days=365)) for voucher in first} == {
+        rfc3339(first[0].purchase_date)
     }
 
 
@@ -81,7 +80,7 @@ def test_of_several_deliveries_at_once_each_has_the_same_vouchers(app, carol, pa
     def run():
         with app.app_context():
             together.wait(timeout=20)
-            found.append([voucher["code"] for voucher in paid(purchase_id)])
+            found.append([voucher.code for voucher in paid(purchase_id)])
 
     threads = [Thread(target=run) for _ in range(4)]
     for thread in threads:
@@ -98,7 +97,7 @@ def test_a_type_that_is_off_sale_is_delivered_to_who_has_paid(carol, admin, kind
     purchase_id = new_id()
     pay(carol, purchase_id)
 
-    assert {voucher["status"] for voucher in paid(purchase_id)} == {"active"}
+    assert {voucher.status for voucher in paid(purchase_id)} == {"active"}
 
 
 def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin, voucher_books):
@@ -108,17 +107,17 @@ def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin,
         sa.select(Voucher.purchase_id).where(Voucher.id == UUID(one["id"]))
     )
     with transaction():
-        assert purchases.is_unused(purchase_id)
+        assert delivery.is_unused(purchase_id)
     redeem(carol, other)
     with transaction():
-        assert not purchases.is_unused(purchase_id)
+        assert not delivery.is_unused(purchase_id)
     before = voucher_books()
 
     with transaction():
-        purchases.cancel(purchase_id)
+        delivery.cancel(purchase_id)
     cancelled = voucher_books()
     with transaction():
-        purchases.cancel(purchase_id)
+        delivery.cancel(purchase_id)
 
     assert voucher_books() == cancelled
     assert (
@@ -132,14 +131,14 @@ def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin,
     ] * 2
     assert list(rules.discrepancies()) == []
     with transaction():
-        purchases.restore(purchase_id)
+        delivery.restore(purchase_id)
     assert voucher_books() == before
     assert [redeem(carol, voucher).status_code for voucher in (one, other, untouched)] == [200] * 3
 
 
 def test_a_held_discount_comes_back_once(carol, kind, shop, rolled_back, voucher_books):
     coupon = shop.new(maxUsage=1, limits={"perCustomer": 1, "budget": 1})
-    priced = purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
+    priced = quotes.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
     assert (priced.unit_price, priced.discount, priced.total, priced.currency) == (
         1000,
         100,
@@ -148,12 +147,12 @@ def test_a_held_discount_comes_back_once(carol, kind, shop, rolled_back, voucher
     )
     before = voucher_books()
     with rolled_back():
-        assert purchases.hold(priced, new_id(), carol.id) is not None
+        assert discounts.hold(priced.applied, new_id(), carol.id) is not None
     assert voucher_books() == before
 
     purchase_id = new_id()
     with transaction():
-        held = purchases.hold(priced, purchase_id, carol.id)
+        held = discounts.hold(priced.applied, purchase_id, carol.id)
 
     order = db.session.execute(sa.select(OrderRedemption)).scalar_one()
     assert (order.id, order.order_id, order.discount, order.account_id) == (
@@ -164,17 +163,17 @@ def test_a_held_discount_comes_back_once(carol, kind, shop, rolled_back, voucher
     )
     assert shop.use(coupon) == 1
     with pytest.raises(errors.Exhausted), transaction():
-        purchases.hold(priced, new_id(), carol.id)
+        discounts.hold(priced.applied, new_id(), carol.id)
     with pytest.raises(errors.FieldRefused, match="field_refused") as refused:
-        purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
+        quotes.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {})
     assert refused.value.refusal.name == "usage_limit_exceeded"
     for _ in range(2):
-        purchases.give_back(held)
+        discounts.give_back(held)
     assert shop.use(coupon) == 0
     with transaction():
         assert (
-            purchases.hold(
-                purchases.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {}),
+            discounts.hold(
+                quotes.quote(carol.id, UUID(kind["id"]), 1, coupon["code"], {}).applied,
                 new_id(),
                 carol.id,
             )
@@ -187,8 +186,8 @@ def test_what_has_no_discount_holds_nothing(carol, kind, voucher_books):
 
     with transaction():
         assert (
-            purchases.hold(
-                purchases.quote(carol.id, UUID(kind["id"]), 2, None, {}), new_id(), carol.id
+            discounts.hold(
+                quotes.quote(carol.id, UUID(kind["id"]), 2, None, {}).applied, new_id(), carol.id
             )
             is None
         )

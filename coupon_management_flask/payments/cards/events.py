@@ -1,11 +1,16 @@
-"""What Stripe tells by itself. An event says which payment to look at; what became of it Stripe is asked, so that events may come in any order."""
+"""What Stripe tells of its own accord.
+
+An event only says which payment to look at. What became of that payment is then asked of Stripe, so
+that events may come in any order.
+"""
 
 import sqlalchemy as sa
 
-from ..db.session import db
-from ..models import PaymentTransaction
-from . import gateway, settlement
-from .errors import PaymentsNotConfigured
+from ...db.session import db
+from ...models import PaymentTransaction
+from .. import gateway
+from ..errors import PaymentsNotConfigured
+from . import settlement
 
 HANDLED = {
     "payment_intent.succeeded",
@@ -16,9 +21,12 @@ HANDLED = {
 
 
 def receive(body: bytes, signature: str, secret: str) -> None:
-    """Handles a webhook's event, once. Events of other kinds, and about payments that are not ours, are nothing to us.
+    """Handle a webhook's event, once.
 
-    Raises PaymentsNotConfigured, InvalidSignature, and PaymentProviderError: Stripe then sends it again.
+    Events of other kinds, and about payments that are not ours, are ignored.
+
+    Raises: PaymentsNotConfigured; InvalidSignature; PaymentProviderError, upon which Stripe sends
+    the event again.
     """
     stripe = gateway.current()
     if not secret:
