@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from coupon_management_flask.discount_coupons.bulk import imports
 from coupon_management_flask.identity import passwords
-from coupon_management_flask.promos.feed import index
+from coupon_management_flask.promos.feed import entries as index
 
 CATEGORIES = ["coffee", "tea", "books", "shoes", "games"]
 COUNTRIES = ["", "", "", "us", "de", "fr", "kz", "br"]

@@ -8,8 +8,8 @@ from marshmallow import validate
 
 from .. import config
 from ..core import errors, money, stock
+from ..credit_coupons import coupons as credit_service
 from ..credit_coupons import schemas as credit_schemas
-from ..credit_coupons import service as credit_service
 from ..db.session import Model
 from ..discount_coupons import coupon_service
 from ..discount_coupons import schemas as discount_schemas
@@ -66,9 +66,9 @@ from ..models import (
     WebhookDelivery,
     WebhookSubscription,
 )
-from ..promos import business_service
 from ..promos import schemas as promo_schemas
-from ..promos.feed import index
+from ..promos.business import own_promos as business_service
+from ..promos.feed import entries as index
 from ..vouchers import schemas as voucher_schemas
 from ..vouchers import type_service
 from ..web.body import Text, Truth

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from ..web.guard import actor, guard
 from ..web.rates import code_guesses
-from . import schemas, service
+from . import coupons as service
+from . import schemas
 from .envelope import credit_routes
 
 routes = credit_routes(

@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from ..web.guard import actor, guard
-from . import schemas, service
+from . import coupons as service
+from . import schemas
 from .envelope import credit_routes
 
 routes = credit_routes(

@@ -9,8 +9,9 @@ from ..auth.promo_tokens import token_lifetime
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
 from ..web.rates import guessing_address, limit_logins
-from . import business_service, schemas
-from .business_service import Terms
+from . import schemas
+from .business import own_promos as business_service
+from .business.own_promos import Terms
 from .errors import PromoErrorSchema
 
 routes: Routes = Routes(

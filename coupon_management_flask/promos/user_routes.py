@@ -11,10 +11,11 @@ from ..auth.promo_tokens import token_lifetime
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
 from ..web.rates import guessing_address, limit_logins
-from . import schemas, user_service
-from .antifraud.verdicts import Antifraud
+from . import schemas
+from .antifraud.check import Antifraud
 from .business_routes import TOTAL
 from .errors import PromoErrorSchema
+from .user import activate as user_service
 
 routes: Routes = Routes(
     "promo-user",

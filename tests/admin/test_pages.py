@@ -8,7 +8,7 @@ import pytest
 from coupon_management_flask import create_app
 from coupon_management_flask.admin.charts import bar_chart
 from coupon_management_flask.core import clock
-from coupon_management_flask.credit_coupons import service as credit_service
+from coupon_management_flask.credit_coupons import coupons as credit_service
 
 from ..conftest import settings_for
 from ..support.people import make_coupon

@@ -17,7 +17,7 @@ from coupon_management_flask.models import (
     Redemption,
     new_id,
 )
-from coupon_management_flask.promos.feed import index
+from coupon_management_flask.promos.feed import entries as index
 
 from ..support import people
 from ..support.people import make_coupon, make_user

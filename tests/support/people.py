@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from coupon_management_flask.core import clock, stock
-from coupon_management_flask.credit_coupons import service
+from coupon_management_flask.credit_coupons import coupons as service
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import RedemptionKind, new_id
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ...core import clock
-from ...credit_coupons import service
+from ...credit_coupons import coupons as service
 from ...db.session import transaction
 from ...identity import accounts
 

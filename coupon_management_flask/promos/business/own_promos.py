@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ..core import clock, errors, stock
-from ..db.dialects import one_of, rows_changed, upsert
-from ..db.session import AnyRow, db, transaction
-from ..db.statements import Prepared
-from ..models import (
+from ...core import clock, errors, stock
+from ...db.dialects import one_of, rows_changed, upsert
+from ...db.session import AnyRow, db, transaction
+from ...db.statements import Prepared
+from ...models import (
     Account,
     CompanyPromoCount,
     Promo,
@@ -23,9 +23,10 @@ from ..models import (
     Stock,
     new_id,
 )
-from . import targeting
-from .errors import MaxCountTooLow, NotYourPromo, PromoNotFound
-from .feed import index, paging
+from .. import targeting
+from ..errors import MaxCountTooLow, NotYourPromo, PromoNotFound
+from ..feed import entries as index
+from ..feed import paging
 
 COMMON, UNIQUE = "COMMON", "UNIQUE"
 

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ..core import clock, errors, stock
-from ..db.dialects import one_of, rows_changed, upsert
-from ..db.failures import retried
-from ..db.session import AnyRow, db, transaction
-from ..db.statements import Prepared
-from ..models import (
+from ...core import clock, errors, stock
+from ...db.dialects import one_of, rows_changed, upsert
+from ...db.failures import retried
+from ...db.session import AnyRow, db, transaction
+from ...db.statements import Prepared
+from ...models import (
     Account,
     Promo,
     PromoComment,
@@ -24,9 +24,9 @@ from ..models import (
     Stock,
     new_id,
 )
-from . import targeting
-from .antifraud.verdicts import NOT_TOO_MANY, ONE_AT_A_TIME, Antifraud
-from .errors import (
+from .. import targeting
+from ..antifraud.check import NOT_TOO_MANY, ONE_AT_A_TIME, Antifraud
+from ..errors import (
     AntifraudRefused,
     CommentNotFound,
     NotYourComment,
@@ -34,7 +34,7 @@ from .errors import (
     PromoNotFound,
     PromoNotTargeted,
 )
-from .feed import index
+from ..feed import entries as index
 
 KIND = "promo"
 
