@@ -10,6 +10,7 @@ from .admin import errors as admin_errors
 from .analytics import routes as analytics_routes
 from .auth import credit_routes as auth_credit_routes
 from .auth import profile_routes as auth_profile_routes
+from .auth import promo_routes as auth_promo_routes
 from .auth import reset_page as auth_reset_page
 from .auth import voucher_routes as auth_voucher_routes
 from .cli import commands
@@ -51,7 +52,12 @@ CREDIT_COUPONS = Contract(
 PROMOS = Contract(
     "promos",
     ("/api/ping", "/api/business", "/api/user"),
-    (promo_business_routes.routes, promo_user_routes.routes),
+    (
+        auth_promo_routes.company_routes,
+        promo_business_routes.routes,
+        auth_promo_routes.user_routes,
+        promo_user_routes.routes,
+    ),
     promo_errors.render_error,
     promo_errors.MESSAGES,
     promo_errors.STATUSES,

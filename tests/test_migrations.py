@@ -185,6 +185,7 @@ def test_nothing_is_left_to_migrate():
     check()
 
 
+@pytest.mark.server
 def test_servers_that_start_at_the_same_moment_migrate_once(empty_database, migrating):
     servers = [
         subprocess.Popen(

@@ -14,6 +14,8 @@ from coupon_management_flask.vouchers import purchases, type_service
 from .conftest import dispose_engines, settings_for
 from .support.server import ROOT, environment, running_server
 
+pytestmark = pytest.mark.server
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

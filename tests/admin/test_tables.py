@@ -22,6 +22,8 @@ from ..support.plans import scans, sent_while
 from ..test_migrations import ROWS
 from .conftest import told
 
+pytestmark = pytest.mark.both_databases
+
 TABLES = sorted(db.metadata.tables)
 SECRETS = {
     "accounts.password_hash",

@@ -13,7 +13,6 @@ from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import EmailCoupon, new_id
 
-from ..support.books import the_books_add_up  # noqa: F401 - a fixture
 from ..support.discounts import Shop, new_shop
 from ..support.people import Person
 

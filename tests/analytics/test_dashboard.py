@@ -18,6 +18,8 @@ from ..support.refusals import refusal
 from ..support.vouchers import bought, redeem, sell
 from .conftest import DASHBOARD
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def everything(client, admin, alice, buyer, shop, mail_coupon):

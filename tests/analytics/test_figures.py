@@ -30,6 +30,8 @@ from ..support.server import ROOT, environment
 from ..support.vouchers import bought, redeem, sell
 from .conftest import DASHBOARD
 
+pytestmark = pytest.mark.both_databases
+
 HOUR = timedelta(hours=1)
 
 

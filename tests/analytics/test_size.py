@@ -13,6 +13,8 @@ from ..support import people
 from ..support.plans import scans, sent_while
 from .conftest import DASHBOARD, EXPORT
 
+pytestmark = pytest.mark.both_databases
+
 REDEMPTIONS = 30_000
 OWN = 50
 BIG_TABLES = {

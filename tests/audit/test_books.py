@@ -23,6 +23,8 @@ from ..support import people
 from ..support.people import make_coupon, make_user
 from ..support.promos import activate, new_company, new_user, publish
 
+pytestmark = pytest.mark.both_databases
+
 
 def break_books(*statements):
     """What no code of ours does: somebody at the database's own prompt."""

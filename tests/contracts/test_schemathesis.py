@@ -28,6 +28,8 @@ from ..support.promos import PASSWORD, company_body, promo_body, user_body
 from ..support.server import Server, assert_books_add_up, run_flask, running_server
 from ..support.stripe import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, Stripe, running_stripe
 
+pytestmark = [pytest.mark.long, pytest.mark.server]
+
 CONFIG = {
     "seed": 1,
     "generation": {

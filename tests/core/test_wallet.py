@@ -15,6 +15,8 @@ from coupon_management_flask.models import LedgerEntry, new_id
 
 from ..support.people import make_user
 
+pytestmark = pytest.mark.both_databases
+
 
 def change(account_id, amount, reason="test", reference=None):
     with transaction():

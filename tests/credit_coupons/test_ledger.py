@@ -10,6 +10,8 @@ from coupon_management_flask.identity import accounts
 from ..support.envelope import AN_ID, NOW, WRONG_PAGES, invalid, meta, ok, refused
 from ..support.people import PASSWORD, make_coupon
 
+pytestmark = pytest.mark.both_databases
+
 OPENING = {
     "id": AN_ID,
     "amount": 100,

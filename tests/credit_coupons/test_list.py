@@ -9,6 +9,8 @@ from coupon_management_flask.core import clock
 from ..support.envelope import WRONG_PAGES, invalid, meta, ok, refused, shown, shown_with_code
 from ..support.people import make_coupon
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_users_see_what_can_be_used_by_creation_and_no_hidden_code(alice):
     first, second = make_coupon(name="b", value=50), make_coupon(name="a", value=0, number_left=0)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from coupon_management_flask.audit.rules import discrepancies
 
 from ..conftest import empty_tables
 from ..support.people import make_coupon, make_user, sign_in
+
+pytestmark = pytest.mark.both_databases
 
 USERS = ("alice", "bob")
 CODES = ("ABC", "BCD", "CDE")

@@ -15,6 +15,8 @@ from ..support.books import read_books
 from ..support.envelope import AN_ID, NOT_TEXT, NOW, invalid, meta, ok, refused, shown
 from ..support.people import make_coupon, make_user, sign_in
 
+pytestmark = pytest.mark.both_databases
+
 
 def use_by_code(person, coupon, code=None, **options):
     return person.post(f"/v1/coupons/use/{quote(code or coupon.hidden_code)}", **options)

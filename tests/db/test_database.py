@@ -25,6 +25,8 @@ from coupon_management_flask.models import Lease, Stock, new_id
 from ..conftest import settings_for
 from ..support.ports import free_port
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 DEADLOCK, SERIALISATION_FAILURE, UNIQUE_VIOLATION = "40P01", "40001", "23505"
 

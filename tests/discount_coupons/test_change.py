@@ -14,6 +14,8 @@ from ..support.discounts import PATH, coupon_body
 from ..support.refusals import refusal
 from ..support.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_what_is_named_changes_and_nothing_else(shop):
     made = shop.new(

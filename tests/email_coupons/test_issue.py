@@ -17,6 +17,8 @@ from ..support.discounts import new_shop
 from ..support.refusals import refusal
 from .conftest import PATH
 
+pytestmark = pytest.mark.both_databases
+
 
 def counts():
     """How many codes, discount coupons, stocks and mails there are."""

@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
+import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
@@ -20,6 +21,8 @@ from coupon_management_flask.vouchers import purchases, service, type_service
 from ..support.vouchers import PATH
 from ..support.waiting import wait_until
 from .track import balances
+
+pytestmark = pytest.mark.server
 
 BOUGHT, TOO_LITTLE = (201, None), (402, "insufficient_credit")
 REDEEMED, USED_UP, CANCELLED = (200, None), (400, "voucher_used_up"), (400, "voucher_cancelled")

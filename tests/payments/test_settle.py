@@ -13,6 +13,8 @@ from ..support.payments import goods, transaction_row, transactions
 from ..support.refusals import refusal
 from ..support.stripe import READ
 
+pytestmark = pytest.mark.both_databases
+
 NOT_COMPLETED = (400, "payment_not_completed")
 
 

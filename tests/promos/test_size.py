@@ -16,6 +16,8 @@ from ..conftest import settings_for
 from ..support.plans import scans, sent_while
 from ..support.promos import new_company, new_user, publish
 
+pytestmark = pytest.mark.both_databases
+
 PROMOS = 30_000
 # Redemptions and comments of the promo that everybody activates.
 CROWD = 30_000

@@ -18,6 +18,8 @@ from coupon_management_flask.vouchers import purchases
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, redeem, sell
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def paid(carol, kind):

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import transaction
 from coupon_management_flask.vouchers import purchases
@@ -9,6 +11,8 @@ from coupon_management_flask.vouchers import purchases
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
 from .test_redeem import purchase_of
+
+pytestmark = pytest.mark.both_databases
 
 
 def listed(person, query=""):

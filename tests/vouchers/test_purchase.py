@@ -15,6 +15,8 @@ from ..support.promos import new_company
 from ..support.refusals import refusal
 from ..support.vouchers import NOBODYS, PATH, bought, buy, fields, sell
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2026, 11, 21, 12, 0, 0, 500_000, tzinfo=UTC)
 
 

@@ -18,6 +18,8 @@ from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
 from ..support.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 
 def purchase_of(voucher):
     return db.session.scalar(

@@ -101,6 +101,7 @@ def command(tmp_path_factory):
         yield server
 
 
+@pytest.mark.server
 def test_the_command_answers_as_the_service_does(command):
     answers = [command.request("POST", "/api/validate", json=QUESTION) for _ in range(3)]
 
@@ -124,6 +125,7 @@ NO_QUESTIONS = [
 ]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "body", NO_QUESTIONS, ids=lambda body: body[:40].decode(errors="replace") or "none"
 )
@@ -138,6 +140,7 @@ def test_the_command_refuses_what_is_no_question(body, command):
     )
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -150,6 +153,7 @@ def test_the_command_has_one_path_and_tells_whether_it_lives(method, path, statu
     assert command.request(method, path).status_code == status
 
 
+@pytest.mark.server
 def test_the_command_counts_questions_that_come_at_once(command):
     together = Barrier(10)
 
@@ -163,6 +167,7 @@ def test_the_command_counts_questions_that_come_at_once(command):
         assert sorted(threads.map(ask, range(10))) == [False] * 8 + [True] * 2
 
 
+@pytest.mark.server
 def test_an_application_asks_the_command_like_any_other_service(command, fresh_database_url):
     address = command.url.removeprefix("http://")
     with running_server(fresh_database_url, workers=1, ANTIFRAUD_ADDRESS=address) as server:

@@ -20,6 +20,8 @@ from ...support.remote import RemoteClient
 from ...support.server import assert_books_add_up, running_server
 from .answers import ACTIVATED, PLACES, REFUSED, UNAVAILABLE, activate, refusal
 
+pytestmark = pytest.mark.server
+
 # Two tries, each of 2 seconds to connect and twice 5 to answer, and some.
 ASKER_HAS_DIED = timedelta(seconds=26)
 FAR = "2999-01-01T00:00:00.000"

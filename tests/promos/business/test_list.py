@@ -10,6 +10,8 @@ from coupon_management_flask.models import CompanyPromoCount, Promo, PromoCounte
 
 from ...support.promos import activate, assert_invalid, new_user, publish
 
+pytestmark = pytest.mark.both_databases
+
 PATH = "/api/business/promo"
 
 

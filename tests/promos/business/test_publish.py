@@ -8,6 +8,8 @@ import pytest
 from ...support.promos import assert_invalid, assert_refused, promo_body, publish
 from .cases import NO_LISTS, NO_TEXTS, RIGHT_TARGETS, RIGHT_TERMS, WRONG_TARGETS, WRONG_TERMS
 
+pytestmark = pytest.mark.both_databases
+
 PATH = "/api/business/promo"
 READ_ONLY = {
     "id": "00000000-0000-7000-8000-000000000000",

@@ -3,7 +3,6 @@
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.audit import rules
 from coupon_management_flask.db.session import db
 
 from ...support.promos import new_company, new_user, stop_clock
@@ -52,13 +51,6 @@ def books(app):
         table.name: db.session.execute(sa.select(table).order_by(*table.primary_key)).all()
         for table in db.metadata.sorted_tables
     }
-
-
-@pytest.fixture
-def books_that_add_up(app):
-    """Whatever the test does, they do at its end."""
-    yield
-    assert list(rules.discrepancies()) == []
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from ...support.people import make_user, sign_in
 from ...support.promos import activate, new_company, new_user, publish
 from .shapes import page, refusal
 
-pytestmark = pytest.mark.usefixtures("books_that_add_up")
+pytestmark = pytest.mark.both_databases
 
 INACTIVE = (403, "promo_inactive")
 NOT_TARGETED = (403, "promo_not_targeted")

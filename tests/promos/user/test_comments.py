@@ -9,7 +9,7 @@ import pytest
 from ...support.promos import new_user, publish
 from .shapes import NO_OBJECT, NO_TEXT, Absent, page, refusal, replaced
 
-pytestmark = pytest.mark.usefixtures("books_that_add_up")
+pytestmark = pytest.mark.both_databases
 
 TEXT = "A comment of some length."
 OTHER_TEXT = "Quite another comment."

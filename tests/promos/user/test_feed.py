@@ -13,7 +13,7 @@ from ...support.people import make_user, sign_in
 from ...support.promos import activate, new_company, new_user, publish
 from .shapes import page, refusal
 
-pytestmark = pytest.mark.usefixtures("books_that_add_up")
+pytestmark = pytest.mark.both_databases
 
 PATH = "/api/user/feed"
 
