@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from coupon_management_flask.discount_coupons.bulk import imports
 from coupon_management_flask.identity import passwords
-from coupon_management_flask.promos.feed import entries as index
+from coupon_management_flask.promos.feed import ages as age_nodes
 
 CATEGORIES = ["coffee", "tea", "books", "shoes", "games"]
 COUNTRIES = ["", "", "", "us", "de", "fr", "kz", "br"]
@@ -123,7 +123,7 @@ def _seed_promos(
         )
         countries[country] += 1
         for category in ["", *categories]:
-            for node in index.nodes_of_ages(*ages):
+            for node in age_nodes.nodes_of_ages(*ages):
                 entries.append([promo_id, category, node, country, is_active])
                 counts[category, country, node, is_active] += 1
     _copy(connection, "stocks", "id capacity claimed", ([row[1], row[6], 0] for row in rows))

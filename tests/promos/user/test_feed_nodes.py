@@ -1,6 +1,6 @@
 """promos/feed/index.py: ages as nodes of a tree, so that a promo and an age meet below exactly one of them or below none."""
 
-from coupon_management_flask.promos.feed.entries import ANY_AGE, nodes_of_age, nodes_of_ages
+from coupon_management_flask.promos.feed.ages import ANY_AGE, nodes_of_age, nodes_of_ages
 
 AGES = range(101)
 BELOW = {age: set(nodes_of_age(age)) for age in AGES}
