@@ -10,7 +10,7 @@ from ...support.promos import (
     promo_body,
     publish,
 )
-from .cases import RIGHT_TARGETS, RIGHT_TERMS, WRONG_TARGETS, WRONG_TERMS
+from .cases import RIGHT_TARGETS, RIGHT_TERMS
 
 FULL = {
     "image_url": "https://example.com/tea.png",
@@ -105,39 +105,6 @@ def test_null_takes_away_what_need_not_be_there(cleared, company, path):
 
     assert after == _without(before, *cleared)
     assert _change(company, path, **dict.fromkeys(cleared)) == after
-
-
-@pytest.mark.parametrize("field", ["description", "target", "max_count"])
-def test_null_is_refused_elsewhere(field, company, path, books):
-    before = books()
-
-    assert_invalid(company.patch(path, json={field: None}), field)
-
-    assert books() == before
-
-
-@pytest.mark.parametrize(("field", "values"), WRONG_TERMS.items())
-def test_a_term_beyond_its_bounds_or_of_another_type_is_refused(
-    field, values, company, path, books
-):
-    before = books()
-
-    for value in values:
-        assert_invalid(company.patch(path, json={field: value}), field, value)
-
-    assert books() == before
-
-
-@pytest.mark.parametrize(("about", "targets"), WRONG_TARGETS.items())
-def test_a_target_with_a_rule_beyond_its_bounds_or_of_another_type_is_refused(
-    about, targets, company, path, books
-):
-    before = books()
-
-    for target in targets:
-        assert_invalid(company.patch(path, json={"target": target}), about, target)
-
-    assert books() == before
 
 
 @pytest.mark.parametrize(
