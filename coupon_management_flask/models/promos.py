@@ -16,7 +16,7 @@ class Promo(Model):
     """A company's offer: a window of days, a target, and a stock of activations.
 
     `country` and `categories` stand as they were written, `country_key` ("" = any) as it is compared. `version` rises with every change of the terms.
-    `is_active` says whether it counted as active when that last changed; the feed lives by it (promos/feed/index.py), nobody else.
+    `is_active` says whether it counted as active when that last changed; the feed lives by it (promos/feed), nobody else.
     """
 
     __tablename__ = "promos"

@@ -23,7 +23,7 @@ OPENING = {
 
 
 def change(admin, person, amount, reason="gift"):
-    """The entry, as the answer of the change shows it."""
+    """Return the entry as the answer of the change shows it."""
     answer = admin.post(f"/v1/user/{person.id}/credit", json={"amount": amount, "reason": reason})
     assert answer.status_code == 200
     return answer.json["data"]["entry"]

@@ -9,7 +9,7 @@ from ..support.people import make_coupon
 
 
 def use(person, coupon):
-    """The redemption, as the answer of the use shows it."""
+    """Return the redemption as the answer of the use shows it."""
     answer = person.post(f"/v1/coupons/use/{coupon.hidden_code}")
     assert answer.status_code == 200
     return answer.json["data"]["redemption"]

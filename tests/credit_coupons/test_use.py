@@ -127,7 +127,8 @@ def test_a_code_may_be_any_text_that_stands_in_a_path(alice, hidden_code):
     ok(use_by_code(alice, coupon), used(coupon, number_left=4, credit=70))
 
 
-# The refusals, in the contract's order, and what makes each of them true of a coupon that can be used.
+# The refusals, in the contract's order, and what makes each of them true of a coupon that can be
+# used.
 REFUSALS = {
     "coupon_inactive": {"active": False},
     "coupon_expired": {"expiration_date": "2026-01-02T03:04:05Z"},
@@ -289,7 +290,7 @@ def test_without_a_token_one_is_asked_for_whatever_else_is_wrong(client, books):
 
 
 @pytest.mark.parametrize("use", WAYS.values(), ids=WAYS)
-def test_a_use_costs_one_statement_for_the_caller_one_for_the_coupon_and_one_for_each_thing_that_moves(
+def test_a_use_costs_a_statement_for_the_caller_one_for_the_coupon_and_one_for_each_move(
     alice, statements, use
 ):
     coupon = make_coupon()
@@ -315,7 +316,7 @@ HERE, THERE = ({"REMOTE_ADDR": address} for address in ("203.0.113.7", "203.0.11
 
 @pytest.fixture
 def limited(configured_app):
-    """Alice and Bob where guessing is limited, and a coupon for them."""
+    """Return Alice and Bob where guessing is limited, and a coupon for them."""
     client = configured_app(rate_limits_enabled=True).test_client()
     alice, bob = (
         sign_in(client, *make_user(username=username, credit=100)) for username in ("alice", "bob")
@@ -325,7 +326,7 @@ def limited(configured_app):
 
 @pytest.fixture
 def passes(monkeypatch):
-    """Stops the clock, and lets time pass by hand."""
+    """Stop the clock, and let time pass by hand."""
     moment = clock.now()
     monkeypatch.setattr(clock, "now", lambda: moment)
 
@@ -337,7 +338,7 @@ def passes(monkeypatch):
 
 
 def guess(person, coupon, names=tuple(GUESSES), times=10, where=HERE):
-    """Wrong codes, by these calls in turn."""
+    """Try wrong codes, by these calls in turn."""
     for number in range(times):
         call, status, name = GUESSES[names[number % len(names)]]
         refused(call(person, coupon, "wrong", environ_overrides=where), status, name)

@@ -22,7 +22,7 @@ FULL = {
 
 @pytest.fixture
 def path(company):
-    """Of a COMMON promo with all its terms."""
+    """The path of a COMMON promo with all its terms."""
     return f"/api/business/promo/{publish(company, **FULL)}"
 
 
@@ -32,7 +32,7 @@ def unique_path(company):
 
 
 def _change(company, path, **changes):
-    """How the promo is afterwards: the answer says so, and whoever reads it then."""
+    """Change a promo and return how it is then, by the answer and by whoever reads it."""
     answer = company.patch(path, json=changes)
     assert answer.status_code == 200, answer.get_data(as_text=True)
     assert company.get(path).json == answer.json
@@ -230,7 +230,8 @@ def test_dates_that_cross_are_refused_even_where_one_was_there_before(
     ],
 )
 def test_dates_that_meet_or_move_together_are_accepted(changes, company):
-    path = f"/api/business/promo/{publish(company, active_from='2025-03-10', active_until='2025-03-20')}"
+    promo_id = publish(company, active_from="2025-03-10", active_until="2025-03-20")
+    path = f"/api/business/promo/{promo_id}"
     expected = {"active_from": "2025-03-10", "active_until": "2025-03-20", **changes}
 
     after = _change(company, path, **changes)

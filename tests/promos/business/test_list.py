@@ -27,7 +27,7 @@ def _total(company, query=""):
 
 @pytest.fixture
 def three(company):
-    """Ids in the order in which they were published."""
+    """The ids of three promos, in the order in which they were published."""
     return [publish(company, description=f"Number {number} of the list") for number in range(3)]
 
 
@@ -112,7 +112,10 @@ def test_a_list_by_one_date_does_not_look_at_the_other(company):
 
 @pytest.fixture
 def by_country(company):
-    """A promo for each of some countries, by the country as it was written; None is for everybody."""
+    """A promo for each of some countries, by the country as it was written.
+
+    None is for everybody.
+    """
     return {
         country: publish(
             company, target={} if country is None else {"country": country, "age_from": 18}
@@ -223,7 +226,10 @@ def test_a_query_with_something_wrong_is_refused(query, about, company):
 
 
 def _copy(promo_id, times):
-    """As many more promos like that one; publishing them one by one would take its time."""
+    """Make as many more promos like that one, and return their ids.
+
+    Publishing them one by one would take its time.
+    """
     promo = (
         db.session.execute(sa.select(Promo.__table__).where(Promo.id == UUID(promo_id)))
         .one()

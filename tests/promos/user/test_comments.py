@@ -184,7 +184,7 @@ def test_a_deleted_comment_is_gone(promo, alice, bob):
 
 
 def change_all(user, promo, comment):
-    """What may be done with a comment beyond reading it."""
+    """Do with a comment what may be done beyond reading it, and return the answers."""
     return [
         user.put(comments(promo, comment), json={"text": OTHER_TEXT}),
         user.delete(comments(promo, comment)),

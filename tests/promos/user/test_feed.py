@@ -254,13 +254,13 @@ def test_a_refused_change_moves_nothing(company, alice, books):
 
 
 def states(user):
-    """What the feed says without a filter, and what the filters find; each newest first."""
+    """Return what the feed says without a filter and what the filters find, newest first."""
     shown = {item["promo_id"]: item["active"] for item in user.get(PATH).json}
     return shown, feed(user, active="true"), feed(user, active="false")
 
 
 def consistent(*, active, inactive):
-    """The same three for these promos."""
+    """Return the same three for these promos."""
     shown = {promo: promo in active for promo in sorted([*active, *inactive], reverse=True)}
     return (
         shown,
@@ -354,7 +354,10 @@ def test_a_window_that_is_moved_counts_at_once(company, alice, now_is):
 
 @pytest.fixture
 def another_server(app):
-    """Somebody's view of a second server on the same database, started anew with some settings changed."""
+    """Start a second server on the same database, with some settings changed.
+
+    It returns the caller who speaks to that server.
+    """
     servers = []
 
     def start(caller, **changed):
@@ -367,7 +370,8 @@ def another_server(app):
             db.engine.dispose()
 
 
-# Two servers never agree to the millisecond when midnight is; nor does one with itself, between looking at the clock and committing.
+# Two servers never agree to the millisecond when midnight is. Nor does one with itself, between
+# looking at the clock and committing.
 BEFORE_MIDNIGHT, AFTER_MIDNIGHT = "2025-06-15T23:59:59.999Z", "2025-06-16T00:00:00.001Z"
 
 

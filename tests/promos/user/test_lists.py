@@ -34,7 +34,10 @@ PAGES = [
 
 @pytest.fixture(params=["feed", "history", "comments"])
 def items(request, company, alice):
-    """A list of twelve: its path, the name of its ids, and the ids in the order in which the list gives them."""
+    """A list of twelve: its path, the name of its ids, and the ids.
+
+    The ids are in the order in which the list gives them.
+    """
     if request.param == "feed":
         return (
             "/api/user/feed",
