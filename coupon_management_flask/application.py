@@ -36,7 +36,7 @@ from .payments import routes as payment_routes
 from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
-from .promos.antifraud.verdicts import Antifraud
+from .promos.antifraud.check import Antifraud
 from .tasks import jobs
 from .vouchers import errors as voucher_errors
 from .vouchers import routes as voucher_routes

@@ -1,14 +1,14 @@
 """A view for every table, by feature. Where something may be changed, a use case does it."""
 
-from typing import Any
+from typing import Any, cast
 
 import marshmallow as ma
 from marshmallow import validate
 
 from .. import config
 from ..core import errors, money, stock
+from ..credit_coupons import coupons as credit_coupons
 from ..credit_coupons import schemas as credit_schemas
-from ..credit_coupons import service as credit_service
 from ..db.session import Model
 from ..discount_coupons.coupons import change as coupon_service
 from ..discount_coupons.schemas import coupons as discount_schemas
@@ -66,9 +66,10 @@ from ..models import (
     WebhookDelivery,
     WebhookSubscription,
 )
-from ..promos import business_service
 from ..promos import schemas as promo_schemas
-from ..promos.feed import index
+from ..promos.business import change as promo_change
+from ..promos.business.terms import TermsChanges
+from ..promos.feed import days
 from ..vouchers import schemas as voucher_schemas
 from ..vouchers import types as voucher_types
 from ..web.body import Text, Truth
@@ -129,7 +130,7 @@ class CreditCoupons(_HasStock):
         return super().texts({**row, "number_left": row["capacity"] - row["claimed"]})
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        credit_service.change_coupon(row["id"], changes)
+        credit_coupons.change_coupon(row["id"], cast("credit_coupons.CouponChanges", changes))
 
 
 class DiscountCoupons(_HasStock):
@@ -211,15 +212,18 @@ class Promos(_HasStock):
 
     def prepare(self) -> None:
         timezone = config.current().promo_timezone
-        index.turn_to(index.today(timezone), timezone.key)
+        days.turn_to(days.today(timezone), timezone.key)
 
     def hold(self, row: Row) -> None:
-        index.held_day(index.today(config.current().promo_timezone))
+        days.held_day(days.today(config.current().promo_timezone))
         super().hold(row)
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        business_service.change(
-            row["company_id"], row["id"], changes, timezone=config.current().promo_timezone
+        promo_change.change(
+            row["company_id"],
+            row["id"],
+            cast("TermsChanges", changes),
+            timezone=config.current().promo_timezone,
         )
 
 
