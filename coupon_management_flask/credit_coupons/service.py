@@ -346,7 +346,7 @@ def read_ledger(user_id: UUID, *, reader: Actor, page: int, per_page: int) -> Pa
 @dataclass(frozen=True, slots=True)
 class CreditChanged:
     user: AnyRow
-    entry: AnyRow
+    entry: LedgerEntry
 
 
 @retried

@@ -13,11 +13,10 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from ..core import clock, errors, wallet
+from ..core import claims, clock, errors, wallet
 from ..db.dialects import upsert
 from ..db.failures import retried
 from ..db.session import AnyRow, db, transaction
-from ..discount_coupons import redeem as orders
 from ..models import OrderRedemption, PaymentDebt, PaymentEvent, PaymentTransaction, Stock, Voucher
 from ..vouchers import purchases
 from . import gateway
@@ -77,7 +76,7 @@ def settle(transaction_id: UUID, seen: Intent, *, event: gateway.Event | None = 
     """
     try:
         _settle(transaction_id, seen, event, _again(transaction_id, seen))
-    except (errors.Exhausted, orders.OrderTaken):
+    except claims.LOST:
         # The discount's use went to somebody else between two looks. What is paid is delivered all the same.
         _settle(transaction_id, seen, event, None)
 

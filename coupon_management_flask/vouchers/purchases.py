@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from ..core import clock, codes, errors, money, stock
 from ..db.dialects import upsert
 from ..db.session import AnyRow, db
-from ..discount_coupons import redeem as orders
-from ..discount_coupons import rules
-from ..discount_coupons.pricing.combine import Cart, Combined, Item
-from ..discount_coupons.refusals import CouponNotFound, CurrencyMismatch
-from ..discount_coupons.rules import Caller, Judgement
+from ..discount_coupons import redeem, rollback, rules
+from ..discount_coupons.caller import Caller
+from ..discount_coupons.pricing import Cart, Item
+from ..discount_coupons.refusals import CouponNotFound
+from ..discount_coupons.rules import Decision
 from ..identity import failed_attempts
 from ..models import Stock, Voucher, VoucherPurchase, VoucherType, new_id
 
@@ -39,21 +39,12 @@ _stocks: Any = Stock.__table__
 
 
 @dataclass(frozen=True, slots=True)
-class Discount:
-    """A discount code that could be used for a purchase, and what it takes off."""
-
-    judgement: Judgement
-    combined: Combined
-    cart: Cart
-
-
-@dataclass(frozen=True, slots=True)
 class Quote:
     """What so many vouchers of a type cost at this moment; amounts are in minor units of `currency`."""
 
     voucher_type: AnyRow
     quantity: int
-    applied: Discount | None
+    applied: Decision | None
 
     @property
     def currency(self) -> str:
@@ -112,22 +103,12 @@ def quote(
         raise errors.FieldRefused("discount_code", refusal) from refusal
 
 
-def _discount(caller: Caller, code: str, kind: AnyRow, quantity: int) -> Discount:
-    coupon = rules.find(caller, [code]).get(code)
-    if coupon is None:
-        raise CouponNotFound
-    if coupon.currency != kind.currency:
-        raise CurrencyMismatch
+def _discount(caller: Caller, code: str, kind: AnyRow, quantity: int) -> Decision:
     item = Item(
         str(kind.id), quantity, money.from_minor(kind.price, kind.currency), kind.service_type
     )
     cart = Cart(item.total, items=(item,))
-    judgement = rules.judge(
-        coupon, rules.see([coupon], caller.customer_id), caller.customer_id, cart
-    )
-    if judgement.refusal is not None:
-        raise judgement.refusal
-    return Discount(judgement, rules.combine_all([judgement], cart), cart)
+    return rules.decide(caller, caller.checkout([code], cart), currency=kind.currency)
 
 
 def in_credits(amount: int, currency: str, credit_value: Decimal) -> int:
@@ -145,24 +126,13 @@ def hold(priced: Quote, purchase_id: UUID, buyer_id: UUID) -> UUID | None:
     if priced.applied is None:
         return None
     caller = Caller(buyer_id, manages=False, customer_id=str(buyer_id))
-    answer = orders.claim(
-        caller,
-        [priced.applied.judgement],
-        priced.applied.combined,
-        str(purchase_id),
-        priced.applied.cart,
-    )
+    answer = redeem.claim(caller, priced.applied, str(purchase_id))
     return UUID(answer["redemption_id"])
 
 
 def give_back(order_redemption_id: UUID, *, reason: str = "cancelled") -> None:
     """Gives back all that `hold` has taken, exactly once."""
-    orders.roll_back(
-        order_redemption_id,
-        reason=reason,
-        restore={"use": True, "customer": True, "budget": True},
-        lines=None,
-    )
+    rollback.roll_back(order_redemption_id, reason=reason)
 
 
 # --- Goods

@@ -18,7 +18,7 @@ from ...db.session import before_waiting, db, transaction
 from ...messaging import loop, outbox
 from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
 from .. import terms as coupon_terms
-from ..errors import BatchNotDone, BatchNotFound
+from ..refusals import BatchNotDone, BatchNotFound
 from ..schemas.coupons import CouponTemplate
 from . import write
 

@@ -14,8 +14,9 @@ from ...core import errors
 from ...db.failures import retried
 from ...db.session import transaction
 from .. import terms as coupon_terms
-from ..errors import MESSAGES
-from ..schemas.coupons import Code, CouponTemplate
+from ..schemas.coupons import CouponTemplate
+from ..schemas.fields import Code
+from ..wording import MESSAGES
 from . import write
 
 # What is wrong is told of so many lines.

@@ -7,7 +7,8 @@ import marshmallow as ma
 from marshmallow import validate
 
 from ...web.body import Text, Whole
-from ..schemas.coupons import CouponTemplate, Wire
+from ..schemas.coupons import CouponTemplate
+from ..schemas.fields import Wire
 
 MOST_CODES = 1_000_000
 
