@@ -147,5 +147,5 @@ def _left_of(rollbacks: Sequence[dict[str, Any]], amount: int | None, lines: Seq
     back = [rollback["lines"] for rollback in rollbacks if rollback["restore"]["budget"]]
     if None in back:
         return 0
-    gone = [position for positions in back for position in positions]
+    gone: list[int] = [position for positions in back for position in positions]
     return amount - sum(lines[position] for position in gone)
