@@ -36,6 +36,7 @@ from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
 from .promos.antifraud.verdicts import Antifraud
+from .tasks import jobs
 from .vouchers import errors as voucher_errors
 from .vouchers import routes as voucher_routes
 from .web import contract, guard, mailbox, observability, openapi, rates, security
@@ -114,6 +115,8 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     app.extensions["settings"] = settings
     app.config["SECRET_KEY"] = settings.secret_key
     app.json = OrjsonProvider(app)
+
+    app.extensions["background"] = jobs.BACKGROUND
 
     observability.init_app(app, settings)
     security.init_app(app, settings)
