@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons.coupons import change as coupon_service
+from coupon_management_flask.discount_coupons.coupons import change
 from coupon_management_flask.models import (
     OrderRedemption,
     Stock,
@@ -75,7 +75,7 @@ def a_voucher(racer, **terms):
 
 
 def coupon(code, **terms):
-    return coupon_service.create_coupon(
+    return change.create_coupon(
         code=code,
         type="fixed",
         discount=Decimal("0.50"),
