@@ -5,6 +5,7 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 
+from . import cli
 from .admin import console as admin_console
 from .admin import errors as admin_errors
 from .analytics import routes as analytics_routes
@@ -13,7 +14,6 @@ from .auth import profile_routes as auth_profile_routes
 from .auth import promo_routes as auth_promo_routes
 from .auth import reset_page as auth_reset_page
 from .auth import voucher_routes as auth_voucher_routes
-from .cli import commands
 from .config import ROOT, Settings, load_settings
 from .credit_coupons import coupon_routes, user_routes
 from .credit_coupons import errors as credit_coupon_errors
@@ -153,5 +153,5 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     if not settings.is_production:
         app.register_blueprint(mailbox.pages)
 
-    commands.init_app(app)
+    cli.init_app(app)
     return app

@@ -19,6 +19,7 @@ ENTRIES = {
     f"{PACKAGE}.wsgi",
     f"{PACKAGE}.tasks.celery_app",
     f"{PACKAGE}.promos.antifraud.service",
+    f"{PACKAGE}.config.__main__",
     PACKAGE,
     f"{PACKAGE}.models",
     f"{PACKAGE}.db",

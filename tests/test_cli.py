@@ -15,7 +15,7 @@ from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons.webhooks import service
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.messaging import loop, outbox
-from coupon_management_flask.messaging.webhooks import delivery
+from coupon_management_flask.messaging.webhooks import recording
 from coupon_management_flask.models import (
     AntifraudQuestion,
     AntifraudVerdict,
@@ -679,7 +679,7 @@ def told_of_coupons(new_database):
 
 def happen():
     with transaction():
-        delivery.record("coupon.created", dict)
+        recording.record("coupon.created", dict)
 
 
 def outbox_rows():

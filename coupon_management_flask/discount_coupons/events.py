@@ -6,7 +6,7 @@ that are generated or imported, thousands at a time, are not told of one by one.
 
 from dataclasses import replace
 
-from ..messaging.webhooks import delivery
+from ..messaging.webhooks import recording
 from .coupons.coupon import Coupon
 from .schemas.coupons import DiscountCouponSchema
 from .schemas.redemptions import OrderOfEventSchema, RedeemedSchema, RolledBackSchema
@@ -20,29 +20,29 @@ _rolled_back = RolledBackSchema()
 
 def of_orders_are_wanted() -> bool:
     """Whether anybody is told of what may happen with an order's redemption."""
-    return delivery.are_wanted(["redemption.created", "coupon.exhausted"])
+    return recording.are_wanted(["redemption.created", "coupon.exhausted"])
 
 
 def coupon_created(coupon: Coupon) -> None:
-    delivery.record("coupon.created", lambda: _coupon.dump(coupon))
+    recording.record("coupon.created", lambda: _coupon.dump(coupon))
 
 
 def coupon_updated(coupon: Coupon) -> None:
-    delivery.record("coupon.updated", lambda: _coupon.dump(coupon))
+    recording.record("coupon.updated", lambda: _coupon.dump(coupon))
 
 
 def coupon_exhausted(coupon: Coupon, *, uses: int) -> None:
     """Tell that a coupon's last use has just been taken: `uses` in all."""
-    delivery.record("coupon.exhausted", lambda: _coupon.dump(replace(coupon, usage_count=uses)))
+    recording.record("coupon.exhausted", lambda: _coupon.dump(replace(coupon, usage_count=uses)))
 
 
 def redeemed(answer: Json, *, order_id: str, customer_id: str | None) -> None:
     order = {"order_id": order_id, "customer_id": customer_id}
-    delivery.record("redemption.created", lambda: {**_order.dump(order), **_redeemed.dump(answer)})
+    recording.record("redemption.created", lambda: {**_order.dump(order), **_redeemed.dump(answer)})
 
 
 def rolled_back(answer: Json, *, order_id: str, customer_id: str | None) -> None:
     order = {"order_id": order_id, "customer_id": customer_id}
-    delivery.record(
+    recording.record(
         "redemption.rolled_back", lambda: {**_order.dump(order), **_rolled_back.dump(answer)}
     )

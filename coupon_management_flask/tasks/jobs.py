@@ -10,7 +10,7 @@ from ..email_coupons import mailer as coupon_mailer
 from ..messaging.loop import Background, Job
 from ..messaging.mail import sender
 from ..messaging.outbox import Topic
-from ..messaging.webhooks import delivery as webhooks
+from ..messaging.webhooks import recording as webhooks
 from ..payments.cards import reconciliation
 from . import purge
 
