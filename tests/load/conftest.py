@@ -1,4 +1,8 @@
-"""The tracks: one for most races on a database of each kind; those that need a server of their own lay another."""
+"""The tracks that races run on.
+
+Most races share one track for each kind of database. Those that need a server of their own make
+another.
+"""
 
 from collections.abc import Callable, Iterator
 
