@@ -64,7 +64,7 @@ format: $(TOOLS) ## Format the code and fix what a tool can fix
 	@$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: $(TOOLS) ## Measure it (about ten minutes; needs wrk): make bench BENCH="--only feed --promos 100000"
+bench: $(TOOLS) ## Measure it (needs wrk); against a commit: make bench BENCH="--against HEAD~3"
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: lock

@@ -10,6 +10,7 @@ from .admin import errors as admin_errors
 from .analytics import routes as analytics_routes
 from .auth import credit_routes as auth_credit_routes
 from .auth import profile_routes as auth_profile_routes
+from .auth import promo_routes as auth_promo_routes
 from .auth import reset_page as auth_reset_page
 from .auth import voucher_routes as auth_voucher_routes
 from .cli import commands
@@ -35,6 +36,7 @@ from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
 from .promos.antifraud.verdicts import Antifraud
+from .tasks import jobs
 from .vouchers import errors as voucher_errors
 from .vouchers import routes as voucher_routes
 from .web import contract, guard, mailbox, observability, openapi, rates, security
@@ -51,7 +53,12 @@ CREDIT_COUPONS = Contract(
 PROMOS = Contract(
     "promos",
     ("/api/ping", "/api/business", "/api/user"),
-    (promo_business_routes.routes, promo_user_routes.routes),
+    (
+        auth_promo_routes.company_routes,
+        promo_business_routes.routes,
+        auth_promo_routes.user_routes,
+        promo_user_routes.routes,
+    ),
     promo_errors.render_error,
     promo_errors.MESSAGES,
     promo_errors.STATUSES,
@@ -108,6 +115,8 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     app.extensions["settings"] = settings
     app.config["SECRET_KEY"] = settings.secret_key
     app.json = OrjsonProvider(app)
+
+    app.extensions["background"] = jobs.BACKGROUND
 
     observability.init_app(app, settings)
     security.init_app(app, settings)

@@ -1,5 +1,6 @@
 """Imports go one way, held by .importlinter, and no module is forgotten."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -161,3 +162,49 @@ def test_no_module_is_forgotten():
     }
 
     assert graph.modules - reached == set()
+
+
+def registering(module: ast.Module) -> list[int]:
+    """The lines on which importing the module changes something of another module of ours."""
+    imported = {
+        alias.asname or alias.name
+        for statement in module.body
+        if isinstance(statement, ast.ImportFrom) and statement.level > 0
+        for alias in statement.names
+    }
+    lines = []
+    for statement in module.body:
+        changed: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            changed = [one for one in statement.targets if not isinstance(one, ast.Name)]
+        elif isinstance(statement, ast.AugAssign):
+            changed = [statement.target]
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            changed = [statement.value.func]
+        names = {name.id for one in changed for name in ast.walk(one) if isinstance(name, ast.Name)}
+        if names & imported:
+            lines.append(statement.lineno)
+    return lines
+
+
+# The base class of all models has to know the columns of the enums before any model is declared.
+MAY_REGISTER = {"models/kinds.py", "discount_coupons/schemas.py"}
+
+
+def test_importing_a_module_registers_nothing_in_another():
+    package = ROOT / PACKAGE
+    found = [
+        f"{name}:{line}"
+        for file in sorted(package.rglob("*.py"))
+        if (name := file.relative_to(package).as_posix()) not in MAY_REGISTER
+        for line in registering(ast.parse(file.read_text()))
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line", ["loop.HANDLERS[TOPIC] = deliver", "sender.handle(TOPIC, deliver)", "loop.ALL += [1]"]
+)
+def test_a_registry_that_an_import_fills_is_noticed(line):
+    assert registering(ast.parse(f"from ..x import loop, sender\n{line}")) == [2]

@@ -32,7 +32,7 @@ from coupon_management_flask.models import (
     Wallet,
     new_id,
 )
-from coupon_management_flask.tasks import thread
+from coupon_management_flask.tasks import jobs, thread
 
 from .conftest import dispose_engines, settings_for
 from .support.people import PASSWORD, make_coupon, make_user, sign_in
@@ -496,9 +496,10 @@ def test_revoking_ends_all_keys_of_a_service_and_of_no_other(flask):
     assert flask("api-keys", "revoke", "--service", "shop").output == "0 keys of shop have ended.\n"
 
 
-def test_outbox_deliver_delivers_what_is_due_and_stops(flask, monkeypatch):
+def test_outbox_deliver_delivers_what_is_due_and_stops(app, flask, monkeypatch):
     delivered = []
-    monkeypatch.setitem(loop.HANDLERS, "greeting", lambda _, payload: delivered.append(payload))
+    greeting = outbox.Topic(lambda _, payload: delivered.append(payload))
+    monkeypatch.setitem(app.extensions, "background", loop.Background({"greeting": greeting}, {}))
     with transaction():
         outbox.write("greeting", {"to": "alice"})
         outbox.write("greeting", {"to": "bob"})
@@ -749,7 +750,10 @@ def test_a_server_process_works_in_the_background_where_nobody_else_does(
         check=True,
     )
 
-    assert ran.stdout == f"{[f'background {topic}' for topic in loop.names()] if works else []}\n"
+    assert (
+        ran.stdout
+        == f"{[f'background {topic}' for topic in jobs.BACKGROUND.names()] if works else []}\n"
+    )
 
 
 @pytest.mark.server

@@ -11,8 +11,8 @@ from ..core import errors, money, stock
 from ..credit_coupons import schemas as credit_schemas
 from ..credit_coupons import service as credit_service
 from ..db.session import Model
-from ..discount_coupons import coupon_service
-from ..discount_coupons import schemas as discount_schemas
+from ..discount_coupons.coupons import change as coupon_service
+from ..discount_coupons.schemas import coupons as discount_schemas
 from ..discount_coupons.webhooks import service as webhook_service
 from ..email_coupons import service as email_service
 from ..email_coupons.schemas import EmailField

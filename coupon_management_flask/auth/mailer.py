@@ -32,6 +32,3 @@ def deliver(_message_id: UUID, payload: dict[str, Any]) -> None:
             message_id=new_id(),
         )
     )
-
-
-sender.handle(TOPIC, deliver)

@@ -213,7 +213,7 @@ outbox_group = AppGroup("outbox", help="What is to be done after commits.")
 @outbox_group.command("deliver")
 def deliver_outbox() -> None:
     """Deliver what is due now, and stop."""
-    click.echo(f"{outbox.deliver_due(background.HANDLERS)} delivered.")
+    click.echo(f"{outbox.deliver_due(background.current().topics)} delivered.")
 
 
 payments_group = AppGroup("payments", help="Payments by card.")

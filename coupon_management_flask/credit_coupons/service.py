@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, codes, errors, stock, wallet
+from ..core.claims import claim_or_explain
 from ..db.failures import broken_constraint, retried
 from ..db.session import AnyRow, AnySelect, db, transaction
 from ..db.types import Moment
@@ -136,16 +137,14 @@ def use(account_id: UUID, coupon: AnyRow) -> CouponUse:
 
     Raises CouponInactive, CouponExpired, CouponExhausted, CouponAlreadyUsed or InsufficientCredit: the first that applies, in this order.
     """
-    try:
-        return _claim(account_id, coupon)
-    except errors.Refused:
-        # The claim has decided, but not why: that takes a look. What it looked at may be different by now, then it is worth another try.
+
+    def explain() -> AnyRow:
         _explain(account_id, coupon.id)
-    try:
-        return _claim(account_id, _by_id(coupon.id))
-    except errors.Refused as error:
-        _explain(account_id, coupon.id)
-        raise errors.Unavailable from error
+        return _by_id(coupon.id)
+
+    return claim_or_explain(
+        lambda seen: _claim(account_id, seen), coupon, explain, lost=(errors.Refused,)
+    )
 
 
 def _claim(account_id: UUID, coupon: AnyRow) -> CouponUse:

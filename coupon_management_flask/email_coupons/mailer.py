@@ -103,6 +103,3 @@ def address_of(token: str) -> str:
     if address is None:
         raise errors.Invalid({"token": ["This link is not valid."]})
     return str(address)
-
-
-sender.handle(TOPIC, deliver)

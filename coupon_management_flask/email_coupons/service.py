@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, codes, errors
+from ..core.claims import Overtaken, claim_or_explain
 from ..db.dialects import rows_changed, upsert
 from ..db.session import AnyRow, db, transaction
 from ..db.statements import Prepared
@@ -63,19 +64,19 @@ class Issued:
     expires_at: datetime | None
 
 
-class _Overtaken(Exception):
-    """Somebody else has done it at the same moment."""
-
-
 def issue(
     email: str, website: str, *, discount_percent: Decimal, expiry_days: int, currency: str
 ) -> tuple[Issued, bool]:
     """The pair's code, and whether it is new. One that has not expired is the answer again, and mailed again where its last mail is an hour old."""
-    for _ in range(TRIES):
-        now = clock.now()
-        newest = _NEWEST.execute(
-            {"email": email, "website": website, "an_hour_ago": now - MAILED_AGAIN_AFTER}
+
+    def look() -> AnyRow | None:
+        an_hour_ago = clock.now() - MAILED_AGAIN_AFTER
+        return _NEWEST.execute(  # type: ignore[no-any-return]
+            {"email": email, "website": website, "an_hour_ago": an_hour_ago}
         ).one_or_none()
+
+    def claim(newest: AnyRow | None) -> tuple[Issued, bool]:
+        now = clock.now()
         if newest is not None and _is_live(newest, now):
             if newest.mail_is_over:
                 _mail_again(newest)
@@ -89,15 +90,15 @@ def issue(
             "max_usage": 1,
             "expires_at": expires_at,
         }
-        with suppress(_Overtaken):
-            code = _make_next(
-                email,
-                website,
-                1 if newest is None else newest.number + 1,
-                coupon_terms.complete(terms),
-            )
-            return Issued(email, website, code, expires_at), True
-    raise errors.Unavailable
+        code = _make_next(
+            email,
+            website,
+            1 if newest is None else newest.number + 1,
+            coupon_terms.complete(terms),
+        )
+        return Issued(email, website, code, expires_at), True
+
+    return claim_or_explain(claim, look(), look)
 
 
 def _is_live(newest: AnyRow, now: datetime) -> bool:
@@ -106,7 +107,7 @@ def _is_live(newest: AnyRow, now: datetime) -> bool:
 
 
 def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms) -> str:
-    """The pair's code of that number, with its mail. Raises _Overtaken where it is there already."""
+    """The pair's code of that number, with its mail. Raises Overtaken where it is there already."""
     email_coupon_id = new_id()
     with transaction():
         code = _make_coupon(terms)
@@ -130,7 +131,7 @@ def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms)
             )
         )
         if rows_changed(db.session.execute(numbered)) == 0:
-            raise _Overtaken
+            raise Overtaken
     return code
 
 
@@ -144,7 +145,7 @@ def _make_coupon(terms: coupon_terms.Terms) -> str:
 
 def _mail_again(newest: AnyRow) -> None:
     # Of those who saw the same last mail, one puts another in its place.
-    with suppress(_Overtaken), transaction():
+    with suppress(Overtaken), transaction():
         following = (
             sa.update(_email_coupons)
             .where(
@@ -153,7 +154,7 @@ def _mail_again(newest: AnyRow) -> None:
             .values(message_id=_write_mail(newest.id))
         )
         if rows_changed(db.session.execute(following)) == 0:
-            raise _Overtaken
+            raise Overtaken
 
 
 def _write_mail(email_coupon_id: UUID) -> UUID:

@@ -1,56 +1,66 @@
-"""Background work: one loop, whoever runs it. It delivers the outbox, and now and then does a periodic job; of many loops one does it at a time."""
+"""The loop that does the background work: it delivers the outbox and runs the periodic jobs.
+
+A thread of the server, `flask worker` and Celery all call it. Of many loops one at a time does a job.
+"""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import sqlalchemy as sa
 import structlog
+from flask import current_app
 
 from ..core import clock
 from ..db.dialects import upsert
 from ..db.failures import is_unavailable
 from ..db.session import db, transaction
 from ..models import Lease
-from ..tasks import purge
 from . import outbox
 
 PAUSE_SECONDS = 1.0
 
-# What each topic of the outbox asks for. A feature that writes messages registers how they are delivered.
-HANDLERS: dict[str, outbox.Handler] = {}
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that is done again and again, in a loop of its own: one that takes its time holds up nothing else."""
+    """Work that is done again and again, at most once in each period, whoever does it."""
 
     every: timedelta
     work: Callable[[], object]
 
 
-log = structlog.get_logger(__name__)
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Everything that an application does in the background.
+
+    A name stands for a topic or for a job, never for both. Where there are several loops, each name
+    has one of its own: work that takes its time holds up nothing else.
+    """
+
+    topics: Mapping[str, outbox.Topic]
+    jobs: Mapping[str, Job]
+
+    def names(self) -> list[str]:
+        return sorted([*self.topics, *self.jobs])
 
 
-def _purge() -> None:
-    log.info("worker.purged", **purge.spent())
+def current() -> Background:
+    """Return the background work of the application whose context is active."""
+    return cast(Background, current_app.extensions["background"])
 
 
-# A feature that has something to do by the clock registers it, under a name that is no topic's.
-JOBS: dict[str, Job] = {"purge": Job(timedelta(hours=1), _purge)}
+def run(stop: threading.Event, names: Collection[str] | None = None) -> None:
+    """Work on these topics and jobs, or on all of them, until `stop` is set.
 
-
-def names() -> list[str]:
-    """Every topic and every periodic job: what has a loop of its own where there are several."""
-    return sorted([*HANDLERS, *JOBS])
-
-
-def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
-    """Works on these topics and jobs, or on all, until `stop` is set. A database that is away is waited for."""
+    While the database is away the loop waits for it.
+    """
     while not stop.is_set():
         try:
-            delivered = turn(topics, stop)
+            delivered = turn(names, stop)
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -62,22 +72,26 @@ def run(stop: threading.Event, topics: Collection[str] | None = None) -> None:
             stop.wait(PAUSE_SECONDS)
 
 
-def turn(topics: Collection[str] | None = None, stop: threading.Event | None = None) -> int:
-    """Does what is due of these topics, or of all, and the periodic jobs whose turn it is; says how many messages were delivered."""
-    handlers = {
-        topic: handler for topic, handler in HANDLERS.items() if topics is None or topic in topics
+def turn(names: Collection[str] | None = None, stop: threading.Event | None = None) -> int:
+    """Deliver what is due and run the jobs whose turn it is; return how many were delivered.
+
+    `names` limits the turn to these topics and jobs.
+    """
+    background = current()
+    topics = {
+        name: topic for name, topic in background.topics.items() if names is None or name in names
     }
-    delivered = outbox.deliver_due(handlers, stop=stop)
-    for name, job in JOBS.items():
-        if (topics is None or name in topics) and take_turn(name, job.every):
+    delivered = outbox.deliver_due(topics, stop=stop)
+    for name, job in background.jobs.items():
+        if (names is None or name in names) and take_turn(name, job.every):
             job.work()
     return delivered
 
 
 def take_turn(name: str, every: timedelta) -> bool:
-    """Whether it is this caller's turn to do a periodic job: True for one caller in each period, whoever asks."""
+    """Take this period's turn at a job. Return True for one caller in each period."""
     now = clock.now()
-    # Who only looks must not ask for SQLite's one lock.
+    # A look must not ask for SQLite's one lock.
     if db.session.scalar(
         sa.select(sa.exists().where(Lease.name == name, Lease.leased_until > now))
     ):

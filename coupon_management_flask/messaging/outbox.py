@@ -6,6 +6,7 @@ Delivered at least once. A message is leased while somebody delivers it; the lea
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -39,8 +40,17 @@ PAUSE_SECONDS = 0.2
 Handler = Callable[[UUID, dict[str, Any]], None]
 """Does what a topic's message asks for, given the message's id and payload; raises if it could not, with a `reason` where its type says too little."""
 
-# Topics whose messages are left alone, and attempted by nobody, while this says no.
-ONLY_WHILE: dict[str, Callable[[], bool]] = {}
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """How the messages of one topic are delivered.
+
+    While `only_while` returns False they wait untouched: nobody tries to deliver them.
+    """
+
+    deliver: Handler
+    only_while: Callable[[], bool] = lambda: True
+
 
 log = structlog.get_logger(__name__)
 _messages: Any = OutboxMessage.__table__
@@ -83,18 +93,18 @@ def send_again(message_id: UUID) -> bool:
 
 
 def deliver_due(
-    handlers: Mapping[str, Handler], most: int = 100, stop: threading.Event | None = None
+    topics: Mapping[str, Topic], most: int = 100, stop: threading.Event | None = None
 ) -> int:
     """Delivers what is due, one by one and each under its own lease, until `stop` is set; says how many succeeded. A topic without a handler stays."""
-    topics = [topic for topic in handlers if topic not in ONLY_WHILE or ONLY_WHILE[topic]()]
+    names = [name for name, topic in topics.items() if topic.only_while()]
     delivered = 0
     for _ in range(most):
-        if not topics or (stop is not None and stop.is_set()):
+        if not names or (stop is not None and stop.is_set()):
             break
-        message = _lease_one(topics)
+        message = _lease_one(names)
         if message is None:
             break
-        delivered += _deliver(message, handlers[message.topic])
+        delivered += _deliver(message, topics[message.topic].deliver)
     return delivered
 
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from .. import config
 from ..core import clock, errors, money
+from ..core.claims import claim_or_explain
 from ..db.failures import retried
 from ..db.session import AnyRow, AnySelect, db, transaction
-from ..discount_coupons import orders
 from ..identity import failed_attempts
 from ..models import PaymentTransaction, VoucherType, new_id
 from ..vouchers import purchases
@@ -24,7 +24,6 @@ from .errors import PaymentNotCompleted, PaymentProviderError, TransactionNotFou
 from .gateway import Intent
 from .settlement import FAILED, FIRST_LOOK, PENDING, REFUNDING
 
-TRIES = 5
 _transactions: Any = PaymentTransaction.__table__
 _types: Any = VoucherType.__table__
 
@@ -55,17 +54,17 @@ def pay_for_vouchers(
     transaction is then there, pending.
     """
     gateway.current()
-    for _ in range(TRIES):
-        quote = purchases.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
-        counted = _counted(quote.total, quote.currency, "voucher_type_id")
-        try:
-            row = _begin_vouchers(buyer_id, quote, discount_code)
-            break
-        except (errors.Exhausted, orders.OrderTaken):
-            # Somebody took its last use since it was looked at: another look says what refuses.
-            continue
-    else:
-        raise errors.Unavailable
+
+    def quote() -> tuple[purchases.Quote, int]:
+        priced = purchases.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
+        return priced, _counted(priced.total, priced.currency, "voucher_type_id")
+
+    def begin(quoted: tuple[purchases.Quote, int]) -> tuple[AnyRow, int]:
+        priced, counted = quoted
+        return _begin_vouchers(buyer_id, priced, discount_code), counted
+
+    # Where somebody took the discount's last use since it was priced, a new quote says so.
+    row, counted = claim_or_explain(begin, quote(), quote)
     return _ask(row, counted, "voucher_type_id")
 
 

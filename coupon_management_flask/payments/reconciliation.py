@@ -16,7 +16,6 @@ import structlog
 from ..core import clock
 from ..db.dialects import rows_changed
 from ..db.session import AnyRow, db, transaction
-from ..messaging import loop
 from ..models import PaymentTransaction
 from . import gateway, refunds, settlement
 from .errors import PaymentProviderError
@@ -152,7 +151,8 @@ def _find_intent(row: AnyRow) -> str | None:
     return intent.id
 
 
-def _work() -> None:
+def work() -> None:
+    """Reconcile, where there is a key to ask Stripe with."""
     if gateway.is_configured():
         done = reconcile()
         if done.asked:
@@ -162,6 +162,3 @@ def _work() -> None:
                 decided=done.decided,
                 stripe_is_away=done.is_away,
             )
-
-
-loop.JOBS["reconcile payments"] = loop.Job(EVERY, _work)

@@ -17,7 +17,7 @@ from ..core import clock, errors, wallet
 from ..db.dialects import upsert
 from ..db.failures import retried
 from ..db.session import AnyRow, db, transaction
-from ..discount_coupons import orders
+from ..discount_coupons import redeem as orders
 from ..models import OrderRedemption, PaymentDebt, PaymentEvent, PaymentTransaction, Stock, Voucher
 from ..vouchers import purchases
 from . import gateway

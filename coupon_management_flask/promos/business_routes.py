@@ -4,11 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from .. import config
-from ..auth import promo_service
-from ..auth.promo_tokens import token_lifetime
-from ..web.body import NO_STORE, Routes
-from ..web.guard import access_token, actor, guard, no_store
-from ..web.rates import guessing_address, limit_logins
+from ..web.body import Routes
+from ..web.guard import actor, guard
 from . import business_service, schemas
 from .business_service import Terms
 from .errors import PromoErrorSchema
@@ -35,36 +32,6 @@ TOTAL = {
 def ping() -> dict[str, str]:
     """Is anybody there?"""
     return {"status": "ok"}
-
-
-@routes.route("/business/auth/sign-up", methods=["POST"])
-@limit_logins
-@no_store
-@routes.arguments(schemas.CompanySignUp())
-@routes.response(200, schemas.CompanyTokenSchema(), headers=NO_STORE)
-@routes.refuses(409, 429)
-def sign_up(body: dict[str, Any]) -> dict[str, Any]:
-    """Register a company"""
-    grant = promo_service.sign_up_company(**body, lifetime=token_lifetime())
-    return {"token": access_token(grant, token_lifetime()), "company_id": grant.account_id}
-
-
-@routes.route("/business/auth/sign-in", methods=["POST"])
-@limit_logins
-@no_store
-@routes.arguments(schemas.SignIn())
-@routes.response(200, schemas.TokenSchema(), headers=NO_STORE)
-@routes.refuses(401, 403, 429)
-def sign_in(body: dict[str, str]) -> dict[str, str]:
-    """Sign in as a company; every earlier token is dead at once"""
-    grant = promo_service.sign_in(
-        body["email"],
-        body["password"],
-        kind="company",
-        address=guessing_address(),
-        lifetime=token_lifetime(),
-    )
-    return {"token": access_token(grant, token_lifetime())}
 
 
 @routes.route("/business/promo", methods=["POST"])

@@ -6,11 +6,8 @@ from uuid import UUID
 from flask import current_app
 
 from .. import config
-from ..auth import promo_service
-from ..auth.promo_tokens import token_lifetime
-from ..web.body import NO_STORE, Routes
-from ..web.guard import access_token, actor, guard, no_store
-from ..web.rates import guessing_address, limit_logins
+from ..web.body import Routes
+from ..web.guard import actor, guard
 from . import schemas, user_service
 from .antifraud.verdicts import Antifraud
 from .business_routes import TOTAL
@@ -25,56 +22,6 @@ routes: Routes = Routes(
 )
 
 DONE = {"status": "ok"}
-
-
-@routes.route("/auth/sign-up", methods=["POST"])
-@limit_logins
-@no_store
-@routes.arguments(schemas.UserSignUp())
-@routes.response(200, schemas.TokenSchema(), headers=NO_STORE)
-@routes.refuses(409, 429)
-def sign_up(body: dict[str, Any]) -> dict[str, str]:
-    """Register a user"""
-    return {
-        "token": access_token(
-            promo_service.sign_up_user(**body, lifetime=token_lifetime()), token_lifetime()
-        )
-    }
-
-
-@routes.route("/auth/sign-in", methods=["POST"])
-@limit_logins
-@no_store
-@routes.arguments(schemas.SignIn())
-@routes.response(200, schemas.TokenSchema(), headers=NO_STORE)
-@routes.refuses(401, 403, 429)
-def sign_in(body: dict[str, str]) -> dict[str, str]:
-    """Sign in; the tokens that these calls gave before are dead at once"""
-    grant = promo_service.sign_in(
-        body["email"],
-        body["password"],
-        kind="user",
-        address=guessing_address(),
-        lifetime=token_lifetime(),
-    )
-    return {"token": access_token(grant, token_lifetime())}
-
-
-@routes.route("/profile", methods=["GET"])
-@guard()
-@routes.response(200, schemas.ProfileSchema())
-def read_profile() -> dict[str, Any]:
-    """The signed-in user"""
-    return promo_service.read_profile(actor().id)
-
-
-@routes.route("/profile", methods=["PATCH"])
-@guard()
-@routes.arguments(schemas.ProfileChanges())
-@routes.response(200, schemas.ProfileSchema())
-def change_profile(body: dict[str, Any]) -> dict[str, Any]:
-    """Change the signed-in user"""
-    return promo_service.change_profile(actor().id, body, session_id=actor().session_id)
 
 
 @routes.route("/feed", methods=["GET"])

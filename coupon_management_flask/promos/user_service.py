@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ..core import clock, errors, stock
+from ..core.claims import claim_or_explain
 from ..db.dialects import one_of, rows_changed, upsert
 from ..db.failures import retried
 from ..db.session import AnyRow, db, transaction
@@ -394,8 +395,6 @@ _TERMS = Prepared(
     .where(_promos.c.id == sa.bindparam("promo_id", type_=sa.Uuid)),
 )
 
-TRIES = 5
-
 
 def activate(reader: User, promo_id: UUID, *, antifraud: Antifraud, timezone: ZoneInfo) -> str:
     """Takes one activation and gives its value.
@@ -407,17 +406,20 @@ def activate(reader: User, promo_id: UUID, *, antifraud: Antifraud, timezone: Zo
     promo = _claimable(reader, promo_id, timezone)
     if not antifraud.allows(reader.id, reader.email or reader.username or "", promo_id):
         raise AntifraudRefused
-    for _ in range(TRIES):
-        # The service may have taken seconds, in which the promo can have ended or been changed: then it is looked at again.
-        if not targeting.is_open(promo, index.today(timezone)):
+
+    def claim(seen: AnyRow) -> str:
+        # The antifraud service may have taken seconds, in which the promo may have ended.
+        if not targeting.is_open(seen, index.today(timezone)):
             raise PromoInactive
-        try:
-            return _claim(reader, promo, antifraud)
-        except errors.Exhausted:
-            promo = _claimable(reader, promo_id, timezone)
-            if not antifraud.admits(reader.id):
-                raise AntifraudRefused from None
-    raise errors.Unavailable
+        return _claim(reader, seen, antifraud)
+
+    def explain() -> AnyRow:
+        seen = _claimable(reader, promo_id, timezone)
+        if not antifraud.admits(reader.id):
+            raise AntifraudRefused
+        return seen
+
+    return claim_or_explain(claim, promo, explain)
 
 
 def _claimable(reader: User, promo_id: UUID, timezone: ZoneInfo) -> AnyRow:

@@ -38,7 +38,7 @@ try:
 except config.ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
-_slots = {name: BoundedSemaphore(AT_ONCE) for name in loop.names()}
+_slots = {name: BoundedSemaphore(AT_ONCE) for name in service.extensions["background"].names()}
 _stopping = Event()
 
 

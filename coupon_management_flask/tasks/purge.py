@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import sqlalchemy as sa
+import structlog
 
 from ..core import clock
 from ..db.dialects import rows_changed
@@ -28,6 +29,12 @@ KEEP_GIVEN_UP = timedelta(days=30)
 KEEP_KEYS = timedelta(hours=24)
 # Stripe sends an event again for three days.
 KEEP_EVENTS = timedelta(days=30)
+
+log = structlog.get_logger(__name__)
+
+
+def work() -> None:
+    log.info("worker.purged", **spent())
 
 
 def spent() -> dict[str, int]:

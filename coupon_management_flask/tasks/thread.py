@@ -23,7 +23,7 @@ def start(app: Flask, stop: threading.Event | None = None) -> list[threading.Thr
         threading.Thread(
             target=_run, args=(app, stop, topic), name=f"background {topic}", daemon=True
         )
-        for topic in loop.names()
+        for topic in app.extensions["background"].names()
     ]
     for thread in threads:
         thread.start()

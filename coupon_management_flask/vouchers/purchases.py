@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from ..core import clock, codes, errors, money, stock
 from ..db.dialects import upsert
 from ..db.session import AnyRow, db
-from ..discount_coupons import orders, rules
-from ..discount_coupons.pricing import Cart, Combined, Item
+from ..discount_coupons import redeem as orders
+from ..discount_coupons import rules
+from ..discount_coupons.pricing.combine import Cart, Combined, Item
 from ..discount_coupons.refusals import CouponNotFound, CurrencyMismatch
 from ..discount_coupons.rules import Caller, Judgement
 from ..identity import failed_attempts

@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, codes, errors, money, stock, wallet
+from ..core.claims import claim_or_explain
 from ..db.failures import retried
 from ..db.session import AnyRow, db, transaction
 from ..db.types import Moment
@@ -22,7 +23,7 @@ from .errors import (
     VoucherUsedUp,
     WrongServiceType,
 )
-from .purchases import TRIES, Quote
+from .purchases import Quote
 
 KIND = "voucher"
 
@@ -58,8 +59,9 @@ def purchase(
 
     Raises what `vouchers.quote` raises, and InsufficientCredit.
     """
-    for _ in range(TRIES):
-        priced = purchases.quote(
+
+    def quote() -> Quote:
+        return purchases.quote(
             buyer_id,
             voucher_type_id,
             quantity,
@@ -67,14 +69,13 @@ def purchase(
             guess_limits,
             currency=credit.currency,
         )
-        try:
-            return _buy(
-                buyer_id, priced, purchases.in_credits(priced.total, credit.currency, credit.value)
-            )
-        except errors.Exhausted:
-            # The discount has gone since it was priced: a new quote says why. If nothing refuses any more, it is worth another try.
-            continue
-    raise errors.Unavailable
+
+    def buy(priced: Quote) -> dict[str, Any]:
+        price = purchases.in_credits(priced.total, credit.currency, credit.value)
+        return _buy(buyer_id, priced, price)
+
+    # Where the discount has gone since it was priced, a new quote says why.
+    return claim_or_explain(buy, quote(), quote)
 
 
 @retried
@@ -141,14 +142,17 @@ def redeem(
     Raises VoucherNotFound (for somebody else's too; a wrong guess, which counts), RateLimited, and VoucherCancelled, VoucherExpired, VoucherUsedUp or
     WrongServiceType: the first that applies, in this order.
     """
-    for _ in range(TRIES):
+
+    def explain() -> AnyRow:
         voucher = _own(owner_id, code, guess_limits)
-        try:
-            return _claim(voucher, service_type, details)
-        except errors.Exhausted:
-            # The claim has decided, but not why: that takes a look. What it looked at may be different by now, then it is worth another try.
-            _explain(_own(owner_id, code, guess_limits), service_type)
-    raise errors.Unavailable
+        _explain(voucher, service_type)
+        return voucher
+
+    return claim_or_explain(
+        lambda voucher: _claim(voucher, service_type, details),
+        _own(owner_id, code, guess_limits),
+        explain,
+    )
 
 
 @retried

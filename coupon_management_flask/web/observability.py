@@ -82,7 +82,7 @@ class _OutboxCollector(Collector):
                 (waiting, outbox.count_waiting()),
                 (given_up, outbox.count_given_up()),
             ):
-                for topic in sorted({*loop.HANDLERS, *found}):
+                for topic in sorted({*loop.current().topics, *found}):
                     family.add_metric([topic], found.get(topic, 0))
         except SQLAlchemyError:
             # What the process knows by itself is told all the same; whoever needs the database logs that it is away.

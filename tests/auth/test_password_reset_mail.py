@@ -56,7 +56,7 @@ def mailed(client, smtp):
 
     def deliver():
         smtp.received.clear()
-        assert outbox.deliver_due({mailer.TOPIC: loop.HANDLERS[mailer.TOPIC]}) == 1
+        assert outbox.deliver_due({mailer.TOPIC: loop.current().topics[mailer.TOPIC]}) == 1
         return list(smtp.received)
 
     ask.again = deliver

@@ -58,7 +58,7 @@ def deliver(sent: list[sender.Mail]) -> Callable[[], list[sender.Mail]]:
 
     def run() -> list[sender.Mail]:
         before = len(sent)
-        outbox.deliver_due({mailer.TOPIC: mailer.deliver})
+        outbox.deliver_due({mailer.TOPIC: outbox.Topic(mailer.deliver)})
         return sent[before:]
 
     return run

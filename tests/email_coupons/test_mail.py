@@ -72,7 +72,7 @@ def test_links_are_built_from_the_public_url_alone(configured_app, sent):
         headers={"Host": "evil.example"},
     )
     assert answer.status_code == 201
-    outbox.deliver_due({mailer.TOPIC: mailer.deliver})
+    outbox.deliver_due({mailer.TOPIC: outbox.Topic(mailer.deliver)})
 
     (mailed,) = sent
     link = unsubscribe_link(mailed)
@@ -104,7 +104,7 @@ def test_it_is_sent_again_at_most_once_an_hour(ask, deliver, time):
 def test_the_hour_begins_when_it_was_sent_and_one_that_waits_is_not_written_twice(
     ask, sent, time, monkeypatch, capsys
 ):
-    handlers = {mailer.TOPIC: mailer.deliver}
+    topics = {mailer.TOPIC: outbox.Topic(mailer.deliver)}
 
     def fail(_):
         raise ConnectionError
@@ -113,18 +113,18 @@ def test_the_hour_begins_when_it_was_sent_and_one_that_waits_is_not_written_twic
         away.setattr(sender, "send", fail)
         ask()
         for _ in range(3):
-            outbox.deliver_due(handlers)
+            outbox.deliver_due(topics)
             time.passes(hours=2)
             assert ask().status_code == 200
-    assert outbox.deliver_due(handlers) == 1
+    assert outbox.deliver_due(topics) == 1
     time.passes(minutes=59)
     ask()
-    assert outbox.deliver_due(handlers) == 0
+    assert outbox.deliver_due(topics) == 0
 
     assert len(sent) == 1
     time.passes(minutes=1)
     ask()
-    assert outbox.deliver_due(handlers) == 1
+    assert outbox.deliver_due(topics) == 1
 
 
 @pytest.mark.parametrize("fate", ["given up", "purged"])

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons import coupon_service
+from coupon_management_flask.discount_coupons.coupons import change as coupon_service
 from coupon_management_flask.models import (
     OrderRedemption,
     Stock,

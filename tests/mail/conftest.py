@@ -1,6 +1,7 @@
 """A mail server, an application that sends to it, and a topic whose messages are mails."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.messaging import loop, outbox
 from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import Outage, OutboxMessage, new_id
+from coupon_management_flask.tasks import jobs
 
 from ..support.smtp import SmtpServer, running_smtp
 
@@ -31,11 +33,13 @@ def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
     )
 
 
+TOPICS = {TOPIC: outbox.Topic(deliver, only_while=sender.is_configured)}
+
+
 @pytest.fixture
 def topic(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "HANDLERS", {})
-    monkeypatch.setattr(outbox, "ONLY_WHILE", {})
-    sender.handle(TOPIC, deliver)
+    """Has every application that is made from now on deliver these mails and no other messages."""
+    monkeypatch.setattr(jobs, "BACKGROUND", replace(jobs.BACKGROUND, topics=TOPICS))
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def write(text: str = "ABC23456", to: str = ALICE) -> UUID:
 
 
 def deliver_due() -> int:
-    return outbox.deliver_due(loop.HANDLERS)
+    return outbox.deliver_due(loop.current().topics)
 
 
 def stored(message_id: UUID) -> dict[str, Any]:

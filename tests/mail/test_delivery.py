@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.messaging import loop as background
 from coupon_management_flask.messaging import outbox
 from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.tasks import thread
@@ -271,8 +271,12 @@ def test_while_a_server_hangs_the_api_answers_as_always(mailing, smtp):
 def test_a_server_that_takes_its_time_holds_up_no_other_topic(mailing, smtp, topic, monkeypatch):
     app = mailing(smtp.port)
     others = []
+    other = outbox.Topic(lambda message_id, _: others.append(message_id))
+    background = app.extensions["background"]
     monkeypatch.setitem(
-        background.HANDLERS, "other", lambda message_id, _: others.append(message_id)
+        app.extensions,
+        "background",
+        replace(background, topics={**background.topics, "other": other}),
     )
     write()
 

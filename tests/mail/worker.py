@@ -6,6 +6,7 @@ DIE=accepted ends it, as by a power cut, before it notes that a mail was accepte
 import os
 import signal
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +14,9 @@ import sqlalchemy as sa
 
 from coupon_management_flask import create_app
 from coupon_management_flask.messaging import outbox
-from coupon_management_flask.messaging.mail import sender
-from coupon_management_flask.tasks import thread
+from coupon_management_flask.tasks import jobs, thread
 
-from .conftest import TOPIC, deliver
+from .conftest import TOPICS
 
 
 def _die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -28,9 +28,10 @@ def _die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
 
 
 if __name__ == "__main__":
-    sender.handle(TOPIC, deliver)
     if os.environ.get("DIE") == "accepted":
         sa.event.listen(sa.Engine, "before_cursor_execute", _die)
     outbox.LEASE = timedelta(seconds=float(os.environ.get("LEASE", outbox.LEASE.total_seconds())))
-    for loop in thread.start(create_app(), threading.Event()):
+    app = create_app()
+    app.extensions["background"] = replace(jobs.BACKGROUND, topics=TOPICS)
+    for loop in thread.start(app, threading.Event()):
         loop.join()

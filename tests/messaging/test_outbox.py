@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 
@@ -46,7 +47,7 @@ def write(payload=None, topic=TOPIC):
 
 
 def deliver(handler, **given):
-    return outbox.deliver_due({TOPIC: handler}, **given)
+    return outbox.deliver_due({TOPIC: outbox.Topic(handler)}, **given)
 
 
 def stored(message_id):
@@ -141,7 +142,7 @@ def test_each_topic_goes_to_its_own_handler_and_one_without_stays(app):
     mail, hook, stays = write(topic="mail"), write(topic="hook"), write(topic="unknown")
 
     before = stored(stays)
-    assert outbox.deliver_due({"mail": mails, "hook": hooks}) == 2
+    assert outbox.deliver_due({"mail": outbox.Topic(mails), "hook": outbox.Topic(hooks)}) == 2
     assert outbox.deliver_due({}) == 0
 
     assert [message_id for message_id, _ in mails.received] == [mail]
@@ -231,23 +232,23 @@ def test_tries_are_counted_however_long_it_waited_before_the_first(app, time):
 
 
 def test_a_topic_that_can_not_be_delivered_now_is_left_untouched_and_delivered_when_it_can(
-    app, time, monkeypatch, statements
+    app, time, statements
 ):
     mailbox, other, can = Mailbox(), Mailbox(), []
-    monkeypatch.setitem(outbox.ONLY_WHILE, TOPIC, lambda: bool(can))
+    topic = outbox.Topic(mailbox, only_while=lambda: bool(can))
     message_id = write()
     write(topic="other")
     before = stored(message_id)
     statements.clear()
-    assert deliver(mailbox) == 0
+    assert outbox.deliver_due({TOPIC: topic}) == 0
     assert statements == []
     time.passes(days=30)
-    assert outbox.deliver_due({TOPIC: mailbox, "other": other}) == 1
+    assert outbox.deliver_due({TOPIC: topic, "other": outbox.Topic(other)}) == 1
     assert (stored(message_id), mailbox.received, len(other.received)) == (before, [], 1)
 
     can.append(True)
 
-    assert deliver(mailbox) == 1
+    assert outbox.deliver_due({TOPIC: topic}) == 1
     assert stored(message_id)["attempts"] == 1
 
 
@@ -426,13 +427,25 @@ def test_of_many_who_ask_at_once_it_is_the_turn_of_one(app, time, together, peri
 
 
 @pytest.fixture
-def running(app, elsewhere, monkeypatch):
+def have_delivered(app, monkeypatch):
+    """Has the application's loop deliver the tests' topic with this handler too."""
+    table = app.extensions["background"]
+
+    def handle(handler):
+        topics = {**table.topics, TOPIC: outbox.Topic(handler)}
+        monkeypatch.setitem(app.extensions, "background", replace(table, topics=topics))
+
+    return handle
+
+
+@pytest.fixture
+def running(app, elsewhere, monkeypatch, have_delivered):
     """Starts the loop in another thread with this handler; it is stopped at the end, and must then have ended well."""
     stop, loops = Event(), []
 
     def run(handler, pause_seconds):
         monkeypatch.setattr(background, "PAUSE_SECONDS", pause_seconds)
-        monkeypatch.setitem(background.HANDLERS, TOPIC, handler)
+        have_delivered(handler)
         loops.append(elsewhere(lambda: background.run(stop)))
         return loops[-1]
 
@@ -491,12 +504,12 @@ def test_the_loop_stops_between_two_messages(app):
 
     written = [write() for _ in range(3)]
 
-    assert outbox.deliver_due({TOPIC: handler}, stop=stop) == 1
+    assert outbox.deliver_due({TOPIC: outbox.Topic(handler)}, stop=stop) == 1
     assert received == written[:1]
 
 
-def test_a_turn_with_nothing_to_do_only_reads(app, monkeypatch, statements):
-    monkeypatch.setitem(background.HANDLERS, TOPIC, Mailbox())
+def test_a_turn_with_nothing_to_do_only_reads(app, have_delivered, statements):
+    have_delivered(Mailbox())
     background.turn()
     statements.clear()
 
@@ -504,7 +517,7 @@ def test_a_turn_with_nothing_to_do_only_reads(app, monkeypatch, statements):
 
     # Not even a transaction: on SQLite it would be the one that may write. One looks for what is due, one for each periodic job's turn.
     assert [statement.split()[0] for statement in statements] == ["SELECT"] * (
-        1 + len(background.JOBS)
+        1 + len(background.current().jobs)
     )
     assert db.engine.pool.checkedout() == 0
 
@@ -599,7 +612,8 @@ def test_a_database_that_is_away_is_waited_for(database_apart, monkeypatch):
     app, let_connect = database_apart
     mailbox, stop = Mailbox(), Event()
     monkeypatch.setattr(background, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setitem(background.HANDLERS, TOPIC, mailbox)
+    table = background.Background({TOPIC: outbox.Topic(mailbox)}, {})
+    monkeypatch.setitem(app.extensions, "background", table)
 
     def run():
         with app.app_context():

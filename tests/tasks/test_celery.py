@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons.bulk import batches
-from coupon_management_flask.messaging import loop
 from coupon_management_flask.models import OutboxMessage
+from coupon_management_flask.tasks import jobs
 
 from ..conftest import DATABASES
 from ..support.redis import running_redis
@@ -24,7 +24,7 @@ from .conftest import CELERY, START_SECONDS, happen, messages, wait_until_all_ar
 
 pytestmark = pytest.mark.server
 
-TOPICS = len(loop.names())
+TOPICS = len(jobs.BACKGROUND.names())
 # What a worker delivers of one topic at once.
 AT_ONCE = 4
 # Said once in an hour, by who has the first turn.

@@ -5,10 +5,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from coupon_management_flask.core import wallet
+from coupon_management_flask.core.claims import TRIES
 from coupon_management_flask.db.session import db
-from coupon_management_flask.discount_coupons import orders, rules
+from coupon_management_flask.discount_coupons import redeem as orders
+from coupon_management_flask.discount_coupons import rules
 from coupon_management_flask.models import GuessLog, OrderRedemption, VoucherPurchase
-from coupon_management_flask.vouchers.purchases import TRIES
 
 from ..support.refusals import refusal
 from ..support.vouchers import buy, sell

@@ -42,7 +42,7 @@ def test_messages_that_wait_and_that_were_given_up_are_told_by_topic(
 ):
     if processes == "several":
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    nothing = dict.fromkeys(loop.HANDLERS, 0)
+    nothing = dict.fromkeys(loop.current().topics, 0)
     assert (read(app)["outbox_waiting_messages"], read(app)["outbox_given_up_messages"]) == (
         nothing,
         nothing,
@@ -100,7 +100,7 @@ def test_neither_the_metrics_nor_an_idle_loop_look_at_more_messages_than_they_te
         )
 
     def poll():
-        assert outbox.deliver_due({"webhook": lambda *_: None}) == 0
+        assert outbox.deliver_due({"webhook": outbox.Topic(lambda *_: None)}) == 0
         return SimpleNamespace(status_code=200)
 
     with app.app_context():

@@ -20,7 +20,6 @@ from ...db.dialects import is_postgresql, rows_changed, upsert
 from ...db.failures import retried
 from ...db.session import db, transaction
 from ...db.types import Moment
-from ...messaging import loop
 from ...models import (
     Account,
     CreditCoupon,
@@ -724,7 +723,3 @@ def discrepancies() -> Iterator[str]:
     for row in db.session.execute(statement):
         of = " ".join(word for word in (row.measure, row.kind, row.currency) if word)
         yield f"figures of {row.day}, {of}: they say {row.number} and {row.amount}, what happened says {row.found} and {row.found_amount}"
-
-
-loop.JOBS["figures"] = loop.Job(EVERY, roll_up)
-loop.JOBS["coupon-counts"] = loop.Job(COUNT_EVERY, count_coupons)

@@ -15,11 +15,11 @@ from ...core import clock, codes, errors
 from ...db.dialects import rows_changed
 from ...db.failures import retried
 from ...db.session import before_waiting, db, transaction
-from ...messaging import loop, outbox
+from ...messaging import outbox
 from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
 from .. import terms as coupon_terms
 from ..errors import BatchNotDone, BatchNotFound
-from ..schemas import CouponTemplate
+from ..schemas.coupons import CouponTemplate
 from . import write
 
 TOPIC = "coupon_batch"
@@ -220,9 +220,6 @@ def work_off(batch_id: UUID) -> Iterator[int]:
             return
         if batch.status == FAILED:
             raise errors.Unavailable
-        if not outbox.deliver_due({TOPIC: make_more}, most=1):
+        if not outbox.deliver_due({TOPIC: outbox.Topic(make_more)}, most=1):
             before_waiting()
             pause.wait(PAUSE_SECONDS)
-
-
-loop.HANDLERS[TOPIC] = make_more

@@ -11,7 +11,7 @@ from ... import config
 from ...core import clock, errors
 from ...db.dialects import rows_changed
 from ...db.session import AnyRow, AnySelect, db, transaction
-from ...messaging import loop, outbox
+from ...messaging import outbox
 from ...messaging.webhooks import delivery as webhooks
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
 from ...web.pagination import Page, paginate
@@ -137,8 +137,5 @@ def resend(webhook_id: UUID, delivery_id: UUID) -> AnyRow:
     return delivery
 
 
-def _deliver(message_id: UUID, payload: dict[str, Any]) -> None:
+def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
     webhooks.deliver(message_id, payload, allow_private=config.current().webhooks_allow_private)
-
-
-loop.HANDLERS[webhooks.TOPIC] = _deliver

@@ -1,6 +1,6 @@
 """Mails, on their way out of the outbox: to an SMTP server, through Flask-Mail, or in development to the terminal and a mailbox on disk.
 
-A feature registers what composes its mails with `handle`, writes them to the outbox, and has its handler call `send`.
+A feature writes its mails to the outbox, and the handler of that topic composes them and calls `send`.
 """
 
 import mailbox
@@ -32,7 +32,6 @@ from ...core import clock
 from ...db.dialects import upsert
 from ...db.session import before_waiting, db, transaction
 from ...models import Outage
-from .. import loop, outbox
 
 OUTAGE = "mail"
 # Until the mail's end is sent nothing was accepted, and another try can't make a second mail of it: no step may take longer.
@@ -69,12 +68,6 @@ class MailFailed(Exception):
         super().__init__(reason)
         self.reason = reason
         self.tells_of_the_server = tells_of_the_server
-
-
-def handle(topic: str, handler: outbox.Handler) -> None:
-    """Has the messages of a topic, which are mails, delivered by `handler`; while there is nowhere to send mails to they wait untouched."""
-    loop.HANDLERS[topic] = handler
-    outbox.ONLY_WHILE[topic] = is_configured
 
 
 def transport() -> str:

@@ -28,7 +28,7 @@ def generate(shop: Shop) -> Callable[..., TestResponse]:
 
 
 def deliver_due(most: int = 100) -> int:
-    return outbox.deliver_due(loop.HANDLERS, most)
+    return outbox.deliver_due(loop.current().topics, most)
 
 
 def codes_there() -> list[str]:

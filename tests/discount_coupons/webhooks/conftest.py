@@ -72,4 +72,4 @@ def happen(event: str = "coupon.created", facts: Any = FACTS) -> None:
 
 
 def deliver_due() -> int:
-    return outbox.deliver_due(loop.HANDLERS)
+    return outbox.deliver_due(loop.current().topics)

@@ -6,10 +6,11 @@ from typing import Any
 from ..core import clock
 from ..db.session import db
 from ..models import DiscountCoupon
-from . import pricing, rules
-from .coupon_service import public_for, shown
+from . import rules
+from .coupons.change import public_for, shown
 from .errors import sentence
-from .pricing import Cart
+from .pricing import combine as pricing
+from .pricing.combine import Cart
 from .refusals import LEFT_OUT
 from .rules import SELECT, Caller, Judgement, totals
 

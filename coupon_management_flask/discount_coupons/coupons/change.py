@@ -7,17 +7,17 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..core import clock, errors, stock
-from ..db.failures import broken_constraint, retried
-from ..db.session import AnyRow, db, transaction
-from ..identity import failed_attempts
-from ..models import DiscountCoupon, DiscountCouponTarget, LimitUse, Stock, new_id
-from ..web.pagination import Page
-from . import coupon_limits, events
-from . import terms as coupon_terms
-from .errors import CodeTaken, MaxUsageTooLow
-from .refusals import CouponNotFound
-from .rules import SELECT, Caller
+from ...core import clock, errors, stock
+from ...db.failures import broken_constraint, retried
+from ...db.session import AnyRow, db, transaction
+from ...identity import failed_attempts
+from ...models import DiscountCoupon, DiscountCouponTarget, LimitUse, Stock, new_id
+from ...web.pagination import Page
+from .. import coupon_limits, events
+from .. import terms as coupon_terms
+from ..errors import CodeTaken, MaxUsageTooLow
+from ..refusals import CouponNotFound
+from ..rules import SELECT, Caller
 
 MOST_OF_A_PRODUCT = 100
 

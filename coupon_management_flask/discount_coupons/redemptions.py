@@ -11,8 +11,10 @@ from ..core import money
 from ..db.session import AnyRow, db
 from ..models import DiscountCoupon, OrderRedemption, OrderRedemptionCode
 from ..web.pagination import Page
-from . import orders, pricing, rules
-from .pricing import Cart, Item
+from . import redeem as orders
+from . import rules
+from .pricing import combine as pricing
+from .pricing.combine import Cart, Item
 from .rules import SELECT
 
 _coupons: Any = DiscountCoupon.__table__

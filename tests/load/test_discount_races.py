@@ -9,7 +9,6 @@ from threading import Barrier
 import pytest
 import requests
 
-from ..conftest import DATABASES
 from ..support.discounts import PATH, Shop, items
 from ..support.remote import Answer, RemoteClient
 from ..support.server import assert_books_add_up, run_flask, running_server
@@ -30,19 +29,18 @@ KEY = (
 _numbers = count(1)
 
 
-def key_of(database_url: str) -> str:
-    return run_flask(*KEY, database_url=database_url).stdout.strip()
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def database_url(request, new_database):
-    return new_database(request.param)
+def key_of(shared_url: str) -> str:
+    return run_flask(*KEY, database_url=shared_url).stdout.strip()
 
 
 @pytest.fixture(scope="module")
-def shop(database_url):
-    with running_server(database_url, workers=2) as server:
-        yield Shop(RemoteClient(server), key_of(database_url))
+def shared_url(shared_track):
+    return shared_track.database_url
+
+
+@pytest.fixture(scope="module")
+def shop(shared_track, shared_url):
+    return Shop(RemoteClient(shared_track.server), key_of(shared_url))
 
 
 def at_once(calls: list[Callable[[], Answer]], threads: int = 30) -> list[Answer]:
@@ -72,17 +70,17 @@ def told(answers: list[Answer]) -> Counter:
     return Counter((answer.status_code, answer.json.get("error_code")) for answer in answers)
 
 
-def test_of_300_orders_at_once_100_get_the_100_uses(shop, database_url):
+def test_of_300_orders_at_once_100_get_the_100_uses(shop, shared_url):
     coupon = shop.new(maxUsage=100)
 
     answers = at_once([redeeming(shop, coupon["code"]) for _ in range(300)])
 
     assert told(answers) == {(201, None): 100, (400, "usage_limit_exceeded"): 200}
     assert shop.use(coupon) == 100
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_one_order_many_times_at_once_takes_one_use_of_each_code(shop, database_url):
+def test_one_order_many_times_at_once_takes_one_use_of_each_code(shop, shared_url):
     coupons = [
         shop.new(combinable=True, maxUsage=1, limits={"perDay": 1, "budget": 50}) for _ in range(3)
     ]
@@ -100,7 +98,7 @@ def test_one_order_many_times_at_once_takes_one_use_of_each_code(shop, database_
     assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 19}
     assert len({answer.text for answer in answers}) == 1
     assert [shop.use(coupon) for coupon in coupons] == [1, 1, 1]
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +112,7 @@ def test_one_order_many_times_at_once_takes_one_use_of_each_code(shop, database_
     ],
     ids=["customer", "customer and day", "day", "budget", "first order"],
 )
-def test_a_limit_holds_against_50_orders_at_once(shop, database_url, terms, most, error):
+def test_a_limit_holds_against_50_orders_at_once(shop, shared_url, terms, most, error):
     coupon = shop.new(**terms)
 
     answers = at_once(
@@ -126,10 +124,10 @@ def test_a_limit_holds_against_50_orders_at_once(shop, database_url, terms, most
 
     assert told(answers) == {(201, None): most, (400, error): 50 - most}
     assert shop.use(coupon) == most
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_sets_that_share_codes_do_not_wait_for_each_other_in_a_circle(shop, database_url):
+def test_sets_that_share_codes_do_not_wait_for_each_other_in_a_circle(shop, shared_url):
     codes = [
         shop.new(combinable=True, maxUsage=1000, limits={"perDay": 1000, "budget": 100000})["code"]
         for _ in range(4)
@@ -150,10 +148,10 @@ def test_sets_that_share_codes_do_not_wait_for_each_other_in_a_circle(shop, data
     assert sum(
         shop.get(f"{PATH}?code={code}").json["results"][0]["usageCount"] for code in codes
     ) == 2 * (60 - 30 + len(more))
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_a_rollback_many_times_at_once_gives_back_once(shop, database_url):
+def test_a_rollback_many_times_at_once_gives_back_once(shop, shared_url):
     coupon = shop.new(limits={"budget": 100, "perCustomer": 10}, maxUsage=10)
     cart = items(("a", 1, 1000), ("b", 1, 1000), ("c", 1, 1000))
     kept, gone = (
@@ -176,10 +174,10 @@ def test_a_rollback_many_times_at_once_gives_back_once(shop, database_url):
     assert shop.use(coupon) == 1
     backs = shop.get(f"/api/v1/redemptions/{gone}").json["rollbacks"]
     assert sum(one["discountAmount"] for one in backs) == 3
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_terms_that_change_under_load_are_those_of_every_order(shop, database_url):
+def test_terms_that_change_under_load_are_those_of_every_order(shop, shared_url):
     coupon = shop.new(type="fixed", discount=1, limits={"budget": 1000})
     path = f"{PATH}/{coupon['id']}"
     changes = [
@@ -200,7 +198,7 @@ def test_terms_that_change_under_load_are_those_of_every_order(shop, database_ur
                 "redeemed"
             ]
             assert seen["codes"][0]["coupon"]["discount"] == answer.json["discountAmount"]
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
 def test_what_was_answered_before_a_crash_was_redeemed_and_is_not_redeemed_again(

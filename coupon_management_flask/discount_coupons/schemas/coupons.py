@@ -1,7 +1,7 @@
 """The shapes of the discount contract: camelCase outside, as Python has it inside."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
 from typing import Any
@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import marshmallow as ma
 from marshmallow import validate
 
-from ..core.clock import rfc3339
-from ..core.money import number
-from ..web.body import (
+from ...core.money import number
+from ...web.answers import AnswerSchema
+from ...web.body import (
     AmountField,
     CurrencyField,
     Moment,
@@ -23,7 +23,7 @@ from ..web.body import (
     Truth,
     Whole,
 )
-from . import events
+from .. import events
 
 MOST_ITEMS = 10_000
 MOST_CODES = 100
@@ -47,49 +47,8 @@ class Wire(ma.Schema):
             field_obj.data_key = camel(field_name)
 
 
-class Shown(Wire):
-    """An answer. It is written out by a table that is made once: field by field, marshmallow takes as long as finding out what to say."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._table = [
-            (str(field.data_key), field.attribute or name, _writer(field))
-            for name, field in self.dump_fields.items()
-        ]
-
-    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        return (
-            [self._written(one) for one in obj]
-            if (self.many if many is None else many)
-            else self._written(obj)
-        )
-
-    def _written(self, obj: Any) -> dict[str, Any]:
-        known = obj if isinstance(obj, Mapping) else obj._asdict()
-        return {
-            key: value if write is None or value is None else write(value)
-            for key, name, write in self._table
-            if (value := known.get(name, ma.missing)) is not ma.missing
-        }
-
-
-def _writer(field: ma.fields.Field[Any]) -> Callable[[Any], Any] | None:
-    """What makes JSON of a field's values; None where they are JSON."""
-    match field:
-        case NumberField():
-            return number
-        case Moment():
-            return rfc3339
-        case ma.fields.UUID():
-            return str
-        case ma.fields.Nested():
-            return field.schema.dump
-        case ma.fields.List():
-            write = _writer(field.inner)
-            return None if write is None else lambda values: [write(value) for value in values]
-        case ma.fields.String() | ma.fields.Integer() | ma.fields.Boolean():
-            return None
-    raise TypeError(f"{type(field).__name__} can't be written out")
+class Answer(Wire, AnswerSchema):
+    """An answer whose fields are called in camelCase."""
 
 
 class ShopId(Text):
@@ -300,7 +259,7 @@ def _texts() -> Any:
     return ma.fields.List(ma.fields.String(), required=True)
 
 
-class DiscountCouponSchema(Shown):
+class DiscountCouponSchema(Answer):
     id = ma.fields.UUID(required=True)
     code = ma.fields.String(required=True)
     discount = NumberField(required=True)
@@ -481,19 +440,19 @@ class CodeOnly(Wire):
 # --- What a cart is worth
 
 
-class ValidSchema(Shown):
+class ValidSchema(Answer):
     valid = ma.fields.Boolean(required=True)
     coupon = ma.fields.Nested(DiscountCouponSchema(), required=True)
     message = ma.fields.String(required=True)
 
 
-class LineSchema(Shown):
+class LineSchema(Answer):
     product_id = ma.fields.String(required=True)
     discount_amount = NumberField(required=True)
     final_amount = NumberField(required=True)
 
 
-class _Totals(Shown):
+class _Totals(Answer):
     discount_amount = NumberField(required=True)
     original_amount = NumberField(required=True)
     final_amount = NumberField(required=True)
@@ -510,12 +469,12 @@ class AppliedSchema(_Totals):
     discount_value = NumberField(required=True)
 
 
-class CodeAmountSchema(Shown):
+class CodeAmountSchema(Answer):
     code = ma.fields.String(required=True)
     discount_amount = NumberField(required=True)
 
 
-class LeftOutSchema(Shown):
+class LeftOutSchema(Answer):
     code = ma.fields.String(required=True)
     error_code = ma.fields.String(required=True, data_key="error_code")
     message = ma.fields.String(required=True)
@@ -530,7 +489,7 @@ class AppliedAllSchema(_Totals):
     left_out = ma.fields.List(ma.fields.Nested(LeftOutSchema()), required=True)
 
 
-class BestSchema(Shown):
+class BestSchema(Answer):
     codes = ma.fields.List(ma.fields.String(), required=True)
     discount_amount = NumberField(required=True)
     original_amount = NumberField(required=True)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, errors, limits, money, stock
+from ..core.claims import Overtaken, claim_or_explain
 from ..core.stock import given
 from ..db.dialects import is_postgresql, rows_changed
 from ..db.failures import broken_constraint, retried
@@ -24,12 +25,11 @@ from ..db.statements import Prepared
 from ..models import DiscountCoupon, OrderRedemption, OrderRedemptionCode, new_id
 from . import coupon_limits, events
 from . import rules as checkout
-from .pricing import Cart, Combined
+from .pricing.combine import Cart, Combined
 from .refusals import CouponNotFound, OrderAlreadyRedeemed, RedemptionNotFound
 from .rules import SELECT, Caller, Judgement
 
 KIND = "discount"
-TRIES = 5
 
 _coupons: Any = DiscountCoupon.__table__
 _orders: Any = OrderRedemption.__table__
@@ -92,7 +92,7 @@ _CLAIMING_ORDER = stock.Claiming(
 )
 
 
-class OrderTaken(Exception):
+class OrderTaken(Overtaken):
     """Somebody has redeemed this order just now."""
 
 
@@ -114,28 +114,43 @@ def redeem(
     refusal in the contract's order, or why a code can't be combined with the others.
     """
     fingerprint = _fingerprint(codes, cart, caller.customer_id)
-    for _ in range(TRIES):
-        existing = _existing(caller, order_id)
-        if existing is not None:
-            if existing.fingerprint != fingerprint:
-                raise OrderAlreadyRedeemed
-            return existing.answer, False
+
+    def look() -> dict[str, Any] | tuple[list[Judgement], Combined]:
+        answer = _earlier_answer(caller, order_id, fingerprint)
+        if answer is not None:
+            return answer
         try:
             judgements = checkout.decide_all(caller, codes, cart)
-            combined = checkout.combine_all(judgements, cart)
-            return claim(caller, judgements, combined, order_id, cart), True
-        except (errors.Exhausted, OrderTaken):
-            # The claim has decided, but not why: it is looked at again, and what refuses is named. If nothing does any more, it is worth another try.
-            continue
+            return judgements, checkout.combine_all(judgements, cart)
         except (errors.Refused, errors.NotFound):
             # What refuses may be this very order, redeemed by somebody between the two looks.
-            if _existing(caller, order_id) is None:
+            answer = _earlier_answer(caller, order_id, fingerprint)
+            if answer is None:
                 raise
-    raise errors.Unavailable
+            return answer
+
+    def claim_seen(
+        seen: dict[str, Any] | tuple[list[Judgement], Combined],
+    ) -> tuple[dict[str, Any], bool]:
+        return (
+            (seen, False)
+            if isinstance(seen, dict)
+            else (claim(caller, *seen, order_id, cart), True)
+        )
+
+    return claim_or_explain(claim_seen, look(), look)
 
 
-def _existing(caller: Caller, order_id: str) -> Any:
-    return _EXISTING.execute({"account_id": caller.account_id, "order_key": order_id}).one_or_none()
+def _earlier_answer(caller: Caller, order_id: str, fingerprint: str) -> dict[str, Any] | None:
+    """What this order was told before, None for a new one. Raises OrderAlreadyRedeemed."""
+    existing = _EXISTING.execute(
+        {"account_id": caller.account_id, "order_key": order_id}
+    ).one_or_none()
+    if existing is None:
+        return None
+    if existing.fingerprint != fingerprint:
+        raise OrderAlreadyRedeemed
+    return existing.answer  # type: ignore[no-any-return]
 
 
 def _fingerprint(codes: Sequence[str], cart: Cart, customer_id: str | None) -> str:
@@ -317,19 +332,17 @@ def _written(value: Any) -> Any:
 
 def increment_usage(caller: Caller, code: str) -> AnyRow:
     """A use without an order: takes one, by all rules that need neither a cart nor a customer. Raises CouponNotFound and the first refusal."""
-    for _ in range(TRIES):
-        coupons = checkout.find(caller, [code])
-        coupon = coupons.get(code)
+
+    def look() -> AnyRow:
+        coupon = checkout.find(caller, [code]).get(code)
         if coupon is None:
             raise CouponNotFound
         judgement = checkout.judge(coupon, checkout.see([coupon], None), None, None)
         if judgement.refusal is not None:
             raise judgement.refusal
-        try:
-            return _count_use(caller, coupon)
-        except errors.Exhausted:
-            continue
-    raise errors.Unavailable
+        return coupon
+
+    return claim_or_explain(lambda coupon: _count_use(caller, coupon), look(), look)
 
 
 @retried
@@ -395,6 +408,7 @@ def codes_of(redemption_ids: Sequence[UUID]) -> dict[UUID, list[AnyRow]]:
     return found
 
 
+@retried
 def roll_back(
     redemption_id: UUID, *, reason: str, restore: dict[str, bool], lines: list[int] | None
 ) -> dict[str, Any]:
@@ -403,18 +417,6 @@ def roll_back(
     A line brings back its share of the budget; uses, and what counts customers and days, come back when the last line has gone. Asked again, the
     answer is the first one. Raises RedemptionNotFound, Invalid for lines that there are not.
     """
-    for _ in range(TRIES):
-        answer = _roll_back_once(redemption_id, reason, restore, lines)
-        if answer is not None:
-            return answer
-    raise errors.Unavailable
-
-
-@retried
-def _roll_back_once(
-    redemption_id: UUID, reason: str, restore: dict[str, bool], lines: list[int] | None
-) -> dict[str, Any] | None:
-    """None where somebody else was rolling it back at the same moment."""
     read_order(redemption_id)
     codes = codes_of([redemption_id])[redemption_id]
     count = len(codes[0].lines)

@@ -22,7 +22,7 @@ from functools import cached_property
 from itertools import compress
 from typing import Literal
 
-from ..core import errors
+from ...core import errors
 
 EXACT_UP_TO = 12
 
