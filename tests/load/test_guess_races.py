@@ -1,6 +1,6 @@
-"""Guessing in parallel: ten tries are told that they were wrong, and the others nothing.
+"""Guessing in parallel: however many try at once, only ten are told that they were wrong.
 
-That holds however many try at once, until the window is over.
+The others learn nothing until the window is over.
 """
 
 import pytest
