@@ -288,9 +288,7 @@ def answers(port: int) -> str:
 
 
 def service_pid(server: Server) -> int:
-    """Return the process of `flask serve` that `make run` has started, whose children are the
-    workers.
-    """
+    """Return the `flask serve` process that `make run` has started: the parent of the workers."""
     (shell,) = psutil.Process(server.process.pid).children()
     (found,) = [child.pid for child in shell.children() if child.cmdline()[-1] == "serve"]
     return int(found)
