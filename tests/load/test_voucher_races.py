@@ -1,4 +1,7 @@
-"""Vouchers in parallel: credit is spent once, a use is redeemed once, a discount's last use goes to one."""
+"""Vouchers in parallel: credit is spent once, and a use is redeemed once.
+
+The last use of a discount goes to one buyer.
+"""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +64,7 @@ def owned(racer):
 
 
 def a_voucher(racer, **terms):
-    """A voucher's row."""
+    """Buy a voucher and return its row."""
     made = credit.purchase(
         racer.id,
         voucher_type_id=sold(**terms).id,

@@ -9,6 +9,7 @@ import click
 from ... import config
 from ...core import errors
 from ...identity import accounts
+from ...vouchers import types as voucher_types
 from ..terminal import Command
 from . import credit_coupons, discount_coupons, shop
 
