@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL
 
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
-from coupon_management_flask.identity import accounts, sessions
+from coupon_management_flask.identity import api_keys, sessions
 from coupon_management_flask.web.guard import access_token
 from tests.support.ports import free_port
 from tests.support.postgres import create_database, postgres_binaries, running_postgres
@@ -195,7 +195,7 @@ def _bench(postgres: URL, name: str, promos: int) -> Iterator[Bench]:
             )
             for account in [seeded.company, *seeded.users[:TOKENS]]
         ]
-        shop_key = accounts.create_api_key("shop", ["getCoupons", "manageCoupons"], life)
+        shop_key = api_keys.create_api_key("shop", ["getCoupons", "manageCoupons"], life)
     yield Bench(app, url, seeded, signed_in[1:], signed_in[0], shop_key, discount_codes)
 
 

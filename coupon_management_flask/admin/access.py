@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from wtforms import ValidationError
 
-from ..db.session import AnyRow
 from ..identity import sessions
 from .errors import FormExpired
 from .service import ADMINISTRATOR
@@ -39,7 +38,7 @@ def _claimed() -> sessions.Grant | None:
     return sessions.Grant(UUID(session["account_id"]), UUID(session["session_id"]), None)
 
 
-def _look() -> AnyRow | None:
+def _look() -> sessions.Standing | None:
     claimed = _claimed()
     account = (
         sessions.standing(claimed.session_id, claimed.account_id) if claimed is not None else None
@@ -47,12 +46,12 @@ def _look() -> AnyRow | None:
     return account if account is not None and account.role == ADMINISTRATOR else None
 
 
-def signed_in() -> AnyRow | None:
+def signed_in() -> sessions.Standing | None:
     """The administrator who is asking, whose session and account stood when this request began."""
     return g.administrator  # type: ignore[no-any-return]
 
 
-def administrator() -> AnyRow:
+def administrator() -> sessions.Standing:
     account = signed_in()
     assert account is not None
     return account

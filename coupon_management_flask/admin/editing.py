@@ -20,6 +20,7 @@ from ..core.clock import rfc3339
 from ..db.failures import retried
 from ..db.session import db, transaction
 from ..identity import change_log
+from ..models import ChangeAction
 from ..promos.schemas import Day
 from ..web.body import AmountField, Moment, Truth, Whole
 from .access import administrator
@@ -203,7 +204,7 @@ class EditableView(TableView):
             row = self._read(self.create(given))
             assert row is not None
             change_log.write(
-                "create",
+                ChangeAction.CREATE,
                 self.table.name,
                 self.get_pk_value(row),
                 by=administrator().id,
@@ -219,7 +220,7 @@ class EditableView(TableView):
                 raise errors.NotFound
             self.delete(before)
             change_log.write(
-                "delete",
+                ChangeAction.DELETE,
                 self.table.name,
                 self.get_pk_value(model),
                 by=administrator().id,

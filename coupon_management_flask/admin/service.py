@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from ..core import errors
 from ..db.session import db, transaction
-from ..identity import accounts, change_log, sessions
-from ..models import Account, UnsubscribedAddress
+from ..identity import accounts, change_log, credentials, sessions
+from ..models import Account, ChangeAction, UnsubscribedAddress
 from .errors import NotAnAdministrator
 
-ISSUED_BY = "admin"
+ISSUED_BY = sessions.Issuer.ADMIN
 # However busy somebody is: by then the password is asked for again.
 LIFETIME = timedelta(hours=12)
 ADMINISTRATOR = "administrator"
@@ -25,12 +25,12 @@ _unsubscribed: Any = UnsubscribedAddress.__table__
 def sign_in(
     login: str, password: str, *, address: str | None, caller: str | None
 ) -> sessions.Grant:
-    """A session for the administrator of that username or e-mail. `address` limits guesses, as in `accounts.authenticate`; `caller` is for the log.
+    """A session for the administrator of that username or e-mail. `address` limits guesses, as in `credentials.authenticate`; `caller` is for the log.
 
     Raises WrongCredentials, AccountDisabled, NotAnAdministrator, each of which is logged, and RateLimited.
     """
     try:
-        identity = accounts.authenticate(login, password, address=address)
+        identity = credentials.authenticate(login, password, address=address)
         if identity.role != ADMINISTRATOR:
             raise NotAnAdministrator
         with transaction():
@@ -42,7 +42,7 @@ def sign_in(
                 password_hash=identity.password_hash,
             )
             change_log.write(
-                "sign_in",
+                ChangeAction.SIGN_IN,
                 "sessions",
                 str(grant.session_id),
                 by=identity.id,
@@ -54,7 +54,7 @@ def sign_in(
         account = accounts.find(login)
         with transaction():
             change_log.write(
-                "sign_in_failed",
+                ChangeAction.SIGN_IN_FAILED,
                 "sessions",
                 None,
                 by=account.id if account is not None else None,
@@ -66,7 +66,7 @@ def sign_in(
 def sign_out(account_id: UUID, session_id: UUID) -> None:
     with transaction():
         sessions.revoke(session_id)
-        change_log.write("sign_out", "sessions", str(session_id), by=account_id)
+        change_log.write(ChangeAction.SIGN_OUT, "sessions", str(session_id), by=account_id)
 
 
 def hold_accounts(account_id: UUID) -> set[UUID]:

@@ -23,9 +23,12 @@ from ..audit import rules
 from ..core import errors
 from ..db.engines import SERVER_THREADS
 from ..discount_coupons.bulk import batches, schemas
-from ..identity import accounts, passwords
+from ..identity import accounts, credentials, passwords
+from ..identity import api_keys as keys
+from ..identity.roles import Permission
 from ..messaging import loop as background
 from ..messaging import outbox
+from ..models import AccountKind, Role
 from ..payments import reconciliation
 from ..tasks import purge, thread
 from ..vouchers import type_service as voucher_types
@@ -99,7 +102,7 @@ def create_admin(email: str, password: str, username: str | None, name: str) -> 
         username=username,
         password=_new_password(password),
         name=name,
-        role="administrator",
+        role=Role.ADMINISTRATOR,
     )
     click.echo(f"Administrator {username or email} created.")
 
@@ -132,7 +135,9 @@ def create_user(
 @click.option("--company", is_flag=True, help="LOGIN is a company's e-mail address.")
 def change_password(login: str, password: str, company: bool) -> None:
     """Give the account of that username or e-mail a new password. All its sessions end."""
-    accounts.replace_password(login, _new_password(password), kind="company" if company else "user")
+    credentials.replace_password(
+        login, _new_password(password), kind=AccountKind.COMPANY if company else AccountKind.USER
+    )
     click.echo(f"Password of {login} changed; all its sessions have ended.")
 
 
@@ -186,7 +191,7 @@ api_keys = AppGroup("api-keys", help="Keys with which servers sign in.")
     "permissions",
     multiple=True,
     required=True,
-    type=click.Choice(sorted(accounts.ALL_PERMISSIONS)),
+    type=click.Choice(sorted(Permission)),
 )
 @click.option(
     "--days",
@@ -197,14 +202,14 @@ api_keys = AppGroup("api-keys", help="Keys with which servers sign in.")
 )
 def create_api_key(service: str, permissions: tuple[str, ...], days: int) -> None:
     """Create a key and show it, this once."""
-    click.echo(accounts.create_api_key(service, list(permissions), timedelta(days=days)))
+    click.echo(keys.create_api_key(service, list(permissions), timedelta(days=days)))
 
 
 @api_keys.command("revoke", cls=_Command)
 @click.option("--service", required=True)
 def revoke_api_keys(service: str) -> None:
     """End all keys of a service."""
-    click.echo(f"{accounts.revoke_api_keys(service)} keys of {service} have ended.")
+    click.echo(f"{keys.revoke_api_keys(service)} keys of {service} have ended.")
 
 
 outbox_group = AppGroup("outbox", help="What is to be done after commits.")
@@ -371,10 +376,8 @@ def serve_demo_shop(host: str, port: int) -> None:
         ) from error
     # The key of the last start is of no use to anybody.
     with suppress(errors.NotFound):
-        accounts.revoke_api_keys("demo-shop")
-    api_key = accounts.create_api_key(
-        "demo-shop", ["getCoupons", "manageCoupons"], timedelta(days=30)
-    )
+        keys.revoke_api_keys("demo-shop")
+    api_key = keys.create_api_key("demo-shop", ["getCoupons", "manageCoupons"], timedelta(days=30))
     click.echo(f"Demo shop on http://{host}:{port} (its mails: {service}/dev/mailbox)", err=True)
     with listening:
         shop.serve(shop.create_demo_shop(service, api_key), listening)
