@@ -1,1 +1,4 @@
-"""How fast it is, against what it could be. `make bench` runs all of it; README.md in this folder says how to read it."""
+"""How fast it is, against what it could be and against what it was.
+
+`make bench` runs it. README.md in this folder says how to read it.
+"""

@@ -1,4 +1,7 @@
-"""The least that the server can do: a WSGI application without a framework. What the contract's answers cost is measured against it."""
+"""The least that the server can do: a WSGI application without a framework.
+
+What the contract's answers cost is measured against it.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -1,8 +1,16 @@
--- wrk's side of a scenario: each request is a line of the file in REQUESTS ("METHOD path token body"), taken in turn, each thread from its own place on.
--- A token of "key:..." is an API key. Where a body says {n}, each request has a text of its own, which RUN tells from those of other runs.
+-- wrk's side of a scenario: each request is a line of the file in REQUESTS
+-- ("METHOD path token body"), taken in turn, each thread from its own place on.
+-- A token of "key:..." is an API key, "-" is none. After "once+" a request has an Idempotency-Key
+-- of its own. Where a body says {n}, each request has a text of its own. RUN tells both from those
+-- of other runs.
 local requests, position = {}, 0
 local threads, sent = 0, 0
 local run = os.getenv("RUN")
+
+local function fresh()
+  sent = sent + 1
+  return run .. "-" .. number .. "-" .. sent
+end
 
 function setup(thread)
   thread:set("number", threads)
@@ -13,16 +21,19 @@ function init(args)
   for line in io.lines(os.getenv("REQUESTS")) do
     local method, path, token, body = line:match("^(%S+) (%S+) (%S+) ?(.*)$")
     local headers = { ["Content-Type"] = "application/json" }
+    local once = token:match("^once%+(.+)$")
+    token = once or token
     local key = token:match("^key:(.+)$")
     if key then
       headers["X-API-Key"] = key
     elseif token ~= "-" then
       headers["Authorization"] = "Bearer " .. token
     end
-    if body:find("{n}", 1, true) then
+    if once or body:find("{n}", 1, true) then
       requests[#requests + 1] = function()
-        sent = sent + 1
-        return wrk.format(method, path, headers, (body:gsub("{n}", run .. "-" .. number .. "-" .. sent)))
+        local text = fresh()
+        if once then headers["Idempotency-Key"] = text end
+        return wrk.format(method, path, headers, (body:gsub("{n}", text)))
       end
     else
       requests[#requests + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)

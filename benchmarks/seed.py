@@ -1,5 +1,10 @@
-"""Fills a migrated PostgreSQL database for the scenarios: by COPY, with the rows that the service itself would have written."""
+"""Fills a migrated PostgreSQL database by COPY, with rows that the service would have written.
 
+All that benchmarks ask of the package's inside is imported here and in statements.py. The columns
+are those of the older of two trees that are compared.
+"""
+
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,163 +15,202 @@ from typing import Any
 from uuid import UUID
 
 import psycopg2
+from flask import Flask
+from sqlalchemy.engine import URL
 from uuid_utils.compat import uuid7
 
-from coupon_management_flask.discount_coupons.bulk import imports
-from coupon_management_flask.identity import passwords
-from coupon_management_flask.promos.feed import index
+from coupon_management_flask import create_app
+from coupon_management_flask.config import load_settings
+from coupon_management_flask.identity import passwords, sessions
+from coupon_management_flask.promos.feed.ages import nodes_of_ages
+from coupon_management_flask.web.guard import access_token
+
+from .trees import ENVIRONMENT, text_of
 
 CATEGORIES = ["coffee", "tea", "books", "shoes", "games"]
 COUNTRIES = ["", "", "", "us", "de", "fr", "kz", "br"]
 HOT_UNITS = 100_000_000
+PASSWORD = "Passw0rd!"
+CREDIT = 1_000_000_000_000
+SIGNED_IN_FOR = timedelta(hours=4)
 
 
 @dataclass(frozen=True)
 class Seeded:
-    company: UUID
-    users: list[UUID]
-    promos: list[UUID]
+    """Who and what is there. `user_tokens` and `company_token` are access tokens."""
+
     hot_promo: UUID
+    promos: list[UUID]
+    user_tokens: list[str]
+    company_token: str
 
 
-def seed(url: str, *, promos: int, users: int, randomness: int = 1) -> Seeded:
-    """`promos` promos of one company (and one that everybody activates), `users` users of all ages and countries."""
+def application(url: URL) -> Flask:
+    """Make this tree's application over a database, in this process."""
+    address = {"DATABASE_URL": text_of(url), "LOG_LEVEL": "WARNING"}
+    return create_app(load_settings(dotenv=None, environment={**ENVIRONMENT, **address}))
+
+
+def connection_to(url: URL) -> Any:
+    return psycopg2.connect(text_of(url.set(drivername="postgresql")))
+
+
+def seed(app: Flask, url: URL, *, promos: int, users: int, randomness: int = 1) -> Seeded:
+    """Write `promos` promos of one company and one that everybody activates, and `users` users.
+
+    Users are of all ages and countries, and rich. They and the company are signed in.
+    """
     chance = random.Random(randomness)
     now = datetime.now(UTC)
-    password_hash = passwords.hash_password("Passw0rd!")
     company, people = uuid7(), [uuid7() for _ in range(users)]
-    with psycopg2.connect(url) as connection:
-        accounts = [
-            [
-                company,
-                "company",
-                None,
-                "bench@company.test",
-                password_hash,
-                "Bench Company",
-                None,
-                None,
-            ]
-        ]
-        for number, person in enumerate(people):
-            email = f"bench-{number}@user.test"
-            accounts.append(
-                [
-                    person,
-                    "user",
-                    email,
-                    email,
-                    password_hash,
-                    "Bench",
-                    chance.randint(0, 100),
-                    chance.choice(COUNTRIES[3:]),
-                ]
-            )
-        columns = "id kind username username_key email email_key password_hash name surname role is_active age country created_at"
-        _copy(
-            connection,
-            "accounts",
-            columns,
-            (
-                [a[0], a[1], a[2], a[2], a[3], a[3], a[4], a[5], "", "user", True, a[6], a[7], now]
-                for a in accounts
-            ),
-        )
-        _copy(connection, "wallets", "account_id balance", ([person, 0] for person in people))
+    with app.app_context(), closing(connection_to(url)) as connection:
+        _seed_accounts(connection, company, people, now, chance)
+        company_token, *user_tokens = _sign_in(connection, [company, *people], now)
         ids = _seed_promos(connection, company, promos, now, chance)
         connection.commit()
-    with closing(psycopg2.connect(url)) as connection:
+    return Seeded(ids[-1], ids[:-1], user_tokens, company_token)
+
+
+def _seed_accounts(
+    connection: Any,
+    company: UUID,
+    people: list[UUID],
+    now: datetime,
+    chance: random.Random,
+) -> None:
+    password_hash = passwords.hash_password(PASSWORD)
+    firm = "bench@company.test"
+    names = [None, None, firm, firm]
+    rows: list[list[Any]]
+    rows = [[company, "company", *names, password_hash, "Bench Company", "", None, None]]
+    for number, person in enumerate(people):
+        email = email_of(number)
+        age, country = chance.randint(0, 100), chance.choice(COUNTRIES[3:])
+        rows.append([person, "user", *[email] * 4, password_hash, "Bench", "", age, country])
+    columns = "id kind username username_key email email_key password_hash name surname age country"
+    more = ["user", True, now]
+    everybody = ([*row, *more] for row in rows)
+    _copy(connection, "accounts", f"{columns} role is_active created_at", everybody)
+    _copy(connection, "wallets", "account_id balance", ([person, CREDIT] for person in people))
+    columns = "id account_id amount balance_after reason created_at"
+    entries = ([uuid7(), person, CREDIT, CREDIT, "opening balance", now] for person in people)
+    _copy(connection, "ledger_entries", columns, entries)
+
+
+def email_of(number: int) -> str:
+    """Say what a user signs in with, together with PASSWORD."""
+    return f"bench-{number}@user.test"
+
+
+def _sign_in(connection: Any, accounts: list[UUID], now: datetime) -> list[str]:
+    """Open a session for each account, and return the access tokens."""
+    grants = [sessions.Grant(account, uuid7(), None) for account in accounts]
+    end = now + SIGNED_IN_FOR
+    rows = ([grant.session_id, grant.account_id, "promo", now, end] for grant in grants)
+    _copy(connection, "sessions", "id account_id issued_by created_at expires_at", rows)
+    return [access_token(grant, SIGNED_IN_FOR) for grant in grants]
+
+
+def settle(url: URL) -> None:
+    """Bring a database that has been filled to rest, so that it can be copied: all connections end.
+
+    Tables have their statistics before anything is planned. Plans are kept, and one that was made
+    for an empty table would stay.
+    """
+    others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    others += " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with closing(connection_to(url)) as connection:
         connection.autocommit = True
+        connection.cursor().execute(others)
         connection.cursor().execute("VACUUM ANALYZE")
-    return Seeded(company, people, ids[:-1], ids[-1])
 
 
-def seed_discounts(count: int) -> list[str]:
-    """`count` discount codes that never run out; in the application's context."""
-    codes = [f"BENCH-{number}" for number in range(count)]
-    lines = [
-        "code,type,discount,couponFor,products,maxUsage",
-        *(f"{code},percentage,15,product,tea,{HOT_UNITS}" for code in codes),
-    ]
-    imports.import_coupons(["\n".join(lines).encode()], currency="USD")
-    return codes
+def rows_of(url: URL, statement: str) -> list[tuple[Any, ...]]:
+    with closing(connection_to(url)) as connection:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Promo:
+    id: UUID
+    stock_id: UUID
+    created_at: datetime
+    country: str = ""
+    ages: tuple[int, int] | tuple[None, None] = (None, None)
+    categories: tuple[str, ...] = ()
+    is_active: bool = True
+
+    @property
+    def units(self) -> int:
+        return HOT_UNITS if self.is_active else 0
+
+    def row(self, company: UUID) -> list[Any]:
+        """Say what stands in the columns of _PROMO_COLUMNS."""
+        description = "Ten percent off whatever you like best in our shop, this week and the next."
+        terms = [description, "COMMON", "BENCH-10", self.units, self.stock_id, *self.ages]
+        places = [self.country or None, self.country, json.dumps(self.categories)]
+        return [self.id, company, *terms, *places, 1, self.is_active, self.created_at]
+
+
+_PROMO_COLUMNS = """
+    id company_id description mode promo_common max_count stock_id age_from age_until
+    country country_key categories version is_active created_at
+"""
 
 
 def _seed_promos(
-    connection: Any, company: UUID, promos: int, now: datetime, chance: random.Random
+    connection: Any,
+    company: UUID,
+    count: int,
+    now: datetime,
+    chance: random.Random,
 ) -> list[UUID]:
-    rows, entries, counts, countries = [], [], Counter[tuple[Any, ...]](), Counter[str]()
+    """Write promos, and return their ids. The last one is for everybody."""
     # Published one after another until now, so that their ids sort as they would.
-    began = now - timedelta(milliseconds=promos)
-    for number in range(promos + 1):
-        promo_id = _id_at(began + timedelta(milliseconds=number), chance)
-        hot = number == promos
-        country = "" if hot else chance.choice(COUNTRIES)
-        ages = (
-            (None, None)
-            if hot or chance.random() < 0.5
-            else tuple(sorted((chance.randint(0, 100), chance.randint(0, 100))))
-        )
-        categories = [] if hot else chance.sample(CATEGORIES, chance.randint(0, 2))
-        is_active = hot or chance.random() < 0.8
-        rows.append(
-            [
-                promo_id,
-                uuid7(),
-                country,
-                ages,
-                categories,
-                is_active,
-                HOT_UNITS if is_active else 0,
-                began + timedelta(milliseconds=number),
-            ]
-        )
-        countries[country] += 1
-        for category in ["", *categories]:
-            for node in index.nodes_of_ages(*ages):
-                entries.append([promo_id, category, node, country, is_active])
-                counts[category, country, node, is_active] += 1
-    _copy(connection, "stocks", "id capacity claimed", ([row[1], row[6], 0] for row in rows))
-    columns = "id company_id description mode promo_common max_count stock_id age_from age_until country country_key categories version is_active created_at"
-    _copy(connection, "promos", columns, (_promo(company, row) for row in rows))
-    _copy(connection, "promo_counters", "promo_id likes comments", ([row[0], 0, 0] for row in rows))
-    _copy(
-        connection, "feed_entries", "promo_id category_key age_node country_key is_active", entries
-    )
-    _copy(
-        connection,
-        "feed_counts",
-        "category_key country_key age_node is_active promos",
-        ([*key, count] for key, count in counts.items()),
-    )
-    _copy(
-        connection,
-        "company_promo_counts",
-        "company_id country_key promos",
-        ([company, country, count] for country, count in countries.items()),
-    )
-    return [row[0] for row in rows]
+    moments = [now - timedelta(milliseconds=count - number) for number in range(count + 1)]
+    promos = [_some_promo(moment, chance) for moment in moments[:-1]]
+    promos.append(_Promo(_id_at(moments[-1], chance), uuid7(), moments[-1]))
+    entries: list[list[Any]] = []
+    counts: Counter[tuple[str, str, int, bool]] = Counter()
+    for promo in promos:
+        for category in ("", *promo.categories):
+            for node in nodes_of_ages(*promo.ages):
+                entries.append([promo.id, category, node, promo.country, promo.is_active])
+                counts[category, promo.country, node, promo.is_active] += 1
+    countries = Counter(promo.country for promo in promos)
+    stocks = ([promo.stock_id, promo.units, 0] for promo in promos)
+    _copy(connection, "stocks", "id capacity claimed", stocks)
+    _copy(connection, "promos", _PROMO_COLUMNS, (promo.row(company) for promo in promos))
+    counters = ([promo.id, 0, 0] for promo in promos)
+    _copy(connection, "promo_counters", "promo_id likes comments", counters)
+    columns = "promo_id category_key age_node country_key is_active"
+    _copy(connection, "feed_entries", columns, entries)
+    columns = "category_key country_key age_node is_active promos"
+    _copy(connection, "feed_counts", columns, ([*key, found] for key, found in counts.items()))
+    columns = "company_id country_key promos"
+    by_country = ([company, country, found] for country, found in countries.items())
+    _copy(connection, "company_promo_counts", columns, by_country)
+    return [promo.id for promo in promos]
 
 
-def _promo(company: UUID, row: list[Any]) -> list[Any]:
-    promo_id, stock_id, country, ages, categories, is_active, units, created_at = row
-    listed = "{}".replace("{}", "[" + ", ".join(f'"{category}"' for category in categories) + "]")
-    description = "Ten percent off whatever you like best in our shop, this week and the next."
-    return [
-        promo_id, company, description, "COMMON", "BENCH-10", units, stock_id, *ages, country or None, country, listed, 1, is_active, created_at
-    ]  # fmt: skip
+def _some_promo(moment: datetime, chance: random.Random) -> _Promo:
+    promo_id, country = _id_at(moment, chance), chance.choice(COUNTRIES)
+    ages: tuple[int, int] | tuple[None, None] = (None, None)
+    if chance.random() < 0.5:
+        first, second = chance.randint(0, 100), chance.randint(0, 100)
+        ages = min(first, second), max(first, second)
+    categories = tuple(chance.sample(CATEGORIES, chance.randint(0, 2)))
+    return _Promo(promo_id, uuid7(), moment, country, ages, categories, chance.random() < 0.8)
 
 
 def _id_at(moment: datetime, chance: random.Random) -> UUID:
-    """A UUID version 7 of that moment."""
+    """Make a UUID version 7 of that moment."""
     milliseconds = int(moment.timestamp() * 1000)
-    return UUID(
-        int=(milliseconds << 80)
-        | (0x7 << 76)
-        | (chance.getrandbits(12) << 64)
-        | (0b10 << 62)
-        | chance.getrandbits(62)
-    )
+    first, second = chance.getrandbits(12), chance.getrandbits(62)
+    return UUID(int=(milliseconds << 80) | (0x7 << 76) | (first << 64) | (0b10 << 62) | second)
 
 
 class _Lines:
@@ -178,7 +222,7 @@ class _Lines:
 
     def _texts(self, rows: Iterable[list[Any]]) -> Iterator[str]:
         for row in rows:
-            yield "\t".join("\\N" if value is None else str(value) for value in row) + "\n"
+            yield "\t".join(r"\N" if value is None else str(value) for value in row) + "\n"
 
     def read(self, size: int) -> str:
         parts, length = [self._rest], len(self._rest)
@@ -194,6 +238,5 @@ class _Lines:
 
 
 def _copy(connection: Any, table: str, columns: str, rows: Iterable[list[Any]]) -> None:
-    connection.cursor().copy_expert(
-        f"COPY {table} ({', '.join(columns.split())}) FROM STDIN", _Lines(rows), 1 << 20
-    )
+    statement = f"COPY {table} ({', '.join(columns.split())}) FROM STDIN"
+    connection.cursor().copy_expert(statement, _Lines(rows), 1 << 20)

@@ -7,15 +7,21 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 from psycopg2.extensions import cursor as Cursor
 
 from coupon_management_flask.db.session import db
+
+from .load import Request
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 def record(app: Flask, requests: Iterable[str], folder: Path) -> list[str]:
-    """pgbench's options: a script for each request (a line of load.lua's file). Ids that a statement makes are made anew whenever it is sent."""
+    """Write a script for each request (a line of load.lua's file), and return pgbench's options.
+
+    Ids that a statement makes are made anew whenever it is sent.
+    """
     with app.app_context():
         # New connections prepare anew, and we hear it.
         for engine in db.engines.values():
@@ -24,20 +30,14 @@ def record(app: Flask, requests: Iterable[str], folder: Path) -> list[str]:
     options: list[str] = []
     prepared: dict[str, str] = {}
     for number, line in enumerate(requests):
-        method, path, token, *body = line.split(" ", 3)
-        sent = _sent_while(
-            lambda: client.open(path, method=method, data="".join(body), headers=_headers(token))  # noqa: B023
-        )
-        prepared |= {
-            statement.split()[1]: statement for statement in sent if statement.startswith("PREPARE")
-        }
+        request = Request.parse(line)
+        sent = _sent_while(client, request)
+        prepares = [statement for statement in sent if statement.startswith("PREPARE")]
+        prepared |= {statement.split()[1]: statement for statement in prepares}
         used = {name for statement in sent for name in re.findall(r"\bEXECUTE (\w+) \(", statement)}
         lines = [_once_a_client(name, prepared[name]) for name in sorted(used)]
-        lines += [
-            f"{_repeatable(statement)};\n"
-            for statement in sent
-            if not statement.startswith("PREPARE")
-        ]
+        others = [statement for statement in sent if statement not in prepares]
+        lines += [f"{_repeatable(statement)};\n" for statement in others]
         script = folder / f"request-{number}.sql"
         script.write_text("".join(lines), encoding="utf-8")
         options += ["-f", str(script)]
@@ -47,7 +47,7 @@ def record(app: Flask, requests: Iterable[str], folder: Path) -> list[str]:
 
 
 def _once_a_client(name: str, prepare: str) -> str:
-    """Prepares it where pgbench's client has not: its variables last as long as its connection."""
+    """Prepare it where pgbench's client has not: its variables last as long as its connection."""
     return f"\\if :{_new(name)}\n{_one_line(prepare)};\n\\set {_new(name)} 0\n\\endif\n"
 
 
@@ -59,28 +59,21 @@ def _one_line(statement: str) -> str:
     return statement.replace("\n", " ")
 
 
-def _headers(token: str) -> dict[str, str]:
-    if token.startswith("key:"):
-        return {"X-API-Key": token.removeprefix("key:")}
-    return {} if token == "-" else {"Authorization": f"Bearer {token}"}
-
-
-def _sent_while(work: Any) -> list[str]:
+def _sent_while(client: FlaskClient, request: Request) -> list[str]:
     sent: list[str] = []
 
     def note(
-        connection: sa.Connection | None, cursor: Cursor, statement: str, parameters: Any, *_: Any
+        connection: sa.Connection | None,
+        cursor: Cursor,
+        statement: str,
+        parameters: Any,
+        *_: Any,
     ) -> None:
-        # A prepared statement that goes straight to the driver has no connection of SQLAlchemy's, and is alone.
-        autocommit = (
-            connection is None
-            or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-        )
-        if (
-            not autocommit
-            and (not sent or not sent[-1].startswith("BEGIN"))
-            and "BEGIN" not in sent
-        ):
+        # A prepared statement that goes straight to the driver has no connection of SQLAlchemy's,
+        # and is alone.
+        options = {} if connection is None else connection.get_execution_options()
+        alone = connection is None or options.get("isolation_level") == "AUTOCOMMIT"
+        if not alone and (not sent or not sent[-1].startswith("BEGIN")) and "BEGIN" not in sent:
             sent.append("BEGIN")
         sent.append(cursor.mogrify(statement, parameters).decode())
 
@@ -91,7 +84,12 @@ def _sent_while(work: Any) -> list[str]:
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
     sa.event.listen(sa.Engine, "commit", committed)
     try:
-        answer = work()
+        answer = client.open(
+            request.path,
+            method=request.method,
+            data=request.body,
+            headers=request.headers,
+        )
         assert answer.status_code < 300, answer.get_data(as_text=True)
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
@@ -105,6 +103,5 @@ def _repeatable(statement: str) -> str:
     made = re.search(rf"'(user:{_UUID}):({_UUID})'", statement)
     if made is None:
         return statement
-    return statement.replace(made[0], f"'{made[1]}:' || gen_random_uuid()").replace(
-        f"'{made[2]}'", "gen_random_uuid()"
-    )
+    statement = statement.replace(made[0], f"'{made[1]}:' || gen_random_uuid()")
+    return statement.replace(f"'{made[2]}'", "gen_random_uuid()")

@@ -11,6 +11,7 @@ from .admin import errors as admin_errors
 from .analytics import routes as analytics_routes
 from .auth import credit_routes as auth_credit_routes
 from .auth import profile_routes as auth_profile_routes
+from .auth import promo_routes as auth_promo_routes
 from .auth import reset_page as auth_reset_page
 from .auth import voucher_routes as auth_voucher_routes
 from .config import ROOT, Settings, load_settings
@@ -30,14 +31,16 @@ from .identity import passwords
 from .messaging.mail import sender
 from .payments import errors as payment_errors
 from .payments import gateway as payment_gateway
+from .payments import purchase_routes
 from .payments import routes as payment_routes
 from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
-from .promos.antifraud.verdicts import Antifraud
+from .promos.antifraud.check import Antifraud
 from .tasks import jobs
 from .vouchers import errors as voucher_errors
 from .vouchers import routes as voucher_routes
+from .vouchers import type_routes as voucher_type_routes
 from .web import contract, guard, mailbox, observability, openapi, rates, security
 from .web.contract import MAX_BODY, Contract
 from .web.json import OrjsonProvider
@@ -52,7 +55,12 @@ CREDIT_COUPONS = Contract(
 PROMOS = Contract(
     "promos",
     ("/api/ping", "/api/business", "/api/user"),
-    (promo_business_routes.routes, promo_user_routes.routes),
+    (
+        auth_promo_routes.company_routes,
+        promo_business_routes.routes,
+        auth_promo_routes.user_routes,
+        promo_user_routes.routes,
+    ),
     promo_errors.render_error,
     promo_errors.MESSAGES,
     promo_errors.STATUSES,
@@ -88,6 +96,8 @@ VOUCHERS = Contract(
         health_routes.routes,
         auth_voucher_routes.routes,
         auth_profile_routes.routes,
+        voucher_type_routes.routes,
+        purchase_routes.routes,
         voucher_routes.routes,
         payment_routes.routes,
         analytics_routes.routes,

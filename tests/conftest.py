@@ -1,6 +1,7 @@
 """What tests stand on: real servers, one application for each database, and a cast of people.
 
-Tests that use `app` (or anyone of the cast) run on PostgreSQL and on SQLite, and start with empty tables.
+A test that uses `app` (or anyone of the cast) starts with empty tables. It runs on PostgreSQL, and
+with `pytestmark = both_databases` on SQLite as well. `--databases both` runs all of them on both.
 """
 
 import os
@@ -25,13 +26,56 @@ from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction
 
 from .support import people
-from .support.books import Books, read_books
+from .support.books import Books, read_books, the_books_add_up  # noqa: F401
 from .support.concurrency import elsewhere, time, together  # noqa: F401
 from .support.postgres import create_database, drop_database, running_postgres
 from .support.redis import RedisServer, running_redis
 from .support.server import TEST_ENVIRONMENT
 
 DATABASES = ["postgresql", "sqlite"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--databases",
+        choices=["postgresql", "marked", "both"],
+        default="marked",
+        help="on SQLite too: no test, those that are marked so, or all",
+    )
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        help="fail where a test is skipped because a tool is missing",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say on which databases a test runs."""
+    chosen = metafunc.config.getoption("--databases")
+    is_marked = metafunc.definition.get_closest_marker("both_databases") is not None
+    on_both = chosen == "both" or (chosen == "marked" and is_marked)
+    databases = DATABASES if on_both else DATABASES[:1]
+    chosen_by_the_test = {
+        name.strip()
+        for mark in metafunc.definition.iter_markers("parametrize")
+        for name in str(mark.args[0]).split(",")
+    }
+    for name in ("database_url", "fresh_database_url"):
+        if name in metafunc.fixturenames and name not in chosen_by_the_test:
+            scope = "session" if name == "database_url" else "function"
+            metafunc.parametrize(name, databases, indirect=True, scope=scope)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Turn a skip for a missing tool into a failure, where that was asked for."""
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if "tests/tools/install" in reason or "not installed" in reason:
+            report.outcome = "failed"
+            report.longrepr = f"a tool is missing: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -96,16 +140,21 @@ def new_database(
         drop_database(postgres, name)
 
 
-@pytest.fixture(scope="session", params=DATABASES)
+@pytest.fixture(scope="session")
 def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
-    """A database of its own for the application of the tests; of each kind in turn."""
-    return new_database(request.param)
+    """The database of the tests' application, of a kind that pytest_generate_tests has chosen."""
+    return new_database(_kind(request))
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture
 def fresh_database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
-    """A database for one test with a server of its own; of each kind in turn."""
-    return new_database(request.param)
+    """A database for one test with a server of its own, of a kind that is chosen likewise."""
+    return new_database(_kind(request))
+
+
+def _kind(request: pytest.FixtureRequest) -> str:
+    # A fixture that is asked for while a test runs has no parameter.
+    return getattr(request, "param", DATABASES[0])
 
 
 @pytest.fixture(scope="session")

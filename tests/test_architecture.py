@@ -62,10 +62,10 @@ def test_imports_go_one_way():
 # A line in a module, and as what it is to be noticed.
 STEPS = [
     (
-        "credit_coupons/service.py",
+        "credit_coupons/coupons.py",
         "from ..promos import errors",
         LAYERS,
-        "credit_coupons.service -> promos.errors",
+        "credit_coupons.coupons -> promos.errors",
     ),
     ("promos/errors.py", "from ..auth import service", LAYERS, "promos.errors -> auth.service"),
     (

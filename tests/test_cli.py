@@ -399,6 +399,7 @@ def test_audit_says_that_the_books_add_up(flask, client):
     assert (result.exit_code, result.output) == (0, "The books add up.\n")
 
 
+@pytest.mark.books_are_wrong
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -591,6 +592,7 @@ def test_purge_deletes_what_nobody_can_need_and_nothing_else(flask, monkeypatch)
     assert left == {**dict.fromkeys(PURGED, 1), OutboxMessage: 2}
 
 
+@pytest.mark.server
 def test_antifraud_serves_the_built_in_check_where_it_is_told_to(tmp_path):
     # An option comes before the environment, and the service's own HOST and PORT are not meant.
     port = free_port()
@@ -635,6 +637,7 @@ def test_every_command_says_what_it_does(app):
 
 
 # Celery or not: a worker is one by itself.
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("kind", "number", "broker_url"),
     [("postgresql", signal.SIGTERM, ""), ("sqlite", signal.SIGINT, "redis://127.0.0.1:1/1")],
@@ -686,6 +689,7 @@ def outbox_rows():
     ]
 
 
+@pytest.mark.server
 def test_what_a_server_is_delivering_when_it_is_told_to_stop_is_brought_to_its_end(told_of_coupons):
     receiver, database_url = told_of_coupons
     with running_server(
@@ -701,6 +705,7 @@ def test_what_a_server_is_delivering_when_it_is_told_to_stop_is_brought_to_its_e
     assert (outbox_rows(), len(receiver.received)) == ([(True, 1)], 1)
 
 
+@pytest.mark.server
 def test_what_a_worker_is_delivering_when_it_is_told_to_stop_is_brought_to_its_end(told_of_coupons):
     receiver, database_url = told_of_coupons
     worker = subprocess.Popen(
@@ -720,6 +725,7 @@ def test_what_a_worker_is_delivering_when_it_is_told_to_stop_is_brought_to_its_e
     assert (outbox_rows(), len(receiver.received)) == ([(True, 1)], 1)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("asked_for", "broker_url", "works"),
     [("1", "", True), ("1", "redis://127.0.0.1:1/1", False), ("", "", False)],
@@ -751,6 +757,7 @@ def test_a_server_process_works_in_the_background_where_nobody_else_does(
     )
 
 
+@pytest.mark.server
 def test_a_server_alone_delivers_what_is_due(new_database):
     database_url = new_database("postgresql")
     with (
@@ -788,6 +795,7 @@ def test_a_server_alone_delivers_what_is_due(new_database):
     ] == ["TOLD-10"]
 
 
+@pytest.mark.server
 def test_links_in_mails_lead_to_where_the_server_listens_unless_it_was_told_otherwise(new_database):
     pair = {"email": "visitor@example.com", "website": "example.com"}
     for told, prefix in (

@@ -24,6 +24,8 @@ from .support.ports import free_port
 from .support.server import ROOT, Server, assert_books_add_up, run_flask, running_server
 from .support.waiting import wait_until
 
+pytestmark = pytest.mark.server
+
 PAGE = (ROOT / "frontend" / "demo.html").read_text(encoding="utf-8")
 CART = "0" * 31
 SENCHA = {"product": "sencha", "quantity": 2}

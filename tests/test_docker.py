@@ -209,6 +209,7 @@ def test_the_image_does_what_make_serve_does():
     assert ["sh", "-c", " && ".join(recipe)] == COMMAND
 
 
+@pytest.mark.server
 def test_what_the_image_has_is_enough_to_migrate_serve_and_be_healthy(image):
     in_image = {
         name: value
@@ -413,6 +414,7 @@ def celery(resolved, image, redis_server, new_database):
     assert sorted(image.rglob("*")) == before
 
 
+@pytest.mark.server
 def test_celery_of_compose_starts_in_the_image_writes_no_file_is_healthy_and_ends(celery):
     start, is_healthy = celery
     worker, beat = start("worker"), start("beat")
@@ -441,6 +443,7 @@ def test_the_antifraud_service_is_asked_unless_env_names_another_one(resolved):
     assert resolved["services"][host]["command"][-2:] == ["--port", port]
 
 
+@pytest.mark.server
 def test_the_antifraud_service_starts_in_the_image_and_is_healthy_while_it_answers(resolved, image):
     port = free_port()
     service = resolved["services"]["antifraud"]

@@ -108,7 +108,7 @@ def test_ci_runs_what_everybody_runs_on_the_oldest_and_the_newest_python():
     assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
     assert re.findall(
         r"^make .*", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE
-    ) == ["make check", "make test"]
+    ) == ["make check", "make test", "make test-long"]
     oldest, newest = re.findall(r"\((\d), (\d+)\)", re.search(r"sys.exit\((.*?)\)'", MAKEFILE)[1])
     assert job["strategy"]["matrix"]["python"] == [".".join(oldest), ".".join(newest)]
 

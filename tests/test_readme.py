@@ -8,11 +8,14 @@ import pytest
 from coupon_management_flask import create_app
 from coupon_management_flask.cli.demo import credit_coupons
 from coupon_management_flask.core import codes
-from coupon_management_flask.email_coupons.service import CODE_LENGTH
-from coupon_management_flask.vouchers import purchases, type_service
+from coupon_management_flask.email_coupons.issue import CODE_LENGTH
+from coupon_management_flask.payments.sales import delivery
+from coupon_management_flask.vouchers import types
 
 from .conftest import dispose_engines, settings_for
 from .support.server import ROOT, environment, running_server
+
+pytestmark = pytest.mark.server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -31,7 +34,7 @@ def _without_what_differs(text: str) -> str:
     for number, code in enumerate(
         dict.fromkeys(
             re.findall(
-                rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{purchases.CODE_LENGTH}}})"',
+                rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{delivery.CODE_LENGTH}}})"',
                 text,
             )
         )
@@ -44,7 +47,7 @@ def test_the_session_of_the_readme_gives_the_output_of_the_readme(new_database):
     url = new_database("sqlite")
     with create_app(settings_for(url)).app_context():
         assert credit_coupons.load()
-        assert type_service.create_samples()
+        assert types.create_samples()
         dispose_engines()
     with running_server(url) as server:
         session = _blocks("sh").replace("http://127.0.0.1:8000", server.url)

@@ -9,7 +9,7 @@ from marshmallow import validate
 
 from ..core import clock
 from ..identity import passwords
-from ..vouchers.shapes import VoucherErrorSchema
+from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import EmailAddress, Moment, Text
 
 LONGEST_EMAIL = 254

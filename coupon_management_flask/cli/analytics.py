@@ -3,7 +3,7 @@
 import click
 from flask.cli import AppGroup
 
-from ..analytics.figures import rollup
+from ..analytics.figures import rebuilding, rollup
 
 analytics = AppGroup("analytics", help="The daily figures that the dashboard reads.")
 
@@ -19,7 +19,7 @@ def roll_up_figures() -> None:
 @analytics.command("rebuild")
 def rebuild_figures() -> None:
     """Forget all figures and sum up everything anew, where the audit says that they are wrong."""
-    rollup.rebuild()
+    rebuilding.rebuild()
     click.echo("All is summed up anew.")
 
 

@@ -3,7 +3,7 @@
 import click
 from flask.cli import AppGroup
 
-from ..payments import reconciliation
+from ..payments.cards import reconciliation
 from .terminal import Command
 
 payments = AppGroup("payments", help="Payments by card.")

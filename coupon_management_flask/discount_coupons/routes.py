@@ -11,9 +11,14 @@ from ..core import errors
 from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.rates import code_guesses
-from . import checkout_service, coupon_service, orders, redemption_service, rules, schemas
+from . import checkout as checkout_service
+from . import redeem as orders
+from . import redemptions as redemption_service
+from . import rules
+from .coupons import change as coupon_service
 from .errors import DiscountErrorSchema
 from .rules import Caller
+from .schemas import coupons as schemas
 
 GET, MANAGE = "getCoupons", "manageCoupons"
 

@@ -16,8 +16,9 @@ from ..db.session import AnyRow, db
 from ..db.statements import Prepared
 from ..identity import failed_attempts
 from ..models import DiscountCoupon, OrderRedemption, Stock
-from . import coupon_limits, pricing
-from .pricing import Cart, Combined, Item, Saving
+from . import coupon_limits
+from .pricing import combine as pricing
+from .pricing.combine import Cart, Combined, Item, Saving
 from .refusals import (
     LEFT_OUT,
     BudgetUsedUp,

@@ -6,15 +6,15 @@ from uuid import UUID
 from flask import current_app
 
 from .. import config
-from ..auth import promo_service
-from ..auth.promo_tokens import token_lifetime
-from ..web.body import NO_STORE, Routes
-from ..web.guard import access_token, actor, guard, no_store
-from ..web.rates import guessing_address, limit_logins
-from . import schemas, user_service
-from .antifraud.verdicts import Antifraud
-from .business_routes import TOTAL
+from ..web.body import Routes
+from ..web.guard import actor, guard
+from . import schemas
+from .antifraud.check import Antifraud
 from .errors import PromoErrorSchema
+from .lists import TOTAL, with_total
+from .user import activate, browse, comments, likes
+from .user.browse import SeenPromo
+from .user.comments import Comment
 
 routes: Routes = Routes(
     "promo-user",
@@ -27,87 +27,33 @@ routes: Routes = Routes(
 DONE = {"status": "ok"}
 
 
-@routes.route("/auth/sign-up", methods=["POST"])
-@limit_logins
-@no_store
-@routes.arguments(schemas.UserSignUp())
-@routes.response(200, schemas.TokenSchema(), headers=NO_STORE)
-@routes.refuses(409, 429)
-def sign_up(body: dict[str, Any]) -> dict[str, str]:
-    """Register a user"""
-    return {
-        "token": access_token(
-            promo_service.sign_up_user(**body, lifetime=token_lifetime()), token_lifetime()
-        )
-    }
-
-
-@routes.route("/auth/sign-in", methods=["POST"])
-@limit_logins
-@no_store
-@routes.arguments(schemas.SignIn())
-@routes.response(200, schemas.TokenSchema(), headers=NO_STORE)
-@routes.refuses(401, 403, 429)
-def sign_in(body: dict[str, str]) -> dict[str, str]:
-    """Sign in; the tokens that these calls gave before are dead at once"""
-    grant = promo_service.sign_in(
-        body["email"],
-        body["password"],
-        kind="user",
-        address=guessing_address(),
-        lifetime=token_lifetime(),
-    )
-    return {"token": access_token(grant, token_lifetime())}
-
-
-@routes.route("/profile", methods=["GET"])
-@guard()
-@routes.response(200, schemas.ProfileSchema())
-def read_profile() -> dict[str, Any]:
-    """The signed-in user"""
-    return promo_service.read_profile(actor().id)
-
-
-@routes.route("/profile", methods=["PATCH"])
-@guard()
-@routes.arguments(schemas.ProfileChanges())
-@routes.response(200, schemas.ProfileSchema())
-def change_profile(body: dict[str, Any]) -> dict[str, Any]:
-    """Change the signed-in user"""
-    return promo_service.change_profile(actor().id, body, session_id=actor().session_id)
-
-
 @routes.route("/feed", methods=["GET"])
 @guard()
 @routes.arguments(schemas.FeedQuery(), location="query")
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
-def read_feed(query: dict[str, Any]) -> Any:
+def read_feed(query: dict[str, Any]) -> tuple[list[SeenPromo], int, dict[str, str]]:
     """The promos that are meant for the user, newest first"""
-    promos, total = user_service.read_feed(
-        actor(), **query, timezone=config.current().promo_timezone
-    )
-    return promos, 200, {"X-Total-Count": str(total)}
+    page = browse.read_feed(actor(), **query, timezone=config.current().promo_timezone)
+    return with_total(page.promos, page.total)
 
 
 @routes.route("/promo/history", methods=["GET"])
 @guard()
 @routes.arguments(schemas.OffsetQuery(), location="query")
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
-def read_history(query: dict[str, Any]) -> Any:
+def read_history(query: dict[str, int]) -> tuple[list[SeenPromo], int, dict[str, str]]:
     """What the user activated, one entry an activation, latest first"""
-    promos, total = user_service.read_history(
-        actor().id, **query, timezone=config.current().promo_timezone
-    )
-    return promos, 200, {"X-Total-Count": str(total)}
+    page = browse.read_history(actor().id, **query, timezone=config.current().promo_timezone)
+    return with_total(page.promos, page.total)
 
 
 @routes.route("/promo/<promo_id>", methods=["GET"])
 @guard()
 @routes.response(200, schemas.UserPromoSchema())
 @routes.refuses(400, 404)
-def read_promo(promo_id: UUID) -> dict[str, Any]:
+def read_promo(promo_id: UUID) -> SeenPromo:
     """A promo, whatever its targeting"""
-    return user_service.read(actor().id, promo_id, timezone=config.current().promo_timezone)
+    return browse.read(actor().id, promo_id, timezone=config.current().promo_timezone)
 
 
 @routes.route("/promo/<promo_id>/like", methods=["POST"])
@@ -116,7 +62,7 @@ def read_promo(promo_id: UUID) -> dict[str, Any]:
 @routes.refuses(404)
 def like(promo_id: UUID) -> dict[str, str]:
     """Like a promo; a user counts once"""
-    user_service.like(actor().id, promo_id)
+    likes.like(actor().id, promo_id)
     return DONE
 
 
@@ -126,7 +72,7 @@ def like(promo_id: UUID) -> dict[str, str]:
 @routes.refuses(404)
 def unlike(promo_id: UUID) -> dict[str, str]:
     """Take the like back"""
-    user_service.unlike(actor().id, promo_id)
+    likes.unlike(actor().id, promo_id)
     return DONE
 
 
@@ -135,9 +81,9 @@ def unlike(promo_id: UUID) -> dict[str, str]:
 @routes.arguments(schemas.NewComment())
 @routes.response(201, schemas.CommentSchema())
 @routes.refuses(404)
-def comment(body: dict[str, str], promo_id: UUID) -> Any:
+def comment(body: dict[str, str], promo_id: UUID) -> Comment:
     """Comment on a promo"""
-    return user_service.comment(actor().id, promo_id, body["text"])
+    return comments.comment(actor().id, promo_id, body["text"])
 
 
 @routes.route("/promo/<promo_id>/comments", methods=["GET"])
@@ -145,19 +91,21 @@ def comment(body: dict[str, str], promo_id: UUID) -> Any:
 @routes.arguments(schemas.OffsetQuery(), location="query")
 @routes.response(200, schemas.CommentSchema(many=True), headers=TOTAL)
 @routes.refuses(404)
-def list_comments(query: dict[str, Any], promo_id: UUID) -> Any:
+def list_comments(
+    query: dict[str, int], promo_id: UUID
+) -> tuple[list[Comment], int, dict[str, str]]:
     """A promo's comments, newest first"""
-    comments, total = user_service.list_comments(promo_id, **query)
-    return comments, 200, {"X-Total-Count": str(total)}
+    page = comments.list_comments(promo_id, **query)
+    return with_total(page.comments, page.total)
 
 
 @routes.route("/promo/<promo_id>/comments/<comment_id>", methods=["GET"])
 @guard()
 @routes.response(200, schemas.CommentSchema())
 @routes.refuses(400, 404)
-def read_comment(promo_id: UUID, comment_id: UUID) -> Any:
+def read_comment(promo_id: UUID, comment_id: UUID) -> Comment:
     """A comment"""
-    return user_service.read_comment(promo_id, comment_id)
+    return comments.read_comment(promo_id, comment_id)
 
 
 @routes.route("/promo/<promo_id>/comments/<comment_id>", methods=["PUT"])
@@ -165,9 +113,9 @@ def read_comment(promo_id: UUID, comment_id: UUID) -> Any:
 @routes.arguments(schemas.NewComment())
 @routes.response(200, schemas.CommentSchema())
 @routes.refuses(403, 404)
-def edit_comment(body: dict[str, str], promo_id: UUID, comment_id: UUID) -> Any:
+def edit_comment(body: dict[str, str], promo_id: UUID, comment_id: UUID) -> Comment:
     """Change one's own comment; its date and place stay"""
-    return user_service.edit_comment(actor().id, promo_id, comment_id, body["text"])
+    return comments.edit_comment(actor().id, promo_id, comment_id, body["text"])
 
 
 @routes.route("/promo/<promo_id>/comments/<comment_id>", methods=["DELETE"])
@@ -176,7 +124,7 @@ def edit_comment(body: dict[str, str], promo_id: UUID, comment_id: UUID) -> Any:
 @routes.refuses(403, 404)
 def delete_comment(promo_id: UUID, comment_id: UUID) -> dict[str, str]:
     """Delete one's own comment"""
-    user_service.delete_comment(actor().id, promo_id, comment_id)
+    comments.delete_comment(actor().id, promo_id, comment_id)
     return DONE
 
 
@@ -184,11 +132,8 @@ def delete_comment(promo_id: UUID, comment_id: UUID) -> dict[str, str]:
 @guard()
 @routes.response(200, schemas.ActivationSchema())
 @routes.refuses(403, 404)
-def activate(promo_id: UUID) -> dict[str, str]:
+def activate_promo(promo_id: UUID) -> dict[str, str]:
     """Activate a promo and get its code"""
     antifraud: Antifraud = current_app.extensions["antifraud"]
-    return {
-        "promo": user_service.activate(
-            actor(), promo_id, antifraud=antifraud, timezone=config.current().promo_timezone
-        )
-    }
+    timezone = config.current().promo_timezone
+    return {"promo": activate.activate(actor(), promo_id, antifraud=antifraud, timezone=timezone)}

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from ..analytics.figures import rollup
+from ..analytics.figures import counting, rollup
 from ..auth import mailer as auth_mailer
 from ..discount_coupons.bulk import batches
 from ..discount_coupons.webhooks import service as webhook_service
@@ -11,7 +11,7 @@ from ..messaging.loop import Background, Job
 from ..messaging.mail import sender
 from ..messaging.outbox import Topic
 from ..messaging.webhooks import recording as webhooks
-from ..payments import reconciliation
+from ..payments.cards import reconciliation
 from . import purge
 
 BACKGROUND = Background(
@@ -24,7 +24,7 @@ BACKGROUND = Background(
     jobs={
         "purge": Job(timedelta(hours=1), purge.work),
         "figures": Job(rollup.EVERY, rollup.roll_up),
-        "coupon-counts": Job(rollup.COUNT_EVERY, rollup.count_coupons),
+        "coupon-counts": Job(counting.COUNT_EVERY, counting.count_coupons),
         "reconcile payments": Job(reconciliation.EVERY, reconciliation.work),
     },
 )

@@ -284,13 +284,17 @@ class Routes(flask_smorest.Blueprint):
     """A contract's routes, which know how the contract's errors look and document them.
 
     `arguments` and `response` are flask-smorest's; `refuses` names the statuses a route may answer beyond those that follow from
-    its guard, its arguments and its being a route at all.
+    its guard, its arguments and its being a route at all. Routes are listed under `tag` in OpenAPI, which is their own name unless
+    they stand beside those of another feature.
     """
 
     ARGUMENTS_PARSER = _Parser()
 
-    def __init__(self, *args: Any, error_schema: ma.Schema, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, error_schema: ma.Schema, tag: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.tag = tag or self.name
         self.error_schema = error_schema
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
 
@@ -301,7 +305,9 @@ class Routes(flask_smorest.Blueprint):
             {"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}}
             for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)
         ]
-        return super().route(rule, parameters=[*ids, *(parameters or [])], **options)  # type: ignore[no-any-return]
+        return super().route(  # type: ignore[no-any-return]
+            rule, parameters=[*ids, *(parameters or [])], tags=[self.tag], **options
+        )
 
     def register_views_in_doc(self, api: Any, app: Any, spec: Any, **names: Any) -> None:
         super().register_views_in_doc(api, app, spec, **names)

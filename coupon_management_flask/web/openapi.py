@@ -9,6 +9,7 @@ import orjson
 from flask import Blueprint, Flask, Response, render_template, send_from_directory
 
 from .. import __version__
+from .body import Routes
 
 docs = Blueprint(
     "docs",
@@ -29,11 +30,11 @@ class Api(flask_smorest.Api):
 
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
-        self._undescribed: list[flask_smorest.Blueprint] = []
+        self._undescribed: list[Routes] = []
         self._describing = Lock()
         self._description = b""
 
-    def register_blueprint(self, blp: flask_smorest.Blueprint, **options: Any) -> None:
+    def register_blueprint(self, blp: Routes, **options: Any) -> None:
         self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
         self._app.register_blueprint(blp, **options)
         self._undescribed.append(blp)
@@ -45,7 +46,9 @@ class Api(flask_smorest.Api):
                     blueprint.register_views_in_doc(
                         self, self._app, self.spec, name=blueprint.name, parameters=None
                     )
-                    self.spec.tag({"name": blueprint.name, "description": blueprint.description})
+                tags = {one.tag: one.description for one in self._undescribed}
+                for name, description in tags.items():
+                    self.spec.tag({"name": name, "description": description})
                 self._description = orjson.dumps(
                     self.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS
                 )

@@ -3,6 +3,7 @@
 from threading import Barrier, Thread
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.admin import service
@@ -12,6 +13,8 @@ from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Account
 
 from ..support.people import make_user
+
+pytestmark = pytest.mark.both_databases
 
 
 def test_of_two_who_take_the_role_from_each_other_one_keeps_it(app):

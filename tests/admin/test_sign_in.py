@@ -1,4 +1,4 @@
-"""/admin/sign-in: administrators alone, with a session of the database behind a cookie that goes nowhere else."""
+"""/admin/sign-in: only administrators, with a session in the database and a cookie for /admin."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -14,6 +14,8 @@ from coupon_management_flask.models import Account
 from ..support.envelope import refused
 from ..support.people import PASSWORD, sign_in
 
+pytestmark = pytest.mark.both_databases
+
 REFRESH = "/v1/auth/token/refresh"
 
 either_method = pytest.mark.parametrize("method", ["GET", "POST"])

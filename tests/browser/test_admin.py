@@ -8,14 +8,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from coupon_management_flask import create_app
-from coupon_management_flask.vouchers import type_service
+from coupon_management_flask.vouchers import types
 
 from ..conftest import dispose_engines, settings_for
 from ..support.people import PASSWORD, make_user
 from ..support.server import Server, assert_books_add_up, running_server
 from .conftest import Visit, needs_axe, needs_browser, violations
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.server, needs_browser]
 
 
 WRITTEN = "<img src=x onerror=\"document.title='taken over'\"><script>document.title='taken over'</script>"
@@ -28,7 +28,7 @@ def database(new_database):
         make_user(username="boss", email="boss@example.com", role="administrator")
         make_user(username="alice", credit=100)
         make_user(username="mallory", name=WRITTEN, credit=50)
-        type_service.create_samples()
+        types.create_samples()
         dispose_engines()
     return database
 
@@ -72,6 +72,7 @@ def open_table(visit: Visit, group: str, name: str) -> None:
     expect(visit.page.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 
+@pytest.mark.long
 def test_an_account_is_found_by_search_and_by_filters(visit):
     page = visit.page
     open_table(visit, "Accounts", "Accounts")
@@ -92,6 +93,7 @@ def test_an_account_is_found_by_search_and_by_filters(visit):
     expect(page.locator("tbody tr")).to_have_count(3)
 
 
+@pytest.mark.long
 def test_what_is_found_is_downloaded_as_a_file(visit, tmp_path: Path):
     page = visit.page
     open_table(visit, "Credit", "Ledger entries")
@@ -134,6 +136,7 @@ def test_a_change_is_made_in_a_form_and_seen_in_the_log(visit):
         expect(page.locator("tbody tr")).to_contain_text(said)
 
 
+@pytest.mark.long
 def test_deleting_asks_first(visit):
     page = visit.page
     open_table(visit, "E-mail coupons", "Unsubscribed addresses")
@@ -150,6 +153,7 @@ def test_deleting_asks_first(visit):
     expect(page.get_by_text("There is nothing here.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_dashboard_has_charts_with_a_table_beside_them(visit):
     page = visit.page
     expect(page.get_by_role("img", name="Redeemed by day")).to_be_visible()
@@ -160,6 +164,7 @@ def test_the_dashboard_has_charts_with_a_table_beside_them(visit):
     expect(page.locator("svg").first.locator("rect")).to_have_count(7)
 
 
+@pytest.mark.long
 def test_signing_out_is_the_end_of_it(visit, server):
     visit.page.get_by_role("button", name="Sign out").click()
     expect(visit.page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -169,6 +174,7 @@ def test_signing_out_is_the_end_of_it(visit, server):
     expect(visit.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.long
 def test_what_somebody_has_written_runs_nowhere(visit, server):
     page = visit.page
     for path in (
@@ -183,6 +189,7 @@ def test_what_somebody_has_written_runs_nowhere(visit, server):
     expect(page).to_have_title("Accounts - Coupons")
 
 
+@pytest.mark.long
 @needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_kind_of_page(browser, server, scheme):
@@ -208,6 +215,7 @@ def test_axe_finds_nothing_on_any_kind_of_page(browser, server, scheme):
             assert violations(page) == [], name
 
 
+@pytest.mark.long
 def test_the_pages_fit_a_small_screen(visit, server):
     visit.page.set_viewport_size({"width": 320, "height": 640})
     for path in ("", "accounts/", "voucher_types/new/", "sessions/"):

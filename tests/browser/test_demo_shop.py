@@ -12,7 +12,7 @@ from ..support.server import assert_books_add_up, copy_checkout, run_flask, runn
 from ..support.waiting import wait_until
 from .conftest import Visit, needs_axe, needs_browser, violations
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.server, needs_browser]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,7 @@ def test_a_code_of_the_popup_is_mailed_and_takes_a_tenth_off_one_order(visit, se
     wait_until(lambda: f"Your code: {code}" in server.log(), "the code is mailed")
 
 
+@pytest.mark.long
 def test_a_code_that_is_none_is_refused_in_the_services_words_and_the_order_can_be_placed_without(
     visit,
 ):
@@ -97,6 +98,7 @@ def test_a_code_that_is_none_is_refused_in_the_services_words_and_the_order_can_
     expect(page.locator("#told")).to_contain_text("Order placed: $24.50.")
 
 
+@pytest.mark.long
 @needs_axe
 def test_axe_finds_nothing_in_the_shop(visit):
     page = visit.page
@@ -112,6 +114,7 @@ def test_axe_finds_nothing_in_the_shop(visit):
     assert violations(page) == []
 
 
+@pytest.mark.long
 def test_the_shop_fits_a_small_screen(visit):
     visit.page.set_viewport_size({"width": 320, "height": 480})
     visit.page.keyboard.press("Escape")

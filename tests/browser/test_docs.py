@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 from ..support.server import Server, running_server
 from .conftest import Visit, needs_browser
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.server, needs_browser]
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,7 @@ def docs(server: Server, browser: Browser):
         yield visit
 
 
+@pytest.mark.long
 def test_the_docs_show_every_operation_of_the_api(server, docs):
     described = {
         (method.upper(), path)
@@ -53,6 +54,7 @@ def test_the_docs_load_nothing_from_another_host_and_nothing_goes_wrong(server, 
     assert docs.complaints == []
 
 
+@pytest.mark.long
 def test_an_operation_can_be_tried_from_the_docs(docs):
     ping = docs.page.locator(".opblock", has=docs.page.locator("[data-path='/api/ping']"))
     ping.locator(".opblock-summary-control").click()

@@ -13,7 +13,7 @@ from coupon_management_flask.messaging.mail import sender
 from ..conftest import settings_for
 from .conftest import Visit, needs_axe, needs_browser, violations
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.server, needs_browser]
 
 HTML = """<p>Your code: <b>ABC23456</b></p>
 <script>document.body.innerHTML = "taken over"; parent.document.title = "taken over"</script>
@@ -59,6 +59,7 @@ def test_a_mail_is_found_and_shown_runs_nothing_and_its_link_opens_beside_it(bro
         expect(opened.value.get_by_text("ok")).to_be_visible()
 
 
+@pytest.mark.long
 @needs_axe
 def test_the_pages_can_be_used_with_a_screen_reader_and_complain_of_nothing(browser, url):
     with browser.new_page() as page:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from ..support.server import Server, running_server
 from .conftest import Visit, needs_axe, needs_browser, violations
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.server, needs_browser]
 
 DAYS = 14
 PER_EMAIL = 2
@@ -186,6 +186,7 @@ def stop_the_clock(page: Page) -> None:
     page.clock.pause_at(1)
 
 
+@pytest.mark.long
 def test_it_comes_after_the_delay(visit):
     for delay, seconds in ((None, 5), ("0.5", 0.5), ("soon", 5)):
         page = visit(delay=delay, before=stop_the_clock).page
@@ -196,6 +197,7 @@ def test_it_comes_after_the_delay(visit):
         expect(dialog(page)).to_be_visible()
 
 
+@pytest.mark.long
 def test_it_does_not_come_by_itself_where_there_is_no_delay(visit):
     for delay in ("none", "-1"):
         page = visit(delay=delay, before=stop_the_clock).page
@@ -211,6 +213,7 @@ def leave_through(page: Page, x: int, y: int) -> None:
     settled(page)
 
 
+@pytest.mark.long
 def test_it_comes_when_the_mouse_leaves_through_the_top_and_nowhere_else(visit):
     page = visit(delay="none").page
 
@@ -224,6 +227,7 @@ def test_it_comes_when_the_mouse_leaves_through_the_top_and_nowhere_else(visit):
     expect(dialog(page)).to_have_count(0)
 
 
+@pytest.mark.long
 def test_it_comes_when_so_much_of_the_page_was_scrolled(visit):
     tall = '<p style="height: 5000px">Tall</p>'
     page = visit(delay="none", scroll="50", body=tall).page
@@ -243,6 +247,7 @@ def test_it_comes_when_so_much_of_the_page_was_scrolled(visit):
     expect(dialog(page)).to_have_count(0)
 
 
+@pytest.mark.long
 def test_two_copies_on_a_page_are_one_popup(visit):
     page = visit(tags=2).page
 
@@ -251,6 +256,7 @@ def test_two_copies_on_a_page_are_one_popup(visit):
     expect(page.locator("coupon-popup")).to_have_count(1)
 
 
+@pytest.mark.long
 def test_it_comes_also_before_the_page_has_a_body(visit, website):
     page = visit(after_head="<slow>", until="commit").page
 
@@ -262,6 +268,7 @@ def test_it_comes_also_before_the_page_has_a_body(visit, website):
     expect(dialog(page)).to_be_visible()
 
 
+@pytest.mark.long
 def test_who_has_a_code_is_not_asked_again_while_it_lasts(visit, server):
     page = visit().page
     send(page, "served@example.com")
@@ -279,6 +286,7 @@ def test_who_has_a_code_is_not_asked_again_while_it_lasts(visit, server):
     expect(dialog(page)).to_be_visible()
 
 
+@pytest.mark.long
 def test_who_closed_it_is_left_alone_for_as_long_as_a_code_lasts(visit):
     def press_escape(page):
         page.keyboard.press("Escape")
@@ -307,6 +315,7 @@ def test_who_closed_it_is_left_alone_for_as_long_as_a_code_lasts(visit):
     assert remembered_days(page) == pytest.approx(2, abs=0.01)
 
 
+@pytest.mark.long
 def test_marking_the_address_and_letting_go_outside_does_not_close_it(visit):
     page = visit().page
     box = email_field(page).bounding_box()
@@ -320,6 +329,7 @@ def test_marking_the_address_and_letting_go_outside_does_not_close_it(visit):
     expect(dialog(page)).to_be_visible()
 
 
+@pytest.mark.long
 def test_where_storage_is_blocked_it_comes_once_for_each_page(visit):
     blocked = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('blocked', 'SecurityError'); } })"
     there = visit(before=lambda page: page.add_init_script(blocked))
@@ -368,6 +378,7 @@ def test_a_code_is_shown_and_copied_with_one_click(visit, server, host):
     assert there.complaints == []
 
 
+@pytest.mark.long
 def test_a_visitor_who_has_a_code_already_sees_the_same(visit, server):
     code = ask(server, "again@example.com").json()["code"]
     page = visit().page
@@ -377,6 +388,7 @@ def test_a_visitor_who_has_a_code_already_sees_the_same(visit, server):
     expect(code_field(page)).to_have_value(code)
 
 
+@pytest.mark.long
 def test_a_code_is_copied_also_where_the_clipboard_is_not_to_be_had(visit):
     refused = "navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
     page = visit(
@@ -391,6 +403,7 @@ def test_a_code_is_copied_also_where_the_clipboard_is_not_to_be_had(visit):
     assert page.evaluate("navigator.clipboard.readText()") == code_field(page).input_value()
 
 
+@pytest.mark.long
 def test_sending_twice_asks_once(visit):
     held = []
     there = visit(
@@ -416,6 +429,7 @@ def test_sending_twice_asks_once(visit):
     assert len([url for url in there.requests if "/api/" in url]) == 1
 
 
+@pytest.mark.long
 def test_the_page_is_told_what_happens_and_never_the_address(visit):
     listen = """for (const name of ["shown", "served", "dismissed"])
         document.addEventListener(`coupon-popup:${name}`, (event) => (window.told ??= []).push([name, event.detail]))"""
@@ -457,6 +471,7 @@ def assert_refused(
     expect(page.get_by_role("button", name="Get my code")).to_be_enabled()
 
 
+@pytest.mark.long
 def test_a_bad_address_is_said_in_words_and_can_be_mended(visit):
     there = visit()
     page = there.page
@@ -473,6 +488,7 @@ def test_a_bad_address_is_said_in_words_and_can_be_mended(visit):
     expect(code_field(page)).to_be_visible()
 
 
+@pytest.mark.long
 def test_too_many_tries_are_told_with_how_long_to_wait(visit, server):
     for _ in range(PER_EMAIL):
         assert ask(server, "keen@example.com").ok
@@ -487,6 +503,7 @@ def test_too_many_tries_are_told_with_how_long_to_wait(visit, server):
     )
 
 
+@pytest.mark.long
 def test_no_network_is_said_in_words_and_the_next_try_succeeds(visit):
     page = visit().page
     page.context.set_offline(True)
@@ -498,6 +515,7 @@ def test_no_network_is_said_in_words_and_the_next_try_succeeds(visit):
     expect(code_field(page)).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_service_that_does_not_answer_is_not_waited_for_forever(visit):
     page = visit(
         before=lambda page: (
@@ -514,6 +532,7 @@ def test_a_service_that_does_not_answer_is_not_waited_for_forever(visit):
     assert_refused(page, NO_NETWORK, "slow@example.com")
 
 
+@pytest.mark.long
 def test_trouble_of_the_service_and_a_website_without_codes_are_said_in_words(visit):
     page = visit(
         before=lambda page: page.route(
@@ -535,6 +554,7 @@ def test_trouble_of_the_service_and_a_website_without_codes_are_said_in_words(vi
     )
 
 
+@pytest.mark.long
 def test_nothing_that_an_attribute_says_breaks_the_page(visit):
     nonsense = {
         "delay": "0",
@@ -561,6 +581,7 @@ def test_nothing_that_an_attribute_says_breaks_the_page(visit):
 # --- By keyboard, for screen readers, on any page
 
 
+@pytest.mark.long
 def test_it_can_be_used_by_keyboard_alone(visit):
     page = visit(
         delay="none", scroll="1", body='<button autofocus>Buy</button><p style="height: 3000px">'
@@ -593,6 +614,7 @@ def test_it_can_be_used_by_keyboard_alone(visit):
     expect(buy).to_be_focused()
 
 
+@pytest.mark.long
 def test_the_pages_shortcuts_do_not_hear_what_is_typed(visit):
     greedy = "addEventListener('keydown', (event) => event.key === 's' && event.preventDefault())"
     page = visit(before=lambda page: page.add_init_script(greedy)).page
@@ -603,6 +625,7 @@ def test_the_pages_shortcuts_do_not_hear_what_is_typed(visit):
     expect(email_field(page)).to_have_value("s@s.example")
 
 
+@pytest.mark.long
 def test_it_is_a_named_dialog_and_says_aloud_what_happens(visit):
     page = visit().page
     expect(dialog(page)).to_have_accessible_name("A discount for you")
@@ -618,6 +641,7 @@ def test_it_is_a_named_dialog_and_says_aloud_what_happens(visit):
     )
 
 
+@pytest.mark.long
 @needs_axe
 def test_axe_finds_nothing_in_any_state_and_any_colours(visit):
     for number, colours in enumerate(
@@ -652,6 +676,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+@pytest.mark.long
 def test_colours_are_taken_where_they_are_colours_and_what_stands_on_them_can_be_read(visit):
     def shown(**options):
         page = visit(head="<style>:root { --brand: #ffd700 }</style>", **options).page
@@ -670,6 +695,7 @@ def test_colours_are_taken_where_they_are_colours_and_what_stands_on_them_can_be
         assert contrast(*pair) >= 4.5
 
 
+@pytest.mark.long
 def test_it_fits_a_small_screen(visit):
     def fits(page):
         box = dialog(page).bounding_box()
@@ -704,6 +730,7 @@ def test_it_fits_a_small_screen(visit):
     fits(page)
 
 
+@pytest.mark.long
 def test_the_pages_styles_do_not_reach_it_nor_its_own_the_page(visit):
     style = """(element) => { const style = getComputedStyle(element), box = element.getBoundingClientRect();
         return [style.fontSize, style.color, style.visibility, style.opacity, style.direction, style.display,
@@ -731,6 +758,7 @@ def test_the_pages_styles_do_not_reach_it_nor_its_own_the_page(visit):
     assert friendly.evaluate(f"({style})({buy})") == without.evaluate(f"({style})({buy})")
 
 
+@pytest.mark.long
 def test_a_page_with_a_strict_policy_needs_to_allow_the_script_and_the_api_alone(visit, server):
     policy = (
         f"default-src 'none'; script-src {server.url}; connect-src {server.url}; "
@@ -757,6 +785,7 @@ def test_a_page_with_a_strict_policy_needs_to_allow_the_script_and_the_api_alone
     assert there.complaints == []
 
 
+@pytest.mark.long
 def test_a_page_that_isolates_itself_may_load_it(visit):
     there = visit(
         headers={
@@ -770,6 +799,7 @@ def test_a_page_that_isolates_itself_may_load_it(visit):
     assert there.complaints == []
 
 
+@pytest.mark.long
 def test_it_speaks_the_language_that_is_asked_for_or_the_pages_or_the_visitors_or_english(visit):
     titles = {
         "en": "A discount for you",
@@ -788,6 +818,7 @@ def test_it_speaks_the_language_that_is_asked_for_or_the_pages_or_the_visitors_o
         expect(dialog(page)).to_have_attribute("lang", spoken)
 
 
+@pytest.mark.long
 def test_it_moves_only_where_motion_is_welcome(visit):
     for motion, animations in (("reduce", 0), ("no-preference", 1)):
         page = visit(browser_options={"reduced_motion": motion}).page

@@ -18,7 +18,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from coupon_management_flask import create_app
 from coupon_management_flask.db.session import db
-from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.email_coupons import unsubscribe
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import EmailCoupon
 
@@ -27,6 +27,8 @@ from ..support.discounts import coupon_body
 from ..support.promos import PASSWORD, company_body, promo_body, user_body
 from ..support.server import Server, assert_books_add_up, run_flask, running_server
 from ..support.stripe import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, Stripe, running_stripe
+
+pytestmark = [pytest.mark.long, pytest.mark.server]
 
 CONFIG = {
     "seed": 1,
@@ -365,7 +367,7 @@ class Cast:
         """Out of a mail."""
         self.send("/api/coupons", {"email": "reader@example.com", "website": "shop.example"})
         with self.app.app_context():
-            token = mailer.token_of(
+            token = unsubscribe.token_of(
                 db.session.scalar(
                     sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")
                 )

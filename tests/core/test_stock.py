@@ -18,6 +18,8 @@ from coupon_management_flask.models import Redemption, Stock, new_id
 from ..support import people
 from ..support.people import make_user
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def account(app):

@@ -25,6 +25,8 @@ from coupon_management_flask.models import Lease, Stock, new_id
 from ..conftest import settings_for
 from ..support.ports import free_port
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 DEADLOCK, SERIALISATION_FAILURE, UNIQUE_VIOLATION = "40P01", "40001", "23505"
 
@@ -143,6 +145,7 @@ def test_a_transaction_believes_nothing_that_was_read_before_it(app, elsewhere):
         assert db.session.get(Stock, stock_id).capacity == 9
 
 
+@pytest.mark.books_are_wrong
 def test_what_a_transaction_returns_stays_readable(app):
     with transaction():
         row = Stock(capacity=5, claimed=2)
@@ -963,6 +966,7 @@ def test_a_prepared_statement_that_fails_is_told_as_any_other_and_spoils_nothing
     assert place(lambda: HALF.execute({"number": 1})).one().half == 1
 
 
+@pytest.mark.books_are_wrong
 @only_on_postgresql
 def test_a_prepared_statement_writes_inside_a_transaction(app, rolled_back):
     stays, goes = new_id(), new_id()

@@ -18,7 +18,7 @@ from coupon_management_flask.models import (
     Stock,
 )
 
-from ..support.books import rows_of, the_books_add_up  # noqa: F401 - one is a fixture
+from ..support.books import rows_of
 from ..support.discounts import Shop, new_shop
 
 

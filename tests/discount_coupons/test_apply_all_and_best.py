@@ -3,8 +3,12 @@
 import itertools
 import random
 
+import pytest
+
 from ..support.discounts import PATH, items, new_shop
 from ..support.refusals import refusal
+
+pytestmark = pytest.mark.both_databases
 
 
 def apply_all(caller, *codes, total=100, **cart):

@@ -8,11 +8,13 @@ import sqlalchemy as sa
 
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons import coupon_service
+from coupon_management_flask.discount_coupons.coupons import change as coupon_service
 
 from ..support.discounts import PATH, coupon_body
 from ..support.refusals import refusal
 from ..support.waiting import wait_until
+
+pytestmark = pytest.mark.both_databases
 
 
 def test_what_is_named_changes_and_nothing_else(shop):

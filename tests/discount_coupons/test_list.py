@@ -5,6 +5,8 @@ import pytest
 from ..support.discounts import PATH, new_shop
 from ..support.refusals import refusal
 
+pytestmark = pytest.mark.both_databases
+
 PAST, FUTURE = "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 

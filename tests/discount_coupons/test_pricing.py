@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coupon_management_flask.core import errors
-from coupon_management_flask.discount_coupons.pricing import (
+from coupon_management_flask.discount_coupons.pricing.combine import (
     Cart,
     Item,
     Refused,

@@ -13,6 +13,8 @@ from coupon_management_flask.models import LimitUse
 from ..support.discounts import PATH, items, new_shop
 from ..support.refusals import refusal
 
+pytestmark = pytest.mark.both_databases
+
 
 def refused(answer):
     return refusal(answer, "discount_coupons")

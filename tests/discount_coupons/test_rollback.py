@@ -1,5 +1,6 @@
 """POST /api/v1/redemptions/<id>/rollback: what an order took of every limit comes back, exactly once."""
 
+import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
@@ -7,6 +8,8 @@ from coupon_management_flask.models import LimitUse
 
 from ..support.discounts import PATH, items
 from ..support.refusals import refusal
+
+pytestmark = pytest.mark.both_databases
 
 LIMITS = {
     "perCustomer": 1,

@@ -13,6 +13,8 @@ from ..support import people
 from ..support.discounts import PATH, items, new_shop
 from ..support.plans import scans, sent_while
 
+pytestmark = pytest.mark.both_databases
+
 COUPONS = 30_000
 REDEMPTIONS = 20_000
 BIG_TABLES = {

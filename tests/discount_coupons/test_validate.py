@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from coupon_management_flask.discount_coupons import coupon_service
+from coupon_management_flask.discount_coupons.coupons import change as coupon_service
 
 from ..support.discounts import PATH, items, new_shop
 from ..support.refusals import refusal

@@ -10,6 +10,8 @@ from ..support import people
 from ..support.plans import scans, sent_while
 from .conftest import PATH
 
+pytestmark = pytest.mark.both_databases
+
 CODES = 30_000
 BIG_TABLES = {"email_coupons", "discount_coupons", "outbox_messages"}
 

@@ -16,6 +16,8 @@ from coupon_management_flask.models import Account, ApiKey
 
 from ..support.people import PASSWORD
 
+pytestmark = pytest.mark.both_databases
+
 ADDRESS = "203.0.113.7"
 DAY = timedelta(days=1)
 

@@ -11,6 +11,8 @@ from coupon_management_flask.models import GuessLog
 
 from ..support.people import make_coupon, make_user, sign_in
 
+pytestmark = pytest.mark.both_databases
+
 LIMITS = {"code:alice": 3}
 
 

@@ -14,6 +14,8 @@ from coupon_management_flask.models import Account, LoginSession, new_id
 from ..support.people import make_user
 from ..support.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 WEEK = timedelta(days=7)
 
 

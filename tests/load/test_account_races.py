@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
@@ -10,6 +11,8 @@ from coupon_management_flask.models import Account, LoginSession, PasswordReset,
 
 from ..support.people import PASSWORD
 from .clients import Request
+
+pytestmark = pytest.mark.server
 
 REGISTER = "/api/auth/register/"
 CONFIRM = "/api/auth/password-reset-confirm/"

@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
@@ -10,6 +11,8 @@ from coupon_management_flask.models import Redemption
 
 from ..support.people import make_coupon
 from .track import OK, Sums, balances, outcome, outcomes, successes, sums
+
+pytestmark = pytest.mark.server
 
 INACTIVE = (400, "coupon_inactive")
 EXHAUSTED = (400, "coupon_exhausted")

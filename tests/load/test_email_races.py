@@ -17,6 +17,8 @@ from .clients import MOST_AT_ONCE, Request
 from .test_idempotency_races import send_to_death
 from .track import laid_track, one_race
 
+pytestmark = pytest.mark.server
+
 # Two spellings of one pair.
 PAIRS = [
     {"email": "user@example.com", "website": "example.com"},

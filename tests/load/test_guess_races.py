@@ -12,6 +12,8 @@ from ..support.people import PASSWORD, make_coupon
 from .clients import Request
 from .track import OK, laid_track, one_race, outcomes
 
+pytestmark = pytest.mark.server
+
 LIMITED = (429, "rate_limited")
 
 

@@ -8,6 +8,8 @@ from ..support.people import PASSWORD, make_coupon
 from .clients import Request
 from .track import OK, Sums, balances, laid_track, one_race, outcomes, successes, sums
 
+pytestmark = pytest.mark.server
+
 GUNICORN = f'exec "{sys.executable}" -m gunicorn --bind "$HOST:$PORT" --workers "$WORKERS" --threads 4 coupon_management_flask.wsgi:app'
 
 

@@ -17,6 +17,8 @@ from ..support.people import make_coupon
 from ..support.waiting import wait_until
 from .track import OK, Sums, balances, laid_track, one_race, outcome, outcomes, successes, sums
 
+pytestmark = pytest.mark.server
+
 IN_USE = (409, "idempotency_key_in_use")
 REUSED = (422, "idempotency_key_reused")
 

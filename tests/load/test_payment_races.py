@@ -39,6 +39,8 @@ from ..support.waiting import wait_until
 from .clients import Request
 from .track import laid_track, one_race
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def stripe_server() -> Iterator[Stripe]:

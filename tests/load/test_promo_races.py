@@ -9,25 +9,25 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from ..conftest import DATABASES
 from ..support.promos import Caller, new_company, new_user, publish
 from ..support.remote import Answer, RemoteClient
 from ..support.server import assert_books_add_up, running_server
 from ..support.waiting import wait_until
 
+pytestmark = pytest.mark.server
+
 # The built-in antifraud check is another test's business.
 SETTINGS = {"ANTIFRAUD_MAX_PER_MINUTE": "1000000"}
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def database_url(request, new_database):
-    return new_database(request.param)
+@pytest.fixture(scope="module")
+def shared_url(shared_track):
+    return shared_track.database_url
 
 
 @pytest.fixture(scope="module")
-def client(database_url):
-    with running_server(database_url, workers=2, **SETTINGS) as server:
-        yield RemoteClient(server)
+def client(shared_track):
+    return RemoteClient(shared_track.server)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def stands_at(company: Caller, promo: str) -> dict:
     return company.get(f"/api/business/promo/{promo}").json
 
 
-def test_of_60_activations_of_20_exactly_20_succeed(users, company, database_url):
+def test_of_60_activations_of_20_exactly_20_succeed(users, company, shared_url):
     promo = publish(company, max_count=20)
 
     answers = all_at_once([activating(user, promo) for user in users * 2])
@@ -94,10 +94,10 @@ def test_of_60_activations_of_20_exactly_20_succeed(users, company, database_url
             for country in sorted(by_country)
         ],
     }
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_of_25_values_each_entry_is_handed_out_once(users, company, database_url):
+def test_of_25_values_each_entry_is_handed_out_once(users, company, shared_url):
     values = [f"value-{number % 20}" for number in range(25)]
     promo = publish(company, mode="UNIQUE", promo_unique=values)
 
@@ -109,10 +109,10 @@ def test_of_25_values_each_entry_is_handed_out_once(users, company, database_url
     assert errors_of(answers) == {(403, "promo_inactive"): 35}
     seen = stands_at(company, promo)
     assert (seen["used_count"], seen["active"], seen["promo_unique"]) == (25, False, values)
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_max_count_holds_while_it_is_lowered_and_raised_under_load(users, company, database_url):
+def test_max_count_holds_while_it_is_lowered_and_raised_under_load(users, company, shared_url):
     promo = publish(company, max_count=100_000)
     path = f"/api/business/promo/{promo}"
     stop = Event()
@@ -168,10 +168,10 @@ def test_max_count_holds_while_it_is_lowered_and_raised_under_load(users, compan
 
     assert len(values) == stands_at(company, promo)["used_count"] == limit + 30
     assert errors_of(refusals).keys() == {(403, "promo_inactive")}
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_30_users_who_like_twice_at_once_are_30_likes(users, company, database_url):
+def test_30_users_who_like_twice_at_once_are_30_likes(users, company, shared_url):
     promo = publish(company)
     path = f"/api/user/promo/{promo}/like"
 
@@ -185,10 +185,10 @@ def test_30_users_who_like_twice_at_once_are_30_likes(users, company, database_u
         ] * 60
         assert stands_at(company, promo)["like_count"] == count
         assert users[0].get(f"/api/user/promo/{promo}").json["is_liked_by_user"] is bool(count)
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_comments_are_counted_while_they_come_and_go(users, company, database_url):
+def test_comments_are_counted_while_they_come_and_go(users, company, shared_url):
     promo = publish(company)
     path = f"/api/user/promo/{promo}/comments"
 
@@ -210,10 +210,10 @@ def test_comments_are_counted_while_they_come_and_go(users, company, database_ur
     dates = [comment["date"] for comment in listed.json]
     assert dates == sorted(dates, reverse=True)
     assert users[0].get(f"/api/user/promo/{promo}").json["comment_count"] == 45
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
-def test_of_sign_ins_at_once_one_token_lives(client, database_url):
+def test_of_sign_ins_at_once_one_token_lives(client, shared_url):
     for kind, path, caller in (
         ("user", "profile", new_user(client)),
         ("business", "promo", new_company(client)),
@@ -240,7 +240,7 @@ def test_of_sign_ins_at_once_one_token_lives(client, database_url):
             # One of those that were signed in last; of the others none.
             assert Counter(statuses) == {200: 1, 401: len(tokens) - 1}
             assert statuses.index(200) >= len(tokens) - at_once
-    assert_books_add_up(database_url)
+    assert_books_add_up(shared_url)
 
 
 def test_what_was_answered_before_a_crash_was_given_and_is_not_given_again(fresh_database_url):
@@ -295,8 +295,8 @@ def test_what_was_answered_before_a_crash_was_given_and_is_not_given_again(fresh
     assert_books_add_up(fresh_database_url)
 
 
-def values_given_out(database_url: str) -> set[str]:
-    engine = sa.create_engine(database_url, poolclass=sa.NullPool)
+def values_given_out(shared_url: str) -> set[str]:
+    engine = sa.create_engine(shared_url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         return set(
             connection.execute(

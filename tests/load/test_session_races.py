@@ -5,6 +5,8 @@ import pytest
 from ..support.people import make_coupon
 from .track import OK, Sums, balances, outcome, outcomes, sums
 
+pytestmark = pytest.mark.server
+
 INVALID_TOKEN = (401, "invalid_token")
 
 

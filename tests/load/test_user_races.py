@@ -9,6 +9,8 @@ from coupon_management_flask.models import Account, LedgerEntry, Wallet
 from ..support.people import PASSWORD
 from .track import outcomes
 
+pytestmark = pytest.mark.server
+
 
 @pytest.mark.parametrize(
     ("same", "refused"),

@@ -64,6 +64,10 @@ class Track:
     clients: Clients
     app: Flask
 
+    @property
+    def database_url(self) -> str:
+        return str(self.app.extensions["settings"].database_url)
+
     def race(self, runners: Sequence[Sequence[Request]]) -> list[list[Answer]]:
         return self.clients.race(self.server.url, runners)
 

@@ -150,6 +150,7 @@ def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_the
     assert stored(message_id)["attempts"] == 1
 
 
+@pytest.mark.server
 def test_a_slow_server_is_sent_one_mail_by_two_workers_that_live(mailing, smtp, topic, worker):
     app = mailing(smtp.port)
     message_id = write()
@@ -176,6 +177,7 @@ def test_a_slow_server_is_sent_one_mail_by_two_workers_that_live(mailing, smtp, 
     )
 
 
+@pytest.mark.server
 def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_again_under_the_same_id(
     mailing, smtp, topic, worker, passes
 ):
@@ -198,6 +200,7 @@ def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_a
     }
 
 
+@pytest.mark.server
 def test_a_worker_that_is_killed_before_the_mails_end_has_it_sent_once(
     mailing, smtp, topic, worker, passes
 ):

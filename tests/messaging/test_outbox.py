@@ -23,6 +23,8 @@ from coupon_management_flask.models import GuessLog, OutboxMessage, new_id
 from ..conftest import dispose_engines, settings_for
 from ..support.waiting import wait_until
 
+pytestmark = pytest.mark.both_databases
+
 TOPIC = "test"
 
 

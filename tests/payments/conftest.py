@@ -21,11 +21,12 @@ from coupon_management_flask.models import (
 )
 
 from ..conftest import dispose_engines, settings_for
-from ..support.books import rows_of, the_books_add_up  # noqa: F401 - one is a fixture
+from ..support.books import rows_of
 from ..support.discounts import Shop, new_shop
 from ..support.payments import Buyer, make_voucher_type
 from ..support.people import Person
 from ..support.stripe import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, Stripe, running_stripe
+from ..vouchers.conftest import carol, kind, voucher_books  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from ..support.payments import Buyer, goods, make_voucher_type, transaction_row
 from ..support.refusals import refusal
 from ..support.stripe import READ, REFUND
 
+pytestmark = pytest.mark.both_databases
+
 AWAY = (502, "payment_provider_error")
 
 

@@ -30,6 +30,8 @@ from ..support.server import (
 )
 from ..support.stripe import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, running_stripe
 
+pytestmark = pytest.mark.server
+
 NEWMAN = ROOT / "tests" / "tools" / "node_modules" / ".bin" / "newman"
 FOLDER = ROOT / "postman"
 ENVIRONMENT = FOLDER / "local.postman_environment.json"

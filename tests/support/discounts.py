@@ -10,36 +10,21 @@ from werkzeug.test import TestResponse
 
 from coupon_management_flask.identity import accounts
 
+from .speaker import Speaker
+
 PATH = "/api/v1/coupons"
 _numbers = count(1)
 
 
 @dataclass
-class Shop:
+class Shop(Speaker):
     """A server with an API key."""
 
     client: FlaskClient
     key: str
 
-    def request(self, method: str, path: str, **options: Any) -> TestResponse:
-        return self.client.open(
-            path,
-            method=method,
-            headers={"X-API-Key": self.key, **options.pop("headers", {})},
-            **options,
-        )
-
-    def get(self, path: str, **options: Any) -> TestResponse:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> TestResponse:
-        return self.request("POST", path, **options)
-
-    def patch(self, path: str, **options: Any) -> TestResponse:
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Any) -> TestResponse:
-        return self.request("DELETE", path, **options)
+    def credentials(self) -> dict[str, str]:
+        return {"X-API-Key": self.key}
 
     def new(self, **terms: Any) -> Any:
         """A coupon of 10 % off everything, unless told otherwise."""

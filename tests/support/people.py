@@ -7,19 +7,20 @@ from typing import Any
 from uuid import UUID
 
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from coupon_management_flask.core import clock, stock
-from coupon_management_flask.credit_coupons import service
+from coupon_management_flask.credit_coupons import coupons
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import RedemptionKind, new_id
+
+from .speaker import Speaker
 
 PASSWORD = "correct horse 1"
 _numbers = count(1)
 
 
 @dataclass
-class Person:
+class Person(Speaker):
     """Somebody who is signed in and speaks HTTP."""
 
     id: UUID
@@ -29,21 +30,8 @@ class Person:
     refresh_token: str
     headers: dict[str, str] = field(default_factory=dict)
 
-    def request(self, method: str, path: str, **options: Any) -> TestResponse:
-        headers = {"Authorization": f"Bearer {self.access_token}", **options.pop("headers", {})}
-        return self.client.open(path, method=method, headers=headers, **options)
-
-    def get(self, path: str, **options: Any) -> TestResponse:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> TestResponse:
-        return self.request("POST", path, **options)
-
-    def patch(self, path: str, **options: Any) -> TestResponse:
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Any) -> TestResponse:
-        return self.request("DELETE", path, **options)
+    def credentials(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
 
 
 def make_user(*, credit: int = 0, role: str = "user", **given: Any) -> tuple[UUID, str]:
@@ -98,7 +86,7 @@ def make_coupon(**given: Any) -> Any:
         "hidden_code": f"CODE-{number}",
         "number_left": 5,
         "expiration_date": clock.now() + timedelta(days=1),
-        "active": True,
+        "is_active": given.pop("active", True),
         **given,
     }
-    return service.create_coupon(**values)
+    return coupons.create_coupon(**values)

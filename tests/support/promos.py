@@ -25,13 +25,14 @@ from coupon_management_flask.models import (
 )
 
 from .books import Books, read_books
+from .speaker import Speaker
 
 PASSWORD = "Correct@horse1"
 _numbers = count(1)
 
 
 @dataclass
-class Caller:
+class Caller(Speaker):
     """A company or a user that is signed in and speaks HTTP. `id` is a company's; users are never told theirs."""
 
     client: FlaskClient
@@ -40,24 +41,8 @@ class Caller:
     password: str
     id: str = ""
 
-    def request(self, method: str, path: str, **options: Any) -> TestResponse:
-        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        return self.client.open(path, method=method, headers=headers, **options)
-
-    def get(self, path: str, **options: Any) -> TestResponse:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> TestResponse:
-        return self.request("POST", path, **options)
-
-    def put(self, path: str, **options: Any) -> TestResponse:
-        return self.request("PUT", path, **options)
-
-    def patch(self, path: str, **options: Any) -> TestResponse:
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Any) -> TestResponse:
-        return self.request("DELETE", path, **options)
+    def credentials(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
 
 def company_body(**overrides: Any) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from ..support.server import ROOT, environment
 from ..support.waiting import wait_until
 from .conftest import CELERY, START_SECONDS, happen, messages, wait_until_all_are_delivered
 
+pytestmark = pytest.mark.server
+
 TOPICS = len(jobs.BACKGROUND.names())
 # What a worker delivers of one topic at once.
 AT_ONCE = 4

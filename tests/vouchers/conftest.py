@@ -7,7 +7,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ..support.books import the_books_add_up  # noqa: F401 - a fixture
 from ..support.discounts import Shop, new_shop
 from ..support.people import Person
 from ..support.vouchers import read_voucher_books, sell

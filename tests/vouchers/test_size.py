@@ -12,6 +12,8 @@ from ..support.people import make_user
 from ..support.plans import scans, sent_while
 from ..support.vouchers import PATH, bought, buy, redeem, sell
 
+pytestmark = pytest.mark.both_databases
+
 VOUCHERS = 20_000
 BIG_TABLES = {"vouchers", "voucher_purchases", "voucher_usages", "stocks", "redemptions"}
 

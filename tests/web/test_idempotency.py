@@ -17,6 +17,8 @@ from ..support.people import PASSWORD, make_coupon, make_user
 from ..support.probes import add_guarded
 from ..support.refusals import refusal
 
+pytestmark = pytest.mark.both_databases
+
 KEY = {"Idempotency-Key": "7f1c"}
 SOON = "2100-01-01T00:00:00Z"
 

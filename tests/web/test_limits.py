@@ -266,6 +266,7 @@ def log_in_to(server):
     )
 
 
+@pytest.mark.server
 def test_redis_counts_for_all_servers_and_while_it_is_away_each_counts_for_itself(
     database_with_alice, redis_server
 ):

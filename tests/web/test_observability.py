@@ -227,6 +227,7 @@ def server(database_with_alice, tmp_path_factory):
         yield SimpleNamespace(running=running, request=running.request, files=metrics)
 
 
+@pytest.mark.server
 def test_lines_of_a_server_never_hold_what_a_client_sent_in_confidence(server):
     signed_in = server.request(
         "POST", "/v1/auth/login", json={"username": "alice", "password": PASSWORD}
@@ -291,6 +292,7 @@ def worker_pids(server):
         return set()
 
 
+@pytest.mark.server
 def test_metrics_are_the_sums_over_all_workers_also_over_one_that_was_killed_and_its_successor(
     server,
 ):

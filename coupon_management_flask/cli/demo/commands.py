@@ -9,7 +9,7 @@ import click
 from ... import config
 from ...core import errors
 from ...identity import accounts
-from ...vouchers import type_service
+from ...vouchers import types
 from ..terminal import Command
 from . import credit_coupons, discount_coupons, shop
 
@@ -28,7 +28,7 @@ def seed_demo() -> None:
     loaded = [
         credit_coupons.load(),
         discount_coupons.load(settings.currency),
-        type_service.create_samples(),
+        types.create_samples(),
     ]
     click.echo("Example data loaded." if any(loaded) else "Example data is there already.")
 

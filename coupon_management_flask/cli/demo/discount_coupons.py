@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from ...db.session import transaction
-from ...discount_coupons import coupon_service
+from ...discount_coupons.coupons import change as coupon_service
 from ...discount_coupons.errors import CodeTaken
 
 _COUPONS: list[dict[str, Any]] = [

@@ -19,7 +19,7 @@ from ...messaging import outbox
 from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
 from .. import terms as coupon_terms
 from ..errors import BatchNotDone, BatchNotFound
-from ..schemas import CouponTemplate
+from ..schemas.coupons import CouponTemplate
 from . import write
 
 TOPIC = "coupon_batch"

@@ -15,7 +15,7 @@ from ...db.failures import retried
 from ...db.session import transaction
 from .. import terms as coupon_terms
 from ..errors import MESSAGES
-from ..schemas import Code, CouponTemplate
+from ..schemas.coupons import Code, CouponTemplate
 from . import write
 
 # What is wrong is told of so many lines.

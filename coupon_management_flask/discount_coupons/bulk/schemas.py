@@ -7,7 +7,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from ...web.body import Text, Whole
-from ..schemas import CouponTemplate, Wire
+from ..schemas.coupons import CouponTemplate, Wire
 
 MOST_CODES = 1_000_000
 

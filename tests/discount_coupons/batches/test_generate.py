@@ -23,6 +23,8 @@ from ...support.server import FLASK, ROOT, environment
 from ...support.waiting import wait_until
 from .conftest import TEMPLATE, codes_there, deliver_due
 
+pytestmark = pytest.mark.both_databases
+
 
 def downloaded(shop, batch):
     answer = shop.get(f"{PATH}/batches/{batch['batchId']}/codes.csv")
@@ -338,6 +340,7 @@ def start_worker(database_url):
         worker.wait()
 
 
+@pytest.mark.server
 def test_a_worker_that_is_killed_in_the_middle_leaves_the_rest_to_another_and_the_count_is_exact(
     shop, generate, start_worker, monkeypatch
 ):
@@ -361,6 +364,7 @@ def test_a_worker_that_is_killed_in_the_middle_leaves_the_rest_to_another_and_th
     assert db.session.scalar(sa.select(sa.func.count()).select_from(DiscountCoupon)) == 40_000
 
 
+@pytest.mark.server
 def test_two_workers_make_two_batches_of_exactly_as_many_as_were_asked_for(
     shop, generate, start_worker
 ):

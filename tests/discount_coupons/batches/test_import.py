@@ -16,6 +16,8 @@ from ...support.discounts import PATH
 from ...support.refusals import refusal
 from .conftest import codes_there
 
+pytestmark = pytest.mark.both_databases
+
 HEADER = "code,type,discount,couponFor"
 
 

@@ -398,6 +398,7 @@ def workers(database_url):
         worker.wait()
 
 
+@pytest.mark.server
 def test_of_two_workers_each_message_is_delivered_by_one(subscribe, receiver, workers):
     subscribe()
     for number in range(40):
@@ -411,6 +412,7 @@ def test_of_two_workers_each_message_is_delivered_by_one(subscribe, receiver, wo
     ) == dict.fromkeys(range(40), 1)
 
 
+@pytest.mark.server
 def test_what_a_worker_was_delivering_when_it_was_killed_is_delivered_again(
     subscribe, receiver, deliveries, workers, passes
 ):

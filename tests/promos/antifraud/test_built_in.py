@@ -1,4 +1,7 @@
-"""Without a service: the built-in check of activations a minute, and `flask antifraud`, which is that check as a service."""
+"""The built-in check of activations a minute, which is made where no service is configured.
+
+`flask antifraud` is that check as a service.
+"""
 
 import shlex
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +24,7 @@ QUESTION = {"user_email": "alice@example.com", "promo_id": "01890a5d-ac96-774b-b
 
 @pytest.fixture(scope="session")
 def asking_app(start_asking_app):
-    """It asks nobody."""
+    """An application that asks nobody."""
     return start_asking_app(antifraud_address="")
 
 
@@ -94,13 +97,14 @@ def test_the_stand_alone_check_counts_questions_by_user_in_a_sliding_minute(now_
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    """`flask antifraud` with 2 a minute, which needs no database: this one has no tables."""
+    """`flask antifraud` with 2 a minute. It needs no database: this one has no tables."""
     arguments = ["sh", "-c", f'exec {shlex.join(FLASK)} antifraud --port "$PORT"']
     unused = f"sqlite:///{tmp_path_factory.mktemp('unused')}/empty.db"
     with running_server(unused, command=arguments, ANTIFRAUD_MAX_PER_MINUTE="2") as server:
         yield server
 
 
+@pytest.mark.server
 def test_the_command_answers_as_the_service_does(command):
     answers = [command.request("POST", "/api/validate", json=QUESTION) for _ in range(3)]
 
@@ -124,6 +128,7 @@ NO_QUESTIONS = [
 ]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "body", NO_QUESTIONS, ids=lambda body: body[:40].decode(errors="replace") or "none"
 )
@@ -138,6 +143,7 @@ def test_the_command_refuses_what_is_no_question(body, command):
     )
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -150,6 +156,7 @@ def test_the_command_has_one_path_and_tells_whether_it_lives(method, path, statu
     assert command.request(method, path).status_code == status
 
 
+@pytest.mark.server
 def test_the_command_counts_questions_that_come_at_once(command):
     together = Barrier(10)
 
@@ -163,6 +170,7 @@ def test_the_command_counts_questions_that_come_at_once(command):
         assert sorted(threads.map(ask, range(10))) == [False] * 8 + [True] * 2
 
 
+@pytest.mark.server
 def test_an_application_asks_the_command_like_any_other_service(command, fresh_database_url):
     address = command.url.removeprefix("http://")
     with running_server(fresh_database_url, workers=1, ANTIFRAUD_ADDRESS=address) as server:

@@ -5,6 +5,8 @@ import pytest
 from ...support.people import make_user, sign_in
 from ...support.promos import activate, assert_refused, new_user, publish
 
+pytestmark = pytest.mark.both_databases
+
 
 def _statistics(company, promo_id):
     answer = company.get(f"/api/business/promo/{promo_id}/stat")

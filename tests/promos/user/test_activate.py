@@ -12,7 +12,7 @@ from ...support.people import make_user, sign_in
 from ...support.promos import activate, new_company, new_user, publish
 from .shapes import page, refusal
 
-pytestmark = pytest.mark.usefixtures("books_that_add_up")
+pytestmark = pytest.mark.both_databases
 
 INACTIVE = (403, "promo_inactive")
 NOT_TARGETED = (403, "promo_not_targeted")
@@ -23,7 +23,7 @@ def attempt(user, promo):
 
 
 def taken():
-    """What the promos' stocks say was taken, and how many redemptions prove it."""
+    """Return what the stocks say was taken, and how many redemptions prove it."""
     return db.session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(Stock.claimed), 0))
     ), db.session.scalar(sa.select(sa.func.count()).select_from(Redemption))

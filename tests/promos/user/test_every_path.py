@@ -1,4 +1,7 @@
-"""What holds on every path of the user side: whose tokens are taken, what comes before what, and promos that do not exist."""
+"""What holds on every path of the user side.
+
+Whose tokens are taken, what comes before what, and promos that do not exist.
+"""
 
 from datetime import timedelta
 from uuid import uuid4

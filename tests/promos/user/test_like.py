@@ -4,7 +4,7 @@ import pytest
 
 from ...support.promos import publish
 
-pytestmark = pytest.mark.usefixtures("books_that_add_up")
+pytestmark = pytest.mark.both_databases
 
 DONE = (200, {"status": "ok"})
 

@@ -1,0 +1,1 @@
+"""A shop's coupons: made, changed and found."""

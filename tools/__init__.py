@@ -1,0 +1,1 @@
+"""Rulers: what the code measures (`measure`), and what its tests notice (`mutate`)."""
