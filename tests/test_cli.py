@@ -510,7 +510,7 @@ def test_outbox_deliver_delivers_what_is_due_and_stops(app, flask, monkeypatch):
     assert flask("outbox", "deliver").output == "0 delivered.\n"
 
 
-# For how long each table of which something is purged keeps a row, and a row whose time began at that moment.
+# Each table that is purged: how long it keeps a row, and a row whose time began at that moment.
 PURGED = {
     AntifraudQuestion: (
         timedelta(hours=24),
@@ -669,7 +669,7 @@ def test_the_worker_starts_works_and_stops_when_it_is_told_to(
 
 @pytest.fixture
 def told_of_coupons(new_database):
-    """A receiver that is told of every coupon that is created, and the database in which that stands."""
+    """A receiver that is told of every coupon that is created, and the database behind it."""
     database_url = new_database("postgresql")
     with create_app(settings_for(database_url)).app_context(), running_receiver() as receiver:
         service.create(receiver.url(), ["coupon.created"], allow_private=True)
@@ -734,7 +734,11 @@ def test_what_a_worker_is_delivering_when_it_is_told_to_stop_is_brought_to_its_e
 def test_a_server_process_works_in_the_background_where_nobody_else_does(
     tmp_path, asked_for, broker_url, works
 ):
-    program = "import threading, coupon_management_flask.wsgi; print([one.name for one in threading.enumerate() if one.name.startswith('background')])"
+    program = (
+        "import threading, coupon_management_flask.wsgi; "
+        "names = [one.name for one in threading.enumerate()]; "
+        "print([name for name in names if name.startswith('background')])"
+    )
     told = environment(
         f"sqlite:///{tmp_path}/coupons.db",
         CELERY_BROKER_URL=broker_url,

@@ -1,4 +1,7 @@
-"""Configuration: application.yml, over it .env, over that the environment; and one sentence for the operator where something is wrong."""
+"""Configuration: application.yml, over it .env, over that the environment.
+
+Where something is wrong the operator gets one sentence.
+"""
 
 import dataclasses
 import json
@@ -482,7 +485,8 @@ def test_a_command_with_a_bad_configuration_prints_one_sentence(tmp_path, argume
     assert_one_sentence(told.stderr, name)
 
 
-# The same for two that are real: what is wrong before there is any command must not end in a traceback either.
+# The same for two real processes: what is wrong before there is any command must not end in a
+# traceback either.
 @pytest.mark.parametrize(
     "command",
     [[*FLASK, "serve"], [sys.executable, "-c", "import coupon_management_flask.wsgi"]],

@@ -1,4 +1,4 @@
-"""The demo shop: its checkout against the real service, its command, and `make run`, which starts both."""
+"""The demo shop: its checkout against the real service, its command, and `make run`."""
 
 import json
 import os
@@ -272,7 +272,7 @@ def test_a_taken_port_is_named_and_no_key_is_made(app):
 
 @contextmanager
 def made_run(tmp_path: Path, demo_port: int):
-    """`make run` on a new database, once the service answers. What would be installed first is taken as it is."""
+    """`make run` on a new database, once the service answers. It installs nothing."""
     command = ["make", "--silent", "--old-file=.venv/.runtime", "run"]
     with running_server(
         f"sqlite:///{tmp_path}/coupons.db", command=command, workers=1, DEMO_PORT=str(demo_port)
@@ -288,7 +288,7 @@ def answers(port: int) -> str:
 
 
 def service_pid(server: Server) -> int:
-    """The process of `flask serve` that `make run` has started; its workers are children of that."""
+    """The process of `flask serve` that `make run` has started; its workers are its children."""
     (shell,) = psutil.Process(server.process.pid).children()
     (found,) = [child.pid for child in shell.children() if child.cmdline()[-1] == "serve"]
     return int(found)

@@ -1,7 +1,8 @@
-"""A contract: some path prefixes, the routes below them, and how their clients are told that something is wrong.
+"""Contracts: path prefixes, and how their clients are told that something is wrong.
 
-One error handler serves the whole application. It turns whatever was raised into a Problem, finds the contract by the request's path
-(so that the router's own 404 and 405 are told in the contract's words too) and lets it render the body.
+One error handler serves the whole application. It turns whatever was raised into a Problem, finds
+the contract by the request's path and lets it render the body. So the router's own 404 and 405 are
+told in the contract's words too.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +27,8 @@ log = structlog.get_logger(__name__)
 # In bytes, unless a contract says more.
 MAX_BODY = 1024 * 1024
 
-# The nearest ancestor that stands here gives an error its status; a contract may say otherwise for some.
+# An error has the status of its nearest ancestor that stands here, unless its contract says
+# otherwise.
 STATUSES: dict[type[errors.DomainError], int] = {
     errors.DomainError: 400,
     errors.NotAuthenticated: 401,
@@ -71,7 +73,7 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
-        """The message, or what is wrong with which field, for bodies that have room for one sentence."""
+        """Return one sentence: what is wrong with which field, or else the message."""
         return (
             " ".join(f"{name}: {' '.join(words)}" for name, words in self.fields.items())
             or self.message
