@@ -87,9 +87,9 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
 
     contracts = (*CONTRACTS, admin_errors.CONTRACT)
     contract.init_app(app, contracts, FEATURES, elsewhere=promos.CONTRACT.name)
-    api = openapi.init_app(app)
+    document = openapi.init_app(app)
     for routes in contract.blueprints(CONTRACTS, FEATURES):
-        api.register_blueprint(routes)
+        document.add(routes)
     for pages in contract.pages(FEATURES):
         app.register_blueprint(pages)
     admin_console.init_app(app)

@@ -1,6 +1,6 @@
-"""Configuration: application.yml, over it .env, over that the environment.
+"""Configuration: the environment overrides .env, which overrides application.yml.
 
-Where something is wrong the operator gets one sentence.
+Any mistake gives the operator one sentence.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ def load(environ=None, file=DEFAULTS, dotenv=None, **overrides):
 
 
 def written(folder, **changes):
-    """An application.yml of our own, with the defaults and these changes."""
+    """Write an application.yml with the defaults and these changes."""
     values = {**yaml.safe_load(DEFAULTS.read_text()), **changes}
     file = folder / "application.yml"
     file.write_text(yaml.safe_dump(values))
@@ -44,7 +44,7 @@ def written(folder, **changes):
 
 
 def refused(environ=None, **given):
-    """The sentence with which this configuration is refused."""
+    """Return the sentence that refuses this configuration."""
     with pytest.raises(ConfigurationError) as refusal:
         load(environ, **given)
     sentence = str(refusal.value)
@@ -370,7 +370,7 @@ def test_the_table_of_websites_is_known_by_their_hosts_from_the_file_as_from_the
 
     assert load(file=file).coupon_websites == KNOWN_BY
     assert load({"COUPON_WEBSITES": json.dumps(WEBSITES)}).coupon_websites == KNOWN_BY
-    # The environment's stands in place of the file's.
+    # The environment's value replaces that of the file.
     assert load(
         {"COUPON_WEBSITES": '{"other.example": {"expiry_days": 7}}'}, file=file
     ).coupon_websites == {"other.example": {"expiry_days": 7}}
@@ -421,7 +421,7 @@ def test_every_setting_reaches_the_services_of_compose():
 
 
 def paragraphs():
-    """The keys of each paragraph of application.yml, and its comments."""
+    """The keys and the comments of each paragraph of application.yml."""
     for paragraph in re.split(r"\n\s*\n", DEFAULTS.read_text()):
         lines = paragraph.splitlines()
         keys = [line.partition(":")[0] for line in lines if re.match(r"[a-z]", line)]
@@ -474,7 +474,7 @@ def assert_one_sentence(said, name):
     "arguments", [["audit"], ["serve"], ["worker"], ["db", "upgrade"], ["seed-demo"]], ids=" ".join
 )
 def test_a_command_with_a_bad_configuration_prints_one_sentence(tmp_path, arguments, environ, name):
-    # Flask sets the first of these itself, and what is named here is as it was afterwards.
+    # Flask itself sets the first of these. Naming it here restores it at the end.
     of_flask = {"FLASK_RUN_FROM_CLI": "true", "FLASK_SKIP_DOTENV": "1"}
 
     told = CliRunner(
@@ -485,7 +485,7 @@ def test_a_command_with_a_bad_configuration_prints_one_sentence(tmp_path, argume
     assert_one_sentence(told.stderr, name)
 
 
-# The same for two real processes: what is wrong before there is any command must not end in a
+# The same for two real commands: a mistake found before any command exists must not end in a
 # traceback either.
 @pytest.mark.parametrize(
     "command",

@@ -1,4 +1,4 @@
-"""The README: its session is run as printed, and what it prints is what comes out."""
+"""The README: its session runs as printed and prints what the README shows."""
 
 import re
 import subprocess
@@ -27,18 +27,14 @@ def _blocks(language: str) -> str:
 
 
 def _without_what_differs(text: str) -> str:
-    """Ids, tokens, times and codes that are drawn are others in every run."""
+    """Replace ids, tokens, times and random codes, which differ in every run."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
     text = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>", text)
-    # One that comes again is the same.
-    for number, code in enumerate(
-        dict.fromkeys(
-            re.findall(
-                rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{delivery.CODE_LENGTH}}})"',
-                text,
-            )
-        )
-    ):
+    lengths = (CODE_LENGTH, delivery.CODE_LENGTH)
+    drawn = "|".join(f"[{codes.ALPHABET}]{{{length}}}" for length in lengths)
+    # A code that comes again stays the same.
+    found = dict.fromkeys(re.findall(rf'[cC]ode":"({drawn})"', text))
+    for number, code in enumerate(found):
         text = text.replace(code, f"<code {number}>")
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text).strip()
 

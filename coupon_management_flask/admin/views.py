@@ -10,8 +10,8 @@ from ..core import errors, money, stock
 from ..credit_coupons import coupons as credit_coupons
 from ..credit_coupons import schemas as credit_schemas
 from ..db.session import Model
-from ..discount_coupons.coupons import change as coupon_service
-from ..discount_coupons.schemas import coupons as discount_schemas
+from ..discount_coupons.coupons import change
+from ..discount_coupons.schemas.coupons import DiscountCouponChanges
 from ..discount_coupons.webhooks import service as webhook_service
 from ..email_coupons import unsubscribe as email_service
 from ..email_coupons.schemas import EmailField
@@ -149,7 +149,7 @@ class DiscountCoupons(_HasStock):
         "capacity",
         "created_at",
     )
-    schema = discount_schemas.DiscountCouponChanges()
+    schema = DiscountCouponChanges()
     fields = {
         **dict.fromkeys(
             (
@@ -168,7 +168,7 @@ class DiscountCoupons(_HasStock):
     }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        coupon_service.change_coupon(row["id"], changes)
+        change.change_coupon(row["id"], changes)
 
 
 _TARGET = ("age_from", "age_until", "country", "categories")

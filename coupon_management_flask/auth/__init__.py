@@ -1,7 +1,7 @@
-"""Signing in and out, for the contracts of people."""
+"""Signing up, in and out: routes and schemas for each contract of people, over identity."""
 
 from ..web.contract import Feature, Part
-from . import credit_routes, profile_routes, promo_routes, reset_page, voucher_routes
+from . import credit_routes, promo_routes, reset_page, voucher_profile_routes, voucher_routes
 
 FEATURE = Feature(
     (
@@ -9,7 +9,7 @@ FEATURE = Feature(
         Part("promos", (promo_routes.company_routes, promo_routes.user_routes)),
         Part(
             "vouchers",
-            (voucher_routes.routes, profile_routes.routes),
+            (voucher_routes.routes, voucher_profile_routes.routes),
             ("/api/auth", "/api/users"),
         ),
     ),

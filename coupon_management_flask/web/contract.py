@@ -1,23 +1,21 @@
-"""Contracts: path prefixes, and how their clients are told that something is wrong.
+"""A contract: path prefixes, what features add below them, and the body of their errors.
 
 One error handler serves the whole application. It turns whatever was raised into a Problem, finds
-the contract by the request's path and lets it render the body. So the router's own 404 and 405 are
-told in the contract's words too.
+the contract by the request's path and lets it render the body. So the router's own 404 and 405 have
+the contract's body too.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
-from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from ..core import errors
 from ..db.failures import is_unavailable
 from .body import Routes
-from .rates import seconds_to_wait
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -27,8 +25,7 @@ log = structlog.get_logger(__name__)
 # In bytes, unless a contract says more.
 MAX_BODY = 1024 * 1024
 
-# An error has the status of its nearest ancestor that stands here, unless its contract says
-# otherwise.
+# The nearest ancestor in this table gives an error its status, unless a contract overrides it.
 STATUSES: dict[type[errors.DomainError], int] = {
     errors.DomainError: 400,
     errors.NotAuthenticated: 401,
@@ -64,7 +61,7 @@ _HTTP_NAMES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a client must be told: contract-neutral, ready to be written as the contract's body."""
+    """What a client must be told, in no contract's words yet."""
 
     status: int
     error_code: str
@@ -73,7 +70,7 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
-        """Return one sentence: what is wrong with which field, or else the message."""
+        """Return the message, or what is wrong with which field, for bodies of one sentence."""
         return (
             " ".join(f"{name}: {' '.join(words)}" for name, words in self.fields.items())
             or self.message
@@ -103,12 +100,12 @@ class Feature:
 class Contract:
     name: str
     prefixes: tuple[str, ...]
-    # What becomes JSON, or a page as it is.
-    render_error: Callable[[Problem], Mapping[str, Any] | str]
+    # What it returns is sent as JSON, or is a page.
+    render_error: Callable[[Problem], Mapping[str, object] | str]
     messages: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
     max_body: int = MAX_BODY
-    # Paths whose bodies may be larger yet, and how large.
+    # Paths whose bodies may be larger still, and how large.
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
 
     def extended(self, parts: Iterable[Part]) -> "Contract":
@@ -122,14 +119,12 @@ class Contract:
         )
 
     def body_limit(self, path: str) -> int:
-        """How many bytes a body that is sent there may have."""
+        """Return how many bytes a body that is sent to this path may have."""
         return self.larger_bodies.get(path.rstrip("/"), self.max_body)
 
     def problem(self, error: Exception) -> Problem:
         if isinstance(error, errors.DomainError):
             return self._domain_problem(error)
-        if isinstance(error, RateLimitExceeded):
-            return self._domain_problem(errors.RateLimited(seconds_to_wait()))
         if isinstance(error, HTTPException):
             return self._http_problem(error)
         if is_unavailable(error):
@@ -171,7 +166,7 @@ class Contract:
             name = "host_not_allowed"
         return Problem(status, name, self._words(name), headers=headers)
 
-    def _words(self, name: str, facts: Mapping[str, Any] | None = None) -> str:
+    def _words(self, name: str, facts: Mapping[str, object] | None = None) -> str:
         template = (
             self.messages.get(name)
             or MESSAGES.get(name)
@@ -212,7 +207,7 @@ def pages(features: Iterable[Feature]) -> list[Blueprint]:
 
 
 def error_response(error: Exception) -> Response:
-    """The answer that the current request's contract gives to an error."""
+    """Return the answer that the current request's contract gives to an error."""
     contract = contract_of(request.path)
     problem = contract.problem(error)
     body = contract.render_error(problem)
@@ -240,7 +235,7 @@ def init_app(
 
 
 def contract_of(path: str) -> Contract:
-    """The contract under whose prefix a path is, or the one that speaks for what is under none."""
+    """Return the contract under whose prefix a path is, or the one for paths under none."""
     by_prefix, elsewhere = current_app.extensions["contracts"]
     for prefix, contract in by_prefix:
         # Whole segments: /api/users is not under /api/user.

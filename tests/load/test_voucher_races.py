@@ -1,4 +1,7 @@
-"""Vouchers in parallel: credit is spent once, a use is redeemed once, a discount's last use goes to one."""
+"""Vouchers in parallel: credit is spent once, and a use is redeemed once.
+
+The last use of a discount goes to one buyer.
+"""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons.coupons import change as coupon_service
+from coupon_management_flask.discount_coupons.coupons import change
 from coupon_management_flask.models import (
     OrderRedemption,
     Stock,
@@ -61,7 +64,7 @@ def owned(racer):
 
 
 def a_voucher(racer, **terms):
-    """A voucher's row."""
+    """Buy a voucher and return its row."""
     made = credit.purchase(
         racer.id,
         voucher_type_id=sold(**terms).id,
@@ -75,7 +78,7 @@ def a_voucher(racer, **terms):
 
 
 def coupon(code, **terms):
-    return coupon_service.create_coupon(
+    return change.create_coupon(
         code=code,
         type="fixed",
         discount=Decimal("0.50"),

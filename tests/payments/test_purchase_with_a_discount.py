@@ -1,5 +1,6 @@
 """POST /api/vouchers/purchase/ with a `discount_code`: priced by the same rules as a shop's order, and taken with the purchase or not at all."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -7,8 +8,7 @@ import sqlalchemy as sa
 from coupon_management_flask.core import wallet
 from coupon_management_flask.core.claims import TRIES
 from coupon_management_flask.db.session import db
-from coupon_management_flask.discount_coupons import redeem as orders
-from coupon_management_flask.discount_coupons import rules
+from coupon_management_flask.discount_coupons import judging, redeem
 from coupon_management_flask.models import GuessLog, OrderRedemption, VoucherPurchase
 
 from ..support.refusals import refusal
@@ -150,17 +150,17 @@ def test_a_use_that_goes_between_the_price_and_the_purchase_is_named(
     carol, kind, shop, monkeypatch, voucher_books
 ):
     coupon = shop.new(maxUsage=1, limits={"perCustomer": 1})
-    judge = rules.judge
+    judge = judging.judge
 
     def judged_and_gone(*args):
-        monkeypatch.setattr(rules, "judge", judge)
+        monkeypatch.setattr(judging, "judge", judge)
         judgement = judge(*args)
         assert shop.redeem(coupon["code"], customerId="somebody").status_code == 201
         books.append(voucher_books())
         return judgement
 
     books = []
-    monkeypatch.setattr(rules, "judge", judged_and_gone)
+    monkeypatch.setattr(judging, "judge", judged_and_gone)
 
     assert refused(buy(carol, kind, discount_code=coupon["code"])) == "usage_limit_exceeded"
     assert [voucher_books()] == books
@@ -170,19 +170,18 @@ def test_where_the_discount_is_changed_at_every_try_one_is_asked_to_come_back(
     carol, kind, shop, monkeypatch, voucher_books
 ):
     coupon = shop.new()
-    claim, tries = orders.claim, []
+    claim, tries = redeem.claim, []
 
-    def changed_first(*args):
-        tries.append(args)
+    def changed_first(caller, decision, order_id):
+        tries.append(decision)
         # What an administrator's change raises.
-        (judgement,) = args[1]
-        stale = judgement.coupon._replace(version=judgement.coupon.version - 1)
-        return claim(
-            args[0], [rules.Judgement(stale, judgement.rules, judgement.saving)], *args[2:]
-        )
+        (judgement,) = decision.judgements
+        stale = replace(judgement.coupon, version=judgement.coupon.version - 1)
+        judgements = (replace(judgement, coupon=stale),)
+        return claim(caller, replace(decision, judgements=judgements), order_id)
 
     before = voucher_books()
-    monkeypatch.setattr(orders, "claim", changed_first)
+    monkeypatch.setattr(redeem, "claim", changed_first)
 
     assert refusal(buy(carol, kind, discount_code=coupon["code"]), "vouchers") == (
         503,

@@ -8,8 +8,8 @@ import click
 
 from ... import config
 from ...core import errors
-from ...identity import accounts
-from ...vouchers import types
+from ...identity import api_keys
+from ...vouchers import types as voucher_types
 from ..terminal import Command
 from . import credit_coupons, discount_coupons, shop
 
@@ -28,7 +28,7 @@ def seed_demo() -> None:
     loaded = [
         credit_coupons.load(),
         discount_coupons.load(settings.currency),
-        types.create_samples(),
+        voucher_types.create_samples(),
     ]
     click.echo("Example data loaded." if any(loaded) else "Example data is there already.")
 
@@ -60,8 +60,8 @@ def serve_demo_shop(host: str, port: int) -> None:
         ) from error
     # The key of the last start is of no use to anybody.
     with suppress(errors.NotFound):
-        accounts.revoke_api_keys(SHOP)
-    api_key = accounts.create_api_key(SHOP, ["getCoupons", "manageCoupons"], timedelta(days=30))
+        api_keys.revoke_api_keys(SHOP)
+    api_key = api_keys.create_api_key(SHOP, ["getCoupons", "manageCoupons"], timedelta(days=30))
     click.echo(f"Demo shop on http://{host}:{port} (its mails: {service}/dev/mailbox)", err=True)
     with listening:
         shop.serve(shop.create_demo_shop(service, api_key), listening)

@@ -7,7 +7,7 @@ from marshmallow import validate
 
 from ...messaging.webhooks import addresses, recording
 from ...web.body import Moment, Text
-from ..schemas.coupons import PageSchema
+from ..schemas.fields import PageSchema
 
 
 class NewWebhook(ma.Schema):

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 
 from ...core import errors, money
 from ...db.session import db
-from ...discount_coupons.pricing.combine import Item
+from ...discount_coupons.pricing import Item
 from ...discount_coupons.refusals import CouponNotFound
+from ...discount_coupons.rules import Decision
 from ...identity import failed_attempts
 from ...models import VoucherType
 from . import discounts
-from .discounts import Discount
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,13 @@ class Quote:
     quantity: int
     unit_price: int
     currency: str
-    applied: Discount | None
+    applied: Decision | None
 
     @property
     def discount(self) -> int:
-        return 0 if self.applied is None else money.to_minor(self.applied.amount, self.currency)
+        if self.applied is None:
+            return 0
+        return money.to_minor(self.applied.combined.discount, self.currency)
 
     @property
     def total(self) -> int:
@@ -61,7 +63,7 @@ def quote(
     if currency not in (None, sold_in):
         sentence = f"It is sold in {sold_in}, and credit is worth {currency}: pay by card."
         raise errors.Invalid({"voucher_type_id": [sentence]})
-    applied: Discount | None = None
+    applied: Decision | None = None
     if discount_code is not None:
         item = Item(str(voucher_type_id), quantity, money.from_minor(price, sold_in), service_type)
         try:
