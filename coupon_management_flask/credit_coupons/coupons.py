@@ -15,6 +15,7 @@ from ..db.failures import broken_constraint
 from ..db.session import db, transaction
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Stock, new_id
+from ..text.codes import comparable
 from ..web.pagination import Page, paginate
 from .errors import CouponNotFound, HiddenCodeTaken
 
@@ -94,7 +95,7 @@ def look_up(hidden_code: str, guess_limits: failed_attempts.Limits) -> RevealedC
     """
     failed_attempts.check(guess_limits)
     row = db.session.execute(
-        _REVEALED.where(CreditCoupon.hidden_code_key == codes.comparable(hidden_code))
+        _REVEALED.where(CreditCoupon.hidden_code_key == comparable(hidden_code))
     ).one_or_none()
     if row is None:
         failed_attempts.count_wrong(guess_limits)
@@ -135,7 +136,7 @@ def create_coupon(
                 name=name,
                 value=value,
                 hidden_code=code,
-                hidden_code_key=codes.comparable(code),
+                hidden_code_key=comparable(code),
                 stock_id=stock.create(capacity=number_left),
                 expiration_date=expiration_date,
                 is_active=is_active,
@@ -167,7 +168,7 @@ def change_coupon(coupon_id: UUID, changes: CouponChanges) -> RevealedCoupon:
         name: value for name, value in changes.items() if name != "number_left"
     }
     if "hidden_code" in changes:
-        columns["hidden_code_key"] = codes.comparable(changes["hidden_code"])
+        columns["hidden_code_key"] = comparable(changes["hidden_code"])
     coupon = find(coupon_id)
     with transaction(), _unique_code():
         if "number_left" in changes:

@@ -6,13 +6,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, codes, errors, stock, wallet
+from ..core import clock, errors, stock, wallet
 from ..core.claims import claim_or_explain
 from ..db.failures import retried
 from ..db.session import db, transaction
 from ..db.types import Moment
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Redemption, RedemptionKind, Stock, Wallet, new_id
+from ..text.codes import comparable
 from ..web.pagination import Page, paginate
 from . import coupons
 from .coupons import Coupon, RevealedCoupon
@@ -78,7 +79,7 @@ def use_chosen(
     """
     failed_attempts.check(guess_limits)
     coupon = coupons.find(coupon_id)
-    if codes.comparable(coupon.hidden_code) != codes.comparable(hidden_code):
+    if comparable(coupon.hidden_code) != comparable(hidden_code):
         failed_attempts.count_wrong(guess_limits)
         raise WrongHiddenCode
     return use(account_id, coupon)

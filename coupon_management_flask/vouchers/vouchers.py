@@ -9,10 +9,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..core import clock, codes, money
+from ..core import clock, money
 from ..db.session import db
 from ..identity import failed_attempts
 from ..models import Stock, Voucher, VoucherPurchase, VoucherStatus, VoucherType
+from ..text.codes import comparable
 from ..web.pagination import Page
 from .errors import VoucherNotFound
 
@@ -111,9 +112,7 @@ def read_own(owner_id: UUID, code: str, guess_limits: failed_attempts.Limits) ->
     """
     failed_attempts.check(guess_limits)
     now = clock.now()
-    own = _select(now).where(
-        Voucher.code_key == codes.comparable(code), Voucher.account_id == owner_id
-    )
+    own = _select(now).where(Voucher.code_key == comparable(code), Voucher.account_id == owner_id)
     row = db.session.execute(own).one_or_none()
     if row is None:
         failed_attempts.count_wrong(guess_limits)
