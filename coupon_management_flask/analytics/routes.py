@@ -2,7 +2,7 @@
 
 from flask import Response, stream_with_context
 
-from ..vouchers.shapes import VoucherErrorSchema
+from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
 from . import export, schemas

@@ -57,7 +57,7 @@ class CouponFiguresSchema(ma.Schema):
 
 
 VoucherStatusesSchema = ma.Schema.from_dict(
-    {status: _count() for status in VoucherStatus}, name="VoucherStatusesSchema"
+    {status.value: _count() for status in VoucherStatus}, name="VoucherStatusesSchema"
 )
 
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from ..db.session import db
 from ..db.types import Moment
 from ..models import DailyFigure, Redemption, Stock, Voucher, VoucherStatus
-from ..vouchers import purchases
+from ..vouchers.vouchers import status_at
 from .figures import facts
 from .figures.measures import COLUMNS, Measure
 from .figures.streams import STREAMS
@@ -205,7 +205,7 @@ def _user_statement() -> _Union:
 
     statuses = (
         sa.select(
-            purchases.status_at(_now).label("label"),
+            status_at(_now).label("label"),
             sa.literal(1).label("number"),
             sa.literal(0).label("amount"),
         )

@@ -16,7 +16,7 @@ class Promo(Model):
 
     `country` and `categories` stand as they were written, `country_key` ("" = any) as it is
     compared. `version` rises with every change of the terms. `is_active` says whether the promo
-    counted as active when that last changed. Only the feed goes by it (promos/feed/index.py).
+    counted as active when that last changed. Only the feed goes by it (promos/feed).
     """
 
     __tablename__ = "promos"

@@ -9,8 +9,9 @@ from coupon_management_flask.analytics import coupons
 from coupon_management_flask.analytics.figures import counting, rollup
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.models import Stock, Voucher, VoucherPurchase
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.models import Stock, Voucher, VoucherPurchase, VoucherStatus
+from coupon_management_flask.payments.sales import delivery
+from coupon_management_flask.vouchers.vouchers import status_at
 
 from ..support import promos
 from ..support.people import make_coupon
@@ -209,7 +210,7 @@ def test_what_is_taken_back_counts_no_more(everything, dashboard, shop, buyer, s
     shop.roll_back(order["redemptionId"])
     purchase_id = db.session.scalar(sa.select(VoucherPurchase.id))
     with transaction():
-        purchases.cancel(purchase_id)
+        delivery.cancel(purchase_id)
 
     for _ in range(2):
         answer = dashboard()
@@ -263,7 +264,7 @@ def test_vouchers_are_in_the_status_that_redeeming_them_would_meet_at_every_mome
                     assert redeem(buyer, voucher).status_code == 200
             for voucher in (cancelled, used_and_cancelled):
                 with transaction():
-                    purchases.cancel(
+                    delivery.cancel(
                         db.session.scalar(
                             sa.select(Voucher.purchase_id).where(Voucher.code == voucher["code"])
                         )
@@ -281,12 +282,12 @@ def test_vouchers_are_in_the_status_that_redeeming_them_would_meet_at_every_mome
 
 
 def statuses_at(moment):
-    status = purchases.status_at(moment).label("status")
+    status = status_at(moment).label("status")
     statuses = sa.select(status).join_from(Voucher, Stock, Stock.id == Voucher.stock_id).subquery()
     found = db.session.execute(
         sa.select(statuses.c.status, sa.func.count()).group_by(statuses.c.status)
     ).all()
-    return dict.fromkeys(purchases.STATUSES, 0) | {row[0]: row[1] for row in found}
+    return dict.fromkeys(map(str, VoucherStatus), 0) | {row[0]: row[1] for row in found}
 
 
 def test_the_window_is_so_many_days_of_which_today_is_the_last(

@@ -28,7 +28,7 @@ from coupon_management_flask.models import (
     first_id_at,
     new_id,
 )
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.payments.sales import delivery
 
 from ..support import people
 from ..support.server import ROOT, environment
@@ -288,16 +288,16 @@ def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(
                 updated_at=now,
             )
         )
-        purchases.cancel(first)
+        delivery.cancel(first)
     with transaction():
-        purchases.cancel(second)
+        delivery.cancel(second)
     sum_up()
     assert dashboard()["vouchers"]["by_status"]["cancelled"] == 3
     assert cancelled() == 0
 
     # Stripe refuses.
     with transaction():
-        purchases.restore(first)
+        delivery.restore(first)
         db.session.execute(sa.delete(PaymentTransaction))
     sum_up()
 

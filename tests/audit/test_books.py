@@ -17,7 +17,7 @@ from coupon_management_flask.models import (
     Redemption,
     new_id,
 )
-from coupon_management_flask.promos.feed import index
+from coupon_management_flask.promos.feed import days
 
 from ..support import people
 from ..support.people import make_coupon, make_user
@@ -94,7 +94,7 @@ def test_books_of_ordinary_business_add_up(used, alice, bob, admin):
 
 
 def test_promos_of_ordinary_business_add_up(company, client, alice, bob):
-    today = index.today(UTC)
+    today = days.today(UTC)
     german = new_user(client, other={"age": 30, "country": "DE"})
     one = publish(
         company,
@@ -124,7 +124,7 @@ def test_promos_of_ordinary_business_add_up(company, client, alice, bob):
     bob.delete(f"/api/user/promo/{later}/like")
 
     assert found() == []
-    index.turn_to(today + timedelta(days=1), "UTC")
+    days.turn_to(today + timedelta(days=1), "UTC")
     assert found() == []
     assert states() == {UUID(one): True, UUID(entries): False, UUID(never): True, UUID(later): True}
 
@@ -433,7 +433,7 @@ def test_a_promo_that_the_feed_can_not_find_is_found(common):
 
 
 def test_the_feeds_states_are_judged_on_the_day_that_it_was_brought_to(company):
-    today = index.today(UTC)
+    today = days.today(UTC)
     promo_id = publish(company, active_until=str(today))
     assert found() == []
 

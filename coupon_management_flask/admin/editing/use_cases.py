@@ -1,27 +1,28 @@
 """The tables in which something may be changed, and the use cases that do it."""
 
-from typing import Any
+from typing import Any, cast
 
 import marshmallow as ma
 from marshmallow import validate
 
 from ... import config
 from ...core import errors, money, stock
+from ...credit_coupons import coupons as credit_coupons
 from ...credit_coupons import schemas as credit_schemas
-from ...credit_coupons import service as credit_service
-from ...discount_coupons.coupons import change as coupon_service
-from ...discount_coupons.schemas import coupons as discount_schemas
+from ...discount_coupons.coupons import change as discount_coupon
+from ...discount_coupons.schemas.coupons import DiscountCouponChanges
 from ...discount_coupons.webhooks import service as webhook_service
-from ...email_coupons import service as email_service
+from ...email_coupons import unsubscribe as unsubscribed
 from ...email_coupons.schemas import EmailField
 from ...models import (
     Role,
 )
-from ...promos import business_service
 from ...promos import schemas as promo_schemas
-from ...promos.feed import index
+from ...promos.business import change as promo
+from ...promos.business.terms import TermsChanges
+from ...promos.feed import days
 from ...vouchers import schemas as voucher_schemas
-from ...vouchers import type_service
+from ...vouchers import types as voucher_types
 from ...web.body import Text, Truth
 from .. import service
 from ..access import administrator
@@ -79,7 +80,7 @@ class CreditCoupons(_HasStock):
         return super().texts({**row, "number_left": row["capacity"] - row["claimed"]})
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        credit_service.change_coupon(row["id"], changes)
+        credit_coupons.change_coupon(row["id"], cast("credit_coupons.CouponChanges", changes))
 
 
 class DiscountCoupons(_HasStock):
@@ -98,7 +99,7 @@ class DiscountCoupons(_HasStock):
         "capacity",
         "created_at",
     )
-    schema = discount_schemas.DiscountCouponChanges()
+    schema = DiscountCouponChanges()
     fields = {
         **dict.fromkeys(
             (
@@ -117,7 +118,7 @@ class DiscountCoupons(_HasStock):
     }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        coupon_service.change_coupon(row["id"], changes)
+        discount_coupon.change_coupon(row["id"], changes)
 
 
 _TARGET = ("age_from", "age_until", "country", "categories")
@@ -161,15 +162,18 @@ class Promos(_HasStock):
 
     def prepare(self) -> None:
         timezone = config.current().promo_timezone
-        index.turn_to(index.today(timezone), timezone.key)
+        days.turn_to(days.today(timezone), timezone.key)
 
     def hold(self, row: Row) -> None:
-        index.held_day(index.today(config.current().promo_timezone))
+        days.held_day(days.today(config.current().promo_timezone))
         super().hold(row)
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        business_service.change(
-            row["company_id"], row["id"], changes, timezone=config.current().promo_timezone
+        promo.change(
+            row["company_id"],
+            row["id"],
+            cast("TermsChanges", changes),
+            timezone=config.current().promo_timezone,
         )
 
 
@@ -198,10 +202,10 @@ class VoucherTypes(CreatableView, EditableView):
         }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        type_service.change_type(row["id"], changes)
+        voucher_types.change_type(row["id"], **changes)
 
     def create(self, given: dict[str, Any]) -> Key:
-        return (type_service.create_type(**{"currency": config.current().currency, **given})["id"],)
+        return (voucher_types.create_type(**{"currency": config.current().currency, **given}).id,)
 
 
 class NewAddress(ma.Schema):
@@ -216,7 +220,7 @@ class UnsubscribedAddresses(CreatableView, DeletableView):
         key = (given["email"],)
         if self.read(key) is not None:
             raise errors.Conflict
-        email_service.unsubscribe(given["email"])
+        unsubscribed.unsubscribe(given["email"])
         return key
 
     def delete(self, row: Row) -> None:
