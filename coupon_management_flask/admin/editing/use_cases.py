@@ -14,9 +14,7 @@ from ...discount_coupons.schemas.coupons import DiscountCouponChanges
 from ...discount_coupons.webhooks import service as webhook_service
 from ...email_coupons import unsubscribe as unsubscribed
 from ...email_coupons.schemas import EmailField
-from ...models import (
-    Role,
-)
+from ...models import Role
 from ...promos import schemas as promo_schemas
 from ...promos.business import change as promo
 from ...promos.business.terms import TermsChanges
