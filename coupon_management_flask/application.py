@@ -10,9 +10,9 @@ from .admin import console as admin_console
 from .admin import errors as admin_errors
 from .analytics import routes as analytics_routes
 from .auth import credit_routes as auth_credit_routes
-from .auth import profile_routes as auth_profile_routes
 from .auth import promo_routes as auth_promo_routes
 from .auth import reset_page as auth_reset_page
+from .auth import voucher_profile_routes as auth_profile_routes
 from .auth import voucher_routes as auth_voucher_routes
 from .config import ROOT, Settings, load_settings
 from .credit_coupons import coupon_routes, user_routes
@@ -143,10 +143,10 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     payment_gateway.init_app(app, settings)
 
     contract.init_app(app, (*CONTRACTS, admin_errors.CONTRACT), elsewhere=PROMOS)
-    api = openapi.init_app(app)
+    document = openapi.init_app(app)
     for one in CONTRACTS:
         for blueprint in one.blueprints:
-            api.register_blueprint(blueprint)
+            document.add(blueprint)
     app.register_blueprint(auth_reset_page.pages)
     admin_console.init_app(app)
     app.register_blueprint(popup_routes.routes)

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 
 from ..core import errors
 from ..db.session import db, transaction
-from ..identity import accounts, change_log, sessions
+from ..identity import accounts, change_log, credentials, sessions
 from ..models import Account, AccountKind, ChangeAction, Role, UnsubscribedAddress
 from .errors import NotAnAdministrator
 
-ISSUED_BY = "admin"
+ISSUED_BY = sessions.Issuer.ADMIN
 # Then the password is asked for again, however busy somebody is.
 LIFETIME = timedelta(hours=12)
 
@@ -26,13 +26,13 @@ def sign_in(
 ) -> sessions.Grant:
     """Open a session for the administrator of that username or e-mail.
 
-    `address` limits guesses, as in `accounts.authenticate`. `caller` is for the log.
+    `address` limits guesses, as in `credentials.authenticate`. `caller` is for the log.
 
     Raises: WrongCredentials, AccountDisabled and NotAnAdministrator, each of which is logged, and
     RateLimited.
     """
     try:
-        identity = accounts.authenticate(login, password, address=address)
+        identity = credentials.authenticate(login, password, address=address)
         if identity.role != Role.ADMINISTRATOR:
             raise NotAnAdministrator
         with transaction():

@@ -5,7 +5,10 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from ..identity import accounts
+from ..identity import accounts, credentials
+from ..identity import api_keys as keys
+from ..identity.roles import Permission
+from ..models import AccountKind, Role
 from ..web.body import LARGEST, EmailAddress, Text
 from .terminal import Command, checked, new_password, password_option
 
@@ -25,7 +28,7 @@ def create_admin(email: str, password: str, username: str | None, name: str) -> 
         username=username,
         password=new_password(password),
         name=name,
-        role="administrator",
+        role=Role.ADMINISTRATOR,
     )
     click.echo(f"Administrator {username or email} created.")
 
@@ -56,7 +59,8 @@ def create_user(
 @click.option("--company", is_flag=True, help="LOGIN is a company's e-mail address.")
 def change_password(login: str, password: str, company: bool) -> None:
     """Give the account of that username or e-mail a new password. All its sessions end."""
-    accounts.replace_password(login, new_password(password), kind="company" if company else "user")
+    kind = AccountKind.COMPANY if company else AccountKind.USER
+    credentials.replace_password(login, new_password(password), kind=kind)
     click.echo(f"Password of {login} changed; all its sessions have ended.")
 
 
@@ -72,7 +76,7 @@ api_keys = AppGroup("api-keys", help="Keys with which servers sign in.")
     "permissions",
     multiple=True,
     required=True,
-    type=click.Choice(sorted(accounts.ALL_PERMISSIONS)),
+    type=click.Choice(sorted(permission.value for permission in Permission)),
 )
 @click.option(
     "--days",
@@ -83,14 +87,14 @@ api_keys = AppGroup("api-keys", help="Keys with which servers sign in.")
 )
 def create_api_key(service: str, permissions: tuple[str, ...], days: int) -> None:
     """Create a key and show it, this once."""
-    click.echo(accounts.create_api_key(service, list(permissions), timedelta(days=days)))
+    click.echo(keys.create_api_key(service, list(permissions), timedelta(days=days)))
 
 
 @api_keys.command("revoke", cls=Command)
 @click.option("--service", required=True)
 def revoke_api_keys(service: str) -> None:
     """End all keys of a service."""
-    click.echo(f"{accounts.revoke_api_keys(service)} keys of {service} have ended.")
+    click.echo(f"{keys.revoke_api_keys(service)} keys of {service} have ended.")
 
 
 COMMANDS = (create_admin, create_user, change_password, api_keys)

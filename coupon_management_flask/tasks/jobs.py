@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ..analytics.figures import counting, rollup
-from ..auth import mailer as auth_mailer
+from ..auth import reset_mail
 from ..discount_coupons.bulk import batches
 from ..discount_coupons.webhooks import service as webhook_service
 from ..email_coupons import mailer as coupon_mailer
@@ -17,7 +17,7 @@ from . import purge
 BACKGROUND = Background(
     topics={
         coupon_mailer.TOPIC: Topic(coupon_mailer.deliver, only_while=sender.is_configured),
-        auth_mailer.TOPIC: Topic(auth_mailer.deliver, only_while=sender.is_configured),
+        reset_mail.TOPIC: Topic(reset_mail.deliver, only_while=sender.is_configured),
         webhooks.TOPIC: Topic(webhook_service.deliver),
         batches.TOPIC: Topic(batches.make_more),
     },

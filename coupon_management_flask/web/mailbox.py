@@ -1,4 +1,4 @@
-"""`/dev/mailbox`: the mails that development sends nowhere, for the developer to read."""
+"""`/dev/mailbox`: the mails that development keeps instead of sending them."""
 
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime

@@ -8,7 +8,7 @@ import click
 
 from ... import config
 from ...core import errors
-from ...identity import accounts
+from ...identity import api_keys
 from ...vouchers import types as voucher_types
 from ..terminal import Command
 from . import credit_coupons, discount_coupons, shop
@@ -60,8 +60,8 @@ def serve_demo_shop(host: str, port: int) -> None:
         ) from error
     # The key of the last start is of no use to anybody.
     with suppress(errors.NotFound):
-        accounts.revoke_api_keys(SHOP)
-    api_key = accounts.create_api_key(SHOP, ["getCoupons", "manageCoupons"], timedelta(days=30))
+        api_keys.revoke_api_keys(SHOP)
+    api_key = api_keys.create_api_key(SHOP, ["getCoupons", "manageCoupons"], timedelta(days=30))
     click.echo(f"Demo shop on http://{host}:{port} (its mails: {service}/dev/mailbox)", err=True)
     with listening:
         shop.serve(shop.create_demo_shop(service, api_key), listening)

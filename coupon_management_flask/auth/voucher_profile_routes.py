@@ -1,11 +1,13 @@
 """`/api/auth/profile` and the same under `/api/users`, where the password is changed too."""
 
-from typing import Any
+from typing import TypedDict
 
+from ..identity.accounts import UserChanges
 from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.rates import guessing_address
-from . import voucher_schemas, voucher_service
+from . import voucher_profile, voucher_schemas
+from .voucher_profile import Profile
 
 routes: Routes = Routes(
     "voucher-users",
@@ -16,13 +18,18 @@ routes: Routes = Routes(
 )
 
 
+class NewPassword(TypedDict):
+    old_password: str
+    new_password: str
+
+
 @routes.route("/auth/profile", methods=["GET"])
 @routes.route("/users/profile", methods=["GET"])
 @guard()
 @routes.response(200, voucher_schemas.AccountSchema())
-def read_profile() -> dict[str, Any]:
+def read_profile() -> Profile:
     """The signed-in user"""
-    return voucher_service.read_profile(actor().id)
+    return voucher_profile.read_profile(actor().id)
 
 
 @routes.route("/auth/profile", methods=["PUT"])
@@ -30,9 +37,9 @@ def read_profile() -> dict[str, Any]:
 @guard()
 @routes.arguments(voucher_schemas.AccountReplacement())
 @routes.response(200, voucher_schemas.AccountSchema())
-def replace_profile(body: dict[str, Any]) -> dict[str, Any]:
+def replace_profile(body: UserChanges) -> Profile:
     """Change the signed-in user, who has a name; what may be left out stays as it is"""
-    return voucher_service.change_profile(actor().id, body)
+    return voucher_profile.change_profile(actor().id, body)
 
 
 @routes.route("/auth/profile", methods=["PATCH"])
@@ -40,9 +47,9 @@ def replace_profile(body: dict[str, Any]) -> dict[str, Any]:
 @guard()
 @routes.arguments(voucher_schemas.AccountChanges())
 @routes.response(200, voucher_schemas.AccountSchema())
-def change_profile(body: dict[str, Any]) -> dict[str, Any]:
+def change_profile(body: UserChanges) -> Profile:
     """Change what is named of the signed-in user"""
-    return voucher_service.change_profile(actor().id, body)
+    return voucher_profile.change_profile(actor().id, body)
 
 
 @routes.route("/users/change-password", methods=["POST"])
@@ -50,10 +57,10 @@ def change_profile(body: dict[str, Any]) -> dict[str, Any]:
 @routes.arguments(voucher_schemas.ChangePassword())
 @routes.response(200, voucher_schemas.DoneMessageSchema())
 @routes.refuses(429)
-def change_password(body: dict[str, str]) -> dict[str, str]:
+def change_password(body: NewPassword) -> dict[str, str]:
     """Change the password; every other session ends"""
     current = actor()
-    voucher_service.change_password(
+    voucher_profile.change_password(
         current.id,
         body["old_password"],
         body["new_password"],

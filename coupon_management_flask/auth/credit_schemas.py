@@ -1,4 +1,4 @@
-"""The shapes of signing in."""
+"""The shapes of signing in by the credit contract."""
 
 import marshmallow as ma
 
@@ -20,8 +20,8 @@ class CreditLoginUserSchema(ma.Schema):
 
 
 class TokensSchema(ma.Schema):
-    access_token = ma.fields.String(required=True)
-    refresh_token = ma.fields.String(required=True)
+    access_token = ma.fields.String(required=True, attribute="access")
+    refresh_token = ma.fields.String(required=True, attribute="refresh")
 
 
 class CreditLoginAnswer(TokensSchema):
