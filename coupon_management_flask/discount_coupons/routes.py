@@ -32,10 +32,13 @@ routes: Routes = Routes(
 
 
 class _CouponIdConverter(BaseConverter):
-    """Anything but the names of the calls beside it: those answer 405 to a method that is not theirs, as everywhere."""
+    """Anything but the names of the calls beside it.
+
+    Those answer 405 to a method that is not theirs, as everywhere.
+    """
 
     regex = r"(?!(?:validate|apply|apply-all|best|increment-usage|redeem|generate|import)\Z)[^/]+"
-    # Werkzeug would take the slash in it for one that it matches.
+    # Otherwise Werkzeug would take the slash in the pattern for one that it matches.
     part_isolating = True
 
 
@@ -47,7 +50,10 @@ routes.record(_know_ids)
 
 
 def caller(customer_id: str | None = None) -> Caller:
-    """Who calls, for which customer. Raises Invalid for a shopper that names somebody else."""
+    """Return who calls, and for which customer.
+
+    Raises: Invalid for a shopper that names somebody else.
+    """
     who = actor()
     if MANAGE in who.permissions:
         return Caller(who.id, True, customer_id)
@@ -75,7 +81,7 @@ def create_coupon(body: dict[str, Any]) -> Any:
 @routes.arguments(coupons.CouponsQuery(), location="query")
 @routes.response(200, coupons.CouponPageSchema())
 def list_coupons(query: dict[str, Any]) -> Any:
-    """Coupons; for who may not manage them, the active public ones"""
+    """Coupons; callers that may not manage them see the active public ones"""
     return find.list_coupons(caller(), **query)
 
 
@@ -133,7 +139,7 @@ def list_for_product(product: str) -> Any:
 @routes.response(200, carts.ValidSchema())
 @routes.refuses(404, 429)
 def validate(body: dict[str, Any]) -> Any:
-    """Could this code be used for this cart?"""
+    """Whether this code could be used for this cart"""
     return checkout.validate(**_asked(body))
 
 

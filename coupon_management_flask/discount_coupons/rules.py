@@ -1,4 +1,4 @@
-"""The one decision behind every call that takes a discount code: what codes are worth for a cart."""
+"""The one decision behind every call that takes discount codes: their worth for a cart."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ def test_each_change_is_an_entry_that_cites_its_cause(app, time):
 
     entry = change(account_id, -30, reason="coupon", reference=cause)
 
-    told = {column: getattr(entry, column) for column in LedgerEntry.__table__.c.keys()}
+    told = {column.name: getattr(entry, column.name) for column in LedgerEntry.__table__.c}
     assert told == {
         "id": entry.id,
         "account_id": account_id,
