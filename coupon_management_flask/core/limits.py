@@ -159,6 +159,13 @@ def used(keys: Collection[LimitKey]) -> dict[LimitKey, int]:
     if not keys:
         return {}
     among = [column.in_(sorted({getattr(key, column.key) for key in keys})) for column in _KEY]
-    rows = db.session.execute(sa.select(*_KEY, LimitUse.used).where(*among)).tuples()
-    found = {LimitKey(*row[:-1]): row[-1] for row in rows}
+    rows = db.session.execute(
+        sa.select(
+            LimitUse.owner_id, LimitUse.rule, LimitUse.customer, LimitUse.period, LimitUse.used
+        ).where(*among)
+    )
+    found = {
+        LimitKey(owner, rule, customer, period): count
+        for owner, rule, customer, period, count in rows
+    }
     return {key: found.get(key, 0) for key in keys}
