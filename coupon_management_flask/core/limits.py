@@ -64,6 +64,8 @@ def _take_within(insert: "postgresql.Insert | sqlite.Insert") -> ReturningInsert
             where=LimitUse.used + units <= limit,
         )
         .returning(LimitUse.used)
+        # As it is: with parameters, it would be taken for a list of rows.
+        .execution_options(dml_strategy="raw")
     )
 
 
@@ -97,7 +99,7 @@ def note_takes(takes: Iterable[Take]) -> None:
         {"redemption_id": take.redemption_id, "units": take.units, **_values(take.key)}
         for take in takes
     ]
-    db.session.execute(sa.insert(RedemptionTake), rows)
+    db.session.execute(sa.insert(RedemptionTake).execution_options(dml_strategy="raw"), rows)
 
 
 def add_uses(key: LimitKey, units: int) -> None:
