@@ -180,21 +180,11 @@ def test_a_refusal_takes_nothing_and_says_why(shop, discount_books):
 
     assert refused(shop.redeem(coupon["code"])) == (400, "coupon_inactive")
     assert refused(shop.redeem("NONE")) == (404, "coupon_not_found")
-    for wrong in (
-        {"orderId": ""},
-        {"orderId": None},
-        {"orderId": 5},
-        {"codes": ["A"]},
-        {"codes": []},
-        {"code": None},
-        {"cartTotal": -1},
-    ):
-        body = {"code": coupon["code"], "orderId": "o1", "cartTotal": 1, **wrong}
-        assert refused(shop.post(f"{PATH}/redeem", json=body)) == (400, "validation_error"), wrong
-    assert refused(shop.post(f"{PATH}/redeem", json={"orderId": "o1", "cartTotal": 1})) == (
-        400,
-        "validation_error",
-    )
+    # What else is wrong: test_schemas.py.
+    body = {"code": coupon["code"], "orderId": "", "cartTotal": 1}
+    answer = shop.post(f"{PATH}/redeem", json=body)
+    assert refused(answer) == (400, "validation_error")
+    assert "orderId" in answer.json["message"]
 
     assert discount_books() == before
 
