@@ -1,4 +1,7 @@
-"""GET /api/v1/coupons, one coupon by id or code, and those for a product: what is found, in which order, by whom."""
+"""GET /api/v1/coupons, one coupon by id or code, and those for a product.
+
+What is found, in which order, and by whom.
+"""
 
 import pytest
 

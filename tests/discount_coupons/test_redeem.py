@@ -1,4 +1,7 @@
-"""POST /api/v1/coupons/redeem and increment-usage: a use is taken with the order, all or nothing, once."""
+"""POST /api/v1/coupons/redeem and increment-usage: a use is taken with the order, once.
+
+All codes of an order are redeemed, or none.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""POST /api/v1/redemptions/<id>/rollback: what an order took of every limit comes back, exactly once."""
+"""POST /api/v1/redemptions/<id>/rollback: what an order took of every limit comes back, once."""
 
 import pytest
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""POST /api/v1/coupons/validate: each refusal, in the contract's order, for the shop and for shoppers."""
+"""POST /api/v1/coupons/validate: each refusal, in the contract's order, for shop and shoppers."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
