@@ -200,7 +200,7 @@ def test_beyond_twelve_it_says_that_it_is_not_exact(shop):
     assert best(shop, *(f"C-{number}" for number in range(12)))["exact"] is True
 
 
-# What else is wrong: test_schemas.py.
+# All other wrong bodies are in test_schemas.py.
 @pytest.mark.parametrize("path", ["apply-all", "best"])
 def test_a_body_that_is_wrong_is_refused(shop, path):
     answer = shop.post(f"{PATH}/{path}", json={"codes": [], "cartTotal": 1})

@@ -102,7 +102,7 @@ def test_what_is_not_said_is_the_default(shop):
     }
 
 
-# What else is wrong: test_schemas.py.
+# All other wrong bodies are in test_schemas.py.
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [

@@ -123,7 +123,7 @@ def test_every_scalar_field_sorts_and_what_has_no_value_comes_last(shop):
         assert len(codes(shop.get(f"{PATH}?sortBy={name}:desc"))) == 3, name
 
 
-# What else is wrong: test_schemas.py.
+# All other wrong bodies are in test_schemas.py.
 @pytest.mark.parametrize("query", ["limit=101", "sortBy=products"])
 def test_a_query_that_is_wrong_is_refused(shop, query):
     answer = shop.get(f"{PATH}?{query}")

@@ -183,7 +183,7 @@ def test_a_refusal_takes_nothing_and_says_why(shop, discount_books):
 
     assert refused(shop.redeem(coupon["code"])) == (400, "coupon_inactive")
     assert refused(shop.redeem("NONE")) == (404, "coupon_not_found")
-    # What else is wrong: test_schemas.py.
+    # All other wrong bodies are in test_schemas.py.
     body = {"code": coupon["code"], "orderId": "", "cartTotal": 1}
     answer = shop.post(f"{PATH}/redeem", json=body)
     assert refused(answer) == (400, "validation_error")

@@ -205,7 +205,7 @@ def test_what_is_not_there_or_wrong_is_refused(shop, alice, discount_books):
         "permission_denied",
     )
     assert refused(shop.roll_back(plain, lines=[0])) == (400, "validation_error")
-    # What else is wrong: test_schemas.py.
+    # All other wrong bodies are in test_schemas.py.
     for wrong in ({"lines": [1]}, {"restore": {"all": True}}):
         answer = shop.roll_back(lines, **wrong)
         assert refused(answer) == (400, "validation_error"), wrong

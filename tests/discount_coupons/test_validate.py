@@ -211,7 +211,7 @@ def test_the_window_begins_at_its_start_and_ends_before_its_end(shop, time_is):
         assert (validate(shop, coupon).json["message"]) == (told or "Coupon is valid")
 
 
-# What else is wrong: test_schemas.py.
+# All other wrong bodies are in test_schemas.py.
 @pytest.mark.parametrize("path", ["validate", "apply"])
 @pytest.mark.parametrize(
     ("field", "wrong"),

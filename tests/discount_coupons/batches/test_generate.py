@@ -176,7 +176,7 @@ def test_a_pattern_that_could_be_guessed_is_refused_and_the_length_that_would_do
 
 
 def test_bodies_of_the_wrong_shape_are_refused_and_nothing_is_made(shop, generate):
-    # What else is wrong: test_schemas.py.
+    # All other wrong bodies are in test_schemas.py.
     bad = [("count", {"count": 0})]
     bad += [("discount", {"template": {**TEMPLATE, "discount": 101}})]
     bad += [("maxUsage", {"template": {**TEMPLATE, "maxUsage": value}}) for value in (None, 0, 2)]
