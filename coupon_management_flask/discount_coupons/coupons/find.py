@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from ...core import clock
 from ...db.session import db
@@ -150,9 +151,9 @@ def list_for_product(caller: Caller, product_id: str) -> list[Coupon]:
     ]
     order: list[sa.ColumnElement[Any]] = [DiscountCoupon.priority.desc(), DiscountCoupon.id.desc()]
     ids = sa.select(DiscountCoupon.id).where(*conditions).order_by(*order).limit(MOST_OF_A_PRODUCT)
-    listing = DiscountCouponTarget.__table__.alias()
-    listed = ids.join(listing, listing.c.coupon_id == DiscountCoupon.id).where(
-        listing.c.kind == TargetKind.PRODUCT, listing.c.target == product_id
+    listing = aliased(DiscountCouponTarget)
+    listed = ids.join(listing, listing.coupon_id == DiscountCoupon.id).where(
+        listing.kind == TargetKind.PRODUCT, listing.target == product_id
     )
     # Each half is found by its own index, as far as it is needed.
     halves = (listed, ids.where(DiscountCoupon.for_every_product))
