@@ -19,7 +19,7 @@ from ..web.guard import (
     refresh_lifetime,
     token_pair,
 )
-from ..web.rates import guessing_address, limit_logins
+from ..web.rates import limit_logins, limited_address
 from . import sign_in
 from .credit_schemas import CreditLogin, CreditLoginAnswer, TokensSchema
 
@@ -59,7 +59,7 @@ def _terms() -> sign_in.SessionTerms:
 def log_in(body: Credentials) -> LoggedIn:
     """Sign in with a username or an e-mail address"""
     signed_in = sign_in.sign_in(
-        body["username"], body["password"], _terms(), address=guessing_address()
+        body["username"], body["password"], _terms(), address=limited_address()
     )
     who, tokens = signed_in.identity, token_pair(signed_in.grant)
     user = CreditUser(who.id, who.username, who.name, wallet.balance_of(who.id) or 0)

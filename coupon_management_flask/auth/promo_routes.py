@@ -11,7 +11,7 @@ from ..models import AccountKind
 from ..promos.errors import PromoErrorSchema
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
-from ..web.rates import guessing_address, limit_logins
+from ..web.rates import limit_logins, limited_address
 from . import promo_profile, promo_schemas, sign_up
 from .promo_profile import Profile
 from .sign_in import SessionTerms, sign_in
@@ -98,7 +98,7 @@ def sign_in_company(body: Credentials) -> Token:
 
 def _sign_in(body: Credentials, kind: AccountKind) -> Token:
     signed_in = sign_in(
-        body["email"], body["password"], _terms(), kind=kind, address=guessing_address()
+        body["email"], body["password"], _terms(), kind=kind, address=limited_address()
     )
     return {"token": access_token(signed_in.grant, _lifetime())}
 

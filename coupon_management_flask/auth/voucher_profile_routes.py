@@ -5,7 +5,7 @@ from typing import TypedDict
 from ..identity.accounts import UserChanges
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.rates import guessing_address
+from ..web.rates import limited_address
 from . import voucher_profile, voucher_schemas
 from .voucher_profile import Profile
 
@@ -64,7 +64,7 @@ def change_password(body: NewPassword) -> dict[str, str]:
         current.id,
         body["old_password"],
         body["new_password"],
-        address=guessing_address(),
+        address=limited_address(),
         session_id=current.session_id,
     )
     return {"message": "The password is changed."}

@@ -15,9 +15,9 @@ from ..web.guard import (
 )
 from ..web.rates import (
     count_password_reset_email,
-    guessing_address,
     limit_logins,
     limit_password_resets,
+    limited_address,
 )
 from . import reset, sign_in, voucher_profile, voucher_schemas
 from .sign_up import UserDetails
@@ -84,7 +84,7 @@ def register(body: NewUser) -> SignedIn:
 def log_in(body: Credentials) -> SignedIn:
     """Sign in"""
     signed_in = sign_in.sign_in(
-        body["email"], body["password"], _terms(), address=guessing_address()
+        body["email"], body["password"], _terms(), address=limited_address()
     )
     return _signed_in(signed_in.grant, "Login successful.")
 

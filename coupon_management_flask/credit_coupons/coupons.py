@@ -87,17 +87,17 @@ def list_coupons(
     return replace(found, items=[kind(*row) for row in found.items])
 
 
-def look_up(hidden_code: str, guess_limits: failed_attempts.Limits) -> RevealedCoupon:
+def look_up(hidden_code: str, attempt_limits: failed_attempts.Limits) -> RevealedCoupon:
     """Find the coupon with that hidden code.
 
-    Raises: CouponNotFound, which counts as a wrong guess, and RateLimited.
+    Raises: CouponNotFound, which counts as a failed attempt, and RateLimited.
     """
-    failed_attempts.check(guess_limits)
+    failed_attempts.check(attempt_limits)
     row = db.session.execute(
         _REVEALED.where(CreditCoupon.hidden_code_key == codes.comparable(hidden_code))
     ).one_or_none()
     if row is None:
-        failed_attempts.count_wrong(guess_limits)
+        failed_attempts.record(attempt_limits)
         raise CouponNotFound
     return RevealedCoupon(*row)
 

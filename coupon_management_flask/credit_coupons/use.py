@@ -59,27 +59,27 @@ class CouponUse:
 
 
 def use_by_code(
-    account_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits
+    account_id: UUID, hidden_code: str, attempt_limits: failed_attempts.Limits
 ) -> CouponUse:
     """Buy and use the coupon with that hidden code.
 
     Raises: what `coupons.look_up` and `use` raise.
     """
-    return use(account_id, coupons.look_up(hidden_code, guess_limits))
+    return use(account_id, coupons.look_up(hidden_code, attempt_limits))
 
 
 def use_chosen(
-    account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits
+    account_id: UUID, coupon_id: UUID, hidden_code: str, attempt_limits: failed_attempts.Limits
 ) -> CouponUse:
     """Buy and use that coupon.
 
-    Raises: CouponNotFound, WrongHiddenCode, which counts as a wrong guess, RateLimited, and what
+    Raises: CouponNotFound, WrongHiddenCode, which counts as a failed attempt, RateLimited, and what
     `use` raises.
     """
-    failed_attempts.check(guess_limits)
+    failed_attempts.check(attempt_limits)
     coupon = coupons.find(coupon_id)
     if codes.comparable(coupon.hidden_code) != codes.comparable(hidden_code):
-        failed_attempts.count_wrong(guess_limits)
+        failed_attempts.record(attempt_limits)
         raise WrongHiddenCode
     return use(account_id, coupon)
 

@@ -79,23 +79,23 @@ def redeem(
     code: str,
     service_type: str,
     details: object = None,
-    guess_limits: failed_attempts.Limits,
+    attempt_limits: failed_attempts.Limits,
 ) -> Redeemed:
     """Take one use of the owner's voucher for a service.
 
-    Raises: VoucherNotFound for an unknown code and for somebody else's, which both count as wrong
-    guesses; RateLimited; and the first that applies of VoucherCancelled, VoucherExpired,
+    Raises: VoucherNotFound for an unknown code and for somebody else's, which both count as failed
+    attempts; RateLimited; and the first that applies of VoucherCancelled, VoucherExpired,
     VoucherUsedUp and WrongServiceType, in this order.
     """
 
     def explain() -> OwnedVoucher:
-        voucher = vouchers.read_own(owner_id, code, guess_limits)
+        voucher = vouchers.read_own(owner_id, code, attempt_limits)
         _explain(voucher, service_type)
         return voucher
 
     return claim_or_explain(
         lambda voucher: _claim(owner_id, voucher, service_type, details),
-        vouchers.read_own(owner_id, code, guess_limits),
+        vouchers.read_own(owner_id, code, attempt_limits),
         explain,
     )
 
