@@ -27,7 +27,7 @@ LEASE = timedelta(seconds=30)
 KEPT = timedelta(hours=24)
 LONGEST = 255
 
-# The plain table: what the ORM adds to a statement would cost every keyed request twice.
+# The plain table: by the ORM each statement of a keyed request would cost more.
 _keys = cast(sa.Table, IdempotencyKey.__table__)
 
 

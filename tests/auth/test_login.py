@@ -137,7 +137,10 @@ def test_an_unknown_user_costs_the_same_work_as_a_wrong_password(configured_app)
     make_user(username="alice")
 
     def work_for(username):
-        """CPU time of this thread, for others may be busy; and the least of five, for what disturbs it only ever adds."""
+        """Return the CPU time of this thread, the least of five tries.
+
+        Others may be busy meanwhile, and a disturbance only ever adds time.
+        """
         spent = []
         for _ in range(5):
             began = time.thread_time()
@@ -276,6 +279,6 @@ def test_sign_ins_and_refreshes_of_one_address_are_limited_together(configured_a
 
     limited = sign_in("203.0.113.7")
     refused(limited, 429, "rate_limited")
-    # Flask-Limiter rounds the end of its window up to the next whole second.
+    # The wait is rounded up to the next whole second.
     assert 1 <= int(limited.headers["Retry-After"]) <= 61
     assert sign_in("203.0.113.8").status_code == 200

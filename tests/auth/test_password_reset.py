@@ -28,7 +28,7 @@ def confirm(client):
 
 @pytest.fixture
 def statuses(client):
-    """How signing in with the old and with the new password ends."""
+    """Return the statuses of signing in with the old and with the new password."""
     return lambda: [
         client.post(
             "/api/auth/login/", json={"email": ALICE["email"], "password": each}
@@ -61,7 +61,7 @@ def test_who_asks_can_not_tell_whether_there_is_an_account(client, member, state
     assert told[0] == told[1]
     assert told[0][0] == 200
     assert sent[0] == sent[1]
-    # The mail is asked for, and that is all that is written.
+    # Nothing is written but the order for a mail.
     assert [statement.split()[:3] for statement in sent[0]] == [
         ["INSERT", "INTO", "outbox_messages"]
     ]

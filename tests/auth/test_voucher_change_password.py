@@ -18,7 +18,7 @@ CHANGE = {"old_password": PASSWORD, "new_password": NEW_PASSWORD, "confirm_passw
 
 @pytest.fixture
 def statuses(client):
-    """How signing in with the old and with the new password ends."""
+    """Return the statuses of signing in with the old and with the new password."""
     return lambda: [
         client.post(
             "/api/auth/login/", json={"email": ALICE["email"], "password": each}

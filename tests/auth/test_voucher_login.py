@@ -52,7 +52,7 @@ def test_who_registered_elsewhere_signs_in_too(app, sign_in):
     assert [
         user[name] for name in ("username", "full_name", "credit", "is_staff", "is_superuser")
     ] == ["bob", "Bob", 7, True, True]
-    # Who has no e-mail address says the username.
+    # An account without an e-mail address signs in with its username.
     assert [sign_in("carol").user[name] for name in ("username", "email")] == ["carol", None]
 
 

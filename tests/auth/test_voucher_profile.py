@@ -171,7 +171,7 @@ def test_a_new_username_signs_in_and_the_old_one_is_free(app, client, member):
 
     assert member.request("PATCH", PATH, {"username": "Ally"}).status_code == 200
     assert [sign_in(name) for name in ("ally", "alice@example.com")] == [200, 200]
-    # Back to one's own e-mail address.
+    # The account's own e-mail address is allowed again.
     assert (
         member.request("PATCH", PATH, {"username": "Alice@example.com"}).json["username"]
         == "Alice@example.com"

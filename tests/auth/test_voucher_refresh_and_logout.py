@@ -1,4 +1,4 @@
-"""POST /api/auth/token/refresh/ and /api/auth/logout/, which are told the refresh token in the body."""
+"""POST /api/auth/token/refresh/ and /api/auth/logout/, with the refresh token in the body."""
 
 from datetime import timedelta
 
@@ -59,7 +59,7 @@ def test_logging_out_ends_the_family_and_no_other(member, sign_in, call, spent):
 
     for _ in range(2):
         answer = call(LOGOUT, member.refresh if spent else new["refresh"])
-        # Once more does no harm: a client that heard nothing asks again.
+        # Once more does no harm: a client that got no answer asks again.
         assert (answer.status_code, list(answer.json)) == (200, ["message"])
 
     refused(member.request("GET", "/api/users/profile/"), 401, "invalid_token")
@@ -136,7 +136,7 @@ def test_a_body_that_is_wrong_is_refused_and_ends_nothing(member, client, path):
         "refresh": ["This field is required."]
     }
     invalid(client.post(path, json={"refresh": member.refresh, "everywhere": True}), "everywhere")
-    # The token belongs into the body here.
+    # Here the token belongs in the body.
     invalid(
         client.post(path, json={}, headers={"Authorization": f"Bearer {member.refresh}"}), "refresh"
     )

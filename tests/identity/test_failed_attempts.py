@@ -1,4 +1,4 @@
-"""identity/failed_attempts.py: so many failed attempts in ten minutes, then nothing more is tried."""
+"""identity/failed_attempts.py: so many failures in ten minutes, then nothing more is tried."""
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ LIMITS = {"code:alice": 3}
 
 
 def wait(limits=LIMITS):
-    """Seconds until another guess is allowed; 0 where it is allowed now."""
+    """Return the seconds until another attempt is allowed, 0 if it is allowed now."""
     try:
         failed_attempts.check(limits)
     except errors.RateLimited as refused:
@@ -66,7 +66,7 @@ def test_where_a_limit_was_lowered_the_latest_guesses_count(app, time):
         failed_attempts.record({"code:alice": 5})
         time.passes(minutes=1)
 
-    # Wrong at 0, 1, 2, 3 and 4 minutes; it is 5, and the last three are all that the new limit allows.
+    # Wrong at 0, 1, 2, 3 and 4 minutes; it is 5, and the new limit looks at the last three.
     assert wait(LIMITS) == 7 * 60
 
 
