@@ -11,7 +11,7 @@ from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import Account, LoginSession
 
-from ..support.envelope import NOT_TEXT, each, invalid, ok, refused, user_of
+from ..support.envelope import invalid, ok, refused, user_of
 from ..support.people import PASSWORD, make_coupon, make_user
 
 LOGIN = "/v1/auth/login"
@@ -201,26 +201,12 @@ def test_of_a_user_and_a_company_with_one_email_the_user_signs_in(client):
     )
 
 
-@pytest.mark.parametrize("field", ["username", "password"])
-def test_a_missing_field_is_refused(client, field):
-    make_user(username="alice")
-    body = {"username": "alice", "password": PASSWORD}
-    del body[field]
-
-    invalid(client.post(LOGIN, json=body), field)
-    assert sessions() == 0
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    each(username=[*NOT_TEXT, "alice\0"], password=[*NOT_TEXT, f"{PASSWORD}\0"], remember=[True]),
-)
-def test_a_field_that_is_wrong_or_unknown_is_refused(client, field, value):
+def test_a_field_that_is_missing_wrong_or_unknown_is_refused(client):
     make_user(username="alice")
 
-    answer = client.post(LOGIN, json={"username": "alice", "password": PASSWORD, field: value})
+    answer = client.post(LOGIN, json={"password": 1, "remember": True})
 
-    invalid(answer, field)
+    invalid(answer, "username", "password", "remember")
     assert sessions() == 0
 
 

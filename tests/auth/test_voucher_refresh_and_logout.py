@@ -12,7 +12,7 @@ from coupon_management_flask.models import Account
 from ..support.people import make_user
 from ..support.people import sign_in as sign_in_elsewhere
 from ..support.promos import new_company
-from .conftest import NOT_TEXT, invalid, refused
+from .conftest import invalid, refused
 
 REFRESH = "/api/auth/token/refresh/"
 LOGOUT = "/api/auth/logout/"
@@ -130,8 +130,7 @@ def test_a_token_ends_after_seven_days(member, call, path, monkeypatch):
 
 @either
 def test_a_body_that_is_wrong_is_refused_and_ends_nothing(member, client, path):
-    for value in NOT_TEXT:
-        invalid(client.post(path, json={"refresh": value}), "refresh")
+    invalid(client.post(path, json={"refresh": 1}), "refresh")
     assert invalid(client.post(path, json={}), "refresh") == {
         "refresh": ["This field is required."]
     }

@@ -31,13 +31,13 @@ OTHER_KINDS = {
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
+def application(tmp_path_factory):
     return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/empty.db"))
 
 
 @pytest.fixture(scope="module")
-def client(app):
-    return app.test_client()
+def client(application):
+    return application.test_client()
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,10 @@ def test_the_description_is_valid_openapi_3_1(spec):
     assert list(OpenAPIV31SpecValidator(spec).iter_errors()) == []
 
 
-def test_every_route_is_described_with_its_methods_and_nothing_else_is(app, spec):
+def test_every_route_is_described_with_its_methods_and_nothing_else_is(application, spec):
     routes = {
         method + " " + re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
-        for rule in app.url_map.iter_rules()
+        for rule in application.url_map.iter_rules()
         if rule.rule not in UNDESCRIBED and not rule.rule.startswith("/admin/")
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
