@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
+from ..db.pages import Page
 from ..models import Role
 from ..web.guard import actor, guard
-from ..web.pagination import Page
 from ..web.rates import code_limits
 from . import coupons, schemas, use
 from .coupons import CouponChanges, RevealedCoupon

@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, codes, errors, stock
 from ..db.failures import broken_constraint
+from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Stock, new_id
-from ..web.pagination import Page, paginate
 from .errors import CouponNotFound, HiddenCodeTaken
 
 # 31 ** 12 codes: a million coupons leave a guess a chance of one in 10 ** 11.

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from ..core import clock, codes, errors, stock, wallet
 from ..core.claims import claim_or_explain
 from ..db.failures import retried
+from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..db.types import Moment
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Redemption, RedemptionKind, Stock, Wallet, new_id
-from ..web.pagination import Page, paginate
 from . import coupons
 from .coupons import Coupon, RevealedCoupon
 from .errors import (

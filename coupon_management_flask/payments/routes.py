@@ -6,10 +6,11 @@ from uuid import UUID
 from flask import request
 
 from .. import config
+from ..db.pages import Page
 from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.pagination import LinkedPageQuery, Page
+from ..web.pagination import LinkedPageQuery
 from ..web.rates import code_limits
 from . import schemas
 from .cards import confirm, events, history, intents, refunds

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from ..core import errors, stock
 from ..core.claims import claim_or_explain
 from ..db.failures import retried
+from ..db.pages import Page
 from ..db.session import db, transaction
 from ..db.types import Moment
 from ..identity import failed_attempts
@@ -21,7 +22,6 @@ from ..models import (
     VoucherUsage,
     new_id,
 )
-from ..web.pagination import Page
 from . import vouchers
 from .errors import VoucherCancelled, VoucherExpired, VoucherUsedUp, WrongServiceType
 from .vouchers import OwnedVoucher

@@ -5,9 +5,10 @@ from typing import Any
 from flask import Response
 
 from .. import config
+from ..db.pages import Page
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
-from ..web.pagination import LinkedPageQuery, Page
+from ..web.pagination import LinkedPageQuery
 from ..web.rates import code_limits
 from . import qr, schemas, vouchers
 from . import redeem as use_cases

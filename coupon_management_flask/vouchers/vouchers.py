@@ -10,10 +10,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, codes, money
+from ..db.pages import Page
 from ..db.session import db
 from ..identity import failed_attempts
 from ..models import Stock, Voucher, VoucherPurchase, VoucherStatus, VoucherType
-from ..web.pagination import Page
 from .errors import VoucherNotFound
 
 DAY = timedelta(days=1)

@@ -9,11 +9,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ...core import clock
+from ...db.pages import Page
 from ...db.session import db
 from ...identity import failed_attempts
 from ...models import DiscountCoupon, DiscountCouponTarget, Stock
 from ...models.kinds import CouponFor, DiscountType, TargetKind
-from ...web.pagination import Page
 from ..caller import Caller
 from ..refusals import CouponNotFound
 from .coupon import COLUMNS, SELECT, Coupon, coupons

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from ... import config
 from ...core import clock, errors
 from ...db.dialects import rows_changed
+from ...db.pages import Page, paginate
 from ...db.session import AnyRow, AnySelect, db, transaction
 from ...messaging import outbox
 from ...messaging.webhooks import addresses, delivery, recording
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
-from ...web.pagination import Page, paginate
 
 _webhooks: Any = Webhook.__table__
 _deliveries: Any = WebhookDelivery.__table__
