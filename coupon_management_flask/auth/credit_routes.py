@@ -4,7 +4,6 @@ The 200 bodies of login and refresh stand bare, without this contract's envelope
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
 from uuid import UUID
 
 from ..core import wallet
@@ -26,11 +25,6 @@ from .credit_schemas import CreditLogin, CreditLoginAnswer, TokensSchema
 routes = credit_routes(
     "credit-auth", __name__, url_prefix="/v1/auth", description="Signing in and out"
 )
-
-
-class Credentials(TypedDict):
-    username: str
-    password: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +50,7 @@ def _terms() -> sign_in.SessionTerms:
 @routes.arguments(CreditLogin())
 @routes.response(200, CreditLoginAnswer(), headers=NO_STORE)
 @routes.refuses(401, 403, 429)
-def log_in(body: Credentials) -> LoggedIn:
+def log_in(body: dict[str, str]) -> LoggedIn:
     """Sign in with a username or an e-mail address"""
     signed_in = sign_in.sign_in(
         body["username"], body["password"], _terms(), address=limited_address()

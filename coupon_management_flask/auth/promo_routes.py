@@ -55,11 +55,6 @@ class NewUser(NewCompany):
     details: UserDetails
 
 
-class Credentials(TypedDict):
-    email: str
-    password: str
-
-
 class ProfileChanges(TypedDict):
     changes: UserChanges
     password: str | None
@@ -91,12 +86,12 @@ def sign_up_company(body: NewCompany) -> CompanyToken:
 @company_routes.arguments(promo_schemas.SignIn())
 @company_routes.response(200, promo_schemas.TokenSchema(), headers=NO_STORE)
 @company_routes.refuses(401, 403, 429)
-def sign_in_company(body: Credentials) -> Token:
+def sign_in_company(body: dict[str, str]) -> Token:
     """Sign in as a company; every earlier token is dead at once"""
     return _sign_in(body, AccountKind.COMPANY)
 
 
-def _sign_in(body: Credentials, kind: AccountKind) -> Token:
+def _sign_in(body: dict[str, str], kind: AccountKind) -> Token:
     signed_in = sign_in(
         body["email"], body["password"], _terms(), kind=kind, address=limited_address()
     )
@@ -120,7 +115,7 @@ def sign_up_user(body: NewUser) -> Token:
 @user_routes.arguments(promo_schemas.SignIn())
 @user_routes.response(200, promo_schemas.TokenSchema(), headers=NO_STORE)
 @user_routes.refuses(401, 403, 429)
-def sign_in_user(body: Credentials) -> Token:
+def sign_in_user(body: dict[str, str]) -> Token:
     """Sign in; the tokens that these calls gave before are dead at once"""
     return _sign_in(body, AccountKind.USER)
 

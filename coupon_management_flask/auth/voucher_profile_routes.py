@@ -1,7 +1,5 @@
 """`/api/auth/profile` and the same under `/api/users`, where the password is changed too."""
 
-from typing import TypedDict
-
 from ..identity.accounts import UserChanges
 from ..web.body import Routes
 from ..web.guard import actor, guard
@@ -16,11 +14,6 @@ routes: Routes = Routes(
     url_prefix="/api",
     description="The signed-in user",
 )
-
-
-class NewPassword(TypedDict):
-    old_password: str
-    new_password: str
 
 
 @routes.route("/auth/profile", methods=["GET"])
@@ -57,7 +50,7 @@ def change_profile(body: UserChanges) -> Profile:
 @routes.arguments(voucher_schemas.ChangePassword())
 @routes.response(200, voucher_schemas.DoneMessageSchema())
 @routes.refuses(429)
-def change_password(body: NewPassword) -> dict[str, str]:
+def change_password(body: dict[str, str]) -> dict[str, str]:
     """Change the password; every other session ends"""
     current = actor()
     voucher_profile.change_password(
