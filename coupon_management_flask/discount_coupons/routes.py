@@ -8,10 +8,10 @@ from werkzeug.routing import BaseConverter
 
 from .. import config
 from ..core import errors
+from ..db.pages import Page
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.pagination import Page
-from ..web.rates import code_guesses
+from ..web.rates import code_limits
 from . import checkout, redemptions, rollback
 from . import explain as explaining
 from . import redeem as redeeming
@@ -62,7 +62,7 @@ def caller(customer_id: str | None = None) -> Caller:
         return Caller(who.id, True, customer_id)
     if customer_id not in (None, str(who.id)):
         raise errors.Invalid({"customerId": ["It must be your own id."]})
-    return Caller(who.id, False, str(who.id), code_guesses(who.id))
+    return Caller(who.id, False, str(who.id), code_limits(who.id))
 
 
 def _asked(body: dict[str, Any]) -> dict[str, Any]:

@@ -84,11 +84,11 @@ class Decision:
 def find(caller: Caller, codes: Sequence[str]) -> dict[str, Coupon]:
     """Return the coupons of these codes that the caller may know, in the order asked for.
 
-    A shopper's codes that are not there are wrong guesses.
+    A shopper's codes that are not there count as failed attempts.
 
     Raises: RateLimited.
     """
-    failed_attempts.check(caller.guess_limits)
+    failed_attempts.check(caller.attempt_limits)
     found = {
         coupon.code: coupon
         for coupon in coupons(_BY_CODES.execute({"codes": list(codes)}))
@@ -96,7 +96,7 @@ def find(caller: Caller, codes: Sequence[str]) -> dict[str, Coupon]:
     }
     for code in codes:
         if code not in found:
-            failed_attempts.count_wrong(caller.guess_limits)
+            failed_attempts.record(caller.attempt_limits)
     return {code: found[code] for code in codes if code in found}
 
 

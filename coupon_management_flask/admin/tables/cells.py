@@ -12,7 +12,7 @@ from sqlalchemy import Table
 
 from ...core import money
 from ...core.clock import rfc3339
-from ...web.spreadsheets import no_formula
+from ...text.spreadsheets import no_formula
 from . import columns
 
 NOTHING = "—"

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from ...core import clock
+from ...db.pages import Page
 from ...db.session import db
 from ...identity import failed_attempts
 from ...models import DiscountCoupon, DiscountCouponTarget, Stock
 from ...models.kinds import CouponFor, DiscountType, TargetKind
-from ...web.pagination import Page
 from ..caller import Caller
 from ..refusals import CouponNotFound
 from .coupon import COLUMNS, SELECT, Coupon, coupons
@@ -102,15 +102,15 @@ def read_coupon(caller: Caller, coupon_id: UUID) -> Coupon:
 
 
 def read_by_code(caller: Caller, code: str) -> Coupon:
-    """Return the coupon with this code; one that a shopper does not find is a wrong guess.
+    """Return the coupon with this code; one that a shopper does not find is a failed attempt.
 
     Raises: CouponNotFound, for a shopper also where the coupon is not public; RateLimited.
     """
-    failed_attempts.check(caller.guess_limits)
+    failed_attempts.check(caller.attempt_limits)
     try:
         return _read(caller, DiscountCoupon.code == code.upper())
     except CouponNotFound:
-        failed_attempts.count_wrong(caller.guess_limits)
+        failed_attempts.record(caller.attempt_limits)
         raise
 
 

@@ -4,10 +4,10 @@ from typing import Any
 from uuid import UUID
 
 from ... import config
+from ...db.pages import Page
 from ...models import WebhookDelivery
 from ...web.body import NO_STORE, Routes
 from ...web.guard import guard, no_store
-from ...web.pagination import Page
 from ..errors import DiscountErrorSchema
 from ..schemas.fields import PageQuery
 from . import schemas, service

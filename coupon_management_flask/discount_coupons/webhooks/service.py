@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from ... import config
 from ...core import clock, errors
 from ...db.dialects import rows_changed
+from ...db.pages import Page
 from ...db.session import db, transaction
 from ...messaging import outbox
 from ...messaging.webhooks import addresses, delivery, recording
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
-from ...web.pagination import Page
 from ..refusals import DeliveryNotFound, WebhookNotFound
 
 
