@@ -22,7 +22,7 @@ from uuid_utils.compat import uuid7
 from coupon_management_flask import create_app
 from coupon_management_flask.config import load_settings
 from coupon_management_flask.identity import passwords, sessions
-from coupon_management_flask.promos.feed import index
+from coupon_management_flask.promos.feed.ages import nodes_of_ages
 from coupon_management_flask.web.guard import access_token
 
 from .trees import ENVIRONMENT, text_of
@@ -177,7 +177,7 @@ def _seed_promos(
     counts: Counter[tuple[str, str, int, bool]] = Counter()
     for promo in promos:
         for category in ("", *promo.categories):
-            for node in index.nodes_of_ages(*promo.ages):
+            for node in nodes_of_ages(*promo.ages):
                 entries.append([promo.id, category, node, promo.country, promo.is_active])
                 counts[category, promo.country, node, promo.is_active] += 1
     countries = Counter(promo.country for promo in promos)

@@ -5,15 +5,15 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 
+from . import cli
 from .admin import console as admin_console
 from .admin import errors as admin_errors
 from .analytics import routes as analytics_routes
 from .auth import credit_routes as auth_credit_routes
-from .auth import profile_routes as auth_profile_routes
 from .auth import promo_routes as auth_promo_routes
 from .auth import reset_page as auth_reset_page
+from .auth import voucher_profile_routes as auth_profile_routes
 from .auth import voucher_routes as auth_voucher_routes
-from .cli import commands
 from .config import ROOT, Settings, load_settings
 from .credit_coupons import coupon_routes, user_routes
 from .credit_coupons import errors as credit_coupon_errors
@@ -31,14 +31,16 @@ from .identity import passwords
 from .messaging.mail import sender
 from .payments import errors as payment_errors
 from .payments import gateway as payment_gateway
+from .payments import purchase_routes
 from .payments import routes as payment_routes
 from .promos import business_routes as promo_business_routes
 from .promos import errors as promo_errors
 from .promos import user_routes as promo_user_routes
-from .promos.antifraud.verdicts import Antifraud
+from .promos.antifraud.check import Antifraud
 from .tasks import jobs
 from .vouchers import errors as voucher_errors
 from .vouchers import routes as voucher_routes
+from .vouchers import type_routes as voucher_type_routes
 from .web import contract, guard, mailbox, observability, openapi, rates, security
 from .web.contract import MAX_BODY, Contract
 from .web.json import OrjsonProvider
@@ -94,6 +96,8 @@ VOUCHERS = Contract(
         health_routes.routes,
         auth_voucher_routes.routes,
         auth_profile_routes.routes,
+        voucher_type_routes.routes,
+        purchase_routes.routes,
         voucher_routes.routes,
         payment_routes.routes,
         analytics_routes.routes,
@@ -139,15 +143,15 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     payment_gateway.init_app(app, settings)
 
     contract.init_app(app, (*CONTRACTS, admin_errors.CONTRACT), elsewhere=PROMOS)
-    api = openapi.init_app(app)
+    document = openapi.init_app(app)
     for one in CONTRACTS:
         for blueprint in one.blueprints:
-            api.register_blueprint(blueprint)
+            document.add(blueprint)
     app.register_blueprint(auth_reset_page.pages)
     admin_console.init_app(app)
     app.register_blueprint(popup_routes.routes)
     if not settings.is_production:
         app.register_blueprint(mailbox.pages)
 
-    commands.init_app(app)
+    cli.init_app(app)
     return app

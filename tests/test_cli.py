@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import clock
+from coupon_management_flask.core import clock, errors
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons.webhooks import service
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import accounts, api_keys, credentials
 from coupon_management_flask.messaging import loop, outbox
-from coupon_management_flask.messaging.webhooks import delivery
+from coupon_management_flask.messaging.webhooks import recording
 from coupon_management_flask.models import (
     AntifraudQuestion,
     AntifraudVerdict,
@@ -282,7 +282,9 @@ def test_change_password_tells_a_company_from_a_user_with_the_same_e_mail(flask,
 
     assert log_in(client, "shared@example.com", PASSWORD).status_code == 200
     assert (
-        accounts.authenticate("shared@example.com", NEW_PASSWORD, kind="company", address=None).name
+        credentials.authenticate(
+            "shared@example.com", NEW_PASSWORD, kind="company", address=None
+        ).name
         == "Company"
     )
 
@@ -465,7 +467,7 @@ def test_an_api_key_is_shown_once_and_only_its_digest_is_kept(flask):
 
     key = result.output.strip()
     assert re.fullmatch(r"ck_[\w-]{43}", key)
-    owner, permissions = accounts.api_key_owner(key)
+    owner, permissions = api_keys.api_key_owner(key)
     assert (owner.kind, owner.username, permissions) == (
         "service",
         "shop",
@@ -491,9 +493,9 @@ def test_revoking_ends_all_keys_of_a_service_and_of_no_other(flask):
 
     assert (result.exit_code, result.output) == (0, "2 keys of shop have ended.\n")
     for key in shop:
-        with pytest.raises(accounts.errors.InvalidToken):
-            accounts.api_key_owner(key)
-    assert accounts.api_key_owner(till)[0].username == "till"
+        with pytest.raises(errors.InvalidToken):
+            api_keys.api_key_owner(key)
+    assert api_keys.api_key_owner(till)[0].username == "till"
     assert flask("api-keys", "revoke", "--service", "shop").output == "0 keys of shop have ended.\n"
 
 
@@ -679,7 +681,7 @@ def told_of_coupons(new_database):
 
 def happen():
     with transaction():
-        delivery.record("coupon.created", dict)
+        recording.record("coupon.created", dict)
 
 
 def outbox_rows():

@@ -20,9 +20,10 @@ from coupon_management_flask.config import (
     DEVELOPMENT_SECRET_KEY,
     ConfigurationError,
     Settings,
-    _schema,
     load_settings,
 )
+from coupon_management_flask.config.settings import DECLARATIONS
+from coupon_management_flask.config.written import application_yml
 
 from .support.server import FLASK, ROOT, environment
 
@@ -394,12 +395,29 @@ def test_settings_can_not_be_changed():
         assert not isinstance(getattr(settings, field.name), list | dict | set)
 
 
-def test_every_setting_is_in_application_yml_and_nothing_else():
-    assert set(yaml.safe_load(DEFAULTS.read_text())) == set(_schema.fields)
+NAMES = {one.name for one in DECLARATIONS}
+# Compose names the database's and Redis's parts, never their URLs.
+NOT_OF_COMPOSE = {"database_url", "redis_url"}
+
+
+def test_application_yml_is_as_it_is_written_from_the_declarations():
+    assert DEFAULTS.read_text() == application_yml()
+
+
+def test_every_setting_is_in_application_yml_with_its_default_and_nothing_else():
+    assert yaml.safe_load(DEFAULTS.read_text()) == {one.name: one.default for one in DECLARATIONS}
 
 
 def test_every_setting_is_read_from_the_file_under_its_name():
-    assert {field.name for field in dataclasses.fields(Settings)} <= set(_schema.fields)
+    assert {field.name for field in dataclasses.fields(Settings)} == NAMES
+
+
+def test_every_setting_reaches_the_services_of_compose():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    told = compose["x-application"]["environment"]
+
+    # How many server processes there are is no setting of the application.
+    assert set(told) == {name.upper() for name in NAMES - NOT_OF_COMPOSE} | {"WORKERS"}
 
 
 def paragraphs():
@@ -413,14 +431,30 @@ def paragraphs():
 def test_every_key_of_application_yml_is_explained_by_a_comment():
     explained = {key for keys, comment in paragraphs() if comment for key in keys}
 
-    assert set(_schema.fields) - explained == set()
+    assert NAMES - explained == set()
 
 
 def test_every_setting_is_in_the_example_of_dotenv_with_its_default():
     example = dotenv_values(ROOT / ".env.example")
 
-    assert {name.upper() for name in _schema.fields} <= set(example)
+    assert {name.upper() for name in NAMES} <= set(example)
     assert load({name: value for name, value in example.items() if value}) == load()
+
+
+def in_a_variable(default):
+    """A default as it is written in a variable of the environment."""
+    if isinstance(default, str):
+        return default
+    return json.dumps(default) if default not in ([], {}) else ""
+
+
+@pytest.mark.parametrize("declared", DECLARATIONS, ids=lambda declared: declared.name)
+def test_the_example_of_dotenv_shows_the_declared_default(declared):
+    shown = dotenv_values(ROOT / ".env.example")[declared.name.upper()]
+
+    # An example of a secret would be used.
+    is_secret = declared.name == "secret_key"
+    assert shown == ("" if is_secret else in_a_variable(declared.default))
 
 
 BAD = [

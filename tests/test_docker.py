@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import make_url
 
 from coupon_management_flask import config
+from coupon_management_flask.config.settings import DECLARATIONS
 
 from .support.ports import free_port
 from .support.server import ROOT, running_server
@@ -28,7 +29,7 @@ TOOLS = Path(sys.executable).parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 SECRETS = {"SECRET_KEY": "k" * config.SHORTEST_SECRET_KEY, "POSTGRES_PASSWORD": "p@ss"}
-SETTINGS = {name.upper() for name in config._schema.fields}
+SETTINGS = {one.name.upper() for one in DECLARATIONS}
 SERVER_VARIABLES = {"HOST", "PORT", "WORKERS"}
 
 # Each variable that the compose file reads, with what follows its name: ":-default" or

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from flask import Flask
 
-from coupon_management_flask import config
-from coupon_management_flask.cli import commands
+from coupon_management_flask import cli
+from coupon_management_flask.config.settings import DECLARATIONS
 
 from .support.server import ROOT
 
@@ -139,7 +139,7 @@ def test_ci_may_only_read_ends_by_itself_and_stops_when_overtaken():
 )
 def test_a_flask_command_of_the_pages_exists_with_its_options(command):
     app = Flask(__name__)
-    commands.init_app(app)
+    cli.init_app(app)
     found, words = app.cli, command.split()
     while words and hasattr(found, "commands"):
         found = found.commands[words.pop(0)]
@@ -161,9 +161,7 @@ def test_a_page_names_only_variables_targets_and_files_that_exist(page):
     compose = set(
         re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     )
-    variables = (
-        {name.upper() for name in config._schema.fields} | {"HOST", "PORT", "WORKERS"} | compose
-    )
+    variables = {one.name.upper() for one in DECLARATIONS} | {"HOST", "PORT", "WORKERS"} | compose
 
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", text)) <= variables
     assert set(re.findall(r"(?:`|    |/)make ([a-z]+)", text)) <= set(

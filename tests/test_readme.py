@@ -8,8 +8,9 @@ import pytest
 from coupon_management_flask import create_app
 from coupon_management_flask.cli.demo import credit_coupons
 from coupon_management_flask.core import codes
-from coupon_management_flask.email_coupons.service import CODE_LENGTH
-from coupon_management_flask.vouchers import purchases, type_service
+from coupon_management_flask.email_coupons.issue import CODE_LENGTH
+from coupon_management_flask.payments.sales import delivery
+from coupon_management_flask.vouchers import types
 
 from .conftest import dispose_engines, settings_for
 from .support.server import ROOT, environment, running_server
@@ -29,7 +30,7 @@ def _without_what_differs(text: str) -> str:
     """Replace ids, tokens, times and random codes, which differ in every run."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
     text = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>", text)
-    lengths = (CODE_LENGTH, purchases.CODE_LENGTH)
+    lengths = (CODE_LENGTH, delivery.CODE_LENGTH)
     drawn = "|".join(f"[{codes.ALPHABET}]{{{length}}}" for length in lengths)
     # A code that comes again stays the same.
     found = dict.fromkeys(re.findall(rf'[cC]ode":"({drawn})"', text))
@@ -42,7 +43,7 @@ def test_the_session_of_the_readme_gives_the_output_of_the_readme(new_database):
     url = new_database("sqlite")
     with create_app(settings_for(url)).app_context():
         assert credit_coupons.load()
-        assert type_service.create_samples()
+        assert types.create_samples()
         dispose_engines()
     with running_server(url) as server:
         session = _blocks("sh").replace("http://127.0.0.1:8000", server.url)

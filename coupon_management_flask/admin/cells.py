@@ -18,7 +18,8 @@ from . import columns
 NOTHING = "—"
 LONGEST_IN_A_LIST = 80
 
-Row = Mapping[Any, Any]
+Row = Mapping[str, Any]
+"""A row of any table, by the names of its columns and of what rides along (columns.riders)."""
 
 
 def in_a_list(table: Table, row: Row, name: str) -> str:
@@ -30,13 +31,12 @@ def by_itself(table: Table, row: Row, name: str) -> str:
 
 
 def in_a_file(table: Table, row: Row, name: str) -> str:
-    value = row[name]
     text = _as_text(table, row, name)
-    return no_formula(text) if isinstance(value, str | dict | list) else text
+    return no_formula(text) if isinstance(row[name], str | dict | list) else text
 
 
 def _as_text(table: Table, row: Row, name: str) -> str:
-    """Never a formatted number: whoever reads it may be a program."""
+    """Return a value as text, and a number never formatted: its reader may be a program."""
     match row[name]:
         case None:
             return ""
@@ -48,10 +48,11 @@ def _as_text(table: Table, row: Row, name: str) -> str:
             return value.isoformat()
         case dict() | list() as value:
             return orjson.dumps(value).decode()
-        case int() as value if (
-            name in table.c and columns.is_amount(table.c[name]) and row["currency"]
-        ):
-            return money.written(money.from_minor(value, row["currency"]), row["currency"])
+        case int() as value if name in table.c and columns.is_amount(table.c[name]):
+            currency = row["currency"]
+            if isinstance(currency, str) and currency:
+                return money.written(money.from_minor(value, currency), currency)
+            return str(value)
         case value:
             return str(value)
 
@@ -84,7 +85,7 @@ def _id_shown(table: Table, row: Row, name: str, value: UUID, *, brief: bool) ->
     column = table.c[name]
     whose = row.get(columns.name_of(name))
     if whose is not None:
-        text = whose if brief else f"{whose} ({value})"
+        text = str(whose) if brief else f"{whose} ({value})"
     target = table.name if [column] == list(columns.key_of(table)) else columns.refers_to(column)
     if target is None:
         return Markup('<span title="{}">{}</span>').format(value, text)

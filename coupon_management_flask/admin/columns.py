@@ -1,4 +1,7 @@
-"""What a table's columns are to administrators: which are secret, which take too much room in a list, which an index finds."""
+"""What a table's columns are to administrators.
+
+Which are secret, which take too much room in a list, and which an index finds rows by.
+"""
 
 import re
 from datetime import date
@@ -9,14 +12,17 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..db.types import Moment
-from ..models import Account, Stock
+from ..models import Account, RedemptionKind, Stock
 
-# Of any table; what else nobody is shown stands in _SECRETS.
+Column = sa.Column[Any]
+Key = tuple[object, ...]
+
+# Secret in any table. What else nobody is shown stands in _SECRETS.
 _SECRET_NAMES = re.compile(r"password|digest|secret|token|refresh_id")
 # Answers and messages hold codes and what is written to people.
 _SECRETS = {("idempotency_keys", "body"), ("outbox_messages", "payload")}
 
-# Whole numbers of a currency's minor unit, where there is a column for that.
+# Whole numbers of a currency's minor unit, where there is a column for the currency.
 _AMOUNTS = {
     "amount",
     "amount_refunded",
@@ -38,17 +44,16 @@ _REFERENCES = {
 }
 
 # What a column can hold, where no CHECK says so.
-_CHOICES = {("redemptions", "kind"): ("credit", "discount", "promo", "voucher")}
+_CHOICES = {("redemptions", "kind"): tuple(map(str, RedemptionKind))}
 _IS_ONE_OF = re.compile(r"(\w+) IN \((.*)\)")
 
 # When a row was made.
 _TIMES = ("created_at", "received_at", "started_at", "day")
 
-_accounts: Any = Account.__table__
-_stocks: Any = Stock.__table__
+STOCK = ("claimed", "capacity")
 
 
-def is_secret(column: Any) -> bool:
+def is_secret(column: Column) -> bool:
     return (
         _SECRET_NAMES.search(column.name) is not None
         or (column.table.name, column.name) in _SECRETS
@@ -56,21 +61,21 @@ def is_secret(column: Any) -> bool:
 
 
 @cache
-def shown(table: Any) -> tuple[Any, ...]:
+def shown(table: sa.Table) -> tuple[Column, ...]:
     return tuple(column for column in table.c if not is_secret(column))
 
 
-def is_long(column: Any) -> bool:
-    """Whether a list leaves it out: JSON, and the form in which another column is compared."""
+def is_long(column: Column) -> bool:
+    """Return whether a list leaves it out: JSON, and the form another column is compared in."""
     is_copy = column.name.endswith("_key") and column.name.removesuffix("_key") in column.table.c
     return isinstance(column.type, sa.JSON | sa.LargeBinary) or is_copy
 
 
-def is_text(column: Any) -> bool:
+def is_text(column: Column) -> bool:
     return isinstance(column.type, sa.String | sa.Text) and not isinstance(column.type, sa.Enum)
 
 
-def is_amount(column: Any) -> bool:
+def is_amount(column: Column) -> bool:
     return (
         column.name in _AMOUNTS
         and "currency" in column.table.c
@@ -78,59 +83,57 @@ def is_amount(column: Any) -> bool:
     )
 
 
-def refers_to(column: Any) -> str | None:
-    """The table whose row a column names."""
+def refers_to(column: Column) -> str | None:
+    """Return the table whose row a column names."""
     for key in column.foreign_keys:
         return str(key.column.table.name)
     return None if column.primary_key else _REFERENCES.get(column.name)
 
 
 @cache
-def _indexes(table: Any) -> list[tuple[list[Any], bool]]:
-    """The columns of each index that has all rows, and whether it is unique."""
-    keys = [
-        (list(constraint.columns), True)
+def _indexes(table: sa.Table) -> list[tuple[list[sa.ColumnElement[Any]], bool]]:
+    """Return the columns of each index that has all rows, and whether it is unique."""
+    keys: list[tuple[list[sa.ColumnElement[Any]], bool]] = [
+        ([*constraint.columns], True)
         for constraint in table.constraints
         if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
     ]
-    whole = [
-        index
+    return keys + [
+        ([one for one in index.expressions if not isinstance(one, str)], bool(index.unique))
         for index in table.indexes
-        if not any(
-            index.dialect_options[name]["where"] is not None for name in ("postgresql", "sqlite")
-        )
-    ]
-    return [
-        *keys,
-        *(
-            (list(index.expressions), bool(index.unique))
-            for index in whole
-            if index._ddl_if is None
-        ),
+        if not _is_partial(index)
     ]
 
 
-def leads_an_index(column: Any) -> bool:
-    """Whether an index finds rows by it, however many there are."""
-    return any(indexed[0] is column for indexed, _ in _indexes(column.table))
+def _is_partial(index: sa.Index) -> bool:
+    return any(
+        index.dialect_options[name]["where"] is not None for name in ("postgresql", "sqlite")
+    )
 
 
-def sorts(column: Any) -> bool:
-    """Whether an index has rows in its order and, among those of one value, in that of their keys: however many share it, nothing is left to sort."""
-    key = key_of(column.table)
-    wanted = list(dict.fromkeys([column, *key]))
+def leads_an_index(column: Column) -> bool:
+    """Return whether an index finds rows by it, however many there are."""
+    return any(indexed[0] is column for indexed, _ in _indexes(_table(column)))
+
+
+def sorts(column: Column) -> bool:
+    """Return whether an index has all rows in its order, and in that of their keys within it.
+
+    Then nothing is left to sort, however many rows share a value.
+    """
+    wanted = list(dict.fromkeys([column, *key_of(_table(column))]))
     return any(
         indexed == wanted or (is_unique and indexed == [column] and not column.nullable)
-        for indexed, is_unique in _indexes(column.table)
+        for indexed, is_unique in _indexes(_table(column))
     )
 
 
 @cache
-def choices(column: Any) -> tuple[str, ...]:
-    """All that a column can hold; nothing where that is not said."""
+def choices(column: Column) -> tuple[str, ...]:
+    """Return all that a column can hold. It is empty where nothing says that."""
     checks = [
         _IS_ONE_OF.fullmatch(str(constraint.sqltext))
-        for constraint in column.table.constraints
+        for constraint in _table(column).constraints
         if isinstance(constraint, sa.CheckConstraint)
     ]
     listed: dict[str, tuple[str, ...]] = {
@@ -140,9 +143,12 @@ def choices(column: Any) -> tuple[str, ...]:
 
 
 @cache
-def found_within(column: Any) -> Any:
-    """The column before it in a unique key, where that can hold a few values alone: naming them all, the key's index finds rows."""
-    for constraint in column.table.constraints:
+def found_within(column: Column) -> Column | None:
+    """Return the column before it in a unique key, where that can hold only a few values.
+
+    With all of those named, the key's index finds rows.
+    """
+    for constraint in _table(column).constraints:
         if isinstance(constraint, sa.UniqueConstraint) and len(constraint.columns) > 1:
             first, second = list(constraint.columns)[:2]
             if second is column and choices(first):
@@ -150,57 +156,57 @@ def found_within(column: Any) -> Any:
     return None
 
 
-def time_of(table: Any) -> Any:
-    """The column that says when a row was made, if there is one."""
+def time_of(table: sa.Table) -> Column | None:
+    """Return the column that says when a row was made, if there is one."""
     return next((table.c[name] for name in _TIMES if name in table.c), None)
 
 
-def key_of(table: Any) -> tuple[Any, ...]:
+def key_of(table: sa.Table) -> tuple[Column, ...]:
     return tuple(table.primary_key.columns)
 
 
-def is_by_time(table: Any) -> bool:
-    """Whether its keys sort by time: UUIDs of version 7."""
+def is_by_time(table: sa.Table) -> bool:
+    """Return whether its keys sort by time: UUIDs of version 7."""
     return [column.name for column in key_of(table)] == ["id"] and isinstance(
         table.c.id.type, sa.Uuid
     )
 
 
-def riders(table: Any, source: Any) -> list[Any]:
-    """What is looked up for each row of `source`, which is the table or a part of it: names of accounts, and how much of a stock is claimed."""
-    found = [
-        sa.select(sa.func.coalesce(_accounts.c.username, _accounts.c.email))
-        .where(_accounts.c.id == source.c[column.name])
+def riders(table: sa.Table, source: sa.FromClause) -> list[sa.Label[Any]]:
+    """Return what is looked up for each row: accounts' names, and how much of a stock is claimed.
+
+    `source` is the table or a part of it.
+    """
+    found: list[sa.Label[Any]] = [
+        sa.select(sa.func.coalesce(Account.username, Account.email))
+        .where(Account.id == source.c[column.name])
         .scalar_subquery()
         .label(name_of(column.name))
         for column in shown(table)
-        if refers_to(column) == _accounts.name
+        if refers_to(column) == Account.__tablename__
     ]
     if has_stock(table):
         found += [
-            sa.select(_stocks.c[name])
-            .where(_stocks.c.id == source.c.stock_id)
-            .scalar_subquery()
-            .label(name)
-            for name in STOCK
+            sa.select(column).where(Stock.id == source.c.stock_id).scalar_subquery().label(name)
+            for name, column in zip(STOCK, (Stock.claimed, Stock.capacity), strict=True)
         ]
     return found
 
 
-STOCK = ("claimed", "capacity")
-
-
-def has_stock(table: Any) -> bool:
+def has_stock(table: sa.Table) -> bool:
     return "stock_id" in table.c and bool(table.c.stock_id.foreign_keys)
 
 
 def name_of(column: str) -> str:
-    """Under which name the username or e-mail stands that belongs to a column of account ids."""
+    """Return under which name a row has the username or e-mail of a column of account ids."""
     return f"{column}__name"
 
 
-def parsed(column: Any, text: str) -> Any:
-    """A value of that column, as people write it. Raises ValueError."""
+def parsed(column: Column, text: str) -> object:
+    """Return a value of that column, as people write it.
+
+    Raises: ValueError or KeyError where it is none.
+    """
     if "\x00" in text:
         raise ValueError
     match column.type:
@@ -218,3 +224,8 @@ def parsed(column: Any, text: str) -> Any:
         case Moment():
             raise ValueError
     return text
+
+
+def _table(column: Column) -> sa.Table:
+    assert isinstance(column.table, sa.Table)
+    return column.table

@@ -1,193 +1,179 @@
-"""Views in which something may be changed: by the use cases of the API, held to its schemas, and written into the log by the same transaction."""
+"""Views in which something may be changed.
 
-from collections.abc import Mapping
-from datetime import date, datetime
-from decimal import Decimal
+The use cases of the API do it, held to the API's schemas. The same transaction writes it into the
+log of changes.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import marshmallow as ma
 import orjson
 import sqlalchemy as sa
-from flask import abort, flash, redirect, request
+from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from flask_admin.form import BaseForm
-from marshmallow import validate
-from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, TextAreaField
+from flask_admin.model import BaseModelView
 
 from ..core import errors
-from ..core.clock import rfc3339
 from ..db.failures import retried
 from ..db.session import db, transaction
 from ..identity import change_log
-from ..promos.schemas import Day
-from ..web.body import AmountField, Moment, Truth, Whole
+from ..models import ChangeAction
+from ..web.body import Truth
 from .access import administrator
+from .cells import Row
+from .columns import Key
 from .errors import CONTRACT, ChangedMeanwhile
-from .tables import Row, TableView
+from .forms import (
+    EditForm,
+    RowForm,
+    SchemaField,
+    Texts,
+    as_text,
+    default_of,
+    form_class,
+    tell,
+    typed,
+)
+from .tables import TableView, require_id
 
-LONG_TEXT = 200
 
-Texts = dict[str, str]
-"""The fields of a form, by the schema's names, as a browser sends them; a box that is not ticked is empty."""
+class ChangingView(TableView):
+    """What all views have in which something may be changed."""
 
-
-class EditableView(TableView):
-    """A row is changed by `change`, which is given what `schema` makes of the fields that were changed in the form."""
-
-    create_template = "console/edit.html"
-    edit_template = "console/edit.html"
-    delete_template = "console/delete.html"
-
-    schema: ma.Schema
-    # The fields of the form, and by which column each is filled where that has another name.
-    fields: Mapping[str, str | None] = {}
-    # Those that others change all the time: what is typed there counts, whatever they have become meanwhile.
-    moving: frozenset[str] = frozenset()
-    new_schema: ma.Schema
-    new_fields: tuple[str, ...] = ()
-
-    # The use cases
+    create_template = edit_template = "console/edit.html"
 
     def prepare(self) -> None:
-        """What has to be done before the transaction."""
+        """Do what has to be done before the transaction."""
 
     def hold(self, row: Row) -> None:
-        """Nobody else changes the row until the transaction ends. Locks are taken in the order in which the use case takes them."""
-        key = self.key(self.get_pk_value(row))
+        """Lock the row until the transaction ends, so that nobody else changes it.
+
+        Locks are taken in the order in which the use case takes them.
+        """
         db.session.execute(
             sa.select(sa.literal(1))
             .select_from(self.table)
-            .where(self.is_row(key))
+            .where(self.is_row(self.key(self.get_pk_value(row))))
             .with_for_update()
         )
 
-    def change(self, row: Row, changes: dict[str, Any]) -> None:
-        raise NotImplementedError
+    def held(self, row: Row) -> Row:
+        """Lock a row and return what has become of it since it was read.
 
-    def create(self, given: dict[str, Any]) -> tuple[Any, ...]:
-        """Makes a row and says its key."""
-        raise NotImplementedError
+        Raises: NotFound if it is gone.
+        """
+        self.hold(row)
+        now = self.read(self.key(self.get_pk_value(row)))
+        if now is None:
+            raise errors.NotFound
+        return now
 
-    def delete(self, row: Row) -> None:
-        raise NotImplementedError
-
-    # Forms
-
-    def get_edit_form(self) -> type[BaseForm]:
-        return self._form(self.schema, tuple(self.fields)) if self.can_edit else BaseForm
-
-    def get_create_form(self) -> type[BaseForm]:
-        return self._form(self.new_schema, self.new_fields) if self.can_create else BaseForm
-
-    def _form(self, schema: ma.Schema, names: tuple[str, ...]) -> type[BaseForm]:
-        fields = {name: _input(self.field(schema, name), name) for name in names}
-        return type("Form", (BaseForm,), {**fields, "shown": HiddenField()})
-
-    def edit_form(self, obj: Any = None) -> BaseForm:
-        texts = self.texts(obj)
-        if request.method == "POST":
-            return self._edit_form_class(request.form)
-        return self._edit_form_class(data={**texts, "shown": orjson.dumps(texts).decode()})
-
-    def create_form(self, obj: Any = None) -> BaseForm:
-        if request.method == "POST":
-            return self._create_form_class(request.form)
-        return self._create_form_class(
-            data={
-                name: as_text(_default(self.field(self.new_schema, name)))
-                for name in self.new_fields
-            }
-        )
-
-    def texts(self, row: Row) -> Texts:
-        return {name: as_text(row[column or name]) for name, column in self.fields.items()}
-
-    def field(self, schema: ma.Schema, name: str) -> Any:
-        """What a field of the form is to the schema."""
+    def field(self, schema: ma.Schema, name: str) -> SchemaField:
+        """Return what a field of the form is to the schema."""
         return schema.fields[name]
 
-    def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, Any]:
-        """What the schema is given: as the API's clients would send it."""
+    def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, object]:
+        """Return what the schema is given: as the API's clients would send it."""
         return {
             str(schema.fields[name].data_key or name): typed(schema.fields[name], sent[name])
             for name in changed
         }
 
-    def together(self, changed: list[str]) -> list[str]:
-        """The fields that are changed as well by changing these."""
-        return changed
+    def load(self, form: RowForm, schema: ma.Schema, changed: list[str], sent: Texts) -> None:
+        """Have the schema load what was typed, or say beside the fields what is wrong."""
+        form.changed = changed
+        if form.errors:
+            return
+        try:
+            form.loaded = schema.load(self.payload(schema, changed, sent))
+        except ma.ValidationError as error:
+            tell(form, schema, error.messages_dict)
 
-    def validate_form(self, form: BaseForm) -> bool:
-        if request.method != "POST":
-            return False
-        is_new = request.endpoint == f"{self.endpoint}.create_view"
-        schema, names = (
-            (self.new_schema, self.new_fields) if is_new else (self.schema, tuple(self.fields))
-        )
-        form.validate()
-        sent = {name: _sent(form[name]) for name in names}
-        if is_new:
-            form.changed = [
-                name for name in names if sent[name] or isinstance(self.field(schema, name), Truth)
-            ]
-        else:
-            form.was = _shown(form.shown.data, names)
-            form.changed = [name for name in names if sent[name] != form.was[name]]
-        form.loaded = None
-        if not form.errors:
-            try:
-                form.loaded = (
-                    schema.load(self.payload(schema, form.changed, sent))
-                    if form.changed or is_new
-                    else {}
-                )
-            except ma.ValidationError as error:
-                _tell(form, schema, error.messages_dict)
-        return form.loaded is not None
-
-    # What Flask-Admin calls with a form that is right
-
-    def update_model(self, form: BaseForm, model: Row) -> bool:
-        return self._done(form, self.schema, lambda: self._change(form, model))
-
-    def create_model(self, form: BaseForm) -> bool:
-        return self._done(form, self.new_schema, lambda: self._create(form.loaded))
-
-    def delete_model(self, model: Row) -> bool:
-        return self._done(None, None, lambda: self._delete(model))
-
-    def _done(self, form: Any, schema: Any, work: Any) -> bool:
-        """Does it, or says why not."""
+    def done(
+        self, work: Callable[[], None], form: RowForm | None = None, schema: ma.Schema | None = None
+    ) -> bool:
+        """Do it and return True, or say why not."""
         try:
             self.prepare()
             work()
             return True
         except errors.Invalid as error:
-            _tell(form, schema, error.fields)
+            tell(form, schema, error.fields)
         except errors.DomainError as error:
             flash(CONTRACT.problem(error).sentence(), "error")
         return False
 
+
+class EditableView(ChangingView):
+    """A row is changed by `change`, which gets what `schema` makes of the changed fields."""
+
+    can_edit = True
+    schema: ma.Schema
+    # The fields of the form, and the column each is filled from where that has another name.
+    fields: Mapping[str, str | None]
+    # Fields that others change all the time. What is typed there counts, whatever they have
+    # become meanwhile.
+    moving: frozenset[str] = frozenset()
+
+    def change(self, row: Row, changes: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def texts(self, row: Row) -> Texts:
+        return {name: as_text(row[column or name]) for name, column in self.fields.items()}
+
+    def together(self, changed: list[str]) -> list[str]:
+        """Return the fields that these change, themselves among them."""
+        return changed
+
+    def get_edit_form(self) -> type[RowForm]:
+        return form_class(EditForm, {name: self.field(self.schema, name) for name in self.fields})
+
+    def edit_form(self, obj: Row) -> RowForm:
+        if request.method == "POST":
+            return self.get_edit_form()(request.form)
+        texts = self.texts(obj)
+        return self.get_edit_form()(data={**texts, "shown": orjson.dumps(texts).decode()})
+
+    @expose("/edit/", methods=("GET", "POST"))
+    def edit_view(self) -> ResponseReturnValue:
+        require_id()
+        return BaseModelView.edit_view(self)  # type: ignore[no-any-return]
+
+    def validate_form(self, form: RowForm) -> bool:
+        if not isinstance(form, EditForm):
+            return bool(super().validate_form(form))
+        if request.method != "POST":
+            return False
+        form.validate()
+        form.was, sent = form.opened_with(), form.sent()
+        changed = [name for name in form.names if sent[name] != form.was[name]]
+        if changed or form.errors:
+            self.load(form, self.schema, changed, sent)
+        else:
+            form.changed, form.loaded = [], {}
+        return form.loaded is not None
+
+    def update_model(self, form: EditForm, model: Row) -> bool:
+        return self.done(lambda: self._change(form, model), form, self.schema)
+
     @retried
-    def _change(self, form: BaseForm, model: Row) -> None:
-        key = self.key(self.get_pk_value(model))
+    def _change(self, form: EditForm, model: Row) -> None:
         with transaction():
-            self.hold(model)
-            before = self._read(key)
-            if before is None:
-                raise errors.NotFound
+            before = self.held(model)
             now = self.texts(before)
             if any(
                 now[name] != form.was[name]
-                for name in self.together(form.changed)
+                for name in self.together(list(form.changed))
                 if name not in self.moving
             ):
                 raise ChangedMeanwhile
             if not form.changed:
                 return
+            assert form.loaded is not None
             self.change(before, form.loaded)
-            after = self._read(key)
+            after = self.read(self.key(self.get_pk_value(model)))
             assert after is not None
             change_log.write_change(
                 self.table.name,
@@ -197,176 +183,105 @@ class EditableView(TableView):
                 after=_facts(after),
             )
 
+
+class CreatableView(ChangingView):
+    """A row is made by `create`, which gets what `new_schema` makes of the form."""
+
+    can_create = True
+    new_schema: ma.Schema
+    new_fields: tuple[str, ...]
+
+    def create(self, given: dict[str, Any]) -> Key:
+        """Make a row and return its key."""
+        raise NotImplementedError
+
+    def get_create_form(self) -> type[RowForm]:
+        return form_class(
+            RowForm, {name: self.field(self.new_schema, name) for name in self.new_fields}
+        )
+
+    def create_form(self, obj: None = None) -> RowForm:
+        if request.method == "POST":
+            return self.get_create_form()(request.form)
+        defaults = {
+            name: as_text(default_of(self.field(self.new_schema, name))) for name in self.new_fields
+        }
+        return self.get_create_form()(data=defaults)
+
+    create_view = BaseModelView.create_view
+
+    def validate_form(self, form: RowForm) -> bool:
+        if isinstance(form, EditForm):
+            return bool(super().validate_form(form))
+        if request.method != "POST":
+            return False
+        form.validate()
+        sent = form.sent()
+        given = [
+            name
+            for name in form.names
+            if sent[name] or isinstance(self.field(self.new_schema, name), Truth)
+        ]
+        self.load(form, self.new_schema, given, sent)
+        return form.loaded is not None
+
+    def create_model(self, form: RowForm) -> bool:
+        assert form.loaded is not None
+        given = form.loaded
+        return self.done(lambda: self._create(given), form, self.new_schema)
+
     @retried
     def _create(self, given: dict[str, Any]) -> None:
         with transaction():
-            row = self._read(self.create(given))
+            row = self.read(self.create(given))
             assert row is not None
             change_log.write(
-                "create",
+                ChangeAction.CREATE,
                 self.table.name,
                 self.get_pk_value(row),
                 by=administrator().id,
                 after=_facts(row),
             )
 
+
+class DeletableView(ChangingView):
+    """A row is deleted by `delete`. A page of its own asks first, for no script does."""
+
+    can_delete = True
+    delete_template = "console/delete.html"
+
+    def delete(self, row: Row) -> None:
+        raise NotImplementedError
+
+    @expose("/delete/", methods=("GET",))
+    def confirm_delete(self) -> str:
+        return self.render(
+            self.delete_template,
+            model=self.get_one(request.args.get("id")),
+            details_columns=self.get_details_columns(),
+            get_value=self.get_detail_value,
+        )
+
+    @expose("/delete/", methods=("POST",))
+    def delete_view(self) -> ResponseReturnValue:
+        row = self.get_one(request.form.get("id"))
+        if self.done(lambda: self._delete(row)):
+            flash("Deleted.", "success")
+        return redirect(self.get_url(".index_view"), 303)
+
     @retried
     def _delete(self, model: Row) -> None:
         with transaction():
-            self.hold(model)
-            before = self._read(self.key(self.get_pk_value(model)))
-            if before is None:
-                raise errors.NotFound
+            before = self.held(model)
             self.delete(before)
             change_log.write(
-                "delete",
+                ChangeAction.DELETE,
                 self.table.name,
                 self.get_pk_value(model),
                 by=administrator().id,
                 before=_facts(before),
             )
 
-    # Deleting asks first, on a page of its own: no script does
 
-    @expose("/delete/", methods=("GET",))
-    def confirm_delete(self) -> str:
-        row = self.get_one(request.args.get("id"))
-        return self.render(
-            self.delete_template,
-            model=row,
-            details_columns=self._details_columns,
-            get_value=self.get_detail_value,
-        )
-
-    @expose("/delete/", methods=("POST",))
-    def delete_view(self) -> ResponseReturnValue:
-        if self.delete_model(self.get_one(request.form.get("id"))):
-            flash("Deleted.", "success")
-        return redirect(self.get_url(".index_view"), 303)
-
-
-def _facts(row: Row) -> dict[str, Any]:
+def _facts(row: Row) -> dict[str, object]:
     return {name: value for name, value in row.items() if "__" not in name}
-
-
-def _input(field: Any, name: str) -> Field:
-    label = name.replace("_", " ").capitalize()
-    choices = next(
-        (rule.choices for rule in _rules(field) if isinstance(rule, validate.OneOf)), None
-    )
-    longest = next(
-        (rule.max for rule in _rules(field) if isinstance(rule, validate.Length) and rule.max), None
-    )
-    if choices:
-        return SelectField(label, choices=list(choices))
-    match field:
-        case Truth():
-            return BooleanField(label)
-        case Moment():
-            return StringField(f"{label} (UTC)", render_kw={"type": "datetime-local", "step": "1"})
-        case Day():
-            return StringField(label, render_kw={"type": "date"})
-        case Whole():
-            return StringField(label, render_kw={"inputmode": "numeric"})
-        case AmountField():
-            return StringField(label, render_kw={"inputmode": "decimal"})
-        case ma.fields.List():
-            return TextAreaField(label, description="One to a line.", render_kw={"rows": 4})
-    return (
-        TextAreaField(label, render_kw={"rows": 4})
-        if longest and longest > LONG_TEXT
-        else StringField(label)
-    )
-
-
-def _rules(field: Any) -> list[Any]:
-    return list(field.validators)
-
-
-def _default(field: Any) -> Any:
-    return None if field.load_default is ma.missing else field.load_default
-
-
-def as_text(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else ""
-        case datetime():
-            return f"{value:%Y-%m-%dT%H:%M:%S}"
-        case date():
-            return value.isoformat()
-        case Decimal():
-            return f"{value.normalize():f}"
-        case list():
-            return "\n".join(str(each) for each in value)
-    return str(value)
-
-
-def _sent(field: Field) -> str:
-    if isinstance(field, BooleanField):
-        return "true" if field.data else ""
-    return (field.data or "").replace("\r\n", "\n").strip()
-
-
-def _shown(text: str | None, names: tuple[str, ...]) -> Texts:
-    """What stood in the form when it was opened. A 400 for what is no form of ours."""
-    try:
-        shown = orjson.loads(text or "")
-    except orjson.JSONDecodeError:
-        abort(400)
-    if not isinstance(shown, dict) or not all(isinstance(shown.get(name), str) for name in names):
-        abort(400)
-    return {name: shown[name].strip() for name in names}
-
-
-def typed(field: Any, text: str) -> Any:
-    """What an API's client would send for this text; where there is nothing like it, the text, which the schema refuses."""
-    if isinstance(field, Truth):
-        return text == "true"
-    if isinstance(field, ma.fields.List):
-        return [line.strip() for line in text.split("\n") if line.strip()]
-    if text == "" and field.allow_none:
-        return None
-    if isinstance(field, Whole):
-        return (
-            int(text)
-            if text.removeprefix("-").isascii()
-            and text.removeprefix("-").isdigit()
-            and len(text) < 20
-            else text
-        )
-    if isinstance(field, Moment):
-        try:
-            return rfc3339(datetime.fromisoformat(f"{text}+00:00"))
-        except ValueError:
-            return text
-    return text
-
-
-def _tell(form: Any, schema: Any, messages: Mapping[str, Any]) -> None:
-    """Puts what is wrong beside its fields; what belongs to none above them."""
-    names = (
-        {str(field.data_key or name): name for name, field in schema.fields.items()}
-        if schema is not None
-        else {}
-    )
-    for wire_name, words in messages.items():
-        name = names.get(wire_name, wire_name)
-        has_field = form is not None and name in form
-        if isinstance(words, dict) and not has_field:
-            _tell(form, schema, words)
-        elif has_field:
-            form[name].errors = [*form[name].errors, *_sentences(words)]
-        else:
-            flash(f"{name.replace('_', ' ')}: {' '.join(_sentences(words))}", "error")
-
-
-def _sentences(words: Any) -> list[str]:
-    """All that is said of a field, and of what is in it."""
-    if isinstance(words, dict):
-        return [sentence for inner in words.values() for sentence in _sentences(inner)]
-    return (
-        [str(sentence) for sentence in words] if isinstance(words, list | tuple) else [str(words)]
-    )

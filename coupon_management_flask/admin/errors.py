@@ -31,7 +31,9 @@ MESSAGES = {
     **COMMON_MESSAGES,
     "not_an_administrator": "This account is not an administrator's.",
     "changed_meanwhile": "Somebody else has changed this since you opened it. Look at it again.",
-    "form_expired": "This form is not valid (any more). Go back, load the page again and send it once more.",
+    "form_expired": (
+        "This form is not valid (any more). Go back, load the page again and send it once more."
+    ),
     "permission_denied": "Nobody may do this here.",
     "not_found": "There is nothing here.",
 }

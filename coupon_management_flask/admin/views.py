@@ -1,20 +1,19 @@
-"""A view for every table, by feature; and of the few in which something may be changed, by which use case."""
+"""A view for every table, by feature. Where something may be changed, a use case does it."""
 
-from typing import Any
-from uuid import UUID
+from typing import Any, cast
 
 import marshmallow as ma
 from marshmallow import validate
 
 from .. import config
 from ..core import errors, money, stock
+from ..credit_coupons import coupons as credit_coupons
 from ..credit_coupons import schemas as credit_schemas
-from ..credit_coupons import service as credit_service
 from ..db.session import Model
-from ..discount_coupons.coupons import change as coupon_service
-from ..discount_coupons.schemas import coupons as discount_schemas
+from ..discount_coupons.coupons import change
+from ..discount_coupons.schemas.coupons import DiscountCouponChanges
 from ..discount_coupons.webhooks import service as webhook_service
-from ..email_coupons import service as email_service
+from ..email_coupons import unsubscribe as email_service
 from ..email_coupons.schemas import EmailField
 from ..models import (
     Account,
@@ -54,6 +53,7 @@ from ..models import (
     PromoValue,
     Redemption,
     RedemptionTake,
+    Role,
     RollUpMark,
     Stock,
     UnsubscribedAddress,
@@ -66,27 +66,30 @@ from ..models import (
     WebhookDelivery,
     WebhookSubscription,
 )
-from ..promos import business_service
 from ..promos import schemas as promo_schemas
-from ..promos.feed import index
+from ..promos.business import change as promo_change
+from ..promos.business.terms import TermsChanges
+from ..promos.feed import days
 from ..vouchers import schemas as voucher_schemas
-from ..vouchers import type_service
+from ..vouchers import types as voucher_types
 from ..web.body import Text, Truth
 from . import service
 from .access import administrator
-from .editing import EditableView, Texts, as_text, typed
-from .tables import Row, TableView
+from .cells import Row
+from .columns import Key
+from .editing import CreatableView, DeletableView, EditableView
+from .forms import SchemaField, Texts, as_text, typed
+from .tables import TableView
 
 
 class AccountChanges(ma.Schema):
     name = Text(1, 100)
     surname = Text(0, 120)
-    role = ma.fields.String(validate=validate.OneOf(["user", "administrator"]))
+    role = ma.fields.String(validate=validate.OneOf(list(Role)))
     is_active = Truth()
 
 
 class Accounts(EditableView):
-    can_edit = True
     listed = (
         "id",
         "kind",
@@ -109,9 +112,7 @@ class Accounts(EditableView):
 
 
 class _HasStock(EditableView):
-    """Whoever holds the stock decides about what it is of."""
-
-    can_edit = True
+    """The stock's lock guards the row that it is of."""
 
     def hold(self, row: Row) -> None:
         stock.lock([row["stock_id"]])
@@ -129,7 +130,7 @@ class CreditCoupons(_HasStock):
         return super().texts({**row, "number_left": row["capacity"] - row["claimed"]})
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        credit_service.change_coupon(row["id"], changes)
+        credit_coupons.change_coupon(row["id"], cast("credit_coupons.CouponChanges", changes))
 
 
 class DiscountCoupons(_HasStock):
@@ -148,7 +149,7 @@ class DiscountCoupons(_HasStock):
         "capacity",
         "created_at",
     )
-    schema = discount_schemas.DiscountCouponChanges()
+    schema = DiscountCouponChanges()
     fields = {
         **dict.fromkeys(
             (
@@ -167,7 +168,7 @@ class DiscountCoupons(_HasStock):
     }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        coupon_service.change_coupon(row["id"], changes)
+        change.change_coupon(row["id"], changes)
 
 
 _TARGET = ("age_from", "age_until", "country", "categories")
@@ -192,14 +193,14 @@ class Promos(_HasStock):
         ("description", "image_url", "max_count", "active_from", "active_until", *_TARGET)
     )
 
-    def field(self, schema: ma.Schema, name: str) -> Any:
+    def field(self, schema: ma.Schema, name: str) -> SchemaField:
         return _target_schema.fields[name] if name in _TARGET else super().field(schema, name)
 
     def together(self, changed: list[str]) -> list[str]:
         # A target is changed as a whole.
         return [*changed, *_TARGET] if set(changed) & set(_TARGET) else changed
 
-    def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, Any]:
+    def payload(self, schema: ma.Schema, changed: list[str], sent: Texts) -> dict[str, object]:
         payload = super().payload(schema, [name for name in changed if name not in _TARGET], sent)
         if set(changed) & set(_TARGET):
             payload["target"] = {
@@ -211,23 +212,25 @@ class Promos(_HasStock):
 
     def prepare(self) -> None:
         timezone = config.current().promo_timezone
-        index.turn_to(index.today(timezone), timezone.key)
+        days.turn_to(days.today(timezone), timezone.key)
 
     def hold(self, row: Row) -> None:
-        index.held_day(index.today(config.current().promo_timezone))
+        days.held_day(days.today(config.current().promo_timezone))
         super().hold(row)
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        business_service.change(
-            row["company_id"], row["id"], changes, timezone=config.current().promo_timezone
+        promo_change.change(
+            row["company_id"],
+            row["id"],
+            cast("TermsChanges", changes),
+            timezone=config.current().promo_timezone,
         )
 
 
 _target_schema = promo_schemas.TargetSchema()
 
 
-class VoucherTypes(EditableView):
-    can_create = can_edit = True
+class VoucherTypes(CreatableView, EditableView):
     schema = voucher_schemas.VoucherTypeChanges()
     new_schema = voucher_schemas.NewVoucherType()
     new_fields = (
@@ -249,24 +252,23 @@ class VoucherTypes(EditableView):
         }
 
     def change(self, row: Row, changes: dict[str, Any]) -> None:
-        type_service.change_type(row["id"], changes)
+        voucher_types.change_type(row["id"], **changes)
 
-    def create(self, given: dict[str, Any]) -> tuple[UUID]:
-        return (type_service.create_type(**{"currency": config.current().currency, **given})["id"],)
+    def create(self, given: dict[str, Any]) -> Key:
+        return (voucher_types.create_type(**{"currency": config.current().currency, **given}).id,)
 
 
 class NewAddress(ma.Schema):
     email = EmailField(required=True)
 
 
-class UnsubscribedAddresses(EditableView):
-    can_create = can_delete = True
+class UnsubscribedAddresses(CreatableView, DeletableView):
     new_schema = NewAddress()
     new_fields = ("email",)
 
-    def create(self, given: dict[str, Any]) -> tuple[str]:
+    def create(self, given: dict[str, Any]) -> Key:
         key = (given["email"],)
-        if self._read(key) is not None:
+        if self.read(key) is not None:
             raise errors.Conflict
         email_service.unsubscribe(given["email"])
         return key
@@ -275,9 +277,7 @@ class UnsubscribedAddresses(EditableView):
         service.allow_mails(row["email"])
 
 
-class Webhooks(EditableView):
-    can_delete = True
-
+class Webhooks(DeletableView):
     def delete(self, row: Row) -> None:
         webhook_service.delete(row["id"])
 

@@ -1,1 +1,1 @@
-"""Signing in and out, for the contracts of people."""
+"""Signing up, in and out: routes and schemas for each contract of people, over identity."""

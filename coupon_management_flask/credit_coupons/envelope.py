@@ -9,7 +9,8 @@ from ..core import clock
 from ..web.body import Moment, Routes
 from ..web.contract import Problem
 
-# The standard library renames some of its words from version to version; clients of this contract read them.
+# Clients of this contract read these words. The standard library's own change from version to
+# version.
 _STATUS_NAMES = {
     200: "OK",
     201: "CREATED",
@@ -27,7 +28,7 @@ _STATUS_NAMES = {
 }
 
 
-def envelope(status: int, data: Any, error: Any) -> dict[str, Any]:
+def envelope(status: int, data: object, error: object) -> dict[str, object]:
     now = clock.now().replace(microsecond=0)
     name = _STATUS_NAMES.get(status) or HTTPStatus(status).name
     return {
@@ -52,11 +53,15 @@ def _fields(
 
 
 def enveloped(name: str, status: int = 200, **data: ma.fields.Field[Any]) -> ma.Schema:
-    """A schema that puts what a view returns (a mapping with these fields) into the envelope; `name` is its name in OpenAPI."""
+    """Make a schema that puts what a view returns into the envelope.
+
+    A view returns a mapping with these fields, or an object. `name` is the schema's name in
+    OpenAPI.
+    """
 
     class Enveloped(ma.Schema):
         @ma.pre_dump
-        def wrap(self, returned: Any, **_: Any) -> dict[str, Any]:
+        def wrap(self, returned: object, **_: Any) -> dict[str, object]:
             return envelope(status, returned, {})
 
     inside = ma.Schema.from_dict(dict(data), name=f"{name}Data")()
@@ -78,7 +83,7 @@ CreditErrorSchema = ma.Schema.from_dict(
 _error = CreditErrorSchema()
 
 
-def render_error(problem: Problem) -> dict[str, Any]:
+def render_error(problem: Problem) -> dict[str, object]:
     return _error.dump(  # type: ignore[no-any-return]
         envelope(
             problem.status, {}, {"message": problem.sentence(), "error_code": problem.error_code}
@@ -87,5 +92,5 @@ def render_error(problem: Problem) -> dict[str, Any]:
 
 
 def credit_routes(name: str, import_name: str, **options: Any) -> Routes:
-    """Routes of `/v1`, whose errors come in the envelope too."""
+    """Make routes of `/v1`, whose errors come in the envelope too."""
     return Routes(name, import_name, error_schema=_error, **options)

@@ -1,4 +1,4 @@
-"""What the credit-coupon contract refuses, and the words it has for it."""
+"""What the credit-coupon contract refuses, and in which words."""
 
 from ..core import errors
 from .envelope import render_error

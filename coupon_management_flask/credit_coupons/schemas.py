@@ -9,12 +9,15 @@ from ..web.body import EmailAddress, Moment, QueryTruth, Text, Truth, Whole
 from ..web.pagination import PageQuery
 from .envelope import enveloped
 
-# GET /v1/coupons/mine is another call: a coupon with that code could not be looked at.
+# GET /v1/coupons/mine is another call. Nobody could look at a coupon with that code.
 _RESERVED_CODES = {"mine", ".", ".."}
 
 
 def _fits_in_a_path(code: str) -> None:
-    """Hidden codes are typed into a path: what can't stand there as one segment could never be used."""
+    """Check that a hidden code can stand in a path as one segment.
+
+    People type it there. A coupon whose code can't stand there could never be used.
+    """
     if "/" in code or not code.isprintable() or code.casefold() in _RESERVED_CODES:
         raise ma.ValidationError(
             "A hidden code is printable, holds no slash, and is none of: mine, ., .."
@@ -27,7 +30,7 @@ class _CouponInput(ma.Schema):
     hidden_code = Text(longest=64, rules=[_fits_in_a_path])
     number_left = Whole(0)
     expiration_date = Moment()
-    active = Truth(data_key="active")
+    active = Truth(attribute="is_active")
 
 
 class NewCoupon(_CouponInput):
@@ -35,7 +38,7 @@ class NewCoupon(_CouponInput):
     value = Whole(0, required=True)
     number_left = Whole(0, required=True)
     expiration_date = Moment(required=True)
-    active = Truth(load_default=True)
+    active = Truth(load_default=True, attribute="is_active")
 
 
 class CouponChanges(_CouponInput):
@@ -47,7 +50,7 @@ class HiddenCode(ma.Schema):
 
 
 class CouponsQuery(PageQuery):
-    all = QueryTruth(load_default=False)
+    all = QueryTruth(load_default=False, attribute="with_unusable")
 
 
 class NewUser(ma.Schema):
@@ -74,7 +77,7 @@ class CouponSchema(ma.Schema):
     value = ma.fields.Integer(required=True)
     number_left = ma.fields.Integer(required=True)
     expiration_date = Moment(required=True)
-    active = ma.fields.Boolean(required=True)
+    active = ma.fields.Boolean(required=True, attribute="is_active")
     hidden_code = ma.fields.String(
         metadata={"description": "Shown to administrators, and to whoever asked by it."}
     )

@@ -1,1 +1,1 @@
-"""`/api/coupons`: a popup on any website mails a visitor a code."""
+"""`/api/coupons`: a popup on any website gives a visitor a code, which is mailed too."""

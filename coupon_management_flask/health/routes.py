@@ -1,12 +1,11 @@
 """`/api/health`, `/api/health/live`, `/api/test`."""
 
-from typing import Any
-
 import marshmallow as ma
 
 from .. import __version__
 from ..web.body import Routes
 from . import service
+from .service import Health
 
 
 class HealthSchema(ma.Schema):
@@ -44,12 +43,10 @@ routes: Routes = Routes(
 @routes.route("/health", methods=["GET"])
 @routes.response(200, HealthSchema())
 @routes.alt_response(503, schema=HealthSchema(), description="The database can't be reached")
-def health() -> Any:
+def health() -> Health | tuple[Health, int, dict[str, str]]:
     """What the service needs, and whether it is there"""
     found = service.look()
-    if found["status"] == "healthy":
-        return found
-    return found, 503, {"Retry-After": "1"}
+    return found if found.is_healthy else (found, 503, {"Retry-After": "1"})
 
 
 @routes.route("/health/live", methods=["GET"])

@@ -1,1 +1,1 @@
-"""`/api/payments`: vouchers and credit are paid by card, through Stripe."""
+"""All that sells and refunds, by card or with credit: `/api/payments`, part of `/api/vouchers`."""

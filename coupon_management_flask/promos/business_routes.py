@@ -4,11 +4,17 @@ from typing import Any
 from uuid import UUID
 
 from .. import config
+from ..models import AccountKind
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from . import business_service, schemas
-from .business_service import Terms
+from . import schemas
+from .business import change, own_promos, publish, statistics
+from .business.own_promos import ShownPromo
+from .business.publish import Publication
+from .business.statistics import Statistics
+from .business.terms import TermsChanges
 from .errors import PromoErrorSchema
+from .lists import TOTAL, with_total
 
 routes: Routes = Routes(
     "promo-business",
@@ -17,14 +23,6 @@ routes: Routes = Routes(
     url_prefix="/api",
     description="Companies and their promos",
 )
-
-TOTAL = {
-    "X-Total-Count": {
-        "description": "How many there are, whatever the page.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 0},
-    }
-}
 
 
 @routes.route("/ping", methods=["GET"])
@@ -35,56 +33,48 @@ def ping() -> dict[str, str]:
 
 
 @routes.route("/business/promo", methods=["POST"])
-@guard(kind="company")
+@guard(kind=AccountKind.COMPANY)
 @routes.arguments(schemas.NewPromo())
 @routes.response(201, schemas.PromoIdSchema())
-def publish(body: dict[str, Any]) -> dict[str, UUID]:
+def publish_promo(body: Publication) -> dict[str, UUID]:
     """Publish a promo"""
-    values = {name: body.pop(name, None) for name in ("mode", "promo_common", "promo_unique")}
-    return {
-        "id": business_service.publish(
-            actor().id, Terms(**body), **values, timezone=config.current().promo_timezone
-        )
-    }
+    timezone = config.current().promo_timezone
+    return {"id": publish.publish(actor().id, body, timezone=timezone)}
 
 
 @routes.route("/business/promo", methods=["GET"])
-@guard(kind="company")
+@guard(kind=AccountKind.COMPANY)
 @routes.arguments(schemas.OwnPromosQuery(), location="query")
 @routes.response(200, schemas.CompanyPromoSchema(many=True), headers=TOTAL)
-def list_own(query: dict[str, Any]) -> Any:
+def list_own(query: dict[str, Any]) -> tuple[list[ShownPromo], int, dict[str, str]]:
     """The company's promos"""
-    promos, total = business_service.list_own(
-        actor().id, **query, timezone=config.current().promo_timezone
-    )
-    return promos, 200, {"X-Total-Count": str(total)}
+    page = own_promos.list_own(actor().id, **query, timezone=config.current().promo_timezone)
+    return with_total(page.promos, page.total)
 
 
 @routes.route("/business/promo/<promo_id>", methods=["GET"])
-@guard(kind="company")
+@guard(kind=AccountKind.COMPANY)
 @routes.response(200, schemas.CompanyPromoSchema())
 @routes.refuses(400, 403, 404)
-def read(promo_id: UUID) -> dict[str, Any]:
+def read(promo_id: UUID) -> ShownPromo:
     """One of the company's promos"""
-    return business_service.read(actor().id, promo_id, timezone=config.current().promo_timezone)
+    return own_promos.read(actor().id, promo_id, timezone=config.current().promo_timezone)
 
 
 @routes.route("/business/promo/<promo_id>", methods=["PATCH"])
-@guard(kind="company")
+@guard(kind=AccountKind.COMPANY)
 @routes.arguments(schemas.PromoChanges())
 @routes.response(200, schemas.CompanyPromoSchema())
 @routes.refuses(403, 404)
-def change(body: dict[str, Any], promo_id: UUID) -> dict[str, Any]:
+def change_promo(body: TermsChanges, promo_id: UUID) -> ShownPromo:
     """Change a promo's terms"""
-    return business_service.change(
-        actor().id, promo_id, body, timezone=config.current().promo_timezone
-    )
+    return change.change(actor().id, promo_id, body, timezone=config.current().promo_timezone)
 
 
 @routes.route("/business/promo/<promo_id>/stat", methods=["GET"])
-@guard(kind="company")
+@guard(kind=AccountKind.COMPANY)
 @routes.response(200, schemas.StatisticsSchema())
 @routes.refuses(400, 403, 404)
-def statistics(promo_id: UUID) -> business_service.Statistics:
+def read_statistics(promo_id: UUID) -> Statistics:
     """How often it was activated, and from where"""
-    return business_service.statistics(actor().id, promo_id)
+    return statistics.statistics(actor().id, promo_id)

@@ -1,6 +1,7 @@
-"""What the promo contract refuses, and how it tells its clients. Its body is also what a path under no contract answers."""
+"""What the promo contract refuses, and how it tells its clients.
 
-from typing import Any
+Its body is also what a path under no contract answers.
+"""
 
 import marshmallow as ma
 
@@ -67,5 +68,5 @@ class PromoErrorSchema(ma.Schema):
     error_code = ma.fields.String(required=True)
 
 
-def render_error(problem: Problem) -> dict[str, Any]:
+def render_error(problem: Problem) -> dict[str, object]:
     return {"status": "error", "message": problem.sentence(), "error_code": problem.error_code}

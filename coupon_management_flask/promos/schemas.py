@@ -1,4 +1,7 @@
-"""The shapes of the promo contract. Unknown and read-only fields are ignored; a field without a value is left out of answers."""
+"""The shapes of the promo contract.
+
+Unknown and read-only fields are ignored. A field without a value is left out of answers.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,8 +13,13 @@ import marshmallow as ma
 import pycountry
 from marshmallow import validate
 
+from ..models import PromoMode
+from ..web.answers import AnswerSchema
 from ..web.body import Moment, QueryTruth, Text, Whole
 from ..web.pagination import OffsetQuery
+from .business.own_promos import SortBy
+from .business.publish import Publication
+from .business.terms import Terms
 
 
 class Input(ma.Schema):
@@ -19,8 +27,9 @@ class Input(ma.Schema):
         unknown = ma.EXCLUDE
 
 
-# Told where apispec can't see it: a function field says nothing about what it returns.
+# A function field does not tell apispec what it returns. These do.
 _TEXT, _INTEGER = {"type": "string"}, {"type": "integer"}
+_DAY = {"type": "string", "format": "date"}
 _TARGET = {
     "age_from": _INTEGER,
     "age_until": _INTEGER,
@@ -39,7 +48,7 @@ AUTHOR_DOC = {
 
 class Output(ma.Schema):
     @ma.post_dump
-    def leave_out_what_is_not_there(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def leave_out_none(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {name: value for name, value in data.items() if value is not None}
 
 
@@ -49,7 +58,7 @@ def _countries() -> frozenset[str]:
 
 
 def _is_country(code: str) -> None:
-    # Other letters become two ASCII ones in capitals.
+    # Some other letters become two ASCII ones in capitals.
     if not code.isascii() or code.upper() not in _countries():
         raise ma.ValidationError("Not an ISO 3166-1 alpha-2 country code.")
 
@@ -68,7 +77,7 @@ class Url(Text):
 
 
 class Day(ma.fields.Field[date]):
-    """`YYYY-MM-DD` and no other way to write a day."""
+    """A day, written `YYYY-MM-DD` and in no other way."""
 
     default_error_messages = {"invalid": "Not a valid day (YYYY-MM-DD)."}
 
@@ -101,20 +110,23 @@ class TargetSchema(Input):
 
 
 class _Terms(Input):
-    """Shared by a new promo and its changes; the target's fields are terms like the others inside the service."""
+    """What a new promo and a change of it share.
+
+    Inside the service, the fields of the target are terms like the others.
+    """
 
     description = Text(10, 300)
     image_url = Url()
     target = ma.fields.Nested(TargetSchema())
     max_count = Whole(0, 100_000_000)
-    active_from = Day(metadata={"type": "string", "format": "date"})
-    active_until = Day(metadata={"type": "string", "format": "date"})
+    active_from = Day(metadata=_DAY)
+    active_until = Day(metadata=_DAY)
 
 
 def _flat(terms: dict[str, Any]) -> dict[str, Any]:
     target = terms.pop("target", None)
     if target is not None:
-        # It replaces the whole target: what it does not name is no rule any more.
+        # It replaces the whole target. What it does not name is not a rule any more.
         terms |= {
             name: target.get(name) for name in ("age_from", "age_until", "country", "categories")
         }
@@ -125,7 +137,7 @@ class NewPromo(_Terms):
     description = Text(10, 300, required=True)
     target = ma.fields.Nested(TargetSchema(), required=True)
     max_count = Whole(0, 100_000_000, required=True)
-    mode = ma.fields.String(required=True, validate=validate.OneOf(["COMMON", "UNIQUE"]))
+    mode = ma.fields.String(required=True, validate=validate.OneOf([*PromoMode]))
     promo_common = Text(5, 30)
     promo_unique = ma.fields.List(Text(3, 30), validate=validate.Length(1, 5000))
 
@@ -133,7 +145,7 @@ class NewPromo(_Terms):
     def value_of_the_mode(self, promo: dict[str, Any], **_: Any) -> None:
         needed, forbidden = (
             ("promo_common", "promo_unique")
-            if promo["mode"] == "COMMON"
+            if promo["mode"] == PromoMode.COMMON
             else ("promo_unique", "promo_common")
         )
         if needed not in promo:
@@ -142,16 +154,18 @@ class NewPromo(_Terms):
             raise ma.ValidationError(f"A {promo['mode']} promo has none.", forbidden)
 
     @ma.post_load
-    def flat(self, promo: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return _flat(promo)
+    def publication(self, promo: dict[str, Any], **_: Any) -> Publication:
+        mode = PromoMode(promo.pop("mode"))
+        common, unique = promo.pop("promo_common", None), promo.pop("promo_unique", None)
+        return Publication(Terms(**_flat(promo)), mode, common, unique)
 
 
 class PromoChanges(_Terms):
-    """null takes these three away, and is wrong elsewhere."""
+    """A change of some terms: null takes these three away, and is wrong elsewhere."""
 
     image_url = Url(allow_none=True)
-    active_from = Day(allow_none=True, metadata={"type": "string", "format": "date"})
-    active_until = Day(allow_none=True, metadata={"type": "string", "format": "date"})
+    active_from = Day(allow_none=True, metadata=_DAY)
+    active_until = Day(allow_none=True, metadata=_DAY)
 
     @ma.post_load
     def flat(self, changes: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -173,30 +187,30 @@ _target: ma.Schema = TargetOutput()
 
 
 class CompanyPromoSchema(Output):
-    promo_id = ma.fields.UUID(required=True, attribute="id")
-    company_id = ma.fields.UUID(required=True)
-    company_name = ma.fields.String(required=True)
-    description = ma.fields.String(required=True)
-    image_url = ma.fields.String()
+    promo_id = ma.fields.UUID(required=True, attribute="promo.id")
+    company_id = ma.fields.UUID(required=True, attribute="promo.company_id")
+    company_name = ma.fields.String(required=True, attribute="promo.company_name")
+    description = ma.fields.String(required=True, attribute="promo.description")
+    image_url = ma.fields.String(attribute="promo.image_url")
     target = ma.fields.Function(
-        lambda promo: _target.dump(promo), required=True, metadata=TARGET_DOC
+        lambda shown: _target.dump(shown.promo), required=True, metadata=TARGET_DOC
     )
-    max_count = ma.fields.Integer(required=True)
-    active_from = Day(metadata={"type": "string", "format": "date"})
-    active_until = Day(metadata={"type": "string", "format": "date"})
-    mode = ma.fields.String(required=True, metadata={"enum": ["COMMON", "UNIQUE"]})
-    promo_common = ma.fields.String()
+    max_count = ma.fields.Integer(required=True, attribute="promo.max_count")
+    active_from = Day(attribute="promo.active_from", metadata=_DAY)
+    active_until = Day(attribute="promo.active_until", metadata=_DAY)
+    mode = ma.fields.String(required=True, attribute="promo.mode", metadata={"enum": [*PromoMode]})
+    promo_common = ma.fields.String(attribute="promo.promo_common")
     promo_unique = ma.fields.List(ma.fields.String())
-    like_count = ma.fields.Integer(required=True, attribute="likes")
-    used_count = ma.fields.Integer(required=True, attribute="claimed")
+    like_count = ma.fields.Integer(required=True, attribute="promo.likes")
+    used_count = ma.fields.Integer(required=True, attribute="promo.claimed")
     active = ma.fields.Boolean(required=True)
 
 
-class UserPromoSchema(Output):
-    """Never a value: that is what activating is for.
+class UserPromoSchema(AnswerSchema):
+    """A promo as users see it. It never has a value: that is what activating is for."""
 
-    The feed is asked more often than anything else, and field by field it would cost as much to dump as to find: `dump` writes it out.
-    """
+    omit_none = True
+    native_ids = True
 
     promo_id = ma.fields.UUID(required=True, attribute="id")
     company_id = ma.fields.UUID(required=True)
@@ -208,31 +222,6 @@ class UserPromoSchema(Output):
     like_count = ma.fields.Integer(required=True, attribute="likes")
     is_liked_by_user = ma.fields.Boolean(required=True, attribute="is_liked")
     comment_count = ma.fields.Integer(required=True, attribute="comments")
-
-    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        return (
-            [self._dumped(promo) for promo in obj]
-            if (self.many if many is None else many)
-            else self._dumped(obj)
-        )
-
-    @staticmethod
-    def _dumped(promo: Mapping[str, Any]) -> dict[str, Any]:
-        dumped = {
-            "promo_id": promo["id"],
-            "company_id": promo["company_id"],
-            "company_name": promo["company_name"],
-            "description": promo["description"],
-            "image_url": promo["image_url"],
-            "active": promo["active"],
-            "is_activated_by_user": promo["is_activated"],
-            "like_count": promo["likes"],
-            "is_liked_by_user": promo["is_liked"],
-            "comment_count": promo["comments"],
-        }
-        if dumped["image_url"] is None:
-            del dumped["image_url"]
-        return dumped
 
 
 class CountryCountSchema(ma.Schema):
@@ -280,7 +269,7 @@ class PingSchema(ma.Schema):
 
 
 class CountriesField(ma.fields.List[str]):
-    """`country=ru,fr&country=us`: repeated, comma-separated, or both."""
+    """Countries as in `country=ru,fr&country=us`: repeated, comma-separated, or both."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -299,17 +288,13 @@ class CountriesField(ma.fields.List[str]):
 
 
 class OwnPromosQuery(OffsetQuery):
-    sort_by = ma.fields.String(
-        load_default=None, validate=validate.OneOf(["active_from", "active_until"])
-    )
-    country = CountriesField(load_default=[], data_key="country")
+    sort_by = ma.fields.String(load_default=None, validate=validate.OneOf([*SortBy]))
+    country = CountriesField(load_default=[], data_key="country", attribute="countries")
 
     @ma.post_load
-    def plural(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {
-            **{name: value for name, value in query.items() if name != "country"},
-            "countries": query["country"],
-        }
+    def typed(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
+        sort_by = query["sort_by"]
+        return {**query, "sort_by": None if sort_by is None else SortBy(sort_by)}
 
 
 class FeedQuery(OffsetQuery):

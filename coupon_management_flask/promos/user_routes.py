@@ -8,10 +8,13 @@ from flask import current_app
 from .. import config
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from . import schemas, user_service
-from .antifraud.verdicts import Antifraud
-from .business_routes import TOTAL
+from . import schemas
+from .antifraud.check import Antifraud
 from .errors import PromoErrorSchema
+from .lists import TOTAL, with_total
+from .user import activate, browse, comments, likes
+from .user.browse import SeenPromo
+from .user.comments import Comment
 
 routes: Routes = Routes(
     "promo-user",
@@ -28,33 +31,29 @@ DONE = {"status": "ok"}
 @guard()
 @routes.arguments(schemas.FeedQuery(), location="query")
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
-def read_feed(query: dict[str, Any]) -> Any:
+def read_feed(query: dict[str, Any]) -> tuple[list[SeenPromo], int, dict[str, str]]:
     """The promos that are meant for the user, newest first"""
-    promos, total = user_service.read_feed(
-        actor(), **query, timezone=config.current().promo_timezone
-    )
-    return promos, 200, {"X-Total-Count": str(total)}
+    page = browse.read_feed(actor(), **query, timezone=config.current().promo_timezone)
+    return with_total(page.promos, page.total)
 
 
 @routes.route("/promo/history", methods=["GET"])
 @guard()
 @routes.arguments(schemas.OffsetQuery(), location="query")
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
-def read_history(query: dict[str, Any]) -> Any:
+def read_history(query: dict[str, int]) -> tuple[list[SeenPromo], int, dict[str, str]]:
     """What the user activated, one entry an activation, latest first"""
-    promos, total = user_service.read_history(
-        actor().id, **query, timezone=config.current().promo_timezone
-    )
-    return promos, 200, {"X-Total-Count": str(total)}
+    page = browse.read_history(actor().id, **query, timezone=config.current().promo_timezone)
+    return with_total(page.promos, page.total)
 
 
 @routes.route("/promo/<promo_id>", methods=["GET"])
 @guard()
 @routes.response(200, schemas.UserPromoSchema())
 @routes.refuses(400, 404)
-def read_promo(promo_id: UUID) -> dict[str, Any]:
+def read_promo(promo_id: UUID) -> SeenPromo:
     """A promo, whatever its targeting"""
-    return user_service.read(actor().id, promo_id, timezone=config.current().promo_timezone)
+    return browse.read(actor().id, promo_id, timezone=config.current().promo_timezone)
 
 
 @routes.route("/promo/<promo_id>/like", methods=["POST"])
@@ -63,7 +62,7 @@ def read_promo(promo_id: UUID) -> dict[str, Any]:
 @routes.refuses(404)
 def like(promo_id: UUID) -> dict[str, str]:
     """Like a promo; a user counts once"""
-    user_service.like(actor().id, promo_id)
+    likes.like(actor().id, promo_id)
     return DONE
 
 
@@ -73,7 +72,7 @@ def like(promo_id: UUID) -> dict[str, str]:
 @routes.refuses(404)
 def unlike(promo_id: UUID) -> dict[str, str]:
     """Take the like back"""
-    user_service.unlike(actor().id, promo_id)
+    likes.unlike(actor().id, promo_id)
     return DONE
 
 
@@ -82,9 +81,9 @@ def unlike(promo_id: UUID) -> dict[str, str]:
 @routes.arguments(schemas.NewComment())
 @routes.response(201, schemas.CommentSchema())
 @routes.refuses(404)
-def comment(body: dict[str, str], promo_id: UUID) -> Any:
+def comment(body: dict[str, str], promo_id: UUID) -> Comment:
     """Comment on a promo"""
-    return user_service.comment(actor().id, promo_id, body["text"])
+    return comments.comment(actor().id, promo_id, body["text"])
 
 
 @routes.route("/promo/<promo_id>/comments", methods=["GET"])
@@ -92,19 +91,21 @@ def comment(body: dict[str, str], promo_id: UUID) -> Any:
 @routes.arguments(schemas.OffsetQuery(), location="query")
 @routes.response(200, schemas.CommentSchema(many=True), headers=TOTAL)
 @routes.refuses(404)
-def list_comments(query: dict[str, Any], promo_id: UUID) -> Any:
+def list_comments(
+    query: dict[str, int], promo_id: UUID
+) -> tuple[list[Comment], int, dict[str, str]]:
     """A promo's comments, newest first"""
-    comments, total = user_service.list_comments(promo_id, **query)
-    return comments, 200, {"X-Total-Count": str(total)}
+    page = comments.list_comments(promo_id, **query)
+    return with_total(page.comments, page.total)
 
 
 @routes.route("/promo/<promo_id>/comments/<comment_id>", methods=["GET"])
 @guard()
 @routes.response(200, schemas.CommentSchema())
 @routes.refuses(400, 404)
-def read_comment(promo_id: UUID, comment_id: UUID) -> Any:
+def read_comment(promo_id: UUID, comment_id: UUID) -> Comment:
     """A comment"""
-    return user_service.read_comment(promo_id, comment_id)
+    return comments.read_comment(promo_id, comment_id)
 
 
 @routes.route("/promo/<promo_id>/comments/<comment_id>", methods=["PUT"])
@@ -112,9 +113,9 @@ def read_comment(promo_id: UUID, comment_id: UUID) -> Any:
 @routes.arguments(schemas.NewComment())
 @routes.response(200, schemas.CommentSchema())
 @routes.refuses(403, 404)
-def edit_comment(body: dict[str, str], promo_id: UUID, comment_id: UUID) -> Any:
+def edit_comment(body: dict[str, str], promo_id: UUID, comment_id: UUID) -> Comment:
     """Change one's own comment; its date and place stay"""
-    return user_service.edit_comment(actor().id, promo_id, comment_id, body["text"])
+    return comments.edit_comment(actor().id, promo_id, comment_id, body["text"])
 
 
 @routes.route("/promo/<promo_id>/comments/<comment_id>", methods=["DELETE"])
@@ -123,7 +124,7 @@ def edit_comment(body: dict[str, str], promo_id: UUID, comment_id: UUID) -> Any:
 @routes.refuses(403, 404)
 def delete_comment(promo_id: UUID, comment_id: UUID) -> dict[str, str]:
     """Delete one's own comment"""
-    user_service.delete_comment(actor().id, promo_id, comment_id)
+    comments.delete_comment(actor().id, promo_id, comment_id)
     return DONE
 
 
@@ -131,11 +132,8 @@ def delete_comment(promo_id: UUID, comment_id: UUID) -> dict[str, str]:
 @guard()
 @routes.response(200, schemas.ActivationSchema())
 @routes.refuses(403, 404)
-def activate(promo_id: UUID) -> dict[str, str]:
+def activate_promo(promo_id: UUID) -> dict[str, str]:
     """Activate a promo and get its code"""
     antifraud: Antifraud = current_app.extensions["antifraud"]
-    return {
-        "promo": user_service.activate(
-            actor(), promo_id, antifraud=antifraud, timezone=config.current().promo_timezone
-        )
-    }
+    timezone = config.current().promo_timezone
+    return {"promo": activate.activate(actor(), promo_id, antifraud=antifraud, timezone=timezone)}

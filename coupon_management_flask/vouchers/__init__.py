@@ -1,1 +1,1 @@
-"""`/api/vouchers` and its neighbours: vouchers are bought with credit or by card, and redeemed."""
+"""`/api/vouchers`: the types that are on sale, the vouchers somebody owns, and redeeming them."""

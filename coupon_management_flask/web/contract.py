@@ -1,29 +1,27 @@
-"""A contract: some path prefixes, the routes below them, and how their clients are told that something is wrong.
+"""A contract: path prefixes, the routes below them, and the body of their errors.
 
-One error handler serves the whole application. It turns whatever was raised into a Problem, finds the contract by the request's path
-(so that the router's own 404 and 405 are told in the contract's words too) and lets it render the body.
+One error handler serves the whole application. It turns whatever was raised into a Problem, finds
+the contract by the request's path and lets it render the body. So the router's own 404 and 405 have
+the contract's body too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, jsonify, request
-from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from ..core import errors
 from ..db.failures import is_unavailable
 from .body import Routes
-from .rates import seconds_to_wait
 
 log = structlog.get_logger(__name__)
 
 # In bytes, unless a contract says more.
 MAX_BODY = 1024 * 1024
 
-# The nearest ancestor that stands here gives an error its status; a contract may say otherwise for some.
+# The nearest ancestor in this table gives an error its status, unless a contract overrides it.
 STATUSES: dict[type[errors.DomainError], int] = {
     errors.DomainError: 400,
     errors.NotAuthenticated: 401,
@@ -59,7 +57,7 @@ _HTTP_NAMES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a client must be told: contract-neutral, ready to be written as the contract's body."""
+    """What a client must be told, in no contract's words yet."""
 
     status: int
     error_code: str
@@ -68,7 +66,7 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
-        """The message, or what is wrong with which field, for bodies that have room for one sentence."""
+        """Return the message, or what is wrong with which field, for bodies of one sentence."""
         return (
             " ".join(f"{name}: {' '.join(words)}" for name, words in self.fields.items())
             or self.message
@@ -80,23 +78,21 @@ class Contract:
     name: str
     prefixes: tuple[str, ...]
     blueprints: tuple[Routes, ...]
-    # What becomes JSON, or a page as it is.
-    render_error: Callable[[Problem], Mapping[str, Any] | str]
+    # What it returns is sent as JSON, or is a page.
+    render_error: Callable[[Problem], Mapping[str, object] | str]
     messages: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
     max_body: int = MAX_BODY
-    # Paths whose bodies may be larger yet, and how large.
+    # Paths whose bodies may be larger still, and how large.
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
 
     def body_limit(self, path: str) -> int:
-        """How many bytes a body that is sent there may have."""
+        """Return how many bytes a body that is sent to this path may have."""
         return self.larger_bodies.get(path.rstrip("/"), self.max_body)
 
     def problem(self, error: Exception) -> Problem:
         if isinstance(error, errors.DomainError):
             return self._domain_problem(error)
-        if isinstance(error, RateLimitExceeded):
-            return self._domain_problem(errors.RateLimited(seconds_to_wait()))
         if isinstance(error, HTTPException):
             return self._http_problem(error)
         if is_unavailable(error):
@@ -138,7 +134,7 @@ class Contract:
             name = "host_not_allowed"
         return Problem(status, name, self._words(name), headers=headers)
 
-    def _words(self, name: str, facts: Mapping[str, Any] | None = None) -> str:
+    def _words(self, name: str, facts: Mapping[str, object] | None = None) -> str:
         template = (
             self.messages.get(name)
             or MESSAGES.get(name)
@@ -148,7 +144,7 @@ class Contract:
 
 
 def error_response(error: Exception) -> Response:
-    """The answer that the current request's contract gives to an error."""
+    """Return the answer that the current request's contract gives to an error."""
     contract = contract_of(request.path)
     problem = contract.problem(error)
     body = contract.render_error(problem)
@@ -159,7 +155,7 @@ def error_response(error: Exception) -> Response:
 
 
 def init_app(app: Flask, contracts: Sequence[Contract], *, elsewhere: Contract) -> None:
-    """Answers the contracts' errors in their own bodies; a path under none of them speaks like `elsewhere`."""
+    """Answer errors in the body of their contract, and in that of `elsewhere` under no prefix."""
     by_prefix = [(prefix, contract) for contract in contracts for prefix in contract.prefixes]
     # Longest first: the more specific prefix wins.
     by_prefix.sort(key=lambda pair: -len(pair[0]))
@@ -168,7 +164,7 @@ def init_app(app: Flask, contracts: Sequence[Contract], *, elsewhere: Contract) 
 
 
 def contract_of(path: str) -> Contract:
-    """The contract under whose prefix a path is, or the one that speaks for what is under none."""
+    """Return the contract under whose prefix a path is, or the one for paths under none."""
     by_prefix, elsewhere = current_app.extensions["contracts"]
     for prefix, contract in by_prefix:
         # Whole segments: /api/users is not under /api/user.

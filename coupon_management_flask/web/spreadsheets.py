@@ -1,9 +1,9 @@
-"""Files that people open in a spreadsheet."""
+"""Text for files that people open in a spreadsheet."""
 
-# To a spreadsheet, what begins so is a formula.
+# A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def no_formula(text: str) -> str:
-    """Text that somebody else wrote, for a cell of a CSV file: shown, never computed."""
+    """Return somebody else's text as a cell of a CSV file that is shown and never computed."""
     return f"'{text}" if text.startswith(_FORMULAS) else text

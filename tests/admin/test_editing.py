@@ -1,4 +1,7 @@
-"""What administrators may change under /admin: through the rules of the API, each change with a line in the log, in one transaction."""
+"""What administrators may change under /admin.
+
+The rules of the API hold, and each change has its line in the log, in the same transaction.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -13,8 +16,8 @@ from coupon_management_flask.admin import service
 from coupon_management_flask.core import clock, errors
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons import errors as discount_errors
-from coupon_management_flask.identity import accounts
 from coupon_management_flask.identity import change_log as admin_log
+from coupon_management_flask.identity import credentials
 from coupon_management_flask.models import (
     Account,
     CreditCoupon,
@@ -547,7 +550,7 @@ def test_a_webhook_is_deleted_only_after_it_was_asked_for_and_its_secret_is_in_n
 
 def test_no_password_is_in_the_log(console, alice, log):
     edit(console, "accounts", alice.id, is_active=None)
-    accounts.replace_password("alice", "another horse 1")
+    credentials.replace_password("alice", "another horse 1")
     edit(console, "accounts", alice.id, is_active="y")
 
     assert all(set(change["after"]) == {"is_active"} for change in log())

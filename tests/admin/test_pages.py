@@ -1,4 +1,4 @@
-"""What surrounds the pages of /admin: what browsers are told, how errors look, and the dashboard."""
+"""Around the pages of /admin: headers, errors, and the dashboard."""
 
 import re
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import pytest
 from coupon_management_flask import create_app
 from coupon_management_flask.admin.charts import bar_chart
 from coupon_management_flask.core import clock
-from coupon_management_flask.credit_coupons import service as credit_service
+from coupon_management_flask.credit_coupons import use as credit_use
 
 from ..conftest import settings_for
 from ..support.people import make_coupon
@@ -119,7 +119,7 @@ def test_a_database_that_is_away_is_told_in_a_page():
 
 def test_the_dashboard_has_the_figures_as_charts_and_as_a_table(console, alice):
     coupon = make_coupon(value=30)
-    credit_service.use(alice.id, credit_service._by_id(coupon.id))
+    credit_use.use(alice.id, coupon)
 
     page = console.get("/admin/").text
 

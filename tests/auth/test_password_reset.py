@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import accounts, password_reset
 from coupon_management_flask.models import Account, OutboxMessage, PasswordReset
 
 from ..support.people import make_user
@@ -38,7 +38,7 @@ def statuses(client):
 
 
 def token_for(email=ALICE["email"]):
-    return accounts.open_password_reset(email).token
+    return password_reset.open_link(email).token
 
 
 def disable():
@@ -165,7 +165,7 @@ def test_a_disabled_account_can_not(member, confirm, stored):
 
     invalid(confirm(token), "token")
     assert stored() == before
-    assert accounts.open_password_reset(ALICE["email"]) is None
+    assert password_reset.open_link(ALICE["email"]) is None
 
 
 def test_there_is_a_token_for_users_by_their_email_alone(app):
@@ -174,8 +174,8 @@ def test_there_is_a_token_for_users_by_their_email_alone(app):
     accounts.create_company(name="Shop", email="shop@example.com", password=PASSWORD)
 
     for login in ("alice", "bob", "shop@example.com", "nobody@example.com"):
-        assert accounts.open_password_reset(login) is None
-    assert accounts.open_password_reset("BOB@example.com").email == "bob@example.com"
+        assert password_reset.open_link(login) is None
+    assert password_reset.open_link("BOB@example.com").email == "bob@example.com"
 
 
 def test_a_weak_password_or_a_wrong_body_spends_nothing(member, client, confirm, stored):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import password_reset
 
 from .conftest import ALICE, PASSWORD, WEAK
 
@@ -14,7 +14,7 @@ NEW_PASSWORD = "new horse 1"
 
 @pytest.fixture
 def token(member):
-    return accounts.open_password_reset(ALICE["email"]).token
+    return password_reset.open_link(ALICE["email"]).token
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_the_link_shows_a_form_that_carries_its_token_and_spends_nothing(client,
             answer.text,
         ) == ["password", "password_confirm"]
     assert client.head(f"{PAGE}?token={token}").status_code == 200
-    assert accounts.is_reset_token(token)
+    assert password_reset.is_valid(token)
 
 
 def test_the_form_sets_the_password_and_ends_all_sessions(member, sign_in, token, send):

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import credentials, password_reset
 from coupon_management_flask.models import PasswordReset
 
 from ..support.people import make_user, sign_in
@@ -136,7 +136,7 @@ def test_a_change_with_an_idempotency_key_happens_once(member, statuses):
 @pytest.mark.parametrize("contract", ["voucher", "promo", "operator"])
 def test_a_new_password_ends_the_link_that_could_set_one(client, contract):
     alice = new_user(client, email=ALICE["email"])
-    link = accounts.open_password_reset(ALICE["email"])
+    link = password_reset.open_link(ALICE["email"])
 
     if contract == "voucher":
         change = {**CHANGE, "old_password": alice.password}
@@ -151,9 +151,9 @@ def test_a_new_password_ends_the_link_that_could_set_one(client, contract):
             alice.patch("/api/user/profile", json={"password": "Another2horse?"}).status_code == 200
         )
     else:
-        accounts.replace_password(ALICE["email"], NEW_PASSWORD)
+        credentials.replace_password(ALICE["email"], NEW_PASSWORD)
 
-    assert not accounts.is_reset_token(link.token)
+    assert not password_reset.is_valid(link.token)
     assert db.session.scalar(sa.select(sa.func.count()).select_from(PasswordReset)) == 0
 
 

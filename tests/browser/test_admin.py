@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from coupon_management_flask import create_app
-from coupon_management_flask.vouchers import type_service
+from coupon_management_flask.vouchers import types
 
 from ..conftest import dispose_engines, settings_for
 from ..support.people import PASSWORD, make_user
@@ -34,7 +34,7 @@ def database(new_database):
         make_user(username="boss", email="boss@example.com", role="administrator")
         make_user(username="alice", credit=100)
         make_user(username="mallory", name=WRITTEN, credit=50)
-        type_service.create_samples()
+        types.create_samples()
         dispose_engines()
     return database
 

@@ -18,8 +18,8 @@ from schemathesis.core.parameters import ParameterLocation
 
 from coupon_management_flask import create_app
 from coupon_management_flask.db.session import db
-from coupon_management_flask.email_coupons import mailer
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.email_coupons import unsubscribe
+from coupon_management_flask.identity import password_reset
 from coupon_management_flask.models import EmailCoupon
 
 from ..conftest import dispose_engines, settings_for
@@ -182,7 +182,7 @@ class Cast:
         """Return the token that a password reset mail would contain."""
         email = self.new_member()["user"]["email"]
         with self.app.app_context():
-            link = accounts.open_password_reset(email)
+            link = password_reset.open_link(email)
             dispose_engines()
         assert link is not None
         return link.token
@@ -369,7 +369,7 @@ class Cast:
         """The token in the unsubscribe link of a mail."""
         self.send("/api/coupons", {"email": "reader@example.com", "website": "shop.example"})
         with self.app.app_context():
-            token = mailer.token_of(
+            token = unsubscribe.token_of(
                 db.session.scalar(
                     sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")
                 )

@@ -7,7 +7,7 @@ import pytest
 from coupon_management_flask.core import clock
 from coupon_management_flask.identity import accounts
 
-from ..support.envelope import AN_ID, NOW, WRONG_PAGES, invalid, meta, ok, refused
+from ..support.envelope import AN_ID, NOW, invalid, meta, ok, refused
 from ..support.people import PASSWORD, make_coupon
 
 pytestmark = pytest.mark.both_databases
@@ -23,7 +23,7 @@ OPENING = {
 
 
 def change(admin, person, amount, reason="gift"):
-    """The entry, as the answer of the change shows it."""
+    """Return the entry as the answer of the change shows it."""
     answer = admin.post(f"/v1/user/{person.id}/credit", json={"amount": amount, "reason": reason})
     assert answer.status_code == 200
     return answer.json["data"]["entry"]
@@ -143,9 +143,8 @@ def test_entries_of_the_same_moment_are_ordered_all_the_same(alice, admin, monke
         )
 
 
-@pytest.mark.parametrize("query", WRONG_PAGES)
-def test_a_page_out_of_bounds_is_refused(alice, query):
-    invalid(alice.get(f"/v1/user/{alice.id}/ledger?{query}"), query.split("=")[0])
+def test_a_page_out_of_bounds_is_refused(alice):
+    invalid(alice.get(f"/v1/user/{alice.id}/ledger?per_page=0"), "per_page")
 
 
 def test_a_page_out_of_bounds_is_refused_before_the_user_is_looked_for_and_that_before_whose_it_is(

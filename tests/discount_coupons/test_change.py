@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons.coupons import change as coupon_service
+from coupon_management_flask.discount_coupons.coupons import change
 
 from ..support.discounts import PATH, coupon_body
 from ..support.refusals import refusal
@@ -193,7 +193,7 @@ def test_an_order_that_waits_for_a_change_is_judged_by_what_was_changed(app, sho
             answers.append(shop.post(f"{PATH}/redeem", json={**order, "orderId": "late"}))
 
     with transaction():
-        coupon_service.change_coupon(UUID(made["id"]), {"limits": {"perCustomer": 1}})
+        change.change_coupon(UUID(made["id"]), {"limits": {"perCustomer": 1}})
         thread = Thread(target=late)
         thread.start()
         if is_postgresql():

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coupon_management_flask.core import errors
-from coupon_management_flask.discount_coupons.pricing.combine import (
+from coupon_management_flask.discount_coupons.pricing import (
     Cart,
     Item,
-    Refused,
     Terms,
     best,
     combine,
     saving,
 )
+from coupon_management_flask.discount_coupons.refusals import DoesNotFit
 
 PRODUCTS = ["a", "b", "c", "d"]
 CATEGORIES = ["x", "y"]
@@ -56,9 +56,9 @@ def bought(*lines):
 
 
 def reason_of(terms, cart):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DoesNotFit) as refused:
         saving(terms, cart)
-    return refused.value.reason
+    return refused.value.name
 
 
 def sums(*values):
@@ -210,7 +210,7 @@ def test_the_minimum_is_reached_by_the_whole_cart_and_refuses_first(coupon_for):
         "minimum_not_reached",
         {"currency": "EUR", "amount": D("150.01")},
     )
-    with pytest.raises(Refused, match="minimum_not_reached") as refused:
+    with pytest.raises(DoesNotFit, match="minimum_not_reached") as refused:
         saving(terms, Cart(D("149.99"), frozenset("a")))
     assert str(refused.value.facts["amount"]) == "150.00"
 
@@ -605,7 +605,7 @@ def tried(terms, cart):
     """The saving, None where it is refused."""
     try:
         return saving(terms, cart)
-    except Refused:
+    except DoesNotFit:
         return None
 
 

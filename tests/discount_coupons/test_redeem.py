@@ -100,15 +100,15 @@ def test_an_order_with_other_codes_or_another_cart_is_a_conflict(shop, discount_
 
 def test_an_order_that_is_redeemed_between_the_two_looks_is_redeemed(shop, monkeypatch):
     coupon = shop.new(maxUsage=1)["code"]
-    decide_all, firsts = rules.decide_all, []
+    decide, firsts = rules.decide, []
 
     def decide_too_late(*arguments):
         monkeypatch.undo()
         with ThreadPoolExecutor(1) as elsewhere:
             firsts.append(elsewhere.submit(shop.redeem, coupon, order="o1").result())
-        return decide_all(*arguments)
+        return decide(*arguments)
 
-    monkeypatch.setattr(rules, "decide_all", decide_too_late)
+    monkeypatch.setattr(rules, "decide", decide_too_late)
 
     second = shop.redeem(coupon, order="o1")
 

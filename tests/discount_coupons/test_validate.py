@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from coupon_management_flask.discount_coupons.coupons import change as coupon_service
+from coupon_management_flask.discount_coupons.coupons import change
 
 from ..support.discounts import PATH, items, new_shop
 from ..support.refusals import refusal
@@ -140,7 +140,7 @@ def test_a_coupon_of_others_is_not_there_for_a_shopper_after_the_same_statements
 
 
 def test_shoppers_may_use_any_code_that_is_valid_for_them(alice):
-    generated = coupon_service.create_coupon(
+    generated = change.create_coupon(
         currency="EUR",
         is_public=False,
         code="MADE-FOR-1",

@@ -10,7 +10,7 @@ from coupon_management_flask.core import codes
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db
 from coupon_management_flask.discount_coupons import terms as coupon_terms
-from coupon_management_flask.email_coupons import mailer, service
+from coupon_management_flask.email_coupons import issue, mailer
 from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock
 
 from ..support.discounts import new_shop
@@ -325,7 +325,7 @@ def test_what_fails_in_the_middle_leaves_nothing(ask, monkeypatch, email_books, 
 
     with monkeypatch.context() as patched:
         patched.setattr(
-            *((service.outbox, "write") if when == "mail" else (service.coupons_in_bulk, "write")),
+            *((issue.outbox, "write") if when == "mail" else (issue.write, "write")),
             fail,
         )
         assert refusal(ask(), "email_coupons") == (500, "internal_error")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from coupon_management_flask.core import errors, wallet
 from coupon_management_flask.db.failures import broken_constraint
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts, passwords, sessions
+from coupon_management_flask.identity import accounts, api_keys, credentials, passwords, sessions
 from coupon_management_flask.models import Account, ApiKey
 
 from ..support.people import PASSWORD
@@ -31,7 +31,7 @@ def create_company(**given):
 
 
 def authenticate(login, password=PASSWORD, kind="user", address=None):
-    return accounts.authenticate(login, password, kind=kind, address=address)
+    return credentials.authenticate(login, password, kind=kind, address=address)
 
 
 def stored(account_id):
@@ -249,7 +249,7 @@ def test_an_unknown_account_costs_the_same_statements_as_a_wrong_password(
 ):
     create_user(email="known@example.org")
     create_company(email="known@example.org")
-    accounts.create_api_key("known@example.org", ["getCoupons"], DAY)
+    api_keys.create_api_key("known@example.org", ["getCoupons"], DAY)
     sent = []
     for login in ("known@example.org", "unknown@example.org"):
         statements.clear()
@@ -339,7 +339,7 @@ def test_a_new_password_replaces_the_old_one_and_ends_all_sessions(app):
     ]
     others = sessions.open_session(other_id, issued_by="credit", lifetime=DAY)
 
-    accounts.replace_password("ALICE@example.org", "new horse 1")
+    credentials.replace_password("ALICE@example.org", "new horse 1")
 
     with pytest.raises(errors.WrongCredentials):
         authenticate("alice")
@@ -353,7 +353,7 @@ def test_a_password_is_replaced_for_the_kind_of_account_that_was_named(app):
     create_user(email="shop@example.org")
     create_company(email="shop@example.org")
 
-    accounts.replace_password("shop@example.org", "new horse 1", kind="company")
+    credentials.replace_password("shop@example.org", "new horse 1", kind="company")
 
     assert authenticate("shop@example.org", PASSWORD).kind == "user"
     assert authenticate("shop@example.org", "new horse 1", kind="company").kind == "company"
@@ -364,16 +364,16 @@ def test_nobodys_password_can_not_be_replaced(app, books):
 
     before = books()
     with pytest.raises(errors.NotFound):
-        accounts.replace_password("shop@example.org", "new horse 1", kind="user")
+        credentials.replace_password("shop@example.org", "new horse 1", kind="user")
     assert books() == before
 
 
 def test_an_api_key_says_which_service_asks_and_what_it_may(app):
-    api_key = accounts.create_api_key(
+    api_key = api_keys.create_api_key(
         "Checkout", ["manageCoupons", "getCoupons", "getCoupons"], DAY
     )
 
-    identity, permissions = accounts.api_key_owner(api_key)
+    identity, permissions = api_keys.api_key_owner(api_key)
 
     assert (identity.kind, identity.username, identity.name, identity.role) == (
         "service",
@@ -382,13 +382,13 @@ def test_an_api_key_says_which_service_asks_and_what_it_may(app):
         "user",
     )
     assert permissions == {"getCoupons", "manageCoupons"}
-    assert accounts.api_key_owner(accounts.create_api_key("Checkout", ["getCoupons"], DAY))[1] == {
+    assert api_keys.api_key_owner(api_keys.create_api_key("Checkout", ["getCoupons"], DAY))[1] == {
         "getCoupons"
     }
 
 
 def test_an_api_key_is_stored_as_a_digest_alone(app, time):
-    api_key = accounts.create_api_key("checkout", ["getCoupons"], DAY)
+    api_key = api_keys.create_api_key("checkout", ["getCoupons"], DAY)
 
     row = db.session.execute(sa.select(ApiKey.__table__)).one()
     assert row._asdict() == {
@@ -403,7 +403,7 @@ def test_an_api_key_is_stored_as_a_digest_alone(app, time):
 
 
 def test_api_keys_are_long_and_never_the_same(app):
-    keys = {accounts.create_api_key("checkout", ["getCoupons"], DAY) for _ in range(5)}
+    keys = {api_keys.create_api_key("checkout", ["getCoupons"], DAY) for _ in range(5)}
 
     assert len(keys) == 5
     # "ck_" and 256 bits in base64url.
@@ -414,7 +414,7 @@ def test_api_keys_are_long_and_never_the_same(app):
 def test_an_api_key_without_permissions_or_with_unknown_ones_is_invalid(app, books, permissions):
     before = books()
     with pytest.raises(errors.Invalid) as refused:
-        accounts.create_api_key("checkout", permissions, DAY)
+        api_keys.create_api_key("checkout", permissions, DAY)
     assert refused.value.fields == {"permissions": ["Choose from getCoupons, manageCoupons."]}
     assert books() == before
     assert db.session.scalar(sa.select(sa.func.count()).select_from(ApiKey)) == 0
@@ -422,16 +422,16 @@ def test_an_api_key_without_permissions_or_with_unknown_ones_is_invalid(app, boo
 
 def test_keys_of_one_service_are_one_account(app):
     keys = [
-        accounts.create_api_key(service, ["getCoupons"], DAY)
+        api_keys.create_api_key(service, ["getCoupons"], DAY)
         for service in ("checkout", "Checkout", "other")
     ]
 
-    first, second, other = (accounts.api_key_owner(key)[0].id for key in keys)
+    first, second, other = (api_keys.api_key_owner(key)[0].id for key in keys)
     assert first == second != other
 
 
 def test_a_service_has_no_password_to_sign_in_with(app):
-    accounts.create_api_key("checkout", ["getCoupons"], DAY)
+    api_keys.create_api_key("checkout", ["getCoupons"], DAY)
 
     for kind in ("user", "company", "service"):
         with pytest.raises(errors.WrongCredentials):
@@ -440,56 +440,56 @@ def test_a_service_has_no_password_to_sign_in_with(app):
 
 @pytest.mark.parametrize("key", ["", "ck_", "ck_" + "A" * 43])
 def test_an_unknown_api_key_is_an_invalid_token(app, key):
-    accounts.create_api_key("checkout", ["getCoupons"], DAY)
+    api_keys.create_api_key("checkout", ["getCoupons"], DAY)
 
     with pytest.raises(errors.InvalidToken):
-        accounts.api_key_owner(key)
+        api_keys.api_key_owner(key)
 
 
 def test_the_digest_of_an_api_key_opens_nothing(app):
-    accounts.create_api_key("checkout", ["getCoupons"], DAY)
+    api_keys.create_api_key("checkout", ["getCoupons"], DAY)
 
     with pytest.raises(errors.InvalidToken):
-        accounts.api_key_owner(db.session.scalar(sa.select(ApiKey.digest)))
+        api_keys.api_key_owner(db.session.scalar(sa.select(ApiKey.digest)))
 
 
 def test_an_api_key_ends_when_its_lifetime_is_over(app, time):
-    api_key = accounts.create_api_key("checkout", ["getCoupons"], timedelta(days=30))
+    api_key = api_keys.create_api_key("checkout", ["getCoupons"], timedelta(days=30))
 
     time.passes(days=30, microseconds=-1)
-    accounts.api_key_owner(api_key)
+    api_keys.api_key_owner(api_key)
     time.passes(microseconds=1)
     with pytest.raises(errors.InvalidToken):
-        accounts.api_key_owner(api_key)
+        api_keys.api_key_owner(api_key)
 
 
 def test_an_api_key_of_a_disabled_service_is_an_invalid_token(app):
-    api_key = accounts.create_api_key("checkout", ["getCoupons"], DAY)
+    api_key = api_keys.create_api_key("checkout", ["getCoupons"], DAY)
     disable(accounts.find("checkout", "service").id)
 
     with pytest.raises(errors.InvalidToken):
-        accounts.api_key_owner(api_key)
+        api_keys.api_key_owner(api_key)
 
 
 def test_revoking_ends_all_keys_of_a_service_and_of_no_other(app):
-    ended = [accounts.create_api_key("checkout", ["getCoupons"], DAY) for _ in range(2)]
-    other = accounts.create_api_key("other", ["getCoupons"], DAY)
+    ended = [api_keys.create_api_key("checkout", ["getCoupons"], DAY) for _ in range(2)]
+    other = api_keys.create_api_key("other", ["getCoupons"], DAY)
 
-    assert accounts.revoke_api_keys("CHECKOUT") == 2
+    assert api_keys.revoke_api_keys("CHECKOUT") == 2
 
     for api_key in ended:
         with pytest.raises(errors.InvalidToken):
-            accounts.api_key_owner(api_key)
-    accounts.api_key_owner(other)
-    assert accounts.revoke_api_keys("checkout") == 0
+            api_keys.api_key_owner(api_key)
+    api_keys.api_key_owner(other)
+    assert api_keys.revoke_api_keys("checkout") == 0
 
 
 def test_a_new_key_takes_over_where_the_revoked_one_left_off(app):
-    old = accounts.api_key_owner(accounts.create_api_key("checkout", ["getCoupons"], DAY))[0]
-    accounts.revoke_api_keys("checkout")
+    old = api_keys.api_key_owner(api_keys.create_api_key("checkout", ["getCoupons"], DAY))[0]
+    api_keys.revoke_api_keys("checkout")
 
     assert (
-        accounts.api_key_owner(accounts.create_api_key("checkout", ["getCoupons"], DAY))[0] == old
+        api_keys.api_key_owner(api_keys.create_api_key("checkout", ["getCoupons"], DAY))[0] == old
     )
 
 
@@ -497,4 +497,4 @@ def test_there_is_nothing_to_revoke_of_an_unknown_service(app):
     create_user(username="checkout")
 
     with pytest.raises(errors.NotFound):
-        accounts.revoke_api_keys("checkout")
+        api_keys.revoke_api_keys("checkout")

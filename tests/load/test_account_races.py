@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import password_reset
 from coupon_management_flask.models import Account, LoginSession, PasswordReset, Wallet
 
 from ..support.people import PASSWORD
@@ -58,7 +58,7 @@ def test_of_twenty_registrations_of_one_email_at_once_one_succeeds(track):
 
 def test_of_ten_confirmations_of_one_token_at_once_one_sets_its_password(track):
     user = track.user(email="reset@example.com")
-    token = accounts.open_password_reset("reset@example.com").token
+    token = password_reset.open_link("reset@example.com").token
     passwords = [f"new horse {number} of ten" for number in range(10)]
 
     answers = track.at_once(

@@ -9,7 +9,7 @@ from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db
 from coupon_management_flask.messaging import loop
 from coupon_management_flask.models import Lease
-from coupon_management_flask.payments import reconciliation
+from coupon_management_flask.payments.cards import reconciliation
 
 from ..support.payments import goods, transaction_row, transactions
 from ..support.refusals import refusal

@@ -7,7 +7,7 @@ import pytest
 from coupon_management_flask.audit import rules
 from coupon_management_flask.db.session import db
 from coupon_management_flask.models import PaymentEvent
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.payments.sales import delivery
 
 from ..support.payments import goods, transaction_row, transactions
 from ..support.refusals import refusal
@@ -344,7 +344,7 @@ def test_an_event_and_what_it_brings_are_committed_together_or_not_at_all(
     intent = buyer.intent(exam)
     event = stripe.pay(intent["payment_intent_id"])
     with monkeypatch.context() as patch:
-        patch.setattr(purchases, "deliver", lambda *_, **__: 1 / 0)
+        patch.setattr(delivery, "deliver", lambda *_, **__: 1 / 0)
         assert buyer.hear(event).status_code == 500
     assert (events(), goods(), buyer.status(intent)) == (0, (0, 0), "pending")
 

@@ -1,4 +1,7 @@
-"""Size: lists over many promos, activations and comments look at as many rows as a page needs, whatever else there is, and send few statements."""
+"""Lists over many promos, activations and comments.
+
+They look at as many rows as a page needs, whatever else there is, and send few statements.
+"""
 
 from datetime import timedelta
 
@@ -35,11 +38,15 @@ MOST_ROWS = 10 * 6
 
 _CROWD = """
 INSERT INTO redemptions (id, stock_id, claim_key, units, kind, account_id, amount, created_at)
-SELECT gen_random_uuid(), p.stock_id, 'user:' || u.id || ':' || n, 1, 'promo', u.id, 0, now() - n * interval '1 second'
-FROM generate_series(1, %(crowd)s) n, promos p, (SELECT id, row_number() OVER () AS number FROM accounts WHERE kind = 'user') u
+SELECT gen_random_uuid(), p.stock_id, 'user:' || u.id || ':' || n, 1, 'promo', u.id, 0,
+    now() - n * interval '1 second'
+FROM generate_series(1, %(crowd)s) n, promos p,
+    (SELECT id, row_number() OVER () AS number FROM accounts WHERE kind = 'user') u
 WHERE p.id = %(promo)s AND u.number = n %% 50 + 1;
 INSERT INTO promo_comments (id, promo_id, account_id, text, created_at)
-SELECT gen_random_uuid(), %(promo)s, %(user)s, 'What a fine promo this is', now() - n * interval '1 second' FROM generate_series(1, %(crowd)s) n;
+SELECT gen_random_uuid(), %(promo)s, %(user)s, 'What a fine promo this is',
+    now() - n * interval '1 second'
+FROM generate_series(1, %(crowd)s) n;
 INSERT INTO promo_likes SELECT id, %(user)s FROM promos LIMIT %(crowd)s;
 UPDATE promo_counters SET comments = %(crowd)s WHERE promo_id = %(promo)s;
 INSERT INTO promo_country_counts SELECT %(promo)s, 'de', %(crowd)s;
@@ -49,7 +56,11 @@ UPDATE stocks SET claimed = %(crowd)s WHERE id = (SELECT stock_id FROM promos WH
 
 @pytest.fixture(scope="module")
 def large(new_database):
-    """An application on a large database, a user's and the company's client calls, and the promo that everybody activates."""
+    """An application on a large database, and what its tests need.
+
+    That is a connection, the tokens of a user and of the company, and the promo that everybody
+    activates.
+    """
     url = new_database("postgresql")
     plain = url.replace("+psycopg2", "")
     seeded = seed(plain, promos=PROMOS, users=50)
@@ -59,7 +70,8 @@ def large(new_database):
         )
     connection.autocommit = True
     connection.cursor().execute("VACUUM ANALYZE")
-    # As the service's own connections have it: the plan that is looked at is the one that every call gets.
+    # As the service's own connections have it. The plan that is looked at is the one that every
+    # call gets.
     connection.cursor().execute("SET plan_cache_mode = force_generic_plan")
     app = create_app(settings_for(url))
     life = timedelta(hours=1)
@@ -120,7 +132,8 @@ def test_a_page_is_found_through_indexes_and_looks_at_no_more_rows_than_it_needs
     } == {}
 
 
-# Of each call: the guard's statement, and its own. (What a transaction costs to begin and commit is not counted.)
+# Of each call: the guard's statement, and its own. What a transaction costs to begin and commit is
+# not counted.
 STATEMENTS = [
     ("company", "GET", "/api/business/promo", 3),
     ("company", "GET", "/api/business/promo/{promo}", 2),

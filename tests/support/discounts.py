@@ -8,7 +8,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import api_keys
 
 from .speaker import Speaker
 
@@ -59,7 +59,7 @@ def new_shop(client: FlaskClient, *permissions: str, service: str | None = None)
     chosen = list(permissions) or ["getCoupons", "manageCoupons"]
     return Shop(
         client,
-        accounts.create_api_key(service or f"shop-{next(_numbers)}", chosen, timedelta(days=3650)),
+        api_keys.create_api_key(service or f"shop-{next(_numbers)}", chosen, timedelta(days=3650)),
     )
 
 

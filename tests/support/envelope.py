@@ -100,7 +100,7 @@ def shown(coupon: Any, **changed: Any) -> dict[str, Any]:
         "value": coupon.value,
         "number_left": coupon.number_left,
         "expiration_date": coupon.expiration_date.isoformat().replace("+00:00", "Z"),
-        "active": coupon.active,
+        "active": coupon.is_active,
         **changed,
     }
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from coupon_management_flask.db.session import db
 from coupon_management_flask.models import PaymentTransaction, Voucher, VoucherPurchase
-from coupon_management_flask.vouchers import type_service
+from coupon_management_flask.vouchers import types
 
 from .people import Person
 from .stripe import Stripe
@@ -32,7 +32,7 @@ def make_voucher_type(**given: Any) -> dict[str, Any]:
         "max_uses": 1,
         **given,
     }
-    return type_service.create_type(**terms)
+    return {"id": types.create_type(**terms).id}
 
 
 @dataclass

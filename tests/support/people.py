@@ -9,7 +9,7 @@ from uuid import UUID
 from flask.testing import FlaskClient
 
 from coupon_management_flask.core import clock, stock
-from coupon_management_flask.credit_coupons import service
+from coupon_management_flask.credit_coupons import coupons
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import RedemptionKind, new_id
 
@@ -89,7 +89,7 @@ def make_coupon(**given: Any) -> Any:
         "hidden_code": f"CODE-{number}",
         "number_left": 5,
         "expiration_date": clock.now() + timedelta(days=1),
-        "active": True,
+        "is_active": given.pop("active", True),
         **given,
     }
-    return service.create_coupon(**values)
+    return coupons.create_coupon(**values)

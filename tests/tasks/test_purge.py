@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts, failed_attempts, sessions
+from coupon_management_flask.identity import failed_attempts, password_reset, sessions
 from coupon_management_flask.messaging import outbox
 from coupon_management_flask.models import (
     AntifraudQuestion,
@@ -69,7 +69,7 @@ def make_guess(time):
 
 def make_reset(time):
     make_user(email="alice@example.com")
-    assert accounts.open_password_reset("alice@example.com") is not None
+    assert password_reset.open_link("alice@example.com") is not None
 
 
 def make_verdict(time):

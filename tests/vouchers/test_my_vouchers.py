@@ -6,7 +6,7 @@ import pytest
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import transaction
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.payments.sales import delivery
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
@@ -53,7 +53,7 @@ def test_a_status_is_what_redeeming_would_be_refused_for(carol, admin, time_is):
         redeem(carol, voucher)
     with transaction():
         for voucher in (old_and_cancelled, used_and_cancelled):
-            purchases.cancel(purchase_of(voucher))
+            delivery.cancel(purchase_of(voucher))
 
     by_status = {
         "used": [used],

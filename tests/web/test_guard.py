@@ -13,7 +13,7 @@ from coupon_management_flask import create_app
 from coupon_management_flask.config import DEVELOPMENT_SECRET_KEY
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts, sessions
+from coupon_management_flask.identity import accounts, api_keys, sessions
 from coupon_management_flask.models import Account
 from coupon_management_flask.web.guard import access_token, actor, refresh_token
 
@@ -404,7 +404,7 @@ def keyed(app, keyed_app):
 
 
 def key_of(service="shop", permissions=("getCoupons",), lifetime=HOUR):
-    return {"X-API-Key": accounts.create_api_key(service, list(permissions), lifetime)}
+    return {"X-API-Key": api_keys.create_api_key(service, list(permissions), lifetime)}
 
 
 def test_an_api_key_is_as_good_as_a_token(keyed):
@@ -469,7 +469,7 @@ def test_an_api_key_lives_as_long_as_it_was_given(keyed, time_is):
 def test_a_revoked_api_key_is_dead_with_the_next_request_and_a_later_one_lives(keyed):
     revoked = key_of()
     assert keyed.get("/api/v1/probe", headers=revoked).status_code == 200
-    accounts.revoke_api_keys("shop")
+    api_keys.revoke_api_keys("shop")
     later = key_of()
 
     assert refusal(keyed.get("/api/v1/probe", headers=revoked), "discount_coupons") == (

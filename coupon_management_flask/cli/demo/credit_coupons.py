@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ...core import clock
-from ...credit_coupons import service
+from ...credit_coupons import coupons
 from ...db.session import transaction
 from ...identity import accounts
 
@@ -36,12 +36,12 @@ def load() -> bool:
         for username, password, credit in _USERS:
             accounts.create_user(username=username, password=password, name=username, credit=credit)
         for name, value, hidden_code, uses, life in _COUPONS:
-            service.create_coupon(
+            coupons.create_coupon(
                 name=name,
                 value=value,
                 hidden_code=hidden_code,
                 number_left=uses,
                 expiration_date=now + life,
-                active=True,
+                is_active=True,
             )
     return True

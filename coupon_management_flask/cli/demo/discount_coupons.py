@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from ...db.session import transaction
-from ...discount_coupons.coupons import change as coupon_service
-from ...discount_coupons.errors import CodeTaken
+from ...discount_coupons.coupons import change
+from ...discount_coupons.refusals import CodeTaken
 
 _COUPONS: list[dict[str, Any]] = [
     {
@@ -50,7 +50,7 @@ def load(currency: str) -> bool:
     try:
         with transaction():
             for coupon in _COUPONS:
-                coupon_service.create_coupon(currency=currency, **coupon)
+                change.create_coupon(currency=currency, **coupon)
     except CodeTaken:
         return False
     return True

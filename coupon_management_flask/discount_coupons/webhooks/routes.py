@@ -7,7 +7,7 @@ from ... import config
 from ...web.body import NO_STORE, Routes
 from ...web.guard import guard, no_store
 from ..errors import DiscountErrorSchema
-from ..schemas.coupons import PageQuery
+from ..schemas.fields import PageQuery
 from . import schemas, service
 
 routes: Routes = Routes(

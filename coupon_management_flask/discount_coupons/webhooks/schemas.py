@@ -5,19 +5,19 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from ...messaging.webhooks import delivery as webhooks
+from ...messaging.webhooks import addresses, recording
 from ...web.body import Moment, Text
-from ..schemas.coupons import PageSchema
+from ..schemas.fields import PageSchema
 
 
 class NewWebhook(ma.Schema):
     url = Text(
-        longest=webhooks.LONGEST_URL,
+        longest=addresses.LONGEST_URL,
         required=True,
         metadata={"format": "uri", "description": "https, to a public address."},
     )
     events = ma.fields.List(
-        ma.fields.String(validate=validate.OneOf(webhooks.EVENTS)),
+        ma.fields.String(validate=validate.OneOf(recording.EVENTS)),
         required=True,
         validate=validate.Length(min=1, max=100),
     )

@@ -12,7 +12,7 @@ from ...core import clock, errors
 from ...db.dialects import rows_changed
 from ...db.session import AnyRow, AnySelect, db, transaction
 from ...messaging import outbox
-from ...messaging.webhooks import delivery as webhooks
+from ...messaging.webhooks import addresses, delivery, recording
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
 from ...web.pagination import Page, paginate
 
@@ -42,10 +42,10 @@ class Subscriber:
 
 def create(url: str, events: list[str], *, allow_private: bool) -> Subscriber:
     """A webhook that is told of these events from now on, with the secret that signs what it is sent. Raises Invalid where the URL may not be called."""
-    refusal = webhooks.refuse_url(url, allow_private=allow_private)
+    refusal = addresses.refuse_url(url, allow_private=allow_private)
     if refusal is not None:
         raise errors.Invalid({"url": [refusal]})
-    webhook = Subscriber(new_id(), url, _in_order(events), clock.now(), webhooks.new_secret())
+    webhook = Subscriber(new_id(), url, _in_order(events), clock.now(), recording.new_secret())
     with transaction():
         db.session.execute(
             sa.insert(_webhooks).values(
@@ -60,7 +60,7 @@ def create(url: str, events: list[str], *, allow_private: bool) -> Subscriber:
 
 
 def _in_order(events: Any) -> list[str]:
-    return [event for event in webhooks.EVENTS if event in events]
+    return [event for event in recording.EVENTS if event in events]
 
 
 def list_webhooks(page: int, limit: int) -> Page:
@@ -138,4 +138,4 @@ def resend(webhook_id: UUID, delivery_id: UUID) -> AnyRow:
 
 
 def deliver(message_id: UUID, payload: dict[str, Any]) -> None:
-    webhooks.deliver(message_id, payload, allow_private=config.current().webhooks_allow_private)
+    delivery.deliver(message_id, payload, allow_private=config.current().webhooks_allow_private)

@@ -1,1 +1,1 @@
-"""Whether somebody may activate: a service that is asked, or a built-in check."""
+"""Whether a user may be given a code: another service is asked, or a built-in check is made."""

@@ -1,12 +1,12 @@
-"""A stand-alone antifraud service, for development and compose: the built-in check behind the HTTP interface of the real one (`flask antifraud`).
+"""A stand-alone antifraud service, for development and Compose (`flask antifraud`).
 
-It knows no database: it counts the questions about a user in the last minute, in this one process.
+It is the built-in check behind the HTTP interface of the real service. It knows no database: it
+counts the questions about a user in the last minute, in this one process.
 """
 
 import threading
 from collections import defaultdict, deque
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import marshmallow as ma
 import orjson
@@ -14,8 +14,7 @@ from flask import Flask, Response, jsonify, request
 
 from ...config import load_settings
 from ...core import clock
-
-WINDOW = timedelta(minutes=1)
+from .built_in import WINDOW
 
 
 class QuestionSchema(ma.Schema):
@@ -38,15 +37,10 @@ class RecentQuestions:
         self._lock = threading.Lock()
 
     def admit(self, user: str) -> bool:
-        """Whether this one is within the limit; one that is not does not count."""
+        """Return whether this question is within the limit. One that is not does not count."""
         now = clock.now()
         with self._lock:
-            for known in [
-                name
-                for name, moments in self._moments.items()
-                if moments and moments[-1] <= now - WINDOW
-            ]:
-                del self._moments[known]
+            self._forget_before(now - WINDOW)
             moments = self._moments[user]
             while moments and moments[0] <= now - WINDOW:
                 moments.popleft()
@@ -55,15 +49,22 @@ class RecentQuestions:
             moments.append(now)
             return True
 
+    def _forget_before(self, oldest: datetime) -> None:
+        """Forget the users who were not asked about since."""
+        for user, moments in list(self._moments.items()):
+            if moments and moments[-1] <= oldest:
+                del self._moments[user]
+
 
 def create_antifraud_app(max_per_minute: int | None = None) -> Flask:
+    """Make the service; without a limit, ANTIFRAUD_MAX_PER_MINUTE is the limit."""
     app = Flask(__name__, static_folder=None)
     recent = RecentQuestions(max_per_minute or load_settings().antifraud_max_per_minute)
 
     @app.post("/api/validate")
     def validate() -> tuple[Response, int]:
         try:
-            question: Any = _question.load(orjson.loads(request.get_data()))
+            question: dict[str, str] = _question.load(orjson.loads(request.get_data()))
         except (ma.ValidationError, orjson.JSONDecodeError, TypeError):
             return jsonify(error="user_email and promo_id are needed"), 400
         return jsonify(ok=recent.admit(question["user_email"])), 200

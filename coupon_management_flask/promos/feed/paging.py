@@ -1,46 +1,65 @@
-"""Pages of lists that are spread over several sorted keys, with the number of all items from kept counts."""
+"""Pages of lists that are spread over several sorted keys.
+
+The number of all items comes from kept counts.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from ...db.session import AnySelect
 from ...db.statements import Prepared
 
-_LIMIT, _OFFSET = (
-    sa.bindparam("limit", type_=sa.BigInteger),
-    sa.bindparam("offset", type_=sa.BigInteger),
-)
+Items: TypeAlias = sa.Select[*tuple[Any, ...]]
+"""A statement that selects ids as `id`, and what they are sorted by."""
+
+Columns: TypeAlias = sa.ColumnCollection[str, sa.ColumnElement[Any]]
+"""The columns of such a statement, or of a subquery made of it."""
+
+Order: TypeAlias = sa.ColumnElement[Any]
+
+OrderBy: TypeAlias = Callable[[Columns], list[Order]]
 
 
-def under_each(
-    keys: Any, items: AnySelect, *, on: Callable[[Any], Any], order: Callable[[Any], list[Any]]
-) -> AnySelect:
-    """On PostgreSQL, the first items under each key: as many as the page can need."""
-    first = items.where(on(keys))
-    found: Any = (
-        first.order_by(*order(first.selected_columns)).limit(_LIMIT + _OFFSET).lateral("first")
-    )
+class IdPage(NamedTuple):
+    """The ids on a page, and how many items there are in all."""
+
+    ids: list[UUID]
+    total: int
+
+
+_LIMIT = sa.bindparam("limit", type_=sa.BigInteger)
+_OFFSET = sa.bindparam("offset", type_=sa.BigInteger)
+
+
+def under_each(keys: sa.CTE, items: Items, *, on: sa.ColumnElement[bool], order: OrderBy) -> Items:
+    """Select, on PostgreSQL, the first items under each key: as many as the page can need.
+
+    `on` says which items stand under a key.
+    """
+    first = items.where(on)
+    found = first.order_by(*order(first.selected_columns)).limit(_LIMIT + _OFFSET).lateral("first")
     return sa.select(*found.c).select_from(keys.join(found, sa.true()))
 
 
-def in_turn(branches: list[AnySelect], order: Callable[[Any], list[Any]]) -> AnySelect:
-    """On PostgreSQL, the items of several branches, each of which an index has in order: it goes from one to the next as a page asks, and looks at no more.
+def in_turn(branches: list[Items], order: OrderBy) -> Items:
+    """Select, on PostgreSQL, the items of several branches, each of which an index has in order.
 
-    For many keys, of which all but a few have nothing to add to the page.
+    It goes from one to the next as a page asks, and looks at no more. This is for many keys of
+    which all but a few have nothing to add to the page.
     """
-    found: Any = sa.union_all(
+    found = sa.union_all(
         *(branch.order_by(*order(branch.selected_columns)) for branch in branches)
     ).subquery("found")
     return sa.select(*found.c)
 
 
-def page_of(keys: Any, page: AnySelect, *, order: Callable[[Any], list[Any]]) -> AnySelect:
-    """A statement for one page of ids, and in each of its rows the number of all items (the sum of the keys' `promos`).
+def page_of(keys: sa.CTE, page: Items, *, order: OrderBy) -> Items:
+    """Make a statement for one page of ids, each row with the number of all items.
 
-    `page` selects `id` and what is sorted by, under these keys alone. A page with nothing on it is one row without an id.
+    That number is the sum of the keys' `promos`. `page` selects items under these keys alone.
+    A page with nothing on it is one row without an id.
     """
     page = page.order_by(*order(page.selected_columns)).limit(_LIMIT).offset(_OFFSET)
     ids = page.subquery("page")
@@ -54,6 +73,7 @@ def page_of(keys: Any, page: AnySelect, *, order: Callable[[Any], list[Any]]) ->
     )
 
 
-def run(page: Prepared, parameters: dict[str, Any]) -> tuple[list[UUID], int]:
+def run(page: Prepared, parameters: dict[str, object]) -> IdPage:
+    """Run a statement that `page_of` has made."""
     rows = page.execute(parameters)
-    return [row.id for row in rows if row.id is not None], int(rows[0].total)
+    return IdPage([row.id for row in rows if row.id is not None], int(rows[0].total))

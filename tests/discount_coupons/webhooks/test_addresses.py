@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from coupon_management_flask.messaging.webhooks import delivery
+from coupon_management_flask.messaging.webhooks import posting
 
 from ...support.webhook_receiver import running_receiver
 from .conftest import deliver_due, happen
@@ -167,7 +167,7 @@ def test_over_tls_the_certificate_must_be_the_names_and_be_trusted(
 
 
 def test_a_handshake_that_never_ends_is_cut_off(subscribe, receiver, error, monkeypatch):
-    monkeypatch.setattr(delivery, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(posting, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         webhook = subscribe(f"https://127.0.0.1:{silent.getsockname()[1]}/")
 

@@ -13,7 +13,10 @@ def activate(user, promo_id, **options):
 
 
 def refusal(answer):
-    """Status and name of an error whose body has what the contract says and nothing more; the sentence may be any."""
+    """Return status and name of an error whose body has what the contract says and nothing more.
+
+    The sentence may be any.
+    """
     assert answer.json.keys() == {"status", "message", "error_code"}, answer.json
     assert answer.json["status"] == "error"
     assert isinstance(answer.json["message"], str)

@@ -1,4 +1,8 @@
-"""The cast of antifraud: a service that answers what the test says, an application that asks it, and requests that wait in the background."""
+"""The cast of antifraud.
+
+It is a service that answers what the test says, an application that asks it, and requests that wait
+in the background.
+"""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -25,14 +29,14 @@ def antifraud_service():
 
 @pytest.fixture
 def antifraud(antifraud_service):
-    """Says yes until the test tells it otherwise."""
+    """A service that says yes until the test tells it otherwise."""
     antifraud_service.forget()
     return antifraud_service
 
 
 @pytest.fixture(scope="session")
 def start_asking_app(database_url, antifraud_service):
-    """Starts an application on the tests' database that asks the service."""
+    """Start an application on the tests' database that asks the service."""
     started = []
 
     def start(**overrides):
@@ -53,7 +57,10 @@ def start_asking_app(database_url, antifraud_service):
 
 @pytest.fixture
 def start_app(app, antifraud, start_asking_app):
-    """The same for one test: the first finds the tables empty, a second is the first one restarted."""
+    """Do the same for one test.
+
+    The first application finds the tables empty; a second one is the first one restarted.
+    """
     return start_asking_app
 
 
@@ -87,7 +94,7 @@ def bob(client):
 
 @pytest.fixture
 def promo(company):
-    """For everybody, with more activations than any test needs."""
+    """A promo for everybody, with more activations than any test needs."""
     return publish(company, max_count=1000)
 
 
@@ -98,19 +105,22 @@ def books(app):
 
 @pytest.fixture
 def now_is(monkeypatch):
-    """Stops the clock at a moment."""
+    """Stop the clock at a moment."""
     return lambda moment: monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 @pytest.fixture
 def later(monkeypatch):
-    """From now on it is so much later."""
+    """Set the clock forward by so much, and let it go on from there."""
     return lambda by: monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + by)
 
 
 @pytest.fixture
 def in_background():
-    """Activates in a thread, through a client of its own: `in_background(alice, promo).result()` is the answer."""
+    """Activate in a thread, through a client of its own.
+
+    `in_background(alice, promo).result()` is the answer.
+    """
     threads = ThreadPoolExecutor(40)
 
     def activate(user, promo_id, **options) -> Future:
@@ -127,7 +137,10 @@ def in_background():
 
 @pytest.fixture
 def take_all_places(in_background):
-    """A user's activations in the background, as many as a worker lets wait: those futures are returned once all of them wait."""
+    """Send a user's activations in the background, as many as a worker lets wait.
+
+    Their futures are returned once all of them wait.
+    """
 
     def take(user, *promos):
         sent = [

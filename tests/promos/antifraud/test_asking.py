@@ -22,7 +22,7 @@ FAR = "2999-01-01T00:00:00.000"
 
 @pytest.fixture
 def start_impatient_app(start_app):
-    """Starts an application that waits for a connection and for an answer a fifth of a second."""
+    """Start an application that waits a fifth of a second for a connection and for an answer."""
     return partial(start_app, antifraud_connect_seconds=0.2, antifraud_answer_seconds=0.2)
 
 

@@ -1,4 +1,7 @@
-"""Without a service: the built-in check of activations a minute, and `flask antifraud`, which is that check as a service."""
+"""The built-in check of activations a minute, which is made where no service is configured.
+
+`flask antifraud` is that check as a service.
+"""
 
 import shlex
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +24,7 @@ QUESTION = {"user_email": "alice@example.com", "promo_id": "01890a5d-ac96-774b-b
 
 @pytest.fixture(scope="session")
 def asking_app(start_asking_app):
-    """It asks nobody."""
+    """An application that asks nobody."""
     return start_asking_app(antifraud_address="")
 
 
@@ -94,7 +97,7 @@ def test_the_stand_alone_check_counts_questions_by_user_in_a_sliding_minute(now_
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    """`flask antifraud` with 2 a minute, which needs no database: this one has no tables."""
+    """`flask antifraud` with 2 a minute. It needs no database: this one has no tables."""
     arguments = ["sh", "-c", f'exec {shlex.join(FLASK)} antifraud --port "$PORT"']
     unused = f"sqlite:///{tmp_path_factory.mktemp('unused')}/empty.db"
     with running_server(unused, command=arguments, ANTIFRAUD_MAX_PER_MINUTE="2") as server:

@@ -1,6 +1,8 @@
-"""Antifraud among processes: who shares an answer, what is left when one dies, and what a real server can still do while it waits.
+"""Antifraud among processes.
 
-A server with one worker each, instead of one with two, so that a test can say which process it speaks to.
+Who shares an answer, what is left when a process dies, and what a real server can still do while it
+waits. There are two servers with one worker each, instead of one with two, so that a test can say
+which process it speaks to.
 """
 
 from contextlib import ExitStack
@@ -29,7 +31,7 @@ FAR = "2999-01-01T00:00:00.000"
 
 @pytest.fixture(scope="module", params=DATABASES)
 def two_clients(request, new_database, antifraud_service):
-    """Clients of two servers on one database."""
+    """The clients of two servers on one database."""
     database_url = new_database(request.param)
     with ExitStack() as stack:
         servers = [
@@ -58,7 +60,7 @@ def bob(client):
 
 
 def at(client, user: Caller) -> Caller:
-    """The same user, speaking to that server."""
+    """Return the same user, who speaks to that server."""
     return replace(user, client=client)
 
 
@@ -120,7 +122,10 @@ def test_a_server_whose_places_are_taken_answers_everything_else(
 
 @pytest.fixture
 def killed_while_asking(fresh_database_url, antifraud, in_background):
-    """Alice activated, with an Idempotency-Key, at a server that was killed while it asked. Gives her, speaking to an application that is alive."""
+    """Alice, who activated with an Idempotency-Key at a server that was killed while it asked.
+
+    She speaks to an application that is alive.
+    """
     with running_server(fresh_database_url, ANTIFRAUD_ADDRESS=antifraud.address) as server:
         remote = RemoteClient(server)
         alice, promo = new_user(remote), publish(new_company(remote))

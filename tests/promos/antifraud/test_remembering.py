@@ -1,4 +1,7 @@
-"""What `cache_until` promises: a verdict is remembered for the user until that moment, to the millisecond, and no longer."""
+"""What `cache_until` promises.
+
+A verdict is remembered for the user until that moment, to the millisecond, and no longer.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +22,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def written(moment, fraction=""):
-    """As the service writes it: in UTC, without a zone."""
+    """Write a moment as the service does: in UTC, without a zone."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}"
 
 
@@ -28,7 +31,7 @@ UNTIL_SOON = written(SOON, ".000")
 
 @pytest.fixture(scope="session", params=["database", "redis"])
 def memory(request, redis_server):
-    """Settings of an application that remembers there."""
+    """The settings of an application that remembers there."""
     return {"redis_url": redis_server.url} if request.param == "redis" else {}
 
 

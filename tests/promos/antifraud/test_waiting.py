@@ -1,4 +1,7 @@
-"""While the antifraud service thinks: who shares its answer, who is turned away, what others can do, and what may have changed by then."""
+"""What happens while the antifraud service thinks.
+
+Who shares its answer, who is turned away, what others can do, and what may have changed by then.
+"""
 
 import sqlite3
 from dataclasses import replace
@@ -151,9 +154,15 @@ def test_nothing_of_the_database_is_held_while_it_is_asked(
         with asking_app.app_context():
             assert [engine.pool.checkedout() for engine in db.engines.values()] == [0, 0]
         if db.engine.dialect.name == "postgresql":
-            open_transactions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+            open_transactions = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND state LIKE 'idle in transaction%'"
+            )
             assert db.session.scalar(sa.text(open_transactions)) == 0
-            locks = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            locks = (
+                "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
             assert db.session.scalar(sa.text(locks)) == 0
         else:
             with sqlite3.connect(db.engine.url.database, timeout=0) as writer:
@@ -327,7 +336,7 @@ def test_whoever_was_turned_away_may_come_back_with_the_same_key(
 def test_a_key_whose_lease_lapsed_meanwhile_gives_one_activation(
     antifraud, alice, company, promo, in_background, later
 ):
-    """The first one was so slow that the second took the key over: what the second does counts."""
+    """The first one was so slow that the second took the key over. What the second does counts."""
     with antifraud.holding() as held:
         first = in_background(alice, promo, headers=KEY)
         held.wait_for(1)

@@ -1,4 +1,7 @@
-"""Values on both sides of every bound of a promo's terms, for the call that publishes them and the one that changes them."""
+"""Values on both sides of every bound of a promo's terms.
+
+They are for the call that publishes a promo and the one that changes it.
+"""
 
 # What is neither a text nor anything that could pass for one.
 NO_TEXTS = [5, 5.0, True, False, [], ["Ten per cent off"], {}, {"text": "Ten per cent off"}]
@@ -50,7 +53,8 @@ NO_DAYS = [
     "\uff12\uff10\uff12\uff15-01-01",
     "today",
 ]
-# Codes that never existed, are reserved or withdrawn; and other letters, of which capitals or another normal form would make "SE", "IT", "SS", "FI" or "DE".
+# Codes that never existed, are reserved or withdrawn; and other letters, of which capitals or
+# another normal form would make "SE", "IT", "SS", "FI" or "DE".
 NO_COUNTRIES = [
     "",
     "d",

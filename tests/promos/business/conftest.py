@@ -22,5 +22,5 @@ def rival(client: FlaskClient) -> Caller:
 
 @pytest.fixture
 def books(books: Callable[[], Books]) -> Callable[[], Books]:
-    """The books, with promos and what hangs on them."""
+    """Read the books, with promos and what hangs on them."""
     return read_promo_books

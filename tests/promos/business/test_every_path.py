@@ -1,4 +1,8 @@
-"""What holds on every path of a company: the token is looked at before anything else, then ids, existence, owner; methods and slashes."""
+"""What holds on every path of a company.
+
+The token is looked at before anything else, then ids, existence and owner. Methods and slashes are
+the same everywhere.
+"""
 
 from base64 import urlsafe_b64encode
 
@@ -75,7 +79,8 @@ def _without_signature(token):
 def _of_another(token):
     header, _, signature = token.split(".")
     claims = urlsafe_b64encode(
-        b'{"sub": "AAAAAAAAcACAAAAAAAAAAA", "jti": "AAAAAAAAcACAAAAAAAAAAA", "type": "access", "exp": 9999999999}'
+        b'{"sub": "AAAAAAAAcACAAAAAAAAAAA", "jti": "AAAAAAAAcACAAAAAAAAAAA", '
+        b'"type": "access", "exp": 9999999999}'
     )
     return f"Bearer {header}.{claims.rstrip(b'=').decode()}.{signature}"
 

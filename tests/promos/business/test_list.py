@@ -27,7 +27,7 @@ def _total(company, query=""):
 
 @pytest.fixture
 def three(company):
-    """Ids in the order in which they were published."""
+    """The ids of three promos, in the order in which they were published."""
     return [publish(company, description=f"Number {number} of the list") for number in range(3)]
 
 
@@ -110,22 +110,12 @@ def test_a_list_by_one_date_does_not_look_at_the_other(company):
     assert _ids(company, "sort_by=active_until") == [first, second]
 
 
-def test_another_order_is_refused(company):
-    for sort_by in [
-        "",
-        "active",
-        "created_at",
-        "ACTIVE_FROM",
-        "active_from,active_until",
-        "-active_from",
-        "description",
-    ]:
-        assert_invalid(company.get(f"{PATH}?sort_by={sort_by}"), "sort_by", sort_by)
-
-
 @pytest.fixture
 def by_country(company):
-    """A promo for each of some countries, by the country as it was written; None is for everybody."""
+    """A promo for each of some countries, by the country as it was written.
+
+    None is for everybody.
+    """
     return {
         country: publish(
             company, target={} if country is None else {"country": country, "age_from": 18}
@@ -193,29 +183,6 @@ def test_a_list_by_country_and_date_is_paged_too(company):
     assert _total(company, "country=fr&sort_by=active_from&limit=1&offset=1") == "3"
 
 
-def test_a_country_that_does_not_exist_is_refused(company):
-    wrong = [
-        "",
-        "zz",
-        "deu",
-        "d",
-        "uk",
-        "ru,",
-        ",ru",
-        "ru,,fr",
-        "ru, fr",
-        "ru,zz",
-        "ru&country=",
-        "ru&country=zz",
-        "ru;fr",
-        "null",
-        "%00%00",
-    ]
-    # Two letters, and a ligature, that become SE and FI in capitals.
-    for query in [*wrong, "%C5%BFe", "%EF%AC%81"]:
-        assert_invalid(company.get(f"{PATH}?country={query}"), "country", query)
-
-
 @pytest.mark.parametrize(
     ("query", "page"),
     [
@@ -245,30 +212,24 @@ def test_a_page_is_cut_from_the_list_and_the_total_is_that_of_all(query, page, c
     assert _total(company, query) == "3"
 
 
-@pytest.mark.parametrize("name", ["limit", "offset"])
-def test_what_is_no_whole_number_of_at_least_0_is_refused(name, company):
-    for value in [
-        "",
-        "-1",
-        "1.0",
-        "1.5",
-        "1e1",
-        "ten",
-        "null",
-        "true",
-        "%201",
-        "1%20",
-        "%2B1",
-        "0x1",
-        "1_0",
-        "%D9%A1",
-        "1,2",
-    ]:
-        assert_invalid(company.get(f"{PATH}?{name}={value}"), name, value)
+@pytest.mark.parametrize(
+    ("query", "about"),
+    [
+        ("limit=%D9%A1", "limit"),
+        ("offset=-1", "offset"),
+        ("sort_by=description", "sort_by"),
+        ("country=ru&country=zz", "country"),
+    ],
+)
+def test_a_query_with_something_wrong_is_refused(query, about, company):
+    assert_invalid(company.get(f"{PATH}?{query}"), about)
 
 
 def _copy(promo_id, times):
-    """As many more promos like that one; publishing them one by one would take its time."""
+    """Make as many more promos like that one, and return their ids.
+
+    Publishing them one by one would take its time.
+    """
     promo = (
         db.session.execute(sa.select(Promo.__table__).where(Promo.id == UUID(promo_id)))
         .one()
@@ -294,6 +255,7 @@ def _copy(promo_id, times):
     return [str(copy["id"]) for copy in copies]
 
 
+# The copies are in no feed.
 @pytest.mark.books_are_wrong
 def test_a_page_has_10_unless_it_is_asked_for_more_and_never_more_than_1000(company):
     first = publish(company)

@@ -1,4 +1,7 @@
-"""GET /api/business/promo/<id>: what a company sees of its promo, and when that counts as active."""
+"""GET /api/business/promo/<id>.
+
+What a company sees of its promo, and when that counts as active.
+"""
 
 import pytest
 
@@ -14,7 +17,7 @@ def _read(company, promo_id):
 
 
 def _is_active(company, promo_id):
-    """By every call that says so."""
+    """Return whether a promo is active, by every call that says so."""
     (listed,) = [promo for promo in company.get(PATH).json if promo["promo_id"] == promo_id]
     said = {
         _read(company, promo_id)["active"],

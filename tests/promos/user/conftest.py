@@ -1,4 +1,7 @@
-"""The cast of the user side: a company that publishes, Alice and Bob who look for promos, and days that a test chooses."""
+"""The cast of the user side.
+
+A company publishes, Alice and Bob look for promos, and a test chooses the day.
+"""
 
 import pytest
 import sqlalchemy as sa
@@ -46,7 +49,7 @@ def bob(client):
 
 @pytest.fixture
 def books(app):
-    """Every row of every table: a refusal changes none of them."""
+    """Read every row of every table. A refusal changes none of them."""
     return lambda: {
         table.name: db.session.execute(sa.select(table).order_by(*table.primary_key)).all()
         for table in db.metadata.sorted_tables
@@ -55,5 +58,5 @@ def books(app):
 
 @pytest.fixture
 def now_is(monkeypatch):
-    """Stops the clock at a moment of the past: whoever has signed in before stays signed in."""
+    """Stop the clock at a moment of the past. Whoever has signed in before stays signed in."""
     return lambda moment: stop_clock(monkeypatch, moment)

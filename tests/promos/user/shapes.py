@@ -6,11 +6,11 @@ NO_WHOLE_NUMBER = ["7", "", 7.0, True, None, [], {}]
 
 
 class Absent:
-    """In the place of a value: the field is not there."""
+    """Stands for a value where the field is not there."""
 
 
 def replaced(body, path, value):
-    """A copy of the body with another value at a path such as `other.age`."""
+    """Return a copy of the body with another value at a path such as `other.age`."""
     name, _, rest = path.partition(".")
     if rest:
         return {**body, name: replaced(body[name], rest, value)}
@@ -25,7 +25,10 @@ def bearer(token):
 
 
 def refusal(answer):
-    """Status and name of an error whose body has what the contract says and nothing more; the sentence may be any."""
+    """Return status and name of an error whose body has what the contract says and nothing more.
+
+    The sentence may be any.
+    """
     assert answer.mimetype == "application/json"
     assert answer.json.keys() == {"status", "message", "error_code"}, answer.json
     assert answer.json["status"] == "error"
@@ -35,6 +38,6 @@ def refusal(answer):
 
 
 def page(answer, key="promo_id"):
-    """X-Total-Count and the ids on the page."""
+    """Return X-Total-Count and the ids on the page."""
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return int(answer.headers["X-Total-Count"]), [item[key] for item in answer.json]

@@ -23,7 +23,7 @@ def attempt(user, promo):
 
 
 def taken():
-    """What the promos' stocks say was taken, and how many redemptions prove it."""
+    """Return what the stocks say was taken, and how many redemptions prove it."""
     return db.session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(Stock.claimed), 0))
     ), db.session.scalar(sa.select(sa.func.count()).select_from(Redemption))

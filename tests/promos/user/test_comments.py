@@ -7,13 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from ...support.promos import new_user, publish
-from .shapes import NO_OBJECT, NO_TEXT, Absent, page, refusal, replaced
+from .shapes import NO_OBJECT, page, refusal
 
 pytestmark = pytest.mark.both_databases
 
 TEXT = "A comment of some length."
 OTHER_TEXT = "Quite another comment."
-WRONG_TEXTS = [Absent, *NO_TEXT, "", "123456789", "x" * 1001, "x" * 20 + "\0", "\U0001f600" * 9]
 
 
 @pytest.fixture
@@ -86,13 +85,14 @@ def test_a_wrong_text_is_refused_and_changes_nothing(promo, alice, books):
     comment = write(alice, promo)
     before = books()
 
-    for text in WRONG_TEXTS:
-        body = replaced({"text": TEXT}, "text", text)
-        answers = [
-            alice.post(comments(promo), json=body),
-            alice.put(comments(promo, comment["id"]), json=body),
-        ]
-        assert [refusal(answer) for answer in answers] == [(400, "validation_error")] * 2, text
+    body = {"text": "123456789"}
+    answers = [
+        alice.post(comments(promo), json=body),
+        alice.put(comments(promo, comment["id"]), json=body),
+    ]
+
+    assert [refusal(answer) for answer in answers] == [(400, "validation_error")] * 2
+    assert all("text" in answer.json["message"] for answer in answers)
     assert books() == before
 
 
@@ -184,7 +184,7 @@ def test_a_deleted_comment_is_gone(promo, alice, bob):
 
 
 def change_all(user, promo, comment):
-    """What may be done with a comment beyond reading it."""
+    """Do with a comment what may be done beyond reading it, and return the answers."""
     return [
         user.put(comments(promo, comment), json={"text": OTHER_TEXT}),
         user.delete(comments(promo, comment)),

@@ -1,13 +1,16 @@
-"""promos/feed/index.py: ages as nodes of a tree, so that a promo and an age meet below exactly one of them or below none."""
+"""Ages as nodes of a tree (promos/feed/ages.py).
 
-from coupon_management_flask.promos.feed.index import ANY_AGE, nodes_of_age, nodes_of_ages
+A promo and an age meet below exactly one of them, or below none.
+"""
+
+from coupon_management_flask.promos.feed.ages import ANY_AGE, nodes_of_age, nodes_of_ages
 
 AGES = range(101)
 BELOW = {age: set(nodes_of_age(age)) for age in AGES}
 
 
 def fitting(nodes):
-    """The ages that lie below one of the nodes. Below two would count a promo twice."""
+    """Return the ages that lie below one of the nodes. Below two would count a promo twice."""
     meeting = {age: len(BELOW[age].intersection(nodes)) for age in AGES}
     assert set(meeting.values()) <= {0, 1}
     return [age for age in AGES if meeting[age]]

@@ -1,4 +1,7 @@
-"""The feed, whatever companies, users and the calendar did before: its pages, order, totals and states are those of a plain list of promos."""
+"""The feed after anything that companies, users and the calendar may have done.
+
+Its pages, order, totals and states are those of a plain list of promos.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -66,7 +69,7 @@ class Promo:
         )
 
     def takes(self, changes):
-        """Whether the promo with these changes is valid as a whole."""
+        """Return whether the promo with these changes is valid as a whole."""
         terms = {**self.terms, **changes}
         begins, ends = terms.get("active_from"), terms.get("active_until")
         in_order = begins is None or ends is None or begins <= ends
@@ -138,7 +141,7 @@ class World:
         self.look(0, None, True, 10, 0)
 
     def look(self, user_number, category, active, limit, offset):
-        """A page of the feed is what the model says."""
+        """Check that a page of the feed is what the model says."""
         user, other = self.users[user_number % len(self.users)]
         fitting = [
             promo for promo in reversed(self.promos) if promo.fits(other) and promo.has(category)

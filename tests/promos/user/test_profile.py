@@ -19,7 +19,10 @@ NEW_PASSWORD = "Another2horse?"
 
 
 def for_changes(values):
-    """The values of sign-up's tests that mean the same here, where nothing is missing and null changes nothing."""
+    """Return the values of sign-up's tests that mean the same here.
+
+    Here nothing is missing, and null changes nothing.
+    """
     return [value for value in values if value not in (Absent, None)]
 
 

@@ -1,0 +1,1 @@
+"""What a user does: find promos, like them, discuss them and activate them."""

@@ -1,0 +1,28 @@
+"""The likes and comments that each promo counts."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ...db.session import db
+from ...models import Promo, PromoCounter
+from ..errors import PromoNotFound
+
+
+def add(promo_id: UUID, *, likes: int = 0, comments: int = 0) -> None:
+    """Add to what a promo counts; negative numbers take away."""
+    db.session.execute(
+        sa.update(PromoCounter)
+        .where(PromoCounter.promo_id == promo_id)
+        .values(likes=PromoCounter.likes + likes, comments=PromoCounter.comments + comments)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def check_exists(promo_id: UUID) -> None:
+    """Check that there is such a promo.
+
+    Raises: PromoNotFound.
+    """
+    if db.session.scalar(sa.select(Promo.id).where(Promo.id == promo_id)) is None:
+        raise PromoNotFound
