@@ -21,10 +21,11 @@ ENV PATH=/venv/bin:$PATH \
     WORKERS=2
 EXPOSE 8000
 VOLUME ["/app/instance"]
-# By number: an orchestrator that forbids root can't tell from a name.
+# A number, because an orchestrator that forbids root can't judge a name.
 USER 10001:10001
 
-# The Host it sends must be one that the service answers to. Nothing counts as a failure while a migration runs.
+# The check has to send a Host that the service answers to. Failures don't count in the first five
+# minutes, while a migration may run.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=5m --start-interval=2s CMD ["python", "-c", "\
 import http.client, os, sys; \
 host = (os.environ.get('ALLOWED_HOSTS') or '127.0.0.1').split(',')[0].strip().lstrip('.'); \

@@ -1,17 +1,17 @@
-# `make run` and `make test` are all that a newcomer needs; both make what they need themselves.
-# Needs: GNU make, Python 3.11 to 3.14.
+# `make run` and `make test` are all that a newcomer needs; both install what they need.
+# Requires GNU make and Python 3.11 to 3.14.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The first of these that is a Python we run on.
+# The first of these that is a supported Python.
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 FLASK := $(BIN)/flask --app coupon_management_flask
 
-# A stamp is newer than its list once all of the list is installed.
+# Stamps: one is newer than its list of requirements once all of them are installed.
 RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
 
@@ -20,20 +20,21 @@ IN_PARALLEL := --numprocesses 2 --dist loadfile
 NO_SKIPS := $(if $(CI),--no-skips)
 
 .PHONY: help
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .PHONY: run
-run: $(RUNTIME) ## Develop: migrate, load the example data once, serve on http://127.0.0.1:8000 (HOST, PORT, WORKERS) and a demo shop on :8001 (DEMO_PORT)
+run: $(RUNTIME) ## Develop: example data, service on :8000 (HOST, PORT, WORKERS), shop on :8001 (DEMO_PORT)
 	@$(FLASK) db upgrade
 	@$(FLASK) seed-demo
-	@# Each a process group, so that nothing of either is left behind whatever ends the service or this shell. A demo shop that can't start ends nothing.
+	@# Each is a process group, so that nothing of either is left behind, whatever ends the service
+	@# or this shell. The service goes on if the demo shop can't start.
 	@set -m; $(FLASK) demo-shop & shop=$$!; $(FLASK) serve & service=$$!; \
 	trap 'exec 2>/dev/null; kill -- -$$shop -$$service || true; wait' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; wait $$service
 
 .PHONY: serve
 serve: export APP_ENV ?= production
-serve: $(RUNTIME) ## Production: migrate, serve (HOST, PORT, WORKERS; needs SECRET_KEY)
+serve: $(RUNTIME) ## Production: migrate and serve (HOST, PORT, WORKERS; needs SECRET_KEY)
 	@$(FLASK) db upgrade
 	@exec $(FLASK) serve
 
@@ -52,13 +53,13 @@ test-long: $(TOOLS) ## Run everything on both databases, with coverage: what `ma
 	@$(BIN)/pytest $(IN_PARALLEL) --databases both --cov --cov-report=term:skip-covered $(NO_SKIPS) $(PYTEST)
 
 .PHONY: check
-check: $(TOOLS) ## Lint, format check, types
-	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: make format mends it"; exit 1; }
+check: $(TOOLS) ## Check format, lint and types
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 
 .PHONY: format
-format: $(TOOLS) ## Format the code and mend what a tool can mend
+format: $(TOOLS) ## Format the code and fix what a tool can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

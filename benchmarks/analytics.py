@@ -16,7 +16,7 @@ import psycopg2
 from flask import Flask
 
 from coupon_management_flask import create_app
-from coupon_management_flask.analytics.figures import rollup
+from coupon_management_flask.analytics.figures import counting, rollup
 from coupon_management_flask.config import load_settings
 from coupon_management_flask.identity import accounts, sessions
 from coupon_management_flask.models import new_id
@@ -129,7 +129,7 @@ def _sum_up(app: Flask) -> None:
     with app.app_context():
         while rollup.roll_up() == rollup.STEPS_AT_ONCE:
             pass
-        rollup.count_coupons()
+        counting.count_coupons()
 
 
 def _look(app: Flask, calls: int, callers: dict[str, dict[str, str]], state: str) -> None:

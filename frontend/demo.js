@@ -1,10 +1,14 @@
-/* The demo shop's page. Prices, discounts and orders are its own server's business; this only shows them. */
+/* The demo shop's page. It only shows prices, discounts and orders. Its server computes them. */
 "use strict";
 
 const find = (id) => document.getElementById(id);
-const dollars = (amount) => new Intl.NumberFormat("en", { style: "currency", currency: "USD" }).format(amount);
-// Names the cart for its server: an order that is sent twice is one order.
-const newCart = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const dollars = (amount) =>
+  new Intl.NumberFormat("en", { style: "currency", currency: "USD" }).format(amount);
+// Identifies the cart to the server, so that an order sent twice is one order.
+const newCart = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
 
 const products = new Map(
   [...document.querySelectorAll("[data-product]")].map((item) => [
@@ -22,14 +26,23 @@ const say = (sentence, kind = "") => {
 };
 
 const send = async (path, body) => {
-  const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
   const answer = await response.json();
-  if (!response.ok) throw Object.assign(new Error(answer.message), { refused: response.status < 500 });
+  if (!response.ok) {
+    throw Object.assign(new Error(answer.message), { refused: response.status < 500 });
+  }
   return answer;
 };
 
 const draw = () => {
-  const subtotal = items().reduce((sum, { product, quantity }) => sum + products.get(product).price * quantity, 0);
+  const subtotal = items().reduce(
+    (sum, { product, quantity }) => sum + products.get(product).price * quantity,
+    0,
+  );
   find("lines").replaceChildren(
     ...items().map(({ product, quantity }) => {
       const line = document.createElement("li");
@@ -58,7 +71,8 @@ const apply = async () => {
   cart.discount = 0;
   if (cart.code && cart.quantities.size) {
     try {
-      const { discountAmount, couponCode } = await send("discount", { items: items(), code: cart.code });
+      const asked = { items: items(), code: cart.code };
+      const { discountAmount, couponCode } = await send("discount", asked);
       cart.discount = discountAmount;
       say(`${couponCode} takes ${dollars(discountAmount)} off.`, "granted");
     } catch (error) {
@@ -78,7 +92,11 @@ const change = (product, quantity) => {
 
 for (const item of document.querySelectorAll("[data-product]")) {
   const { product } = item.dataset;
-  item.querySelector("button").addEventListener("click", () => change(product, Math.min((cart.quantities.get(product) ?? 0) + 1, 99)));
+  item
+    .querySelector("button")
+    .addEventListener("click", () =>
+      change(product, Math.min((cart.quantities.get(product) ?? 0) + 1, 99)),
+    );
 }
 
 find("discount").addEventListener("submit", (event) => {
@@ -92,13 +110,15 @@ find("discount").addEventListener("submit", (event) => {
 find("checkout").addEventListener("click", async () => {
   find("checkout").disabled = true;
   try {
-    const { orderId, total } = await send("orders", { cart: cart.name, items: items(), code: cart.code });
+    const order = { cart: cart.name, items: items(), code: cart.code };
+    const { orderId, total } = await send("orders", order);
     say(`Order placed: ${dollars(total)}. Its number is ${orderId.slice(0, 13)}.`, "granted");
     Object.assign(cart, { name: newCart(), code: "", discount: 0 });
     cart.quantities.clear();
     find("code").value = "";
   } catch (error) {
-    // Somebody may have used the code in the meantime. Where nobody answered, the same order can be sent again.
+    // Somebody may have used the code in the meantime. If there was no answer, the same order can
+    // be sent again.
     if (error.refused) Object.assign(cart, { code: "", discount: 0 });
     say(error.message, "refused");
   }

@@ -1,9 +1,10 @@
-/* The coupon popup: <script src="https://coupons.example/popup.js" data-website="example.com" async></script>
-   Every option is explained in docs/popup.md. One file as it is read here: nothing to build, nothing else to load. */
+/* The coupon popup. Every option is explained in docs/popup.md.
+   <script src="https://coupons.example/popup.js" data-website="example.com" async></script>
+   It is served as it is written here: there is nothing to build and nothing else to load. */
 (() => {
   "use strict";
 
-  // The service writes its COUPON_EXPIRY_DAYS here.
+  // The service replaces this with its COUPON_EXPIRY_DAYS.
   const EXPIRY_DAYS = 30;
 
   const DAY = 86_400_000;
@@ -47,7 +48,8 @@
       website: "Für diese Website gibt es zurzeit keine Codes.",
       many: "Das waren zu viele Versuche. Bitte versuchen Sie es noch einmal",
       later: "später",
-      network: "Der Server ist nicht erreichbar. Bitte prüfen Sie Ihre Verbindung und versuchen Sie es noch einmal.",
+      network:
+        "Der Server ist nicht erreichbar. Bitte prüfen Sie Ihre Verbindung und versuchen Sie es noch einmal.",
       service: "Bei uns ist etwas schiefgegangen. Bitte versuchen Sie es später noch einmal.",
     },
     fr: {
@@ -92,48 +94,76 @@
     },
   };
 
-  // Important declarations of a shadow root win over those of the page. `all` leaves out the direction. Sizes are in px: the page's rem is not ours.
+  // In a shadow root, !important declarations override those of the page. `all` does not include
+  // the direction. Sizes are in px, because rem depends on the page.
   const CSS_TEXT = `
-    :host { all: initial !important; display: block !important; position: fixed !important; direction: ltr !important; }
+    :host {
+      all: initial !important; display: block !important; position: fixed !important;
+      direction: ltr !important;
+    }
     * { box-sizing: border-box; }
     dialog {
-      width: 420px; max-width: calc(100% - 24px); max-height: calc(100% - 24px); padding: 36px 32px 32px;
-      overflow: auto; overscroll-behavior: contain; border: 1px solid transparent; border-radius: 20px;
-      background: var(--background); color: var(--text); box-shadow: 0 24px 64px rgb(10 14 30 / 35%);
-      font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; text-align: center; overflow-wrap: break-word;
+      width: 420px; max-width: calc(100% - 24px); max-height: calc(100% - 24px);
+      padding: 36px 32px 32px;
+      overflow: auto; overscroll-behavior: contain; border: 1px solid transparent;
+      border-radius: 20px;
+      background: var(--background); color: var(--text);
+      box-shadow: 0 24px 64px rgb(10 14 30 / 35%);
+      font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; text-align: center;
+      overflow-wrap: break-word;
     }
     dialog::backdrop { background: rgb(15 18 32 / 60%); }
     .badge {
-      display: grid; place-items: center; width: 64px; height: 64px; margin: 0 auto 16px; border-radius: 50%;
-      background: var(--color); color: var(--on-color); font-size: 30px; font-weight: 700; line-height: 1; transform: rotate(-8deg);
+      display: grid; place-items: center; width: 64px; height: 64px; margin: 0 auto 16px;
+      border-radius: 50%;
+      background: var(--color); color: var(--on-color); font-size: 30px; font-weight: 700;
+      line-height: 1; transform: rotate(-8deg);
     }
-    h2 { margin: 0 0 8px; font-size: 26px; line-height: 1.2; font-weight: 750; letter-spacing: -.3px; outline: none; }
+    h2 {
+      margin: 0 0 8px; font-size: 26px; line-height: 1.2; font-weight: 750; letter-spacing: -.3px;
+      outline: none;
+    }
     p { margin: 0; }
     form, .served { display: grid; gap: 12px; margin-top: 22px; text-align: left; }
     label { font-size: 14px; font-weight: 600; margin-bottom: -6px; }
     input {
-      width: 100%; min-width: 0; min-height: 48px; margin: 0; padding: 10px 14px; border: 1px solid #6b7280; border-radius: 10px;
+      width: 100%; min-width: 0; min-height: 48px; margin: 0; padding: 10px 14px;
+      border: 1px solid #6b7280; border-radius: 10px;
       background: #fff; color: #14161f; font: inherit;
     }
     input[aria-invalid] { border-color: #b3261e; box-shadow: inset 0 0 0 1px #b3261e; }
-    button { min-width: 44px; min-height: 44px; margin: 0; border: 0; font: inherit; cursor: pointer; touch-action: manipulation; }
+    button {
+      min-width: 44px; min-height: 44px; margin: 0; border: 0; font: inherit; cursor: pointer;
+      touch-action: manipulation;
+    }
     .main {
       min-height: 50px; padding: 10px 18px; border: 1px solid transparent; border-radius: 10px;
       background: var(--color); color: var(--on-color); font-weight: 650;
     }
     .main:hover { filter: brightness(.94); }
     [aria-disabled] { cursor: progress; }
-    .close { position: absolute; top: 8px; right: 8px; border-radius: 50%; background: none; color: inherit; font-size: 26px; line-height: 1; }
+    .close {
+      position: absolute; top: 8px; right: 8px; border-radius: 50%; background: none;
+      color: inherit; font-size: 26px; line-height: 1;
+    }
     .close:hover { background: rgb(128 128 128 / 18%); }
     :focus-visible { outline: 2px solid var(--text); outline-offset: 2px; }
-    .error { padding: 10px 14px; border-left: 4px solid #b3261e; border-radius: 8px; background: #fdecea; color: #7a1710; font-size: 15px; }
+    .error {
+      padding: 10px 14px; border-left: 4px solid #b3261e; border-radius: 8px; background: #fdecea;
+      color: #7a1710; font-size: 15px;
+    }
     .error:empty { display: none; }
     .code {
-      min-height: 68px; border: 2px dashed #6b7280; border-radius: 14px; text-align: center; cursor: copy;
-      font: 700 26px/1.2 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; letter-spacing: 3px;
+      min-height: 68px; border: 2px dashed #6b7280; border-radius: 14px; text-align: center;
+      cursor: copy;
+      font: 700 26px/1.2 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
+      letter-spacing: 3px;
     }
     .until { font-size: 14px; text-align: center; }
-    .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+    .heard {
+      position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+      white-space: nowrap;
+    }
     @media (max-width: 400px), (max-height: 500px) {
       dialog { padding: 24px 20px 20px; }
       .badge { display: none; }
@@ -145,15 +175,18 @@
       @keyframes rise { from { opacity: 0; transform: translateY(16px) scale(.98); } }
     }`;
 
-  // Whatever goes wrong here (storage that is blocked, a proxy's answer that is no JSON), the page goes on.
-  const harmless = (run) => (...given) => {
-    try {
-      return run(...given);
-    } catch (error) {
-      console.debug("coupon popup:", error);
-      return undefined;
-    }
-  };
+  // Whatever goes wrong here (blocked storage, an answer of a proxy that is not JSON), the page
+  // keeps working.
+  const harmless =
+    (run) =>
+    (...given) => {
+      try {
+        return run(...given);
+      } catch (error) {
+        console.debug("coupon popup:", error);
+        return undefined;
+      }
+    };
 
   const make = (tag, attributes, ...children) => {
     const element = document.createElement(tag);
@@ -162,31 +195,48 @@
     return element;
   };
 
-  const number = (text, fallback, least = -Infinity) => (text?.trim() && Number.isFinite(+text) && +text >= least ? +text : fallback);
+  const number = (text, fallback, least = -Infinity) =>
+    text?.trim() && Number.isFinite(+text) && +text >= least ? +text : fallback;
 
-  const language = (...wanted) => wanted.map((tag) => tag?.trim().toLowerCase().split(/[-_]/)[0]).find((tag) => Object.hasOwn(TEXTS, tag)) ?? "en";
+  const language = (...wanted) =>
+    wanted
+      .map((tag) => tag?.trim().toLowerCase().split(/[-_]/)[0])
+      .find((tag) => Object.hasOwn(TEXTS, tag)) ?? "en";
 
   const apiAddress = (wanted, source) => {
     const given = wanted?.trim().replace(/\/*$/, "/");
-    const base = given && URL.canParse(given, location) ? new URL(given, location) : new URL(".", source || location);
+    const base =
+      given && URL.canParse(given, location)
+        ? new URL(given, location)
+        : new URL(".", source || location);
     return new URL("api/coupons/", base).href;
   };
 
-  // What WCAG calls relative luminance.
+  // Relative luminance as WCAG defines it.
   const luminance = (rgb) => {
-    const [red, green, blue] = rgb.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    const [red, green, blue] = rgb.map((part) =>
+      part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4,
+    );
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
   };
-  // Black and white are equal at 0.179; there, and so everywhere, the better one has 4.5 to 1. On light colours a softer black will do.
-  const readableOn = (rgb) => (luminance(rgb) > 0.5 ? "#171a2b" : luminance(rgb) > 0.179 ? "#000" : "#fff");
+  // At a luminance of 0.179, black and white have equal contrast: 4.5 to 1, so the better of the
+  // two has at least that everywhere. On light colours a softer black is enough.
+  const readableOn = (rgb) =>
+    luminance(rgb) > 0.5 ? "#171a2b" : luminance(rgb) > 0.179 ? "#000" : "#fff";
 
   const start = () => {
-    // Only while the script itself runs: what follows may be later.
+    // `currentScript` is set only while the script itself runs.
     const script = document.currentScript ?? document.querySelector('script[src*="popup.js"]');
     const options = script?.dataset ?? {};
     const website = (options.website?.trim() || location.hostname).toLowerCase();
     const shownHere = (window[Symbol.for("coupon-popup")] ??= new Set());
-    if (!website || shownHere.has(website) || !("adoptedStyleSheets" in document) || !window.HTMLDialogElement) return;
+    if (
+      !website ||
+      shownHere.has(website) ||
+      !("adoptedStyleSheets" in document) ||
+      !window.HTMLDialogElement
+    )
+      return;
     shownHere.add(website);
 
     const days = number(options.days, EXPIRY_DAYS, 0);
@@ -195,20 +245,23 @@
     const remember = harmless((until) => localStorage.setItem(key, until));
     if (remembered()) return;
 
-    const tell = (event, detail = {}) => document.dispatchEvent(new CustomEvent(`coupon-popup:${event}`, { detail: { website, ...detail } }));
+    const tell = (event, detail = {}) =>
+      document.dispatchEvent(
+        new CustomEvent(`coupon-popup:${event}`, { detail: { website, ...detail } }),
+      );
 
     const waiting = new AbortController();
     const show = harmless(() => {
       if (waiting.signal.aborted) return;
       waiting.abort();
-      // Another tab may have been quicker.
+      // Another tab may have been faster.
       if (remembered()) return;
       open({ options, website, api: apiAddress(options.api, script?.src), days, remember, tell });
       tell("shown");
     });
 
     const seconds = /^\s*none\s*$/i.test(options.delay) ? -1 : number(options.delay, 5);
-    // A longer timer than this would go off at once.
+    // A timer longer than this would fire at once.
     if (seconds >= 0) setTimeout(show, Math.min(seconds * 1000, 2 ** 31 - 1));
     if (!/^\s*(false|off|no|none|0)\s*$/i.test(options.exitIntent)) {
       const leave = (event) => event.clientY <= 0 && show();
@@ -217,9 +270,14 @@
     const percent = number(options.scroll, 0);
     if (percent > 0 && percent <= 100) {
       const scroll = () => {
-        const { scrollHeight, clientHeight } = document.scrollingElement ?? document.documentElement;
-        // Half a pixel: zoomed pages never quite reach their end.
-        if (scrollHeight > clientHeight && (window.scrollY + 0.5) / (scrollHeight - clientHeight) >= percent / 100) show();
+        const { scrollHeight, clientHeight } =
+          document.scrollingElement ?? document.documentElement;
+        // Half a pixel, because zoomed pages never quite reach their end.
+        if (
+          scrollHeight > clientHeight &&
+          (window.scrollY + 0.5) / (scrollHeight - clientHeight) >= percent / 100
+        )
+          show();
       };
       addEventListener("scroll", scroll, { passive: true, signal: waiting.signal });
     }
@@ -229,24 +287,51 @@
     const lang = language(options.language, document.documentElement.lang, navigator.language);
     const words = TEXTS[lang];
 
-    // A name of its own: the page's selectors do not mean it.
+    // An element name of our own, which no selector of the page matches.
     const host = document.createElement("coupon-popup");
     const root = host.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(CSS_TEXT);
-    // A page's policy may forbid <style> and style="", not this.
+    // A page's policy may forbid <style> and style="", but not this.
     root.adoptedStyleSheets = [sheet];
 
     const title = make("h2", { id: "title", tabindex: -1 }, options.title?.trim() || words.title);
     const text = make("p", { id: "text" }, options.text?.trim() || words.text);
-    const email = make("input", { id: "email", type: "email", name: "email", autocomplete: "email", required: "", "aria-describedby": "error" });
+    const email = make("input", {
+      id: "email",
+      type: "email",
+      name: "email",
+      autocomplete: "email",
+      required: "",
+      "aria-describedby": "error",
+    });
     const error = make("p", { id: "error", class: "error", role: "alert" });
     const submit = make("button", { class: "main" }, options.button?.trim() || words.button);
-    const form = make("form", { novalidate: "" }, make("label", { for: "email" }, words.email), email, error, submit);
-    const close = make("button", { class: "close", type: "button", "aria-label": words.close }, "×");
+    const form = make(
+      "form",
+      { novalidate: "" },
+      make("label", { for: "email" }, words.email),
+      email,
+      error,
+      submit,
+    );
+    const close = make(
+      "button",
+      { class: "close", type: "button", "aria-label": words.close },
+      "×",
+    );
     const heard = make("p", { class: "heard", role: "status" });
     const badge = make("div", { class: "badge", "aria-hidden": "true" }, "%");
-    const dialog = make("dialog", { lang, "aria-labelledby": "title", "aria-describedby": "text" }, close, badge, title, text, form, heard);
+    const dialog = make(
+      "dialog",
+      { lang, "aria-labelledby": "title", "aria-describedby": "text" },
+      close,
+      badge,
+      title,
+      text,
+      form,
+      heard,
+    );
     root.append(dialog);
     (document.body ?? document.documentElement).append(host);
     paint(dialog, options);
@@ -257,7 +342,13 @@
       served = true;
       remember(until);
       tell("served", { code, expires_at });
-      const field = make("input", { class: "code", readonly: "", value: code, "aria-label": words.done, autocomplete: "off" });
+      const field = make("input", {
+        class: "code",
+        readonly: "",
+        value: code,
+        "aria-label": words.done,
+        autocomplete: "off",
+      });
       const copy = make("button", { class: "main", type: "button" }, words.copy);
       const date = new Intl.DateTimeFormat(lang, { dateStyle: "long" }).format(until);
       const validity = expires_at ? `${words.until} ${date}.` : "";
@@ -268,7 +359,9 @@
       };
       copy.addEventListener("click", copyCode);
       field.addEventListener("click", copyCode);
-      form.replaceWith(make("div", { class: "served" }, field, copy, make("p", { class: "until" }, validity)));
+      form.replaceWith(
+        make("div", { class: "served" }, field, copy, make("p", { class: "until" }, validity)),
+      );
       title.textContent = words.done;
       text.textContent = words.hint;
       heard.textContent = `${words.done}: ${code}`;
@@ -282,13 +375,13 @@
 
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      // Not `disabled`: the focus would fall out of the popup.
+      // Not `disabled`, which would move the focus out of the popup.
       if (submit.hasAttribute("aria-disabled")) return;
-      // Emptied first, so that the same sentence is read out again.
+      // Empty it first, so that a screen reader reads the same sentence again.
       error.textContent = "";
       email.removeAttribute("aria-invalid");
       const address = email.value.trim();
-      // The service knows what an address is; this saves it the obvious.
+      // The service checks addresses. This only catches obvious mistakes.
       if (!/^[^\s@]+@[^\s@]+$/.test(address)) return refuse(words.address, true);
       const label = submit.textContent;
       submit.setAttribute("aria-disabled", "true");
@@ -300,10 +393,15 @@
       submit.textContent = label;
       submit.removeAttribute("aria-disabled");
       form.removeAttribute("aria-busy");
-      refuse(answer.problem === "many" ? `${words.many} ${when(answer.seconds, lang) ?? words.later}.` : words[answer.problem], answer.problem === "address");
+      refuse(
+        answer.problem === "many"
+          ? `${words.many} ${when(answer.seconds, lang) ?? words.later}.`
+          : words[answer.problem],
+        answer.problem === "address",
+      );
     });
 
-    // The browser has given the focus back by then.
+    // By then the browser has restored the focus.
     dialog.addEventListener("close", () => {
       host.remove();
       if (served) return;
@@ -311,16 +409,23 @@
       tell("dismissed");
     });
     close.addEventListener("click", () => dialog.close());
-    // Where the button went down: who marks the address and lets go outside did not mean to close.
+    // Where the button went down. Selecting the address and releasing outside must not close.
     let pressed;
     dialog.addEventListener("pointerdown", (event) => (pressed = isOutside(dialog, event)));
-    dialog.addEventListener("click", (event) => event.target === dialog && pressed && isOutside(dialog, event) && dialog.close());
-    dialog.addEventListener("keydown", (event) => event.key === "Tab" && keepInside(event, dialog, root));
-    // The page's shortcuts and focus traps are not for what is typed here.
-    for (const type of ["keydown", "keypress", "keyup", "focusin", "focusout"]) host.addEventListener(type, (event) => event.stopPropagation());
+    dialog.addEventListener(
+      "click",
+      (event) => event.target === dialog && pressed && isOutside(dialog, event) && dialog.close(),
+    );
+    dialog.addEventListener(
+      "keydown",
+      (event) => event.key === "Tab" && keepInside(event, dialog, root),
+    );
+    // Keep the page's shortcuts and focus traps away from what is typed here.
+    for (const type of ["keydown", "keypress", "keyup", "focusin", "focusout"])
+      host.addEventListener(type, (event) => event.stopPropagation());
 
     dialog.showModal();
-    // On a touch screen the keyboard would cover what this is about.
+    // On a touch screen the keyboard would cover the text.
     (matchMedia("(pointer: coarse)").matches ? title : email).focus();
   };
 
@@ -329,12 +434,14 @@
     return clientX < left || clientX > right || clientY < top || clientY > bottom;
   };
 
-  // The page is inert by itself; this keeps Tab from going on into the browser's own buttons.
+  // The page is inert anyway. This keeps Tab from moving on to the browser's own buttons.
   const keepInside = (event, dialog, root) => {
     const stops = [...dialog.querySelectorAll("button, input")];
     const [first, last] = [stops[0], stops.at(-1)];
     const at = root.activeElement;
-    const next = event.shiftKey ? (at === first || !stops.includes(at)) && last : at === last && first;
+    const next = event.shiftKey
+      ? (at === first || !stops.includes(at)) && last
+      : at === last && first;
     if (!next) return;
     event.preventDefault();
     next.focus();
@@ -344,13 +451,20 @@
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), LONGEST_WAIT);
     try {
-      // Without a Content-Type of ours it goes as text/plain, about which a browser does not ask first: one round trip instead of two.
-      // The service reads JSON whatever it is called.
-      const options = { method: "POST", body: JSON.stringify(question), credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store" };
+      // Without a Content-Type it is sent as text/plain, which needs no preflight request: one
+      // round trip instead of two. The service reads JSON whatever its Content-Type.
+      const options = {
+        method: "POST",
+        body: JSON.stringify(question),
+        credentials: "omit",
+        referrerPolicy: "no-referrer",
+        cache: "no-store",
+      };
       const response = await fetch(api, { ...options, signal: timeout.signal });
       const body = harmless(JSON.parse)(await response.text()) ?? {};
       if (response.ok && typeof body.code === "string") return body;
-      if (response.status === 429) return { problem: "many", seconds: number(response.headers.get("Retry-After")) };
+      if (response.status === 429)
+        return { problem: "many", seconds: number(response.headers.get("Retry-After")) };
       if (response.status === 400) return { problem: body.email ? "address" : "website" };
       return { problem: "service" };
     } catch {
@@ -360,12 +474,14 @@
     }
   };
 
-  // "in 3 minutes", in the visitor's language.
+  // Such as "in 3 minutes", in the visitor's language.
   const when = (seconds, lang) => {
     if (!(seconds > 0)) return undefined;
     const minutes = Math.ceil(seconds / 60);
     const format = new Intl.RelativeTimeFormat(lang);
-    return minutes < 90 ? format.format(minutes, "minute") : format.format(Math.ceil(minutes / 60), "hour");
+    return minutes < 90
+      ? format.format(minutes, "minute")
+      : format.format(Math.ceil(minutes / 60), "hour");
   };
 
   const toClipboard = async (code, field) => {
@@ -373,18 +489,19 @@
       await navigator.clipboard.writeText(code);
       return true;
     } catch {
-      // Not there without https, and not allowed in some frames.
+      // The clipboard is missing without https, and forbidden in some frames.
       field.select();
       return document.execCommand("copy");
     }
   };
 
   const paint = (dialog, options) => {
-    // The browser works out whatever it knows as a colour, the page's own var(--brand) too; a mixture is always told as sRGB.
+    // The browser computes any CSS colour, even the page's own var(--brand). It returns a mix as
+    // sRGB.
     const parts = (wanted) => {
       if (!CSS.supports("color", wanted ?? "")) return undefined;
       dialog.style.color = `color-mix(in srgb, ${wanted}, ${wanted})`;
-      // One that shines through has a fourth part and does not match: nothing is readable on it for sure.
+      // A translucent colour has a fourth part and does not match: legibility on it is unknown.
       const found = /^color\(srgb (\S+) (\S+) (\S+)\)$/.exec(getComputedStyle(dialog).color);
       return found?.slice(1).map(Number);
     };

@@ -1,4 +1,7 @@
-"""Runs migrations (`flask db upgrade`, `migrate`, `downgrade`): all or nothing, and one at a time however many servers start at once."""
+"""Run migrations (`flask db upgrade`, `migrate`, `downgrade`).
+
+All of them are run or none, and once, however many servers start at the same moment.
+"""
 
 import sqlalchemy as sa
 from alembic import context
@@ -12,7 +15,7 @@ MIGRATION_LOCK = 7305_1977
 
 
 def _forget_empty(_context, _revision, directives):
-    """`flask db migrate` makes no file where nothing has changed."""
+    """Make no file for `flask db migrate` where nothing has changed."""
     if (
         context.config.cmd_opts
         and getattr(context.config.cmd_opts, "autogenerate", False)
@@ -22,7 +25,8 @@ def _forget_empty(_context, _revision, directives):
 
 
 def _render_type(kind, item, _autogen_context):
-    # History stands by itself: it names what the database has, not this application's types, which may move.
+    # History stands by itself. It names what the database has, not types of this application,
+    # which may move.
     if kind == "type" and isinstance(item, Moment):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, models.Amount):
@@ -35,7 +39,8 @@ def _render_type(kind, item, _autogen_context):
 def _migrate() -> None:
     with db.engine.connect() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
-        # SQLite alters a table by writing it anew; that must not count as deleting what refers to it. Only possible outside a transaction.
+        # SQLite alters a table by writing it again. That must not count as deleting what refers to
+        # it. The switch works outside a transaction only.
         if is_sqlite:
             connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
         context.configure(

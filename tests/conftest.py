@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Say on which databases a test runs."""
+    """Choose the databases that a test runs on."""
     chosen = metafunc.config.getoption("--databases")
     is_marked = metafunc.definition.get_closest_marker("both_databases") is not None
     on_both = chosen == "both" or (chosen == "marked" and is_marked)
@@ -68,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Turn a skip for a missing tool into a failure, where that was asked for."""
+    """Turn a skip for a missing tool into a failure, if that was asked for."""
     report = yield
     if report.skipped and item.config.getoption("--no-skips"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
@@ -91,7 +91,10 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 def settings_for(database_url: str, **overrides: Any) -> Any:
-    """Settings of a test: the defaults of application.yml and what tests want otherwise, nothing from the environment."""
+    """Return the defaults of application.yml with what tests change.
+
+    The environment is ignored.
+    """
     return load_settings(
         environment={**TEST_ENVIRONMENT, "DATABASE_URL": database_url}, dotenv=None, **overrides
     )
@@ -106,7 +109,7 @@ def migrate(database_url: str) -> None:
 
 @pytest.fixture(scope="session")
 def migrated(postgres: URL, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """For each kind of database, the URL of one that is migrated and empty, to be copied and never written to."""
+    """Return the URL of a migrated, empty database of each kind. Copy it, never write to it."""
     file = tmp_path_factory.mktemp("migrated") / "coupons.db"
     name = f"coupons_template_{os.getpid()}"
     urls = {
@@ -122,7 +125,7 @@ def migrated(postgres: URL, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 def new_database(
     migrated: dict[str, str], postgres: URL, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], str]]:
-    """Makes a migrated, empty database of that kind and says its URL."""
+    """Make a migrated, empty database of that kind and return its URL."""
     made: list[str] = []
 
     def make(kind: str) -> str:
@@ -142,18 +145,18 @@ def new_database(
 
 @pytest.fixture(scope="session")
 def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
-    """The database of the tests' application, of a kind that pytest_generate_tests has chosen."""
+    """The database of the tests' application, of the kind that pytest_generate_tests chose."""
     return new_database(_kind(request))
 
 
 @pytest.fixture
 def fresh_database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
-    """A database for one test with a server of its own, of a kind that is chosen likewise."""
+    """A database for one test with a server of its own, of the kind that was chosen."""
     return new_database(_kind(request))
 
 
 def _kind(request: pytest.FixtureRequest) -> str:
-    # A fixture that is asked for while a test runs has no parameter.
+    # A fixture that a test requests while it runs has no parameter.
     return getattr(request, "param", DATABASES[0])
 
 
@@ -167,10 +170,10 @@ def shared_app(database_url: str) -> Iterator[Flask]:
 
 @pytest.fixture
 def app(shared_app: Flask) -> Iterator[Flask]:
-    """The application, its context pushed, its tables empty."""
+    """The application with empty tables, inside its context."""
     with shared_app.app_context():
         empty_tables()
-        # What this process knows of the day in them.
+        # This process remembers which day the tables are up to date for.
         shared_app.extensions.pop("feed_day", None)
         yield shared_app
         db.session.remove()
@@ -178,7 +181,7 @@ def app(shared_app: Flask) -> Iterator[Flask]:
 
 @pytest.fixture
 def configured_app(app: Flask, database_url: str) -> Iterator[Callable[..., Flask]]:
-    """Makes an application on the tests' database with some settings changed, in a context of its own."""
+    """Make an application on the tests' database with some settings changed, inside its context."""
     contexts = []
 
     def make(**overrides: Any) -> Flask:
@@ -214,7 +217,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def person(client: FlaskClient) -> Callable[..., people.Person]:
-    """Makes somebody and signs them in: `person(credit=100)`, `person(role="administrator")`."""
+    """Create somebody and sign them in: `person(credit=100)`, `person(role="administrator")`."""
 
     def make(**given: Any) -> people.Person:
         return people.sign_in(client, *people.make_user(**given))
@@ -230,7 +233,7 @@ def alice(person: Callable[..., people.Person]) -> people.Person:
 
 @pytest.fixture
 def bob(person: Callable[..., people.Person]) -> people.Person:
-    """Another user with 100 credits: whoever must not see or touch what is Alice's."""
+    """Another user with 100 credits, who must not see or touch anything of Alice's."""
     return person(username="bob", name="Bob", credit=100)
 
 
@@ -241,19 +244,22 @@ def admin(person: Callable[..., people.Person]) -> people.Person:
 
 @pytest.fixture
 def time_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
-    """Sets the clock."""
+    """Set the clock."""
     return lambda moment: monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 @pytest.fixture
 def books(app: Flask) -> Callable[[], Books]:
-    """What is in the books now: take it before and after a refusal, and they must be equal."""
+    """Read the books. Before and after a refusal they must be equal."""
     return read_books
 
 
 @pytest.fixture
 def statements(app: Flask) -> Iterator[list[str]]:
-    """The statements that the application sends, as it sends them: without the BEGIN of SQLite, and without the first of a connection that prepares."""
+    """The statements that the application sends, as it sends them.
+
+    Leaves out the BEGIN of SQLite and the PREPARE that comes first on a connection.
+    """
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""`flask ...`: what operators run, and what they are told."""
+"""`flask ...`: what operators run, and what it tells them."""
 
 import re
 import signal
@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask import create_app
-from coupon_management_flask.core import clock
+from coupon_management_flask.core import clock, errors
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons.webhooks import service
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import accounts, api_keys, credentials
 from coupon_management_flask.messaging import loop, outbox
-from coupon_management_flask.messaging.webhooks import delivery
+from coupon_management_flask.messaging.webhooks import recording
 from coupon_management_flask.models import (
     AntifraudQuestion,
     AntifraudVerdict,
@@ -46,7 +46,7 @@ NEW_PASSWORD = "another horse 2"
 
 @pytest.fixture
 def flask(app):
-    """Runs a command in this process; it must not fail in any other way than it says."""
+    """Run a command in this process. It must not fail in a way that it does not announce."""
 
     def run(*arguments, **options):
         result = app.test_cli_runner().invoke(
@@ -66,7 +66,7 @@ def log_in(client, login, password):
 
 
 def told(result):
-    """What was said by a command that refused."""
+    """Return what a command said that refused to run."""
     assert result.exit_code != 0
     (sentence,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
     return sentence.removeprefix("Error: ")
@@ -282,7 +282,9 @@ def test_change_password_tells_a_company_from_a_user_with_the_same_e_mail(flask,
 
     assert log_in(client, "shared@example.com", PASSWORD).status_code == 200
     assert (
-        accounts.authenticate("shared@example.com", NEW_PASSWORD, kind="company", address=None).name
+        credentials.authenticate(
+            "shared@example.com", NEW_PASSWORD, kind="company", address=None
+        ).name
         == "Company"
     )
 
@@ -465,7 +467,7 @@ def test_an_api_key_is_shown_once_and_only_its_digest_is_kept(flask):
 
     key = result.output.strip()
     assert re.fullmatch(r"ck_[\w-]{43}", key)
-    owner, permissions = accounts.api_key_owner(key)
+    owner, permissions = api_keys.api_key_owner(key)
     assert (owner.kind, owner.username, permissions) == (
         "service",
         "shop",
@@ -491,9 +493,9 @@ def test_revoking_ends_all_keys_of_a_service_and_of_no_other(flask):
 
     assert (result.exit_code, result.output) == (0, "2 keys of shop have ended.\n")
     for key in shop:
-        with pytest.raises(accounts.errors.InvalidToken):
-            accounts.api_key_owner(key)
-    assert accounts.api_key_owner(till)[0].username == "till"
+        with pytest.raises(errors.InvalidToken):
+            api_keys.api_key_owner(key)
+    assert api_keys.api_key_owner(till)[0].username == "till"
     assert flask("api-keys", "revoke", "--service", "shop").output == "0 keys of shop have ended.\n"
 
 
@@ -510,7 +512,7 @@ def test_outbox_deliver_delivers_what_is_due_and_stops(app, flask, monkeypatch):
     assert flask("outbox", "deliver").output == "0 delivered.\n"
 
 
-# For how long each table of which something is purged keeps a row, and a row whose time began at that moment.
+# For each table that is purged: how long it keeps a row, and how to make one of a given age.
 PURGED = {
     AntifraudQuestion: (
         timedelta(hours=24),
@@ -570,7 +572,7 @@ def test_purge_deletes_what_nobody_can_need_and_nothing_else(flask, monkeypatch)
             db.session.add_all(
                 row(make_user()[0], now - age) for age in (kept + minute, kept - minute)
             )
-        # Never delivered: it is still to be done, however old.
+        # It was never delivered and still has to be, however old it is.
         db.session.add(
             OutboxMessage(
                 topic="x",
@@ -594,7 +596,7 @@ def test_purge_deletes_what_nobody_can_need_and_nothing_else(flask, monkeypatch)
 
 @pytest.mark.server
 def test_antifraud_serves_the_built_in_check_where_it_is_told_to(tmp_path):
-    # An option comes before the environment, and the service's own HOST and PORT are not meant.
+    # An option overrides the environment, and HOST and PORT of the service don't apply.
     port = free_port()
     command = [*FLASK, "antifraud", "--port", str(port)]
     told = {
@@ -625,7 +627,7 @@ def test_antifraud_serves_the_built_in_check_where_it_is_told_to(tmp_path):
 )
 @pytest.mark.parametrize("command", ["antifraud", "serve"])
 def test_a_port_that_can_not_be_is_refused(flask, monkeypatch, tmp_path, command, arguments):
-    # `serve` makes a folder known to its workers where none is given: nobody else is to find it.
+    # Without one, `serve` would put a folder into the environment, where other tests would find it.
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
 
     assert "--port" in told(flask(command, *arguments))
@@ -636,7 +638,7 @@ def test_every_command_says_what_it_does(app):
         assert command.get_short_help_str(), name
 
 
-# Celery or not: a worker is one by itself.
+# A worker works by itself, with a broker or without.
 @pytest.mark.server
 @pytest.mark.parametrize(
     ("kind", "number", "broker_url"),
@@ -669,7 +671,7 @@ def test_the_worker_starts_works_and_stops_when_it_is_told_to(
 
 @pytest.fixture
 def told_of_coupons(new_database):
-    """A receiver that is told of every coupon that is created, and the database in which that stands."""
+    """A receiver that is told of every new coupon, and the database with that webhook."""
     database_url = new_database("postgresql")
     with create_app(settings_for(database_url)).app_context(), running_receiver() as receiver:
         service.create(receiver.url(), ["coupon.created"], allow_private=True)
@@ -679,7 +681,7 @@ def told_of_coupons(new_database):
 
 def happen():
     with transaction():
-        delivery.record("coupon.created", dict)
+        recording.record("coupon.created", dict)
 
 
 def outbox_rows():
@@ -734,7 +736,10 @@ def test_what_a_worker_is_delivering_when_it_is_told_to_stop_is_brought_to_its_e
 def test_a_server_process_works_in_the_background_where_nobody_else_does(
     tmp_path, asked_for, broker_url, works
 ):
-    program = "import threading, coupon_management_flask.wsgi; print([one.name for one in threading.enumerate() if one.name.startswith('background')])"
+    program = (
+        "import threading, coupon_management_flask.wsgi; "
+        "print([one.name for one in threading.enumerate() if one.name.startswith('background')])"
+    )
     told = environment(
         f"sqlite:///{tmp_path}/coupons.db",
         CELERY_BROKER_URL=broker_url,

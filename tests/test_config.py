@@ -1,4 +1,7 @@
-"""Configuration: application.yml, over it .env, over that the environment; and one sentence for the operator where something is wrong."""
+"""Configuration: the environment overrides .env, which overrides application.yml.
+
+Any mistake gives the operator one sentence.
+"""
 
 import dataclasses
 import json
@@ -17,9 +20,10 @@ from coupon_management_flask.config import (
     DEVELOPMENT_SECRET_KEY,
     ConfigurationError,
     Settings,
-    _schema,
     load_settings,
 )
+from coupon_management_flask.config.settings import DECLARATIONS
+from coupon_management_flask.config.written import application_yml
 
 from .support.server import FLASK, ROOT, environment
 
@@ -32,7 +36,7 @@ def load(environ=None, file=DEFAULTS, dotenv=None, **overrides):
 
 
 def written(folder, **changes):
-    """An application.yml of our own, with the defaults and these changes."""
+    """Write an application.yml with the defaults and these changes."""
     values = {**yaml.safe_load(DEFAULTS.read_text()), **changes}
     file = folder / "application.yml"
     file.write_text(yaml.safe_dump(values))
@@ -40,7 +44,7 @@ def written(folder, **changes):
 
 
 def refused(environ=None, **given):
-    """The sentence with which this configuration is refused."""
+    """Return the sentence that refuses this configuration."""
     with pytest.raises(ConfigurationError) as refusal:
         load(environ, **given)
     sentence = str(refusal.value)
@@ -366,7 +370,7 @@ def test_the_table_of_websites_is_known_by_their_hosts_from_the_file_as_from_the
 
     assert load(file=file).coupon_websites == KNOWN_BY
     assert load({"COUPON_WEBSITES": json.dumps(WEBSITES)}).coupon_websites == KNOWN_BY
-    # The environment's stands in place of the file's.
+    # The environment's value replaces that of the file.
     assert load(
         {"COUPON_WEBSITES": '{"other.example": {"expiry_days": 7}}'}, file=file
     ).coupon_websites == {"other.example": {"expiry_days": 7}}
@@ -391,16 +395,33 @@ def test_settings_can_not_be_changed():
         assert not isinstance(getattr(settings, field.name), list | dict | set)
 
 
-def test_every_setting_is_in_application_yml_and_nothing_else():
-    assert set(yaml.safe_load(DEFAULTS.read_text())) == set(_schema.fields)
+NAMES = {one.name for one in DECLARATIONS}
+# Compose names the database's and Redis's parts, never their URLs.
+NOT_OF_COMPOSE = {"database_url", "redis_url"}
+
+
+def test_application_yml_is_as_it_is_written_from_the_declarations():
+    assert DEFAULTS.read_text() == application_yml()
+
+
+def test_every_setting_is_in_application_yml_with_its_default_and_nothing_else():
+    assert yaml.safe_load(DEFAULTS.read_text()) == {one.name: one.default for one in DECLARATIONS}
 
 
 def test_every_setting_is_read_from_the_file_under_its_name():
-    assert {field.name for field in dataclasses.fields(Settings)} <= set(_schema.fields)
+    assert {field.name for field in dataclasses.fields(Settings)} == NAMES
+
+
+def test_every_setting_reaches_the_services_of_compose():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    told = compose["x-application"]["environment"]
+
+    # How many server processes there are is no setting of the application.
+    assert set(told) == {name.upper() for name in NAMES - NOT_OF_COMPOSE} | {"WORKERS"}
 
 
 def paragraphs():
-    """The keys of each paragraph of application.yml, and its comments."""
+    """The keys and the comments of each paragraph of application.yml."""
     for paragraph in re.split(r"\n\s*\n", DEFAULTS.read_text()):
         lines = paragraph.splitlines()
         keys = [line.partition(":")[0] for line in lines if re.match(r"[a-z]", line)]
@@ -410,14 +431,30 @@ def paragraphs():
 def test_every_key_of_application_yml_is_explained_by_a_comment():
     explained = {key for keys, comment in paragraphs() if comment for key in keys}
 
-    assert set(_schema.fields) - explained == set()
+    assert NAMES - explained == set()
 
 
 def test_every_setting_is_in_the_example_of_dotenv_with_its_default():
     example = dotenv_values(ROOT / ".env.example")
 
-    assert {name.upper() for name in _schema.fields} <= set(example)
+    assert {name.upper() for name in NAMES} <= set(example)
     assert load({name: value for name, value in example.items() if value}) == load()
+
+
+def in_a_variable(default):
+    """A default as it is written in a variable of the environment."""
+    if isinstance(default, str):
+        return default
+    return json.dumps(default) if default not in ([], {}) else ""
+
+
+@pytest.mark.parametrize("declared", DECLARATIONS, ids=lambda declared: declared.name)
+def test_the_example_of_dotenv_shows_the_declared_default(declared):
+    shown = dotenv_values(ROOT / ".env.example")[declared.name.upper()]
+
+    # An example of a secret would be used.
+    is_secret = declared.name == "secret_key"
+    assert shown == ("" if is_secret else in_a_variable(declared.default))
 
 
 BAD = [
@@ -437,7 +474,7 @@ def assert_one_sentence(said, name):
     "arguments", [["audit"], ["serve"], ["worker"], ["db", "upgrade"], ["seed-demo"]], ids=" ".join
 )
 def test_a_command_with_a_bad_configuration_prints_one_sentence(tmp_path, arguments, environ, name):
-    # Flask sets the first of these itself, and what is named here is as it was afterwards.
+    # Flask itself sets the first of these. Naming it here restores it at the end.
     of_flask = {"FLASK_RUN_FROM_CLI": "true", "FLASK_SKIP_DOTENV": "1"}
 
     told = CliRunner(
@@ -448,7 +485,8 @@ def test_a_command_with_a_bad_configuration_prints_one_sentence(tmp_path, argume
     assert_one_sentence(told.stderr, name)
 
 
-# The same for two that are real: what is wrong before there is any command must not end in a traceback either.
+# The same for two real commands: a mistake found before any command exists must not end in a
+# traceback either.
 @pytest.mark.parametrize(
     "command",
     [[*FLASK, "serve"], [sys.executable, "-c", "import coupon_management_flask.wsgi"]],

@@ -1,4 +1,4 @@
-"""The demo shop: its checkout against the real service, its command, and `make run`, which starts both."""
+"""The demo shop: its checkout against the real service, its command, and `make run`."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def api_key(database, server):
 
 @pytest.fixture(scope="module")
 def make_code(server: Server, api_key: str):
-    """Makes a code of 10 % that can be used once, in the service."""
+    """Create a code for 10 % off in the service, which can be used once."""
 
     def make(code: str) -> str:
         coupon = {
@@ -161,7 +161,7 @@ def test_a_cart_that_is_none_is_refused(shop):
     ):
         assert shop.post("/orders", json={**good, **wrong}).status_code == 400, wrong
     assert shop.post("/orders", data="{", content_type="application/json").status_code == 400
-    # A form of somebody else's page can send no JSON.
+    # A form on somebody else's page can't send JSON.
     assert shop.post("/orders", data=json.dumps(good), content_type="text/plain").status_code == 415
 
 
@@ -272,7 +272,7 @@ def test_a_taken_port_is_named_and_no_key_is_made(app):
 
 @contextmanager
 def made_run(tmp_path: Path, demo_port: int):
-    """`make run` on a new database, once the service answers. What would be installed first is taken as it is."""
+    """`make run` on a new database, once the service answers. Nothing is installed."""
     command = ["make", "--silent", "--old-file=.venv/.runtime", "run"]
     with running_server(
         f"sqlite:///{tmp_path}/coupons.db", command=command, workers=1, DEMO_PORT=str(demo_port)
@@ -288,7 +288,7 @@ def answers(port: int) -> str:
 
 
 def service_pid(server: Server) -> int:
-    """The process of `flask serve` that `make run` has started; its workers are children of that."""
+    """Return the `flask serve` process that `make run` has started: the parent of the workers."""
     (shell,) = psutil.Process(server.process.pid).children()
     (found,) = [child.pid for child in shell.children() if child.cmdline()[-1] == "serve"]
     return int(found)
@@ -315,7 +315,7 @@ def test_make_run_starts_both_and_whatever_ends_the_service_ends_both(tmp_path, 
         assert f"Demo shop on http://127.0.0.1:{demo_port}" in server.log()
 
         if ending == "ctrl-c":
-            # A terminal sends it to all of them.
+            # A terminal sends the signal to all of them.
             os.killpg(server.process.pid, signal.SIGINT)
         else:
             os.kill(service_pid(server), signal.SIGKILL)

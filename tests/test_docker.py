@@ -1,4 +1,7 @@
-"""The image, docker-compose.yml and .env.example, with no engine: what Compose makes of its file, and what the image holds and runs, in a folder."""
+"""The image, docker-compose.yml and .env.example, tested without a container engine.
+
+Compose resolves its file, and what the image contains runs in a folder.
+"""
 
 import io
 import json
@@ -16,6 +19,7 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import make_url
 
 from coupon_management_flask import config
+from coupon_management_flask.config.settings import DECLARATIONS
 
 from .support.ports import free_port
 from .support.server import ROOT, running_server
@@ -25,15 +29,16 @@ TOOLS = Path(sys.executable).parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 SECRETS = {"SECRET_KEY": "k" * config.SHORTEST_SECRET_KEY, "POSTGRES_PASSWORD": "p@ss"}
-SETTINGS = {name.upper() for name in config._schema.fields}
+SETTINGS = {one.name.upper() for one in DECLARATIONS}
 SERVER_VARIABLES = {"HOST", "PORT", "WORKERS"}
 
-# Each variable that the compose file reads, with what stands after its name: ":-default" or ":?sentence".
+# Each variable that the compose file reads, with what follows its name: ":-default" or
+# ":?sentence".
 INTERPOLATED = re.findall(r"\$\{(\w+)([^}]*)\}", COMPOSE_TEXT)
 
 
 def _instructions():
-    """The Dockerfile's instructions in their order, as pairs of a word and its arguments on one line."""
+    """Return the Dockerfile's instructions in order: a keyword and its arguments on one line."""
     lines = [
         line
         for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
@@ -71,7 +76,7 @@ COMMAND = json.loads(_last("CMD"))
 
 
 def _compose(folder, text):
-    """`docker compose config`, with that text as .env and nothing from this environment."""
+    """Run `docker compose config` with that text as .env and nothing from this environment."""
     file = folder / "env"
     file.write_text(text, encoding="utf-8")
     command = [
@@ -110,7 +115,7 @@ def _settings(service):
 
 @pytest.fixture(scope="module")
 def resolved(tmp_path_factory):
-    """What Compose makes of its file with .env.example and the two secrets."""
+    """The compose file as Compose resolves it, with .env.example and the two secrets."""
     return _resolved(tmp_path_factory.mktemp("compose"), ENV_EXAMPLE + _lines(**SECRETS))
 
 
@@ -130,7 +135,7 @@ def image(tmp_path):
 
 
 def _is_healthy(port, **environment):
-    """Whether the image's health check says so."""
+    """Return whether the image's health check passes."""
     ran = subprocess.run(
         [sys.executable, *HEALTH_CHECK[1:]],
         env={"PORT": str(port), **environment},
@@ -194,7 +199,7 @@ def test_the_image_does_what_make_serve_does():
         timeout=60,
         check=True,
     )
-    # What else make would do first is to install.
+    # Everything else that make would do first is installing.
     recipe = [
         line.replace(".venv/bin/", "")
         for line in ran.stdout.splitlines()
@@ -280,7 +285,7 @@ def test_no_secret_has_a_default():
 
 
 def test_every_setting_reaches_the_web_service_and_nothing_that_it_does_not_read(resolved):
-    # The two URLs are said by host and port.
+    # Host and port replace the two URLs.
     assert set(resolved["services"]["web"]["environment"]) == SETTINGS - {
         "DATABASE_URL",
         "REDIS_URL",
@@ -378,7 +383,11 @@ def test_the_other_services_of_ours_have_the_environment_of_the_web_service_and_
 
 @pytest.fixture
 def celery(resolved, image, redis_server, new_database):
-    """Starts a service of Compose that is Celery's in a folder that holds what the image does, on servers of the tests; or asks what its health check says."""
+    """Run Compose's Celery services in a folder that holds what the image does.
+
+    Returns two functions: one starts a service, the other runs its health check. Both use the
+    tests' servers.
+    """
     in_image = {
         **resolved["services"]["web"]["environment"],
         "CELERY_BROKER_URL": redis_server.url.rpartition("/")[0] + "/2",
@@ -422,7 +431,7 @@ def test_celery_of_compose_starts_in_the_image_writes_no_file_is_healthy_and_end
 
     worker.terminate()
     assert worker.wait(timeout=60) == 0
-    # The other one does not answer in its place.
+    # The other service does not answer in its place.
     assert not is_healthy("worker")
     beat.terminate()
     assert beat.wait(timeout=60) == 0
@@ -464,7 +473,7 @@ def test_the_antifraud_service_starts_in_the_image_and_is_healthy_while_it_answe
         str(image),
         *(here.get(word, word) for word in command),
     ]
-    # Compose's environment names a database that is not there: it needs none.
+    # Compose's environment names a database that does not exist here, and this needs none.
     in_image = {
         name: value for name, value in service["environment"].items() if name != "WORKERS"
     } | {
@@ -556,7 +565,7 @@ def test_nothing_but_the_web_service_is_published_and_by_default_on_this_machine
 def test_every_service_starts_again_and_is_watched_or_says_why_not(resolved):
     for name, service in resolved["services"].items():
         assert service["restart"] == "unless-stopped"
-        # An image of ours brings its health check along.
+        # Our image has a health check of its own.
         check = service.get("healthcheck") or ({"test": HEALTH_CHECK} if "build" in service else {})
         assert check.get("test") or re.search(
             rf"^  {name}:\n(?:    .*\n)*?      disable: true # \w", COMPOSE_TEXT, re.MULTILINE
@@ -580,7 +589,7 @@ def test_the_web_service_migrates_once_the_database_answers_and_celery_waits_for
         "postgres": {},
         "redis": {},
     }
-    # The image's own command, and so its migration, is the web service's alone.
+    # Only the web service runs the image's own command, and with it the migration.
     assert [
         name
         for name, service in resolved["services"].items()
@@ -613,7 +622,7 @@ def test_env_example_names_every_variable_that_is_read_once_and_no_other():
 def test_env_example_as_it_stands_changes_nothing():
     defaults = config.load_settings(environment={}, dotenv=None)
     assert config.load_settings(environment={}, dotenv=ROOT / ".env.example") == defaults
-    # Secrets stay empty, so that nobody's are those of this file.
+    # Secrets stay empty, so that nobody ends up with those of this file.
     assert {
         name: value
         for name, value in dotenv_values(stream=io.StringIO(ENV_EXAMPLE)).items()

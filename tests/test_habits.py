@@ -1,4 +1,7 @@
-"""What the project promises those who work on it and operate it: hooks, CI, and pages that name only what there is."""
+"""Promises to those who work on the project and operate it: hooks, CI and documentation.
+
+The pages name only what exists.
+"""
 
 import os
 import re
@@ -10,8 +13,8 @@ import pytest
 import yaml
 from flask import Flask
 
-from coupon_management_flask import config
-from coupon_management_flask.cli import commands
+from coupon_management_flask import cli
+from coupon_management_flask.config.settings import DECLARATIONS
 
 from .support.server import ROOT
 
@@ -24,7 +27,8 @@ PAGES = {
 }
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-# `flask --app coupon_management_flask ...` as a page shows it, up to what is no word of the command.
+# `flask --app coupon_management_flask ...` as a page shows it, up to what is not part of the
+# command.
 COMMANDS = sorted(
     {
         found.strip()
@@ -85,7 +89,7 @@ def test_a_commit_is_held_back_by_the_hook_that_finds_something(text, failing, t
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "module.py", HOOKS.name], cwd=tmp_path, check=True)
 
-    # mypy looks at the whole package, which is not there.
+    # mypy checks the whole package, which is not there.
     ran = _pre_commit(
         "run",
         "--all-files",
@@ -126,7 +130,7 @@ def test_ci_may_only_read_ends_by_itself_and_stops_when_overtaken():
     assert [step["with"]["persist-credentials"] for step in uses if "checkout" in step["uses"]] == [
         False
     ]
-    # "on" is a boolean to YAML.
+    # YAML reads "on" as a boolean.
     assert set(CI[True]) == {"push", "pull_request"}
 
 
@@ -135,7 +139,7 @@ def test_ci_may_only_read_ends_by_itself_and_stops_when_overtaken():
 )
 def test_a_flask_command_of_the_pages_exists_with_its_options(command):
     app = Flask(__name__)
-    commands.init_app(app)
+    cli.init_app(app)
     found, words = app.cli, command.split()
     while words and hasattr(found, "commands"):
         found = found.commands[words.pop(0)]
@@ -157,9 +161,7 @@ def test_a_page_names_only_variables_targets_and_files_that_exist(page):
     compose = set(
         re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     )
-    variables = (
-        {name.upper() for name in config._schema.fields} | {"HOST", "PORT", "WORKERS"} | compose
-    )
+    variables = {one.name.upper() for one in DECLARATIONS} | {"HOST", "PORT", "WORKERS"} | compose
 
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", text)) <= variables
     assert set(re.findall(r"(?:`|    |/)make ([a-z]+)", text)) <= set(

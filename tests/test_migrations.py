@@ -1,4 +1,7 @@
-"""Migrations: up, down and up again on both databases, no difference to the models, and each constraint really there."""
+"""Migrations run up, down and up again on both databases.
+
+They differ in nothing from the models, and each constraint is really there.
+"""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -25,7 +28,8 @@ from .conftest import DATABASES, dispose_engines, settings_for
 from .support.postgres import create_database, drop_database
 from .support.server import FLASK, ROOT, environment
 
-# SQLite sorts a company's promos in memory: it has no word for where its nulls go. Alembic says that it can't look whether the index is there.
+# SQLite sorts a company's promos in memory: it can't say where nulls go in an index. Alembic warns
+# that it can't look whether the index is there.
 ONLY_ON_POSTGRESQL = {"ix_promos_company_from"}
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:autogenerate skipping .* index '{name}'")
@@ -40,7 +44,7 @@ REVISIONS = [
 
 @pytest.fixture(params=DATABASES)
 def empty_database(request, postgres, tmp_path) -> Iterator[str]:
-    """The URL of a database in which there is nothing at all."""
+    """Make a database in which there is nothing at all, and return its URL."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/coupons.db"
         return
@@ -50,7 +54,7 @@ def empty_database(request, postgres, tmp_path) -> Iterator[str]:
 
 @pytest.fixture
 def migrating(empty_database: str) -> Iterator[None]:
-    """An application on that database, its context pushed."""
+    """Push the context of an application on that database."""
     app = create_app(settings_for(empty_database))
     with app.app_context():
         yield
@@ -62,7 +66,7 @@ def tables() -> set[str]:
 
 
 def differences() -> list[Any]:
-    """What the models say and the database does not, or the reverse; its names too, for Alembic passes over CHECKs."""
+    """Return where models and database differ, in names too: Alembic passes over CHECKs."""
     with db.engine.connect() as connection:
         found = compare_metadata(
             MigrationContext.configure(connection, opts={"compare_type": True}), db.metadata
@@ -71,7 +75,7 @@ def differences() -> list[Any]:
 
 
 def names_there() -> set[str]:
-    """Every constraint and index of the database."""
+    """Return every constraint and index of the database."""
     inspector = sa.inspect(db.engine)
     return {
         str(found["name"])
@@ -91,7 +95,7 @@ def names_there() -> set[str]:
 
 
 def names_modelled() -> set[str]:
-    """Every constraint and index of the models that this database is to have."""
+    """Return every constraint and index of the models that this database is to have."""
     there = {
         str(named.name)
         for table in db.metadata.sorted_tables
@@ -213,7 +217,8 @@ def _text() -> str:
     return f"text {next(_numbers)}"
 
 
-# A row of each table that the database accepts; `make` writes a row that it refers to and gives it back.
+# A row of each table that the database accepts. `make` writes a row that it refers to and returns
+# it.
 Make = Callable[[str], dict[str, Any]]
 ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
     "accounts": lambda make: {
@@ -667,7 +672,7 @@ def _constraints(kind: Any) -> list[Any]:
 
 @pytest.fixture
 def connection(shared_app) -> Iterator[sa.Connection]:
-    """Writes what nobody will ever see."""
+    """Write what nobody will ever see."""
     with (
         shared_app.app_context(),
         db.engine.connect() as connection,
@@ -689,7 +694,7 @@ def make(connection: sa.Connection) -> Make:
 
 @pytest.fixture
 def broken(connection: sa.Connection, make: Make) -> Callable[..., str]:
-    """What the database names when it refuses that row; it must refuse it."""
+    """Return what the database names when it refuses that row, which it must."""
 
     def broken(table: str, **changes: Any) -> str:
         row = {**ROWS[table](make), **changes}

@@ -1,4 +1,4 @@
-"""The README: its session is run as printed, and what it prints is what comes out."""
+"""The README: its session runs as printed and prints what the README shows."""
 
 import re
 import subprocess
@@ -8,8 +8,9 @@ import pytest
 from coupon_management_flask import create_app
 from coupon_management_flask.cli.demo import credit_coupons
 from coupon_management_flask.core import codes
-from coupon_management_flask.email_coupons.service import CODE_LENGTH
-from coupon_management_flask.vouchers import purchases, type_service
+from coupon_management_flask.email_coupons.issue import CODE_LENGTH
+from coupon_management_flask.payments.sales import delivery
+from coupon_management_flask.vouchers import types
 
 from .conftest import dispose_engines, settings_for
 from .support.server import ROOT, environment, running_server
@@ -26,18 +27,14 @@ def _blocks(language: str) -> str:
 
 
 def _without_what_differs(text: str) -> str:
-    """Ids, tokens, times and codes that are drawn are others in every run."""
+    """Replace ids, tokens, times and random codes, which differ in every run."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
     text = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>", text)
-    # One that comes again is the same.
-    for number, code in enumerate(
-        dict.fromkeys(
-            re.findall(
-                rf'[cC]ode":"([{codes.ALPHABET}]{{{CODE_LENGTH}}}|[{codes.ALPHABET}]{{{purchases.CODE_LENGTH}}})"',
-                text,
-            )
-        )
-    ):
+    lengths = (CODE_LENGTH, delivery.CODE_LENGTH)
+    drawn = "|".join(f"[{codes.ALPHABET}]{{{length}}}" for length in lengths)
+    # A code that comes again stays the same.
+    found = dict.fromkeys(re.findall(rf'[cC]ode":"({drawn})"', text))
+    for number, code in enumerate(found):
         text = text.replace(code, f"<code {number}>")
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text).strip()
 
@@ -46,7 +43,7 @@ def test_the_session_of_the_readme_gives_the_output_of_the_readme(new_database):
     url = new_database("sqlite")
     with create_app(settings_for(url)).app_context():
         assert credit_coupons.load()
-        assert type_service.create_samples()
+        assert types.create_samples()
         dispose_engines()
     with running_server(url) as server:
         session = _blocks("sh").replace("http://127.0.0.1:8000", server.url)

@@ -1,4 +1,4 @@
-"""text/hosts.py: what a person would call the same website has one name."""
+"""text/hosts.py: a website has one name, however a person may write it."""
 
 import pytest
 from hypothesis import example, given
@@ -33,7 +33,7 @@ LABEL_63 = "a" * 63
             ],
         ),
         ("shop.example.com", ["shop.example.com", "https://www.shop.example.com"]),
-        # The www is all there is of it.
+        # The name is nothing but www.
         ("www.com", ["www.com", "www.www.com"]),
         ("wwww.example.com", ["wwww.example.com"]),
         (

@@ -1,1 +1,1 @@
-"""`/admin/`: every table for administrators, on Flask-Admin's views. Pages are our own and run no script."""
+"""`/admin/`: every table for administrators, on Flask-Admin's views. No page runs a script."""

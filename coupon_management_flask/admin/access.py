@@ -1,19 +1,28 @@
 """Who is at /admin: a cookie that names a session, and a token in each form."""
 
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
-from flask import Flask, g, redirect, request, session, url_for
+from flask import Blueprint, Flask, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_admin import Admin, BaseView
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from wtforms import ValidationError
 
-from ..db.session import AnyRow
 from ..identity import sessions
+from ..models import Role
 from .errors import FormExpired
-from .service import ADMINISTRATOR
 
 csrf_token = generate_csrf
+
+# The one page that anybody may open.
+SIGN_IN = "admin.sign_in"
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    id: UUID
+    username: str | None
 
 
 def init_app(app: Flask) -> None:
@@ -22,7 +31,10 @@ def init_app(app: Flask) -> None:
 
 
 def remember(grant: sessions.Grant) -> None:
-    """This browser is signed in from now on. Whatever its cookie held before is gone, and so are the forms that were opened before."""
+    """Sign this browser in.
+
+    Whatever its cookie held before is gone, and so are the forms that were opened before.
+    """
     session.clear()
     session.permanent = True
     session["account_id"], session["session_id"] = str(grant.account_id), str(grant.session_id)
@@ -32,27 +44,14 @@ def forget() -> None:
     session.clear()
 
 
-def _claimed() -> sessions.Grant | None:
-    """What the cookie says; it is signed."""
-    if "session_id" not in session:
-        return None
-    return sessions.Grant(UUID(session["account_id"]), UUID(session["session_id"]), None)
+def signed_in() -> Administrator | None:
+    """Return the administrator whose session and account stood when this request began."""
+    found = g.administrator
+    assert found is None or isinstance(found, Administrator)
+    return found
 
 
-def _look() -> AnyRow | None:
-    claimed = _claimed()
-    account = (
-        sessions.standing(claimed.session_id, claimed.account_id) if claimed is not None else None
-    )
-    return account if account is not None and account.role == ADMINISTRATOR else None
-
-
-def signed_in() -> AnyRow | None:
-    """The administrator who is asking, whose session and account stood when this request began."""
-    return g.administrator  # type: ignore[no-any-return]
-
-
-def administrator() -> AnyRow:
+def administrator() -> Administrator:
     account = signed_in()
     assert account is not None
     return account
@@ -62,37 +61,48 @@ def session_id() -> UUID:
     return UUID(session["session_id"])
 
 
+def is_sent() -> bool:
+    return request.method not in ("GET", "HEAD", "OPTIONS")
+
+
 def check_form() -> None:
-    """Raises FormExpired unless the form that is sent was opened in this session."""
+    """Check that the form that is sent was opened in this session.
+
+    Raises: FormExpired if it was not.
+    """
     try:
         validate_csrf(request.form.get("csrf_token"))
     except ValidationError as error:
         raise FormExpired from error
 
 
-def is_sent() -> bool:
-    return request.method not in ("GET", "HEAD", "OPTIONS")
+class SignedIn(BaseView):
+    """A view of Flask-Admin that administrators alone may open.
+
+    It is guarded in one place, before any method of the view is chosen.
+    """
+
+    def create_blueprint(self, admin: Admin) -> Blueprint:
+        blueprint: Blueprint = super().create_blueprint(admin)
+        blueprint.before_request(_let_in)
+        return blueprint
 
 
-def ask_to_sign_in() -> ResponseReturnValue:
-    here = None if is_sent() else request.full_path.rstrip("?")
-    return redirect(url_for("admin.sign_in", next=here), 303)
+def _let_in() -> ResponseReturnValue | None:
+    g.administrator = _look()
+    if g.administrator is None and request.endpoint != SIGN_IN:
+        here = None if is_sent() else request.full_path.rstrip("?")
+        return redirect(url_for(SIGN_IN, next=here), 303)
+    if is_sent():
+        check_form()
+    return None
 
 
-class SignedIn:
-    """A view of Flask-Admin, for administrators alone."""
-
-    # What anybody may call.
-    open: frozenset[str] = frozenset()
-
-    def _handle_view(self, name: str, **_: Any) -> ResponseReturnValue | None:
-        g.administrator = _look()
-        if name not in self.open and signed_in() is None:
-            return ask_to_sign_in()
-        if is_sent():
-            check_form()
+def _look() -> Administrator | None:
+    # The cookie is signed: what it says was written by us.
+    if "session_id" not in session:
         return None
-
-    def _run_view(self, view: Any, *args: Any, **kwargs: Any) -> ResponseReturnValue:
-        # Flask-Admin's own would call a view a second time after a TypeError in it.
-        return view(self, *args, **kwargs)  # type: ignore[no-any-return]
+    account = sessions.standing(session_id(), UUID(session["account_id"]))
+    if account is None or account.role != Role.ADMINISTRATOR:
+        return None
+    return Administrator(account.id, account.username)

@@ -1,4 +1,4 @@
-"""Bar charts, drawn by the server: a page without script can have them, and so can a printer."""
+"""Bar charts, drawn by the server. A page without script can have them, and so can a printer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`summary` says in words what the bars show; the figures themselves belong into a table beside it."""
+    """Bars, and in `summary` what they show in words.
+
+    The figures themselves belong into a table beside the chart.
+    """
 
     title: str
     summary: str
@@ -34,13 +37,13 @@ class Chart:
 def bar_chart(
     title: str, labels: Sequence[str], values: Sequence[int | Decimal], unit: str = ""
 ) -> Chart:
-    """A bar for each value, from left to right."""
+    """Return a chart with a bar for each value, from left to right."""
     top = max([*values, 0])
     told = [f"{value}{f' {unit}' if unit else ''}" for value in values]
     width = WIDTH / max(1, len(values))
     bars = []
     for place, value in enumerate(values):
-        # What is little is seen all the same. A day may have given back more than it took.
+        # A little is seen too. A day may have given back more than it took.
         height = max(2.0, float(value / top) * HEIGHT) if value > 0 else 0.0
         bars.append(
             Bar(

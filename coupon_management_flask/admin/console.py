@@ -1,7 +1,6 @@
 """`/admin/` itself: signing in and out, and the dashboard."""
 
 from pathlib import Path
-from typing import Any
 
 import marshmallow as ma
 from flask import Blueprint, Flask, Response, redirect, request, url_for
@@ -9,11 +8,11 @@ from flask.typing import ResponseReturnValue
 from flask_admin import Admin, AdminIndexView, expose
 from flask_admin.theme import Theme
 
-from ..analytics import queries
+from ..analytics.dashboard import DayFigures, read_dashboard
 from ..analytics.schemas import DaysQuery
 from ..core import errors
 from ..web.body import Text
-from ..web.rates import guessing_address, limit_logins
+from ..web.rates import limit_logins, limited_address
 from ..web.security import ADMIN, ADMIN_FILES
 from . import access, charts, service, views
 from .access import SignedIn, administrator
@@ -21,7 +20,7 @@ from .errors import CONTRACT
 
 DAYS = (7, 30, 90, 366)
 
-# It comes before Flask-Admin's own views: where both have a template, ours counts.
+# Registered before Flask-Admin's views: where both have a template, ours counts.
 files = Blueprint(
     "admin-files",
     __name__,
@@ -41,11 +40,11 @@ _days = DaysQuery()
 
 
 class Console(SignedIn, AdminIndexView):
-    open = frozenset({"sign_in"})
+    """The dashboard, and the page to sign in on."""
 
     def __init__(self) -> None:
         super().__init__(name="Dashboard")
-        # Scripts that no page of ours asks for.
+        # Flask-Admin would serve scripts that no page of ours asks for.
         self.static_folder = None
 
     @expose("/")
@@ -54,11 +53,11 @@ class Console(SignedIn, AdminIndexView):
             days = _days.load(request.args)["days"]
         except ma.ValidationError as error:
             raise errors.Invalid(error.messages_dict) from error
-        figures = queries.read_dashboard(administrator().id, days=days, whole_service=True)
+        figures = read_dashboard(administrator().id, days=days, whole_service=True)
         return self.render(  # type: ignore[no-any-return]
             "console/dashboard.html",
             figures=figures,
-            charts=_charts(figures["series"]),
+            charts=_charts(figures.series),
             days=days,
             choices=DAYS,
         )
@@ -71,20 +70,20 @@ class Console(SignedIn, AdminIndexView):
     def sign_out(self) -> ResponseReturnValue:
         service.sign_out(administrator().id, access.session_id())
         access.forget()
-        return redirect(url_for("admin.sign_in"), 303)
+        return redirect(url_for(access.SIGN_IN), 303)
 
 
-def _charts(series: list[dict[str, Any]]) -> list[charts.Chart]:
-    labels = [str(day["date"]) for day in series]
-    currencies = sorted({currency for day in series for currency in day["revenue"]})
+def _charts(series: list[DayFigures]) -> list[charts.Chart]:
+    labels = [str(day.date) for day in series]
+    currencies = sorted({currency for day in series for currency in day.revenue})
     return [
-        charts.bar_chart("Redeemed", labels, [day["redeemed"] for day in series]),
-        charts.bar_chart("Issued", labels, [day["issued"] for day in series]),
+        charts.bar_chart("Redeemed", labels, [day.redeemed for day in series]),
+        charts.bar_chart("Issued", labels, [day.issued for day in series]),
         *(
             charts.bar_chart(
                 f"Revenue in {currency}",
                 labels,
-                [day["revenue"].get(currency, 0) for day in series],
+                [day.revenue.get(currency, 0) for day in series],
                 currency,
             )
             for currency in currencies
@@ -99,7 +98,7 @@ def _enter(console: Console) -> ResponseReturnValue:
         grant = service.sign_in(
             given["login"],
             given["password"],
-            address=guessing_address(),
+            address=limited_address(),
             caller=request.remote_addr,
         )
     except ma.ValidationError:
@@ -125,7 +124,7 @@ def _ask(console: Console, status: int, error: errors.DomainError | None = None)
 
 
 def _wanted() -> str:
-    """Where somebody wanted to go before signing in: a page of ours or nothing."""
+    """Return where somebody wanted to go before signing in: a page of ours, or nothing."""
     target = request.values.get("next", "")
     return (
         target

@@ -31,7 +31,9 @@ MESSAGES = {
     **COMMON_MESSAGES,
     "not_an_administrator": "This account is not an administrator's.",
     "changed_meanwhile": "Somebody else has changed this since you opened it. Look at it again.",
-    "form_expired": "This form is not valid (any more). Go back, load the page again and send it once more.",
+    "form_expired": (
+        "This form is not valid (any more). Go back, load the page again and send it once more."
+    ),
     "permission_denied": "Nobody may do this here.",
     "not_found": "There is nothing here.",
 }
@@ -41,4 +43,4 @@ def render_error(problem: Problem) -> str:
     return render_template("console/error.html", problem=problem)
 
 
-CONTRACT = Contract("admin", ("/admin",), (), render_error, MESSAGES)
+CONTRACT = Contract("admin", ("/admin",), render_error, MESSAGES)

@@ -1,4 +1,7 @@
-"""Use cases of administrators that no API has: signing in to /admin, and what may be changed of accounts and of addresses that get no mails."""
+"""Use cases of administrators that no API has.
+
+They sign in to /admin, and change accounts and addresses that get no mails.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,29 +12,28 @@ import sqlalchemy as sa
 
 from ..core import errors
 from ..db.session import db, transaction
-from ..identity import accounts, change_log, sessions
-from ..models import Account, UnsubscribedAddress
+from ..identity import accounts, change_log, credentials, sessions
+from ..models import Account, AccountKind, ChangeAction, Role, UnsubscribedAddress
 from .errors import NotAnAdministrator
 
-ISSUED_BY = "admin"
-# However busy somebody is: by then the password is asked for again.
+ISSUED_BY = sessions.Issuer.ADMIN
+# Then the password is asked for again, however busy somebody is.
 LIFETIME = timedelta(hours=12)
-ADMINISTRATOR = "administrator"
-
-_accounts: Any = Account.__table__
-_unsubscribed: Any = UnsubscribedAddress.__table__
 
 
 def sign_in(
     login: str, password: str, *, address: str | None, caller: str | None
 ) -> sessions.Grant:
-    """A session for the administrator of that username or e-mail. `address` limits guesses, as in `accounts.authenticate`; `caller` is for the log.
+    """Open a session for the administrator of that username or e-mail.
 
-    Raises WrongCredentials, AccountDisabled, NotAnAdministrator, each of which is logged, and RateLimited.
+    `address` limits failed attempts, as in `credentials.authenticate`. `caller` is for the log.
+
+    Raises: WrongCredentials, AccountDisabled and NotAnAdministrator, each of which is logged, and
+    RateLimited.
     """
     try:
-        identity = accounts.authenticate(login, password, address=address)
-        if identity.role != ADMINISTRATOR:
+        identity = credentials.authenticate(login, password, address=address)
+        if identity.role != Role.ADMINISTRATOR:
             raise NotAnAdministrator
         with transaction():
             grant = sessions.open_session(
@@ -42,7 +44,7 @@ def sign_in(
                 password_hash=identity.password_hash,
             )
             change_log.write(
-                "sign_in",
+                ChangeAction.SIGN_IN,
                 "sessions",
                 str(grant.session_id),
                 by=identity.id,
@@ -54,7 +56,7 @@ def sign_in(
         account = accounts.find(login)
         with transaction():
             change_log.write(
-                "sign_in_failed",
+                ChangeAction.SIGN_IN_FAILED,
                 "sessions",
                 None,
                 by=account.id if account is not None else None,
@@ -66,55 +68,62 @@ def sign_in(
 def sign_out(account_id: UUID, session_id: UUID) -> None:
     with transaction():
         sessions.revoke(session_id)
-        change_log.write("sign_out", "sessions", str(session_id), by=account_id)
+        change_log.write(ChangeAction.SIGN_OUT, "sessions", str(session_id), by=account_id)
 
 
 def hold_accounts(account_id: UUID) -> set[UUID]:
-    """The active administrators. Neither they nor that account change until this transaction ends."""
+    """Lock an account and all active administrators, and return the latter.
+
+    None of them changes until this transaction ends.
+    """
     administrators = (
-        sa.select(_accounts.c.id)
-        .where(_accounts.c.role == ADMINISTRATOR, _accounts.c.is_active)
-        .order_by(_accounts.c.id)
-    )
-    found = db.session.scalars(administrators.with_for_update(key_share=True)).all()
-    db.session.execute(
-        sa.select(_accounts.c.id)
-        .where(_accounts.c.id == account_id)
+        sa.select(Account.id)
+        .where(Account.role == Role.ADMINISTRATOR, Account.is_active)
+        .order_by(Account.id)
         .with_for_update(key_share=True)
     )
-    return set(found)
+    found = set(db.session.scalars(administrators))
+    db.session.execute(
+        sa.select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
+    )
+    return found
 
 
 def change_account(account_id: UUID, changes: Mapping[str, Any], *, by: UUID) -> None:
-    """Changes name, surname, role or is_active of an account. One that is disabled, or no administrator's any more, is signed out.
+    """Change name, surname, role or is_active of an account.
 
-    Nobody changes the last two of their own, and who does it for others is an administrator still: so there always is one.
-    Raises NotFound, Forbidden where `by` is none any more, Invalid.
+    An account that is disabled, or is no administrator any more, is signed out. Nobody changes the
+    last two of their own account, and whoever does it for others is an administrator still. So
+    there always is one.
+
+    Raises: NotFound, Invalid, and Forbidden where `by` is no administrator any more.
     """
     with transaction():
         if by not in hold_accounts(account_id):
             raise errors.Forbidden
-        account = db.session.execute(
-            sa.select(_accounts.c.kind).where(_accounts.c.id == account_id)
-        ).one_or_none()
-        if account is None:
+        kind = db.session.scalar(sa.select(Account.kind).where(Account.id == account_id))
+        if kind is None:
             raise errors.NotFound
         if account_id == by and (own := changes.keys() & {"role", "is_active"}):
             raise errors.Invalid(
                 {name: ["Another administrator has to do this."] for name in sorted(own)}
             )
-        if account.kind != "user" and changes.get("role", "user") != "user":
+        if kind != AccountKind.USER and changes.get("role", Role.USER) != Role.USER:
             raise errors.Invalid({"role": ["Only a user can be an administrator."]})
         db.session.execute(
-            sa.update(_accounts).where(_accounts.c.id == account_id).values(**changes)
+            sa.update(Account).where(Account.id == account_id).values(**changes),
+            execution_options={"synchronize_session": False},
         )
         if changes.get("is_active") is False:
             sessions.revoke_all(account_id)
-        elif changes.get("role") == "user":
+        elif changes.get("role") == Role.USER:
             sessions.revoke_all(account_id, issued_by=ISSUED_BY)
 
 
 def allow_mails(email: str) -> None:
-    """That address gets mails again."""
+    """Let that address get mails again."""
     with transaction():
-        db.session.execute(sa.delete(_unsubscribed).where(_unsubscribed.c.email == email))
+        db.session.execute(
+            sa.delete(UnsubscribedAddress).where(UnsubscribedAddress.email == email),
+            execution_options={"synchronize_session": False},
+        )

@@ -1,22 +1,24 @@
-"""The redemptions behind the dashboard, as CSV: page after page, of which nothing is held in between."""
+"""The redemptions behind the dashboard as CSV, page after page. Nothing is held in between."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from heapq import merge
 from io import StringIO
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from ..core import clock, money
-from ..db.session import AnyRow, before_waiting, db
-from ..models import DiscountCoupon, EmailCoupon, Redemption
-from ..web.spreadsheets import no_formula
+from ..db.session import before_waiting, db
+from ..models import DiscountCoupon, EmailCoupon, Redemption, RedemptionKind, first_id_at
+from ..text.spreadsheets import no_formula
 from .figures import rollup
-from .queries import Window
+from .figures.measures import Kind
+from .window import Window
 
 ROWS_AT_ONCE = 1_000
 COLUMNS = (
@@ -31,31 +33,51 @@ COLUMNS = (
     "rolled_back_at",
 )
 
-# Of redemptions as they are stored: e-mail coupons are discounts there.
-_KINDS = ("credit", "discount", "promo", "voucher")
 
-_redemptions: Any = Redemption.__table__
-_discounts: Any = DiscountCoupon.__table__
-_emails: Any = EmailCoupon.__table__
+class Line(NamedTuple):
+    id: UUID
+    kind: RedemptionKind
+    code: str | None
+    account_id: UUID
+    units: int
+    amount: int
+    currency: str | None
+    created_at: datetime
+    rolled_back_at: datetime | None
+    is_email: bool
 
-_SELECT: Any = (
-    sa.select(*_redemptions.c, _emails.c.id.is_not(None).label("is_email"))
-    .outerjoin(_discounts, _discounts.c.stock_id == _redemptions.c.stock_id)
-    .outerjoin(_emails, _emails.c.coupon_id == _discounts.c.id)
+
+_SELECT = (
+    sa.select(
+        Redemption.id,
+        Redemption.kind,
+        Redemption.code,
+        Redemption.account_id,
+        Redemption.units,
+        Redemption.amount,
+        Redemption.currency,
+        Redemption.created_at,
+        Redemption.rolled_back_at,
+        EmailCoupon.id.is_not(None).label("is_email"),
+    )
+    .outerjoin(DiscountCoupon, DiscountCoupon.stock_id == Redemption.stock_id)
+    .outerjoin(EmailCoupon, EmailCoupon.coupon_id == DiscountCoupon.id)
 )
 
 
 def redemptions_as_csv(reader_id: UUID, *, days: int, whole_service: bool) -> Iterator[str]:
-    """Text, some thousand lines at a time: everybody's redemptions of the last so many days, or the reader's own, the oldest first.
+    """Return the redemptions of the last so many days as text, some thousand lines at a time.
 
-    The first ones are read before this returns: a database that is away is an answer of its own, not a file that ends early.
+    They are everybody's or the reader's own, the oldest first. The first ones are read before this
+    returns: a database that is away is an answer of its own, not a file that ends early.
     """
     window = Window(clock.now(), days)
     rows = (
         _everybodys(window)
         if whole_service
         else merge(
-            *(_own(window, reader_id, kind) for kind in _KINDS), key=attrgetter("created_at", "id")
+            *(_own(window, reader_id, kind) for kind in RedemptionKind),
+            key=attrgetter("created_at", "id"),
         )
     )
     pages = iter(lambda: list(islice(rows, ROWS_AT_ONCE)), [])
@@ -66,66 +88,71 @@ def redemptions_as_csv(reader_id: UUID, *, days: int, whole_service: bool) -> It
     )
 
 
-def _everybodys(window: Window) -> Iterator[AnyRow]:
-    """In the order of their ids, which is that in which they were made."""
+def _everybodys(window: Window) -> Iterator[Line]:
+    """Read redemptions in the order of their ids, in which they were made."""
     # An id is made a moment before its redemption.
-    start = rollup.first_id_at(window.begin - rollup.MARGIN)
-    statement = _SELECT.where(_redemptions.c.created_at.between(window.begin, window.now)).order_by(
-        _redemptions.c.id
-    )
-    return _paged(
-        statement.where(_redemptions.c.id >= start),
-        lambda last: statement.where(_redemptions.c.id > last.id),
-    )
+    start = first_id_at(window.begin - rollup.MARGIN)
+    statement = _SELECT.where(Redemption.created_at.between(window.begin, window.now))
+
+    def page_after(last: Line | None) -> sa.ColumnElement[bool]:
+        return Redemption.id >= start if last is None else Redemption.id > last.id
+
+    return _paged(statement.order_by(Redemption.id), page_after)
 
 
-def _own(window: Window, reader_id: UUID, kind: str) -> Iterator[AnyRow]:
-    mine = (
-        _redemptions.c.account_id == reader_id,
-        _redemptions.c.kind == kind,
-        _redemptions.c.created_at <= window.now,
+def _own(window: Window, reader_id: UUID, kind: RedemptionKind) -> Iterator[Line]:
+    """Read one kind of a user's redemptions. An index has them in this order."""
+    statement = _SELECT.where(
+        Redemption.account_id == reader_id,
+        Redemption.kind == kind,
+        Redemption.created_at <= window.now,
     )
-    statement = _SELECT.where(*mine).order_by(_redemptions.c.created_at, _redemptions.c.id)
-    key = sa.tuple_(_redemptions.c.created_at, _redemptions.c.id)
-    return _paged(
-        statement.where(_redemptions.c.created_at >= window.begin),
-        lambda last: statement.where(key > (last.created_at, last.id)),
-    )
+    key = sa.tuple_(Redemption.created_at, Redemption.id)
+
+    def page_after(last: Line | None) -> sa.ColumnElement[bool]:
+        if last is None:
+            return Redemption.created_at >= window.begin
+        return key > (last.created_at, last.id)
+
+    return _paged(statement.order_by(Redemption.created_at, Redemption.id), page_after)
 
 
-def _paged(first: Any, after: Any) -> Iterator[AnyRow]:
-    page = db.session.execute(first.limit(ROWS_AT_ONCE)).all()
-    while page:
+def _paged(
+    statement: sa.Select[*tuple[object, ...]],
+    page_after: Callable[[Line | None], sa.ColumnElement[bool]],
+) -> Iterator[Line]:
+    last: Line | None = None
+    while True:
+        found = db.session.execute(statement.where(page_after(last)).limit(ROWS_AT_ONCE))
+        page = list(map(Line._make, found))
+        if not page:
+            return
         # Whoever reads them may be slow.
         before_waiting()
         yield from page
-        page = db.session.execute(after(page[-1]).limit(ROWS_AT_ONCE)).all()
+        last = page[-1]
 
 
-def _cells(row: AnyRow) -> tuple[Any, ...]:
+def _cells(line: Line) -> tuple[object, ...]:
     amount = (
-        money.written(money.from_minor(row.amount, row.currency), row.currency)
-        if row.currency
-        else row.amount
-    )
-    kind = "email" if row.is_email else row.kind
-    moments = (
-        clock.rfc3339(row.created_at),
-        "" if row.rolled_back_at is None else clock.rfc3339(row.rolled_back_at),
+        money.written(money.from_minor(line.amount, line.currency), line.currency)
+        if line.currency
+        else line.amount
     )
     return (
-        row.id,
-        kind,
-        no_formula(row.code or ""),
-        row.account_id,
-        row.units,
+        line.id,
+        Kind.EMAIL if line.is_email else line.kind,
+        no_formula(line.code or ""),
+        line.account_id,
+        line.units,
         amount,
-        row.currency or "credits",
-        *moments,
+        line.currency or "credits",
+        clock.rfc3339(line.created_at),
+        "" if line.rolled_back_at is None else clock.rfc3339(line.rolled_back_at),
     )
 
 
-def _as_text(lines: Iterable[Iterable[Any]]) -> str:
+def _as_text(lines: Iterable[Iterable[object]]) -> str:
     text = StringIO()
     csv.writer(text).writerows(lines)
     return text.getvalue()

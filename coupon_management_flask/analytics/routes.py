@@ -1,13 +1,13 @@
 """`/api/analytics`: the dashboard, and the redemptions behind it as CSV."""
 
-from typing import Any
-
 from flask import Response, stream_with_context
 
-from ..vouchers.shapes import VoucherErrorSchema
+from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
-from . import export, queries, schemas
+from . import export, schemas
+from .dashboard import Dashboard
+from .dashboard import read_dashboard as read
 
 routes: Routes = Routes(
     "analytics",
@@ -34,17 +34,17 @@ AS_A_FILE: Headers = {
 @guard()
 @routes.arguments(schemas.DaysQuery(), location="query")
 @routes.response(200, schemas.DashboardSchema())
-def read_dashboard(query: dict[str, Any]) -> dict[str, Any]:
+def read_dashboard(query: dict[str, int]) -> Dashboard:
     """The whole service's figures for an administrator, one's own for anyone else"""
-    return queries.read_dashboard(actor().id, **query, whole_service=actor().is_administrator)
+    return read(actor().id, **query, whole_service=actor().is_administrator)
 
 
 @routes.route("/export.csv", methods=["GET"])
 @guard()
 @routes.arguments(schemas.DaysQuery(), location="query")
 @routes.response(200, CSV, content_type="text/csv", headers=AS_A_FILE)
-def export_redemptions(query: dict[str, Any]) -> Response:
-    """The redemptions of these days, a line each after a header: all for an administrator, one's own for anyone else"""
+def export_redemptions(query: dict[str, int]) -> Response:
+    """The redemptions of these days as CSV: all for an administrator, one's own for anyone else"""
     lines = export.redemptions_as_csv(actor().id, **query, whole_service=actor().is_administrator)
     return Response(
         stream_with_context(lines),

@@ -6,9 +6,10 @@ from typing import Any
 import marshmallow as ma
 
 from ..core import money
-from ..vouchers import purchases
+from ..models import VoucherStatus
 from ..web.body import QueryWhole
-from .queries import BEST, KINDS
+from .figures.measures import Kind
+from .statements import BEST
 
 
 class DaysQuery(ma.Schema):
@@ -56,7 +57,7 @@ class CouponFiguresSchema(ma.Schema):
 
 
 VoucherStatusesSchema = ma.Schema.from_dict(
-    {status: _count() for status in purchases.STATUSES}, name="VoucherStatusesSchema"
+    {status.value: _count() for status in VoucherStatus}, name="VoucherStatusesSchema"
 )
 
 
@@ -71,7 +72,7 @@ class VoucherFiguresSchema(ma.Schema):
 
 
 RedemptionFiguresSchema = ma.Schema.from_dict(
-    {"total": _count(), **{kind: _count() for kind in KINDS}}, name="RedemptionFiguresSchema"
+    {"total": _count(), **{kind: _count() for kind in Kind}}, name="RedemptionFiguresSchema"
 )
 
 
@@ -92,7 +93,10 @@ class OfferSchema(ma.Schema):
     id = ma.fields.String(
         required=True,
         metadata={
-            "description": "Of the coupon, promo, batch of codes or voucher type; the website of e-mail coupons."
+            "description": (
+                "Of the coupon, promo, batch of codes or voucher type; the website of e-mail"
+                " coupons."
+            )
         },
     )
     name = ma.fields.String(
@@ -120,7 +124,7 @@ class DayFiguresSchema(ma.Schema):
 
 
 class DashboardSchema(ma.Schema):
-    """What was rolled back, cancelled or refunded counts no more, and lowers the day on which it had happened."""
+    """What was rolled back, cancelled or refunded counts no more: it lowers its day."""
 
     scope = ma.fields.String(required=True, metadata={"enum": ["platform", "user"]})
     days = _count()
@@ -145,7 +149,8 @@ class DashboardSchema(ma.Schema):
         metadata={"description": "`email`: of codes that were given for an address."},
     )
     revenue = Amounts(
-        "What vouchers were sold for, by card or with credit, less refunds. A top-up of credit is none until it is spent."
+        "What vouchers were sold for, by card or with credit, less refunds."
+        " A top-up of credit is none until it is spent."
     )
     credit_spent = _count("Credits spent on credit coupons.")
     discount_given = Amounts("By discount codes and e-mail coupons.")

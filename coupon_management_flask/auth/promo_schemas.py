@@ -14,7 +14,8 @@ def _strong(password: str) -> None:
         re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[@$!%*?&]")
     ):
         raise ma.ValidationError(
-            "Letters of both cases, a digit and one of @$!%*?& are needed, and nothing else is allowed."
+            "Letters of both cases, a digit and one of @$!%*?& are needed, "
+            "and nothing else is allowed."
         )
 
 
@@ -68,6 +69,10 @@ class UserSignUp(Input):
     other = ma.fields.Nested(OtherSchema(), required=True)
     password = Password(required=True)
 
+    @ma.post_load
+    def with_details(self, user: dict[str, object], **_: object) -> dict[str, object]:
+        return _apart(user, ("avatar_url",), "details")
+
 
 class ProfileChanges(Input):
     """A field that is absent or null stays as it is."""
@@ -79,8 +84,19 @@ class ProfileChanges(Input):
     password = Password(allow_none=True)
 
     @ma.post_load
-    def only_values(self, changes: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {name: value for name, value in changes.items() if value is not None}
+    def only_values(self, changes: dict[str, object], **_: object) -> dict[str, object]:
+        given = {name: value for name, value in changes.items() if value is not None}
+        password = given.pop("password", None)
+        columns = _apart(given, ("name", "surname", "avatar_url"), "changes")
+        return {**columns, "password": password}
+
+
+def _apart(body: dict[str, object], names: tuple[str, ...], group: str) -> dict[str, object]:
+    """Put these fields and those of `other` into one group, and leave the rest."""
+    other = body.pop("other", {})
+    assert isinstance(other, dict)
+    grouped = {name: body.pop(name) for name in names if name in body}
+    return {**body, group: grouped | other}
 
 
 class ProfileOtherSchema(Output):

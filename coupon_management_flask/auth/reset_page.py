@@ -1,17 +1,21 @@
-"""`/reset-password`: where a mail's link to a new password leads. It asks for it and works without script; front ends may call the API instead."""
+"""`/reset-password`: where a mail's link to a new password leads.
+
+The form works without script. Front ends may call the API instead.
+"""
 
 import marshmallow as ma
 from flask import Blueprint, Response, render_template, request
 
 from ..core import errors
-from ..identity import accounts, passwords
+from ..identity import password_reset, passwords
 from ..web.guard import no_store
 from ..web.rates import limit_logins
-from . import mailer, voucher_schemas, voucher_service
+from . import reset, reset_mail
+from .voucher_schemas import ConfirmReset
 
 pages = Blueprint("reset-password", __name__, template_folder="templates")
 
-_form = voucher_schemas.ConfirmReset()
+_form = ConfirmReset()
 
 
 def _page(
@@ -27,22 +31,23 @@ def _page(
     return Response(page, status, mimetype="text/html")
 
 
-@pages.get(mailer.PAGE)
+@pages.get(reset_mail.PAGE)
 @no_store
 def ask_for_password() -> Response:
-    """Changes nothing: mail programs look at links themselves."""
+    """Show the form. It spends nothing: mail programs look at links themselves."""
     token = request.args.get("token", "")
-    return _page(200, "form", token=token) if accounts.is_reset_token(token) else _page(400, "dead")
+    return _page(200, "form", token=token) if password_reset.is_valid(token) else _page(400, "dead")
 
 
-@pages.post(mailer.PAGE)
+@pages.post(reset_mail.PAGE)
 @limit_logins
 @no_store
 def set_password() -> Response:
+    """Set the password that was typed."""
     typed = {name: request.form.get(name, "") for name in _form.fields}
     try:
         body = _form.load(typed)
-        voucher_service.reset_password(body["token"], body["password"])
+        reset.reset_password(body["token"], body["password"])
     except ma.ValidationError as error:
         return _page(400, "form", token=typed["token"], wrong=error.messages_dict)
     except errors.Invalid:

@@ -1,19 +1,26 @@
-"""`/api/auth`: registering, signing in and out, and forgotten passwords, in the voucher contract."""
+"""`/api/auth`: registering, signing in and out, forgotten passwords, by the voucher contract."""
 
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict
 
-from .. import config
 from ..identity import accounts, sessions
 from ..web.body import NO_STORE, Routes
-from ..web.guard import access_token, actor_of, no_store, refresh_token, signed_refresh_token
+from ..web.guard import (
+    TokenPair,
+    actor_of,
+    no_store,
+    refresh_lifetime,
+    signed_refresh_token,
+    token_pair,
+)
 from ..web.rates import (
     count_password_reset_email,
-    guessing_address,
     limit_logins,
     limit_password_resets,
+    limited_address,
 )
-from . import service, voucher_schemas, voucher_service
+from . import reset, sign_in, voucher_profile, voucher_schemas
+from .sign_up import UserDetails
 
 routes: Routes = Routes(
     "voucher-auth",
@@ -24,24 +31,27 @@ routes: Routes = Routes(
 )
 
 
-def _session_lifetime() -> timedelta:
-    return timedelta(days=config.current().refresh_token_days)
+class NewUser(TypedDict):
+    email: str
+    password: str
+    name: str
+    surname: str
+    details: UserDetails
 
 
-def _tokens(grant: sessions.Grant) -> dict[str, str]:
-    minutes = timedelta(minutes=config.current().access_token_minutes)
-    return {
-        "access": access_token(grant, minutes),
-        "refresh": refresh_token(grant, _session_lifetime()),
-    }
+@dataclass(frozen=True, slots=True)
+class SignedIn(TokenPair):
+    user: voucher_profile.Profile
+    message: str
 
 
-def _signed_in(grant: sessions.Grant, message: str) -> dict[str, Any]:
-    return {
-        "user": voucher_service.read_profile(grant.account_id),
-        **_tokens(grant),
-        "message": message,
-    }
+def _terms() -> sign_in.SessionTerms:
+    return sign_in.SessionTerms(sessions.Issuer.VOUCHER, refresh_lifetime())
+
+
+def _signed_in(grant: sessions.Grant, message: str) -> SignedIn:
+    profile, tokens = voucher_profile.read_profile(grant.account_id), token_pair(grant)
+    return SignedIn(tokens.access, tokens.refresh, profile, message)
 
 
 @routes.route("/register", methods=["POST"])
@@ -50,11 +60,9 @@ def _signed_in(grant: sessions.Grant, message: str) -> dict[str, Any]:
 @routes.arguments(voucher_schemas.Registration())
 @routes.response(201, voucher_schemas.SignedInSchema(), headers=NO_STORE)
 @routes.refuses(429)
-def register(body: dict[str, Any]) -> dict[str, Any]:
+def register(body: NewUser) -> SignedIn:
     """Register a user"""
-    return _signed_in(
-        voucher_service.register(**body, lifetime=_session_lifetime()), "Registration successful."
-    )
+    return _signed_in(voucher_profile.register(**body, terms=_terms()), "Registration successful.")
 
 
 @routes.route("/login", methods=["POST"])
@@ -63,16 +71,12 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 @routes.arguments(voucher_schemas.Login())
 @routes.response(200, voucher_schemas.SignedInSchema(), headers=NO_STORE)
 @routes.refuses(401, 403, 429)
-def log_in(body: dict[str, str]) -> dict[str, Any]:
+def log_in(body: dict[str, str]) -> SignedIn:
     """Sign in"""
-    grant = service.log_in(
-        body["email"],
-        body["password"],
-        issued_by=voucher_service.ISSUED_BY,
-        lifetime=_session_lifetime(),
-        address=guessing_address(),
-    ).grant
-    return _signed_in(grant, "Login successful.")
+    signed_in = sign_in.sign_in(
+        body["email"], body["password"], _terms(), address=limited_address()
+    )
+    return _signed_in(signed_in.grant, "Login successful.")
 
 
 @routes.route("/token/refresh", methods=["POST"])
@@ -81,14 +85,10 @@ def log_in(body: dict[str, str]) -> dict[str, Any]:
 @routes.arguments(voucher_schemas.RefreshToken())
 @routes.response(200, voucher_schemas.TokenPairSchema(), headers=NO_STORE)
 @routes.refuses(401, 429)
-def refresh(body: dict[str, str]) -> dict[str, str]:
+def refresh(body: dict[str, str]) -> TokenPair:
     """Exchange the refresh token for a new pair; the old one is dead from then on"""
     current = actor_of(body["refresh"], token=("refresh",))
-    assert current.session_id is not None
-    assert current.refresh_id is not None
-    return _tokens(
-        service.refresh(current.session_id, current.refresh_id, lifetime=_session_lifetime())
-    )
+    return token_pair(sign_in.refresh(*current.refreshing(), _terms()))
 
 
 @routes.route("/logout", methods=["POST"])
@@ -96,9 +96,9 @@ def refresh(body: dict[str, str]) -> dict[str, str]:
 @routes.response(200, voucher_schemas.DoneMessageSchema())
 @routes.refuses(401)
 def log_out(body: dict[str, str]) -> dict[str, str]:
-    """End the session: its access and refresh tokens are dead from now on; once more does no harm"""
+    """End the session: its tokens are dead from now on; once more does no harm"""
     grant = signed_refresh_token(body["refresh"])
-    service.log_out(grant.account_id, grant.session_id)
+    sign_in.sign_out(grant.account_id, grant.session_id)
     return {"message": "Logout successful."}
 
 
@@ -110,9 +110,10 @@ def log_out(body: dict[str, str]) -> dict[str, str]:
 def ask_for_reset(body: dict[str, str]) -> dict[str, str]:
     """Have a link to a new password mailed, if there is an account with this e-mail address"""
     count_password_reset_email(accounts.comparable(body["email"]))
-    voucher_service.ask_for_reset(body["email"])
+    reset.ask_for_reset(body["email"])
     return {
-        "message": "If there is an account with this e-mail address, a link to a new password is on its way."
+        "message": "If there is an account with this e-mail address, "
+        "a link to a new password is on its way."
     }
 
 
@@ -123,5 +124,5 @@ def ask_for_reset(body: dict[str, str]) -> dict[str, str]:
 @routes.refuses(429)
 def confirm_reset(body: dict[str, str]) -> dict[str, str]:
     """Set a new password by the token of a mailed link; all sessions end"""
-    voucher_service.reset_password(body["token"], body["password"])
+    reset.reset_password(body["token"], body["password"])
     return {"message": "The password is changed. Sign in with the new one."}

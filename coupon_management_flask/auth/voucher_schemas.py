@@ -1,4 +1,7 @@
-"""The shapes of accounts in the voucher contract: `first_name` is a name, `last_name` a surname, `profile_picture` an avatar_url."""
+"""The shapes of accounts in the voucher contract.
+
+`first_name` is a name inside, `last_name` a surname, `profile_picture` an avatar_url.
+"""
 
 from collections.abc import Mapping
 from datetime import date
@@ -9,14 +12,14 @@ from marshmallow import validate
 
 from ..core import clock
 from ..identity import passwords
-from ..vouchers.shapes import VoucherErrorSchema
+from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import EmailAddress, Moment, Text
 
 LONGEST_EMAIL = 254
 LONGEST_NAME = 150
 LONGEST_PHONE_NUMBER = 32
 LONGEST_ADDRESS = 500
-# As the promo contract has it, which shows it beside comments.
+# The promo contract's limit: it shows the picture beside comments.
 LONGEST_URL = 350
 EARLIEST_BIRTH = date(1900, 1, 1)
 
@@ -28,7 +31,7 @@ class _Input(ma.Schema):
 
 
 class _Line(Text):
-    """Text that people type into a form: spaces around it are not theirs."""
+    """Text that people type into a form, without the spaces around it."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -68,14 +71,14 @@ class _NewPassword(Text):
 
 
 class _Secret(Text):
-    """What is compared with something, whatever its length: a password of old, a token."""
+    """What is only compared, whatever its length: a password that was set, a token."""
 
     def __init__(self) -> None:
         super().__init__(0, required=True, load_only=True)
 
 
 class _Day(ma.fields.Date):
-    """`YYYY-MM-DD` and no other way to write a day."""
+    """A day, written `YYYY-MM-DD` and no other way."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -101,7 +104,7 @@ def _phone_number(**kwargs: Any) -> _FilledLine:
 
 
 def _username(**kwargs: Any) -> _FilledLine:
-    # One's own e-mail may be longer than other names: identity/accounts.py knows.
+    # The account's own e-mail may be longer than other usernames; identity/accounts.py checks that.
     return _FilledLine(LONGEST_EMAIL, **kwargs)
 
 
@@ -109,28 +112,32 @@ class Registration(_Input):
     email = EmailAddress(required=True)
     password = _NewPassword()
     password_confirm = _Secret()
-    first_name = _FilledLine(LONGEST_NAME, required=True)
-    last_name = _FilledLine(LONGEST_NAME, required=True)
+    first_name = _FilledLine(LONGEST_NAME, required=True, attribute="name")
+    last_name = _FilledLine(LONGEST_NAME, required=True, attribute="surname")
     username = _username()
     phone_number = _phone_number()
 
     @ma.validates_schema
-    def confirmed(self, body: dict[str, Any], **_: Any) -> None:
+    def confirmed(self, body: dict[str, object], **_: object) -> None:
         _check_same(body, "password", "password_confirm")
 
     @ma.post_load
-    def once(self, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def with_details(self, body: dict[str, object], **_: object) -> dict[str, object]:
         del body["password_confirm"]
-        return body
+        details = {name: body.pop(name) for name in ("username", "phone_number") if name in body}
+        return {**body, "details": details}
 
 
-def _check_same(body: dict[str, Any], password: str, confirmed: str) -> None:
+def _check_same(body: dict[str, object], password: str, confirmed: str) -> None:
     if body[password] != body[confirmed]:
         raise ma.ValidationError("The passwords do not match.", confirmed)
 
 
 class Login(_Input):
-    """Lengths are checked when a name or password is set, not when somebody signs in with it. An account without an e-mail address says its username."""
+    """An account without an e-mail address signs in with its username as `email`.
+
+    Lengths are checked when a name or password is set, not when somebody signs in with it.
+    """
 
     email = Text(0, required=True)
     password = _Secret()
@@ -146,7 +153,7 @@ class ChangePassword(_Input):
     confirm_password = _Secret()
 
     @ma.validates_schema
-    def confirmed(self, body: dict[str, Any], **_: Any) -> None:
+    def confirmed(self, body: dict[str, object], **_: object) -> None:
         _check_same(body, "new_password", "confirm_password")
 
 
@@ -160,19 +167,19 @@ class ConfirmReset(_Input):
     password_confirm = _Secret()
 
     @ma.validates_schema
-    def confirmed(self, body: dict[str, Any], **_: Any) -> None:
+    def confirmed(self, body: dict[str, object], **_: object) -> None:
         _check_same(body, "password", "password_confirm")
 
 
 class AccountChanges(_Input):
-    """What is unknown or read-only is ignored; null clears what need not be there."""
+    """Unknown and read-only fields are ignored. null clears what is optional."""
 
     class Meta:
         unknown = ma.EXCLUDE
 
     username = _username()
     first_name = _FilledLine(LONGEST_NAME, attribute="name")
-    # People that another contract knows by one name alone have none.
+    # It may be blank: other contracts know people by one name alone.
     last_name = _Line(0, LONGEST_NAME, attribute="surname")
     phone_number = _phone_number(allow_none=True)
     address = _FilledLine(LONGEST_ADDRESS, allow_none=True)
@@ -187,7 +194,7 @@ class AccountChanges(_Input):
 
 
 class AccountReplacement(AccountChanges):
-    """All of it: the names must be there. What may be left out stays as it is."""
+    """The names must be there. What is optional and left out stays as it is."""
 
     first_name = _FilledLine(LONGEST_NAME, attribute="name", required=True)
     last_name = _Line(0, LONGEST_NAME, attribute="surname", required=True)
@@ -210,25 +217,31 @@ AccountErrorSchema = VoucherErrorSchema.from_dict(
     },
     name="AccountErrorSchema",
 )
-"""What is wrong with an account: a sentence, or messages for each field that is known here."""
+"""What is wrong with an account: a sentence, or messages for each field of these inputs."""
 
 
 class AccountSchema(ma.Schema):
-    id = ma.fields.UUID(required=True)
-    email = ma.fields.String(required=True, allow_none=True)
-    username = ma.fields.String(required=True)
-    first_name = ma.fields.String(required=True, attribute="name")
-    last_name = ma.fields.String(required=True, attribute="surname")
+    id = ma.fields.UUID(required=True, attribute="account.id")
+    email = ma.fields.String(required=True, allow_none=True, attribute="account.email")
+    username = ma.fields.String(required=True, attribute="account.username")
+    first_name = ma.fields.String(required=True, attribute="account.name")
+    last_name = ma.fields.String(required=True, attribute="account.surname")
     full_name = ma.fields.String(required=True)
-    phone_number = ma.fields.String(required=True, allow_none=True)
-    address = ma.fields.String(required=True, allow_none=True)
-    date_of_birth = ma.fields.Date(required=True, allow_none=True)
-    profile_picture = ma.fields.String(required=True, allow_none=True, attribute="avatar_url")
+    phone_number = ma.fields.String(
+        required=True, allow_none=True, attribute="account.phone_number"
+    )
+    address = ma.fields.String(required=True, allow_none=True, attribute="account.address")
+    date_of_birth = ma.fields.Date(
+        required=True, allow_none=True, attribute="account.date_of_birth"
+    )
+    profile_picture = ma.fields.String(
+        required=True, allow_none=True, attribute="account.avatar_url"
+    )
     credit = ma.fields.Integer(required=True)
-    is_active = ma.fields.Boolean(required=True)
+    is_active = ma.fields.Boolean(required=True, attribute="account.is_active")
     is_staff = ma.fields.Boolean(required=True)
     is_superuser = ma.fields.Boolean(required=True)
-    date_joined = Moment(required=True, attribute="created_at")
+    date_joined = Moment(required=True, attribute="account.created_at")
 
 
 class TokenPairSchema(ma.Schema):

@@ -2,36 +2,36 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from ..db.dialects import is_postgresql, rows_changed, upsert
 from ..db.session import db
 from ..models import LimitUse, RedemptionTake
+from ..models.kinds import LimitRule
 from . import errors
 from .stock import given
-
-_uses: Any = LimitUse.__table__
-
-_takes: Any = RedemptionTake.__table__
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class LimitKey:
-    """What is counted together: uses of an owner (a coupon, say) under a rule, by a customer ("" = all), in a period ("" = ever)."""
+    """What is counted together: uses of an owner (a coupon, say) under a rule.
+
+    They are counted for a customer ("" means all) and a period ("" means ever).
+    """
 
     owner_id: UUID
-    rule: str
+    rule: LimitRule
     customer: str = ""
     period: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Take:
-    """So many units of a limit, for a redemption. `limit` is what the terms allow in all."""
+    """Units of a limit, taken for a redemption. `limit` is what the terms allow in all."""
 
     key: LimitKey
     units: int
@@ -39,106 +39,135 @@ class Take:
     redemption_id: UUID
 
 
-def _take_within(insert: Any) -> Any:
-    key = {column.name: given(column.name, column.type) for column in _uses.primary_key}
+_KEY = (LimitUse.owner_id, LimitUse.rule, LimitUse.customer, LimitUse.period)
+_NAMES = tuple(column.key for column in _KEY)
+
+
+def _values(key: LimitKey) -> dict[str, object]:
+    return {name: getattr(key, name) for name in _NAMES}
+
+
+def _is(key: LimitKey) -> sa.ColumnElement[bool]:
+    return sa.and_(*(column == getattr(key, column.key) for column in _KEY))
+
+
+def _take_within(insert: "postgresql.Insert | sqlite.Insert") -> ReturningInsert[int]:
+    key = {column.key: given(column.key, column.type) for column in _KEY}
     units, limit = given("units", sa.BigInteger), given("limit", sa.BigInteger)
-    # SQLite would take ON CONFLICT for a join, did a WHERE not stand before it.
+    # SQLite would take ON CONFLICT for a join if no WHERE stood before it.
     first = sa.select(*key.values(), units).where(units <= limit)
     return (
-        insert(_uses)
-        .from_select([*key, "used"], first)
+        insert.from_select([*key, "used"], first)
         .on_conflict_do_update(
             index_elements=[*key],
-            set_={"used": _uses.c.used + units},
-            where=_uses.c.used + units <= limit,
+            set_={"used": LimitUse.used + units},
+            where=LimitUse.used + units <= limit,
         )
-        .returning(_uses.c.used)
+        .returning(LimitUse.used)
+        # As it is: with parameters, it would be taken for a list of rows.
+        .execution_options(dml_strategy="raw")
     )
 
 
-_TAKE_WITHIN = {True: _take_within(postgresql.insert), False: _take_within(sqlite.insert)}
+_TAKE_WITHIN = {
+    True: _take_within(postgresql.insert(LimitUse)),
+    False: _take_within(sqlite.insert(LimitUse)),
+}
 
 
 def take_within(takes: Iterable[Take]) -> None:
-    """Takes of limits for redemptions that are written already; one conditional statement each, in the order of their keys, as everywhere.
+    """Take limits for redemptions that are written already.
 
-    Raises LimitReached where one has too little left. The transaction must then be rolled back.
+    Each take is one conditional statement; they go in the order of their keys, as everywhere.
+
+    Raises: LimitReached where a limit has too little left. The transaction must then be rolled
+        back.
     """
     takes = sorted(takes)
     for take in takes:
-        values = {f"given_{name}": getattr(take.key, name) for name in LimitKey.__slots__}
-        used = db.session.scalar(
-            _TAKE_WITHIN[is_postgresql()],
-            {**values, "given_units": take.units, "given_limit": take.limit},
-        )
-        if used is None:
+        values = {f"given_{name}": value for name, value in _values(take.key).items()}
+        values |= {"given_units": take.units, "given_limit": take.limit}
+        if db.session.scalar(_TAKE_WITHIN[is_postgresql()], values) is None:
             raise errors.LimitReached
     if takes:
         note_takes(takes)
 
 
 def note_takes(takes: Iterable[Take]) -> None:
-    """Writes down what redemptions took, so that it can be given back."""
+    """Write down what redemptions took, so that it can be given back."""
     rows = [
-        {
-            "redemption_id": take.redemption_id,
-            "units": take.units,
-            **{name: getattr(take.key, name) for name in LimitKey.__slots__},
-        }
+        {"redemption_id": take.redemption_id, "units": take.units, **_values(take.key)}
         for take in takes
     ]
-    db.session.execute(sa.insert(_takes), rows)
+    db.session.execute(sa.insert(RedemptionTake).execution_options(dml_strategy="raw"), rows)
 
 
 def add_uses(key: LimitKey, units: int) -> None:
-    """Counts what was used before there was a limit: whatever that is."""
-    insert = upsert(_uses).values(
-        used=units, **{name: getattr(key, name) for name in LimitKey.__slots__}
-    )
+    """Count what was used before there was a limit, even where it is more than the limit."""
     db.session.execute(
-        insert.on_conflict_do_update(
-            index_elements=[*LimitKey.__slots__], set_={"used": _uses.c.used + units}
-        )
+        upsert(LimitUse)
+        .values(used=units, **_values(key))
+        .on_conflict_do_update(index_elements=[*_NAMES], set_={"used": LimitUse.used + units})
     )
 
 
-def give_back(back: Iterable[tuple[UUID, str, int | None]]) -> None:
-    """Gives back what redemptions took of limits: redemption, rule, and how many units (None = all it has still).
+def give_back(back: Iterable[tuple[UUID, LimitRule, int | None]]) -> None:
+    """Give back what redemptions took of limits.
 
-    Nothing for what was not taken, and never more than was: the redemption's own note is lowered first and decides.
+    Each is a redemption, a rule, and how many units; None means all that it still has. A limit
+    that was not taken gives nothing back, and none gives back more than was taken: the
+    redemption's own note is lowered first, and decides.
     """
     found: list[tuple[LimitKey, UUID, int]] = []
     for redemption_id, rule, units in back:
-        row = db.session.execute(
-            sa.select(_takes).where(_takes.c.redemption_id == redemption_id, _takes.c.rule == rule)
+        note = db.session.execute(
+            sa.select(*_NOTED, RedemptionTake.units).where(_is_note(redemption_id, rule))
         ).one_or_none()
-        if row is not None and row.units > 0:
-            key = LimitKey(row.owner_id, row.rule, row.customer, row.period)
+        if note is not None and note.units > 0:
+            key = LimitKey(note.owner_id, note.rule, note.customer, note.period)
             found.append(
-                (key, redemption_id, row.units if units is None else min(units, row.units))
+                (key, redemption_id, note.units if units is None else min(units, note.units))
             )
     for key, redemption_id, units in sorted(found):
         lowered = db.session.execute(
-            sa.update(_takes)
-            .where(
-                _takes.c.redemption_id == redemption_id,
-                _takes.c.rule == key.rule,
-                _takes.c.units >= units,
-            )
-            .values(units=_takes.c.units - units)
+            sa.update(RedemptionTake)
+            .where(_is_note(redemption_id, key.rule), RedemptionTake.units >= units)
+            .values(units=RedemptionTake.units - units)
+            .execution_options(synchronize_session=False)
         )
         if rows_changed(lowered):
-            this = sa.and_(*(_uses.c[name] == getattr(key, name) for name in LimitKey.__slots__))
-            db.session.execute(sa.update(_uses).where(this).values(used=_uses.c.used - units))
+            db.session.execute(
+                sa.update(LimitUse)
+                .where(_is(key))
+                .values(used=LimitUse.used - units)
+                .execution_options(synchronize_session=False)
+            )
+
+
+_NOTED = (
+    RedemptionTake.owner_id,
+    RedemptionTake.rule,
+    RedemptionTake.customer,
+    RedemptionTake.period,
+)
+
+
+def _is_note(redemption_id: UUID, rule: LimitRule) -> sa.ColumnElement[bool]:
+    return sa.and_(RedemptionTake.redemption_id == redemption_id, RedemptionTake.rule == rule)
 
 
 def used(keys: Collection[LimitKey]) -> dict[LimitKey, int]:
-    """How much of each limit is used; one statement."""
+    """Return how much of each limit is used; one statement."""
     if not keys:
         return {}
-    among = {name: sorted({getattr(key, name) for key in keys}) for name in LimitKey.__slots__}
+    among = [column.in_(sorted({getattr(key, column.key) for key in keys})) for column in _KEY]
     rows = db.session.execute(
-        sa.select(_uses).where(*(_uses.c[name].in_(values) for name, values in among.items()))
+        sa.select(
+            LimitUse.owner_id, LimitUse.rule, LimitUse.customer, LimitUse.period, LimitUse.used
+        ).where(*among)
     )
-    found = {LimitKey(row.owner_id, row.rule, row.customer, row.period): row.used for row in rows}
+    found = {
+        LimitKey(owner, rule, customer, period): count
+        for owner, rule, customer, period, count in rows
+    }
     return {key: found.get(key, 0) for key in keys}

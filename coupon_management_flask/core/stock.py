@@ -1,17 +1,20 @@
 """Stock: a limited thing, of which every unit is taken once.
 
-A claim is one conditional statement and the row count decides; nothing is read first. On PostgreSQL that statement also writes the
-redemption, so that the hot row is locked for one round trip and the commit, never across Python.
+A claim is one conditional statement whose row count decides; nothing is read first. On PostgreSQL
+the statement also writes the redemption. So the hot row is locked for one round trip and the
+commit, never while Python has anything to do.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.types import TypeEngine
 
 from ..db.dialects import is_postgresql, rows_changed
 from ..db.failures import broken_constraint
@@ -20,92 +23,112 @@ from ..db.statements import Prepared, Rows
 from ..models import Redemption, Stock, new_id
 from . import clock, errors
 
-_stocks: Any = Stock.__table__
-
-_redemptions: Any = Redemption.__table__
-
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A unit (or several) taken: the stock as it stood right after, and what the claim's riders returned, by column."""
+    """Units that were taken.
+
+    `claimed` and `capacity` are the stock's right after the claim. `returned` is what the claim's
+    riders returned, by column.
+    """
 
     redemption_id: UUID
     redeemed_at: datetime
     claimed: int
     capacity: int | None
-    returned: dict[str, Any] = field(default_factory=dict)
+    returned: dict[str, object] = field(default_factory=dict)
 
 
-Rider = Callable[[Any], Any]
-"""Makes a statement that happens with a claim or not at all, given the claim as something to select from (`claimed`, `capacity`)."""
+Rider = Callable[[sa.FromClause], sa.UpdateBase]
+"""Makes a statement that happens with a claim or not at all.
+
+It is given the claim as something to select from, with the columns `claimed` and `capacity`.
+"""
 
 
 def create(capacity: int | None) -> UUID:
-    """A new stock of `capacity` units, none claimed; None means no limit."""
+    """Make a stock of `capacity` units, none of them claimed. None means no limit."""
     stock_id = new_id()
-    db.session.execute(sa.insert(_stocks).values(id=stock_id, capacity=capacity, claimed=0))
+    db.session.execute(sa.insert(Stock).values(id=stock_id, capacity=capacity, claimed=0))
     return stock_id
 
 
 def set_left(stock_id: UUID, left: int) -> None:
-    """Sets what is left, whatever is being claimed meanwhile: the capacity becomes what is claimed plus `left`."""
-    db.session.execute(
-        sa.update(_stocks).where(_stocks.c.id == stock_id).values(capacity=_stocks.c.claimed + left)
+    """Set what is left, whatever is being claimed meanwhile.
+
+    The capacity becomes what is claimed plus `left`.
+    """
+    db.session.execute(_change(stock_id).values(capacity=Stock.claimed + left))
+
+
+def _change(stock_id: UUID, *only_if: sa.ColumnElement[bool]) -> sa.Update:
+    # No session holds stocks as objects, so there are none to keep up to date.
+    return (
+        sa.update(Stock)
+        .where(Stock.id == stock_id, *only_if)
+        .execution_options(synchronize_session=False)
     )
 
 
 def repeatable_key(account_id: UUID, redemption_id: UUID) -> str:
-    """The claim key of what one user may claim as often as there are units; all of a user's sort together."""
+    """Return the claim key of what one user may claim as often as there are units.
+
+    All keys of a user sort together.
+    """
     return f"{once_each_user(account_id)}:{redemption_id}"
 
 
 def once_each_user(account_id: UUID) -> str:
-    """The claim key of what one user may claim once."""
+    """Return the claim key of what one user may claim once."""
     return f"user:{account_id}"
 
 
-def given(name: str, type_: Any) -> sa.BindParameter[Any]:
-    """A value that each claim gives by this name, for conditions and riders.
+def given(name: str, type_: "TypeEngine[Any] | type[TypeEngine[Any]]") -> sa.BindParameter[Any]:
+    """Name a value that each claim gives, for conditions and riders.
 
-    Not the bare name: to SQLAlchemy, a parameter of an UPDATE that is called like a column is a new value for it.
+    The parameter is not called by the bare name: SQLAlchemy would take a parameter of an UPDATE
+    that is called like a column for the column's new value.
     """
     return sa.bindparam(f"given_{name}", type_=type_)
 
 
 LOCK = Prepared(
     "lock_stock",
-    sa.select(_stocks.c.id).where(_stocks.c.id == given("stock_id", sa.Uuid)).with_for_update(),
+    sa.select(Stock.id).where(Stock.id == given("stock_id", sa.Uuid)).with_for_update(),
 )
-"""For claims whose conditions look beyond the stock, at what is changed by whoever holds it. A claim that waited for that one itself would not do:
-a statement that has waited judges other tables as they were when it began."""
+"""Locks the stock before a claim whose conditions look at other tables.
+
+Whoever changes those tables holds the stock meanwhile. A claim without this lock would wait for
+the stock all the same, but a statement that has waited still sees other tables as they were when
+it began.
+"""
 
 
 def leaves_some() -> sa.ColumnElement[bool]:
-    """A condition for claims: it is not the last unit."""
+    """Return the condition that a claim does not take the last unit."""
     return sa.or_(
-        _stocks.c.capacity.is_(None),
-        _stocks.c.claimed + given("units", sa.BigInteger) < _stocks.c.capacity,
+        Stock.capacity.is_(None),
+        Stock.claimed + given("units", sa.BigInteger) < Stock.capacity,
     )
 
 
 class Claiming:
-    """How the offers of one kind are claimed. Its statements are built once, for building them costs more than running them.
+    """How the offers of one kind are claimed.
 
-    `only_if` are conditions that the claiming statement itself judges; riders are further statements of the same round trip. `after` locks
-    what the conditions look at beyond the stock. All may hold parameters (`given`), which every claim then gives by name.
+    The statements are built once, because building them costs more than running them.
     """
 
     _WRITTEN = (
-        "id",
-        "stock_id",
-        "claim_key",
-        "units",
-        "kind",
-        "account_id",
-        "code",
-        "amount",
-        "currency",
-        "created_at",
+        Redemption.id,
+        Redemption.stock_id,
+        Redemption.claim_key,
+        Redemption.units,
+        Redemption.kind,
+        Redemption.account_id,
+        Redemption.code,
+        Redemption.amount,
+        Redemption.currency,
+        Redemption.created_at,
     )
 
     def __init__(
@@ -117,13 +140,19 @@ class Claiming:
         riders: Sequence[Rider] = (),
         after: Prepared | None = None,
     ) -> None:
-        """`kind` is the redemptions'; `name` tells the statement from all others."""
+        """Tell how to claim; `name` tells the statement from all others.
+
+        `only_if` are conditions that the claiming statement itself judges. `riders` are further
+        statements of the same round trip. `after` runs first in it and locks what the conditions
+        look at beyond the stock. All may hold parameters (`given`), which every claim then gives.
+        """
         self.kind = kind
         self._name = f"claim_{name}"
         self._only_if = only_if
         self._riders = riders
         self._after = after
-        self._statements: dict[bool, Any] = {}
+        self._in_one: Prepared | None = None
+        self._in_several: tuple[sa.UpdateBase, list[sa.UpdateBase]] | None = None
 
     def claim(
         self,
@@ -136,16 +165,19 @@ class Claiming:
         amount: int = 0,
         currency: str | None = None,
         redemption_id: UUID | None = None,
-        **parameters: Any,
+        **parameters: object,
     ) -> Claimed:
-        """Takes `units` of a stock and writes the redemption that proves it: in the open transaction, or where none is open as one by itself.
+        """Take units of a stock, and write the redemption that proves it.
 
-        Raises Exhausted where too little is left or `only_if` does not hold, AlreadyClaimed where `claim_key` was used on this stock before.
-        An open transaction must then be rolled back.
+        It happens in the open transaction; where none is open, as a transaction of its own.
+
+        Raises: Exhausted where too little is left or a condition does not hold, AlreadyClaimed
+            where `claim_key` was used on this stock before. An open transaction must then be
+            rolled back.
         """
         now = clock.now()
         redemption_id = redemption_id or new_id()
-        values = {
+        values: dict[str, object] = {
             "redemption_id": redemption_id,
             "stock_id": stock_id,
             "claim_key": claim_key,
@@ -161,7 +193,7 @@ class Claiming:
         given_values = {f"given_{name}": value for name, value in values.items()}
         try:
             if is_postgresql() and commits_alone():
-                # One round trip, begun and committed by PostgreSQL itself: the hot row is never locked while Python has anything to do.
+                # One round trip, which PostgreSQL begins and commits by itself.
                 row = self._as_dict(self._statement_in_one().commit(given_values))
             else:
                 with transaction():
@@ -184,12 +216,12 @@ class Claiming:
         return None if row is None else row._asdict()
 
     def _statement_in_one(self) -> Prepared:
-        if True not in self._statements:
+        if self._in_one is None:
             taken = self._take().cte("taken")
-            written = self._write(taken).returning(_redemptions.c.id).cte("written")
-            statement = sa.select(taken.c.claimed, taken.c.capacity).select_from(
-                taken.join(written, sa.true())
-            )
+            written = self._write(taken).returning(Redemption.id).cte("written")
+            statement: sa.Select[*tuple[Any, ...]] = sa.select(
+                taken.c.claimed, taken.c.capacity
+            ).select_from(taken.join(written, sa.true()))
             for number, rider in enumerate(self._riders):
                 ridden = rider(taken).cte(f"rider_{number}")
                 returns = list(ridden.c)
@@ -198,21 +230,19 @@ class Claiming:
                     if returns
                     else statement.add_cte(ridden)
                 )
-            self._statements[True] = Prepared(self._name, statement, writes=True, after=self._after)
-        return self._statements[True]  # type: ignore[no-any-return]
+            self._in_one = Prepared(self._name, statement, writes=True, after=self._after)
+        return self._in_one
 
-    def _claim_in_several(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """The same where no statement writes to two tables (SQLite): nobody else writes meanwhile."""
-        if False not in self._statements:
+    def _claim_in_several(self, values: dict[str, object]) -> dict[str, Any] | None:
+        """Claim on SQLite, where no statement writes to two tables and nobody else writes."""
+        if self._in_several is None:
             taken = sa.select(
                 given("claimed", sa.BigInteger).label("claimed"),
                 given("capacity", sa.BigInteger).label("capacity"),
             ).subquery("taken")
-            self._statements[False] = (
-                self._take(),
-                [self._write(taken), *(rider(taken) for rider in self._riders)],
-            )
-        take, others = self._statements[False]
+            riders = [_plain(rider(taken)) for rider in self._riders]
+            self._in_several = (_plain(self._take()), [_plain(self._write(taken)), *riders])
+        take, others = self._in_several
         row = db.session.execute(take, values).one_or_none()
         if row is None:
             return None
@@ -224,77 +254,86 @@ class Claiming:
                 found |= next((dict(returned._mapping) for returned in result), {})
         return found
 
-    def _take(self) -> Any:
+    def _take(self) -> ReturningUpdate[int, int | None]:
         units = given("units", sa.BigInteger)
         return (
-            sa.update(_stocks)
+            sa.update(Stock)
             .where(
-                _stocks.c.id == given("stock_id", sa.Uuid),
-                sa.or_(
-                    _stocks.c.capacity.is_(None), _stocks.c.claimed + units <= _stocks.c.capacity
-                ),
+                Stock.id == given("stock_id", sa.Uuid),
+                sa.or_(Stock.capacity.is_(None), Stock.claimed + units <= Stock.capacity),
                 *self._only_if,
             )
-            .values(claimed=_stocks.c.claimed + units)
-            .returning(_stocks.c.claimed, _stocks.c.capacity)
+            .values(claimed=Stock.claimed + units)
+            .returning(Stock.claimed, Stock.capacity)
         )
 
-    def _write(self, taken: Any) -> Any:
-        columns = [_redemptions.c[name] for name in self._WRITTEN]
-        names = ["redemption_id", *self._WRITTEN[1:]]
-        values = [given(name, column.type) for name, column in zip(names, columns, strict=True)]
-        return sa.insert(_redemptions).from_select(
-            columns, sa.select(*values).select_from(taken), include_defaults=False
+    def _write(self, taken: sa.FromClause) -> sa.Insert:
+        names = ["redemption_id", *(column.key for column in self._WRITTEN[1:])]
+        values = [
+            given(name, column.type) for name, column in zip(names, self._WRITTEN, strict=True)
+        ]
+        return sa.insert(Redemption).from_select(
+            [column.key for column in self._WRITTEN],
+            sa.select(*values).select_from(taken),
+            include_defaults=False,
         )
+
+
+Statement = TypeVar("Statement", bound=sa.UpdateBase)
+
+
+def _plain(statement: Statement) -> Statement:
+    # To the session, a statement with parameters is a list of rows, unless it is told otherwise.
+    strategy = "raw" if isinstance(statement, sa.Insert) else "core_only"
+    return statement.execution_options(dml_strategy=strategy)
 
 
 def release(redemption_id: UUID) -> bool:
-    """Gives back what a redemption took, exactly once: True the first time, False ever after (and for an unknown id).
+    """Give back what a redemption took, exactly once; its claim key is free again.
 
-    Its claim key is free again. The stock row is locked first, as everywhere, so that two of these never wait for each other in a circle.
+    Returns True the first time, False ever after and for an unknown id. The stock row is locked
+    first, as everywhere, so that two of these never wait for each other in a circle.
     """
     stock_id = db.session.scalar(
-        sa.select(_redemptions.c.stock_id).where(_redemptions.c.id == redemption_id)
+        sa.select(Redemption.stock_id).where(Redemption.id == redemption_id)
     )
     if stock_id is None:
         return False
-    db.session.execute(sa.select(_stocks.c.id).where(_stocks.c.id == stock_id).with_for_update())
+    lock([stock_id])
     units = db.session.scalar(
-        sa.update(_redemptions)
-        .where(_redemptions.c.id == redemption_id, _redemptions.c.rolled_back_at.is_(None))
+        sa.update(Redemption)
+        .where(Redemption.id == redemption_id, Redemption.rolled_back_at.is_(None))
         .values(rolled_back_at=clock.now(), claim_key=None)
-        .returning(_redemptions.c.units)
+        .returning(Redemption.units)
+        .execution_options(synchronize_session=False)
     )
     if units is None:
         return False
-    db.session.execute(
-        sa.update(_stocks).where(_stocks.c.id == stock_id).values(claimed=_stocks.c.claimed - units)
-    )
+    db.session.execute(_change(stock_id).values(claimed=Stock.claimed - units))
     return True
 
 
 def stocks_of(redemption_ids: Collection[UUID]) -> list[UUID]:
-    """The stocks that these redemptions took of."""
+    """Return the stocks that these redemptions took of."""
     return list(
-        db.session.scalars(
-            sa.select(_redemptions.c.stock_id).where(_redemptions.c.id.in_(redemption_ids))
-        )
+        db.session.scalars(sa.select(Redemption.stock_id).where(Redemption.id.in_(redemption_ids)))
     )
 
 
 def lock(stock_ids: Iterable[UUID]) -> None:
-    """Nobody claims, releases or changes any of these stocks until this transaction ends. In the order of their ids, as everywhere."""
+    """Let nobody claim, release or change any of these stocks until this transaction ends.
+
+    They are locked in the order of their ids, as everywhere.
+    """
     for stock_id in sorted(stock_ids):
-        db.session.execute(
-            sa.select(_stocks.c.id).where(_stocks.c.id == stock_id).with_for_update()
-        )
+        db.session.execute(sa.select(Stock.id).where(Stock.id == stock_id).with_for_update())
 
 
 def set_capacity(stock_id: UUID, capacity: int | None) -> None:
-    """Changes how much there is in all. Raises Exhausted where more than that is claimed."""
-    fits = sa.true() if capacity is None else _stocks.c.claimed <= capacity
-    changed = db.session.execute(
-        sa.update(_stocks).where(_stocks.c.id == stock_id, fits).values(capacity=capacity)
-    )
-    if rows_changed(changed) == 0:
+    """Change how much there is in all.
+
+    Raises: Exhausted where more than that is claimed.
+    """
+    fits = sa.true() if capacity is None else Stock.claimed <= capacity
+    if rows_changed(db.session.execute(_change(stock_id, fits).values(capacity=capacity))) == 0:
         raise errors.Exhausted

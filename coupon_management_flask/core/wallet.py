@@ -1,42 +1,46 @@
-"""Wallet: a balance in credits that never goes below zero, and the append-only ledger that explains it."""
+"""Wallet: a balance in credits that never goes below zero, and the ledger that explains it."""
 
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..db.session import AnyRow, db
+from ..db.session import db
 from ..models import LedgerEntry, Wallet, new_id
 from . import clock, errors
 
-_wallets: Any = Wallet.__table__
-_ledger: Any = LedgerEntry.__table__
-
 
 def open_wallet(account_id: UUID, credit: int = 0, reason: str = "opening balance") -> None:
-    """An account's wallet. What it starts with is an entry like any other, so that the ledger's sum is the balance from the first day."""
-    db.session.execute(sa.insert(_wallets).values(account_id=account_id, balance=0))
+    """Open an account's wallet.
+
+    What it starts with is an entry like any other, so that the ledger's sum is the balance from
+    the first day.
+    """
+    db.session.execute(sa.insert(Wallet).values(account_id=account_id, balance=0))
     if credit:
         change(account_id, credit, reason=reason)
 
 
-def change(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> AnyRow:
-    """Adds `amount` credits (takes them where it is negative) and returns the ledger entry written with it.
+def change(
+    account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None
+) -> LedgerEntry:
+    """Add credits, or take them where `amount` is negative, and return the ledger entry.
 
-    Raises InsufficientCredit where the balance would go below zero, NotFound for an account without a wallet.
+    Raises: InsufficientCredit where the balance would go below zero, NotFound for an account
+        without a wallet.
     """
     balance = db.session.scalar(
-        sa.update(_wallets)
-        .where(_wallets.c.account_id == account_id, _wallets.c.balance + amount >= 0)
-        .values(balance=_wallets.c.balance + amount)
-        .returning(_wallets.c.balance)
+        sa.update(Wallet)
+        .where(Wallet.account_id == account_id, Wallet.balance + amount >= 0)
+        .values(balance=Wallet.balance + amount)
+        .returning(Wallet.balance)
+        .execution_options(synchronize_session=False)
     )
     if balance is None:
         if balance_of(account_id) is None:
             raise errors.NotFound
         raise errors.InsufficientCredit
     return db.session.execute(
-        sa.insert(_ledger)
+        sa.insert(LedgerEntry)
         .values(
             id=new_id(),
             account_id=account_id,
@@ -46,21 +50,23 @@ def change(account_id: UUID, amount: int, *, reason: str, reference: UUID | None
             reference=reference,
             created_at=clock.now(),
         )
-        .returning(*_ledger.c)
-    ).one()
+        .returning(LedgerEntry)
+    ).scalar_one()
 
 
-def debit(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> AnyRow:
-    """Takes `amount` >= 0 credits; raises what `change` raises."""
+def debit(
+    account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None
+) -> LedgerEntry:
+    """Take `amount` >= 0 credits. Raises what `change` raises."""
     return change(account_id, -amount, reason=reason, reference=reference)
 
 
-def credit(account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None) -> AnyRow:
-    """Gives `amount` >= 0 credits; raises what `change` raises."""
+def credit(
+    account_id: UUID, amount: int, *, reason: str, reference: UUID | None = None
+) -> LedgerEntry:
+    """Give `amount` >= 0 credits. Raises what `change` raises."""
     return change(account_id, amount, reason=reason, reference=reference)
 
 
 def balance_of(account_id: UUID) -> int | None:
-    return db.session.scalar(
-        sa.select(_wallets.c.balance).where(_wallets.c.account_id == account_id)
-    )
+    return db.session.scalar(sa.select(Wallet.balance).where(Wallet.account_id == account_id))

@@ -14,7 +14,7 @@ def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
 
 
-def upsert(table: type[Model]) -> "postgresql.Insert | sqlite.Insert":
+def upsert(table: type[Model] | sa.Table) -> "postgresql.Insert | sqlite.Insert":
     """Return an INSERT that takes ON CONFLICT, for the database at hand."""
     return postgresql.insert(table) if is_postgresql() else sqlite.insert(table)
 

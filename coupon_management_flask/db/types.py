@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
@@ -26,7 +27,11 @@ class Moment(sa.types.TypeDecorator[datetime]):
 
 
 class Word(sa.types.TypeDecorator[StrEnum]):
-    """A member of a StrEnum, stored as its text. CHECK constraints name the values."""
+    """A member of a StrEnum, stored as its text.
+
+    A text that is no member comes back as it is: during an upgrade a newer server may have written
+    it, and a page that lists it must not fail.
+    """
 
     impl = sa.Text
     cache_ok = True
@@ -34,9 +39,10 @@ class Word(sa.types.TypeDecorator[StrEnum]):
     def __init__(self, kind: type[StrEnum]) -> None:
         super().__init__()
         self.kind = kind
+        self._members = {str(member): member for member in kind}
 
     def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
         return None if value is None else str(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        return None if value is None else self.kind(value)
+        return self._members.get(value, cast(StrEnum, value)) if value is not None else None

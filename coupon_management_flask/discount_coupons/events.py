@@ -1,45 +1,48 @@
-"""What webhooks are told of: coupons and redemptions as the contract shows them elsewhere. Each is called in the transaction that it tells of.
+"""What webhooks are told of: coupons and redemptions, as the contract shows them elsewhere.
 
-Coupons that are generated or imported, thousands at a time, are not told of one by one.
+Each function is called in the transaction that it tells of, whichever contract caused it. Coupons
+that are generated or imported, thousands at a time, are not told of one by one.
 """
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
-from ..db.session import AnyRow
-from ..messaging.webhooks import delivery
+from ..messaging.webhooks import recording
+from .coupons.coupon import Coupon
+from .schemas.coupons import DiscountCouponSchema
+from .schemas.redemptions import OrderOfEventSchema, RedeemedSchema, RolledBackSchema
+from .stored import Json
 
-SHAPES: dict[str, Callable[[Any], dict[str, Any]]] = {}
-"""How the discount contract shows a `coupon`, what was `redeemed` and what was `rolled_back`, whoever caused it. That contract says it here."""
+_coupon = DiscountCouponSchema()
+_order = OrderOfEventSchema()
+_redeemed = RedeemedSchema()
+_rolled_back = RolledBackSchema()
 
 
 def of_orders_are_wanted() -> bool:
     """Whether anybody is told of what may happen with an order's redemption."""
-    return delivery.are_wanted(["redemption.created", "coupon.exhausted"])
+    return recording.are_wanted(["redemption.created", "coupon.exhausted"])
 
 
-def coupon_created(coupon: AnyRow) -> None:
-    delivery.record("coupon.created", lambda: SHAPES["coupon"](coupon))
+def coupon_created(coupon: Coupon) -> None:
+    recording.record("coupon.created", lambda: _coupon.dump(coupon))
 
 
-def coupon_updated(coupon: AnyRow) -> None:
-    delivery.record("coupon.updated", lambda: SHAPES["coupon"](coupon))
+def coupon_updated(coupon: Coupon) -> None:
+    recording.record("coupon.updated", lambda: _coupon.dump(coupon))
 
 
-def coupon_exhausted(coupon: AnyRow, *, uses: int) -> None:
-    """Its last use has just been taken: `uses` in all."""
-    delivery.record("coupon.exhausted", lambda: {**SHAPES["coupon"](coupon), "usageCount": uses})
+def coupon_exhausted(coupon: Coupon, *, uses: int) -> None:
+    """Tell that a coupon's last use has just been taken: `uses` in all."""
+    recording.record("coupon.exhausted", lambda: _coupon.dump(replace(coupon, usage_count=uses)))
 
 
-def redeemed(answer: dict[str, Any], *, order_id: str, customer_id: str | None) -> None:
-    delivery.record(
-        "redemption.created",
-        lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["redeemed"](answer)},
-    )
+def redeemed(answer: Json, *, order_id: str, customer_id: str | None) -> None:
+    order = {"order_id": order_id, "customer_id": customer_id}
+    recording.record("redemption.created", lambda: {**_order.dump(order), **_redeemed.dump(answer)})
 
 
-def rolled_back(answer: dict[str, Any], *, order_id: str, customer_id: str | None) -> None:
-    delivery.record(
-        "redemption.rolled_back",
-        lambda: {"orderId": order_id, "customerId": customer_id, **SHAPES["rolled_back"](answer)},
+def rolled_back(answer: Json, *, order_id: str, customer_id: str | None) -> None:
+    order = {"order_id": order_id, "customer_id": customer_id}
+    recording.record(
+        "redemption.rolled_back", lambda: {**_order.dump(order), **_rolled_back.dump(answer)}
     )

@@ -1,4 +1,19 @@
-"""Why a discount coupon can't be used: names that every contract with discounts shares."""
+"""What this feature refuses. Every contract with discounts shares these names.
+
+errors.NotFound
+├── CouponNotFound, RedemptionNotFound
+└── BatchNotFound, WebhookNotFound, DeliveryNotFound
+errors.Conflict
+└── OrderAlreadyRedeemed, BatchNotDone
+errors.Refused
+├── CouponInactive, CouponNotYetValid, CouponExpired, CouponNotValidAtThisTime
+├── UsageLimitExceeded, PeriodLimitReached, BudgetUsedUp
+├── NotForThisCustomer, FirstOrdersOnly
+├── DoesNotFit            the terms and this cart
+│   └── MinimumNotReached, NoEligibleProducts, CurrencyMismatch
+├── NotCombinable, ExclusiveGroup, NoSaving
+└── CodeTaken, MaxUsageTooLow
+"""
 
 from ..core import errors
 
@@ -54,14 +69,24 @@ class FirstOrdersOnly(errors.Refused):
     name = "first_orders_only"
 
 
-class MinimumNotReached(errors.Refused):
+class DoesNotFit(errors.Refused):
+    """The coupon's terms do not fit this cart."""
+
+
+class MinimumNotReached(DoesNotFit):
     """`currency` and `amount` say what is asked for."""
 
     name = "minimum_not_reached"
 
 
-class NoEligibleProducts(errors.Refused):
+class NoEligibleProducts(DoesNotFit):
     name = "no_eligible_products"
+
+
+class CurrencyMismatch(DoesNotFit):
+    """The coupon's currency is not the cart's, or the cart has decimals that it does not have."""
+
+    name = "currency_mismatch"
 
 
 # Why one of several codes is left out.
@@ -79,10 +104,6 @@ class NoSaving(errors.Refused):
     name = "no_saving"
 
 
-class CurrencyMismatch(errors.Refused):
-    name = "currency_mismatch"
-
-
 LEFT_OUT: dict[str, type[errors.Refused]] = {
     error.name: error
     for error in (
@@ -94,3 +115,30 @@ LEFT_OUT: dict[str, type[errors.Refused]] = {
         NoEligibleProducts,
     )
 }
+
+
+# What else the discount contract refuses.
+
+
+class BatchNotFound(errors.NotFound):
+    name = "batch_not_found"
+
+
+class WebhookNotFound(errors.NotFound):
+    name = "webhook_not_found"
+
+
+class DeliveryNotFound(errors.NotFound):
+    name = "delivery_not_found"
+
+
+class BatchNotDone(errors.Conflict):
+    name = "batch_not_done"
+
+
+class CodeTaken(errors.Refused):
+    name = "coupon_code_taken"
+
+
+class MaxUsageTooLow(errors.Refused):
+    name = "max_usage_too_low"

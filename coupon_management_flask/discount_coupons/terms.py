@@ -1,14 +1,16 @@
-"""A discount coupon's terms: what it is where nothing is said, what contradicts itself, and the rows it becomes."""
+"""A coupon's terms: their defaults, what contradicts itself, and the rows that they become."""
 
 from decimal import Decimal
 from typing import Any
 
-from ..core import errors, money
+from ..core import money
+from ..models.kinds import CouponFor, DiscountBase, DiscountType, LimitRule, TargetKind
+from .schemas.names import invalid
 
+# By the names of DiscountCoupon's columns, with `max_usage`.
 Terms = dict[str, Any]
 
-# What a coupon is where nothing else is said.
-DEFAULTS: dict[str, Any] = {
+DEFAULTS: Terms = {
     "description": None,
     "products": [],
     "categories": [],
@@ -27,60 +29,68 @@ DEFAULTS: dict[str, Any] = {
     "combinable": False,
     "exclusive_group": None,
     "priority": 0,
-    "base": "remaining",
+    "base": DiscountBase.REMAINING,
 }
 TERMS = ("code", "type", "discount", "currency", "coupon_for", *DEFAULTS)
 
 
+def complete(terms: Terms) -> Terms:
+    """Return all terms of a coupon; what is not said is the default.
+
+    Raises: Invalid where they contradict one another.
+    """
+    whole = {**DEFAULTS, **terms}
+    check(whole)
+    return whole
+
+
 def check(terms: Terms) -> None:
-    """Raises Invalid where a coupon's terms contradict one another."""
+    """Raises: Invalid where a coupon's terms contradict one another."""
     wrong: dict[str, list[str]] = {}
-    if terms["type"] == "percentage" and terms["discount"] > 100:
+    if terms["type"] == DiscountType.PERCENTAGE and terms["discount"] > 100:
         wrong["discount"] = ["A percentage is at most 100."]
-    if terms["coupon_for"] == "minPurchase" and terms["min_purchase_amount"] is None:
-        wrong["minPurchaseAmount"] = ["A minPurchase coupon needs it."]
+    if terms["coupon_for"] == CouponFor.MIN_PURCHASE and terms["min_purchase_amount"] is None:
+        wrong["min_purchase_amount"] = ["A minPurchase coupon needs it."]
     if (
         terms["starts_at"] is not None
         and terms["expires_at"] is not None
         and terms["starts_at"] >= terms["expires_at"]
     ):
-        wrong["expiresAt"] = ["It must be after startsAt."]
-    amounts = {
-        "discount": terms["discount"] if terms["type"] == "fixed" else None,
-        "minPurchaseAmount": terms["min_purchase_amount"],
-        "maxDiscountAmount": terms["max_discount_amount"],
-        "limits.budget": Decimal(terms["limits"]["budget"])
-        if "budget" in terms["limits"]
-        else None,
-    }
-    for name, amount in amounts.items():
+        wrong["expires_at"] = ["It must be after startsAt."]
+    for name, amount in _amounts(terms).items():
         if amount is not None and not money.fits(amount, terms["currency"]):
             wrong[name] = [f"{terms['currency']} has {money.decimals(terms['currency'])} decimals."]
     if wrong:
-        raise errors.Invalid(wrong)
+        raise invalid(wrong)
 
 
-def columns(terms: Terms) -> dict[str, Any]:
-    """The row of these terms, with what is kept for searching."""
+def _amounts(terms: Terms) -> dict[str, Decimal | None]:
+    """Return the amounts of money among the terms, by their names."""
+    budget = terms["limits"].get(LimitRule.BUDGET)
+    return {
+        "discount": terms["discount"] if terms["type"] == DiscountType.FIXED else None,
+        "min_purchase_amount": terms["min_purchase_amount"],
+        "max_discount_amount": terms["max_discount_amount"],
+        "limits.budget": None if budget is None else Decimal(budget),
+    }
+
+
+def columns(terms: Terms) -> Terms:
+    """Return the row of these terms, with what is kept for searching."""
     return {
         **{name: terms[name] for name in TERMS if name != "max_usage"},
         "is_bound": bool(terms["customer_ids"]),
-        "for_every_product": terms["coupon_for"] == "minPurchase" or not terms["products"],
+        "for_every_product": (
+            terms["coupon_for"] == CouponFor.MIN_PURCHASE or not terms["products"]
+        ),
     }
 
 
-def targets(terms: Terms) -> list[tuple[str, str]]:
-    """By what a coupon of these terms is found: pairs of a kind and an id."""
+def targets(terms: Terms) -> list[tuple[TargetKind, str]]:
+    """Return by what a coupon of these terms is found."""
     by_kind = {
-        "product": terms["products"],
-        "excluded": terms["excluded_products"],
-        "customer": terms["customer_ids"],
+        TargetKind.PRODUCT: terms["products"],
+        TargetKind.EXCLUDED: terms["excluded_products"],
+        TargetKind.CUSTOMER: terms["customer_ids"],
     }
     return [(kind, target) for kind, found in by_kind.items() for target in found]
-
-
-def complete(terms: Terms) -> Terms:
-    """All terms of a coupon; what is not said is the default. Raises Invalid where they contradict one another."""
-    whole = {**DEFAULTS, **terms}
-    check(whole)
-    return whole

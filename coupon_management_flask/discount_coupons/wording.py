@@ -1,4 +1,6 @@
-"""What is said about a discount code that can't be used, by every contract that takes one."""
+"""What is said about a refusal, by every contract that takes a discount code."""
+
+from ..core import errors
 
 REFUSALS = {
     "coupon_not_found": "Coupon not found",
@@ -18,3 +20,19 @@ REFUSALS = {
     "no_saving": "Coupon saves nothing beside the others",
     "currency_mismatch": "Coupon is in another currency",
 }
+
+# What the discount contract says beyond a code.
+MESSAGES = {
+    **REFUSALS,
+    "redemption_not_found": "Redemption not found",
+    "batch_not_found": "Batch not found",
+    "batch_not_done": "The batch is not done yet",
+    "coupon_code_taken": "Coupon code already taken",
+    "max_usage_too_low": "maxUsage is below the number of uses so far",
+    "order_already_redeemed": "This order was redeemed already, with other codes or another cart",
+}
+
+
+def sentence(error: errors.DomainError) -> str:
+    """Return what a refusal is called for people."""
+    return MESSAGES[error.name].format(**error.facts)

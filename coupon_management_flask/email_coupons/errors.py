@@ -1,13 +1,11 @@
 """How the e-mail contract tells its clients what is wrong."""
 
-from typing import Any
-
 import marshmallow as ma
 
 from ..web.contract import Problem
 
 
-def _messages() -> Any:
+def _messages() -> ma.fields.List[str]:
     return ma.fields.List(ma.fields.String())
 
 
@@ -15,7 +13,7 @@ class EmailCouponErrorSchema(ma.Schema):
     """`detail`, or a list of messages for each field that is wrong."""
 
     class Meta:
-        # A field that nobody knows has its messages too.
+        # An unknown field has its messages too.
         unknown = ma.INCLUDE
 
     error_code = ma.fields.String(required=True)
@@ -28,7 +26,7 @@ class EmailCouponErrorSchema(ma.Schema):
     page_size = _messages()
 
 
-def render_error(problem: Problem) -> dict[str, Any]:
+def render_error(problem: Problem) -> dict[str, object]:
     if problem.fields:
         return {**problem.fields, "error_code": problem.error_code}
     return {"detail": problem.message, "error_code": problem.error_code}

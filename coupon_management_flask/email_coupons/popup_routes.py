@@ -12,14 +12,18 @@ from ..config import ROOT, Settings
 SCRIPT = ROOT / "frontend" / "popup.js"
 _EXPIRY_DAYS = re.compile(r"^  const EXPIRY_DAYS = \d+;$", re.MULTILINE)
 
-# A day of mercy beyond the hour: a visitor never waits for us to say that nothing has changed.
+# For a day beyond the hour a browser uses the script that it has while it asks for a newer one: no
+# visitor waits to be told that nothing has changed.
 _CACHE = "public, max-age=3600, stale-while-revalidate=86400"
 
 routes = Blueprint("popup", __name__)
 
 
 def popup_script(settings: Settings) -> str:
-    """The script with what this service is set to. Raises RuntimeError for a script that has no place for it, or several."""
+    """Return the script with this service's settings in it.
+
+    Raises: RuntimeError for a script that has no place for them, or several.
+    """
     script, places = _EXPIRY_DAYS.subn(
         f"  const EXPIRY_DAYS = {settings.coupon_expiry_days};", SCRIPT.read_text(encoding="utf-8")
     )
@@ -32,7 +36,8 @@ def popup_script(settings: Settings) -> str:
 
 def _read_script(state: BlueprintSetupState) -> None:
     plain = popup_script(state.app.extensions["settings"]).encode()
-    # Every visitor of every page that embeds it loads it: a third of the bytes, packed once.
+    # Every visitor of every page that embeds the script loads it. Packed it has a third of the
+    # bytes, so pack it once.
     state.app.extensions["popup_script"] = {
         encoding: (body, sha256(body).hexdigest()[:32])
         for encoding, body in (("", plain), ("gzip", gzip.compress(plain, mtime=0)))
@@ -52,7 +57,8 @@ def popup() -> Response:
     response.vary.add("Accept-Encoding")
     response.set_etag(tag)
     response.headers["Cache-Control"] = _CACHE
-    # Any page may load it, also with `crossorigin` or where COEP asks for these.
+    # Any page may load it. A `crossorigin` attribute asks for the first of these headers, a page's
+    # Cross-Origin-Embedder-Policy for the second.
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.make_conditional(request)

@@ -5,11 +5,14 @@ from typing import Any
 from flask import Response, render_template
 
 from .. import config
+from ..db.pages import Page
 from ..web.body import Routes
 from ..web.guard import guard
 from ..web.rates import count_coupon_email, limit_coupons
-from . import mailer, schemas, service
+from . import issue, listing, schemas
+from . import unsubscribe as unsubscribing
 from .errors import EmailCouponErrorSchema
+from .issue import Issued, Terms
 
 routes: Routes = Routes(
     "email-coupons",
@@ -23,21 +26,15 @@ routes: Routes = Routes(
 PAGE = {"type": "string", "description": "A page for people."}
 
 
-def _page(address: str, *, is_done: bool) -> Response:
-    return Response(
-        render_template("email_coupons/unsubscribe.html", address=address, is_done=is_done),
-        mimetype="text/html",
-    )
-
-
-def _terms(website: str) -> dict[str, Any]:
-    """What a code for this website is worth."""
+def _terms(website: str) -> Terms:
+    """Return what a code for this website is worth."""
     settings = config.current()
-    usual = {
-        "discount_percent": settings.coupon_discount_percent,
-        "expiry_days": settings.coupon_expiry_days,
-    }
-    return {"currency": settings.currency, **usual, **settings.coupon_websites.get(website, {})}
+    own = settings.coupon_websites.get(website, {})
+    return Terms(
+        own.get("discount_percent", settings.coupon_discount_percent),
+        own.get("expiry_days", settings.coupon_expiry_days),
+        settings.currency,
+    )
 
 
 @routes.route("", methods=["POST"])
@@ -50,10 +47,10 @@ def _terms(website: str) -> dict[str, Any]:
     description="The code that was given before and has not expired.",
 )
 @routes.refuses(429)
-def issue_coupon(pair: dict[str, Any]) -> Any:
+def issue_coupon(pair: dict[str, str]) -> tuple[Issued, int]:
     """Get a code for an e-mail address on a website; it is mailed too"""
     count_coupon_email(pair["email"])
-    coupon, is_new = service.issue(**pair, **_terms(pair["website"]))
+    coupon, is_new = issue.issue(**pair, terms=_terms(pair["website"]))
     return coupon, 201 if is_new else 200
 
 
@@ -61,24 +58,31 @@ def issue_coupon(pair: dict[str, Any]) -> Any:
 @guard(role="administrator")
 @routes.arguments(schemas.EmailCouponsQuery(), location="query")
 @routes.response(200, schemas.EmailCouponPageSchema())
-def list_coupons(query: dict[str, Any]) -> Any:
+def list_coupons(query: dict[str, Any]) -> Page:
     """The codes that were given, newest first"""
-    return service.list_coupons(**query)
+    return listing.list_coupons(**query)
 
 
 @routes.route("/unsubscribe", methods=["GET"])
 @routes.arguments(schemas.TokenQuery(), location="query")
 @routes.response(200, PAGE, content_type="text/html")
 def ask_to_unsubscribe(query: dict[str, str]) -> Response:
-    """Ask whether somebody wants no mails any more; nothing is changed by it, for mail programs look at links themselves"""
-    return _page(mailer.address_of(query["token"]), is_done=False)
+    """Ask whether to unsubscribe; changes nothing, since mail programs open links themselves"""
+    return _page(unsubscribing.address_of(query["token"]), is_done=False)
 
 
 @routes.route("/unsubscribe", methods=["POST"])
 @routes.arguments(schemas.TokenQuery(), location="query")
 @routes.response(200, PAGE, content_type="text/html")
 def unsubscribe(query: dict[str, str]) -> Response:
-    """Send no mails to the address of a mail's link any more, as its button or the mail program asks (RFC 8058)"""
-    address = mailer.address_of(query["token"])
-    service.unsubscribe(address)
+    """Unsubscribe the address of a mail's link, as its button or a mail program asks (RFC 8058)"""
+    address = unsubscribing.address_of(query["token"])
+    unsubscribing.unsubscribe(address)
     return _page(address, is_done=True)
+
+
+def _page(address: str, *, is_done: bool) -> Response:
+    return Response(
+        render_template("email_coupons/unsubscribe.html", address=address, is_done=is_done),
+        mimetype="text/html",
+    )

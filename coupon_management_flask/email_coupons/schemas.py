@@ -12,7 +12,10 @@ from ..web.pagination import LinkedPageQuery, LinkedPageSchema
 
 
 class _Typed(ma.fields.String):
-    """Text as a visitor typed it, with spaces around it, in the one form in which two are the same. A popup may show what is wrong as it stands."""
+    """Text as a visitor typed it, brought into one form for all ways of typing the same.
+
+    A popup may show the messages as they stand.
+    """
 
     longest: int
     default_error_messages = {
@@ -23,7 +26,7 @@ class _Typed(ma.fields.String):
     }
 
     def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+        self, value: object, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         typed = super()._deserialize(value, attr, data, **kwargs)
         if not typed.strip():
@@ -36,7 +39,10 @@ class _Typed(ma.fields.String):
             raise self.make_error("wrong") from error
 
     def in_one_form(self, typed: str) -> str:
-        """Raises ValueError for what is none."""
+        """Return the one form of what was typed.
+
+        Raises: ValueError where it has none.
+        """
         raise NotImplementedError
 
 
@@ -86,7 +92,7 @@ class EmailCouponsQuery(LinkedPageQuery):
     website = WebsiteField(metadata={"maxLength": WebsiteField.longest})
 
     @ma.pre_load
-    def without_empty_filters(self, query: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+    def without_empty_filters(self, query: Mapping[str, str], **_: Any) -> dict[str, str]:
         return {
             name: query[name] for name in query if query[name] or name not in ("email", "website")
         }

@@ -1,1 +1,4 @@
-"""Who somebody is and what they did: accounts, passwords, sessions, API keys, failed attempts."""
+"""Who somebody is and what they did.
+
+Accounts, roles, passwords, sessions, API keys, password reset, failed attempts, the log of changes.
+"""

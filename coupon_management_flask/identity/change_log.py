@@ -1,24 +1,25 @@
-"""The audit log: who did what to which row, before and after. Written in the transaction that does it, and never changed."""
+"""The log of changes: who did what to which row, before and after.
+
+Entries are written in the transaction that makes the change, and never changed.
+"""
 
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from ..core import clock
 from ..db.session import db
-from ..models import AdminChange, new_id
+from ..models import AdminChange, ChangeAction, new_id
 
-_changes: Any = AdminChange.__table__
-
-Facts = Mapping[str, Any]
+Facts = Mapping[str, object]
+"""Columns of a row and their values, without secrets."""
 
 
 def write(
-    action: str,
+    action: ChangeAction,
     table: str,
     row_id: str | None,
     *,
@@ -26,9 +27,12 @@ def write(
     before: Facts | None = None,
     after: Facts | None = None,
 ) -> None:
-    """Notes something that is being done, inside the transaction that does it. `before` and `after` are the facts of a row that differ, without secrets."""
+    """Note a change, inside the transaction that makes it.
+
+    `before` and `after` are the facts of the row that differ.
+    """
     db.session.execute(
-        sa.insert(_changes).values(
+        sa.insert(AdminChange).values(
             id=new_id(),
             account_id=by,
             action=action,
@@ -42,11 +46,11 @@ def write(
 
 
 def write_change(table: str, row_id: str, *, by: UUID, before: Facts, after: Facts) -> bool:
-    """The same for a row that was changed; nothing, and False, where it is as it was."""
+    """Note what differs in a row that was changed, and return whether anything does."""
     names = [name for name in after if before[name] != after[name]]
     if names:
         write(
-            "change",
+            ChangeAction.CHANGE,
             table,
             row_id,
             by=by,
@@ -56,11 +60,11 @@ def write_change(table: str, row_id: str, *, by: UUID, before: Facts, after: Fac
     return bool(names)
 
 
-def _written(facts: Facts | None) -> dict[str, Any] | None:
+def _written(facts: Facts | None) -> dict[str, object] | None:
     return None if facts is None else {name: _as_json(value) for name, value in facts.items()}
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     match value:
         case datetime():
             return clock.rfc3339(value)

@@ -1,14 +1,15 @@
-"""Guessing limits: so many wrong ones in ten minutes, then nothing more is tried, right or wrong.
+"""Limits on failed attempts: so many in ten minutes, then nothing more is tried, right or wrong.
 
-The last wrong moments of a subject (an account, an address) are kept in one row, under whose lock they are changed: a true sliding window.
-Looking is not locked, so that right guesses cost no write. A burst of parallel tries can therefore be as wide as the server has threads;
-of its wrong ones, only as many as the limit allows are told that they were wrong.
+The latest failures of a subject (an account, an address) are kept in one row and changed under its
+lock: a true sliding window. Looking takes no lock, so that a right attempt costs no write. A burst
+of parallel attempts can therefore be as wide as the server has threads; of its failures, only as
+many as the limit allows are told that they were wrong.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
 from math import ceil
-from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -19,30 +20,44 @@ from ..db.session import db, transaction
 from ..models import GuessLog
 
 WINDOW = timedelta(minutes=10)
+WRONG_CODES = 10
 
 Limits = Mapping[str, int]
-"""How many wrong guesses each subject may make; empty where guessing is not limited."""
+"""How many failures each subject may have in the window; empty where they are not limited."""
 
-_logs: Any = GuessLog.__table__
+
+def code_limits(account_id: UUID, address: str | None) -> Limits:
+    """Return how many wrong codes a caller may try, by account and by address.
+
+    The address counts too because it can have many accounts. None means that nothing is limited.
+    """
+    if address is None:
+        return {}
+    return {f"code:account:{account_id}": WRONG_CODES, f"code:address:{address}": WRONG_CODES}
 
 
 def check(limits: Limits) -> None:
-    """Raises RateLimited where a subject has used up its guesses."""
+    """Refuse where a subject has used up its attempts.
+
+    Raises: RateLimited.
+    """
     if not limits:
         return
     rows = db.session.execute(
-        sa.select(_logs.c.subject, _logs.c.moments).where(_logs.c.subject.in_(list(limits)))
+        sa.select(GuessLog.subject, GuessLog.moments).where(GuessLog.subject.in_(list(limits)))
     )
-    waits = [_wait(_recent(row.moments), limits[row.subject]) for row in rows]
+    waits = [_wait(_recent(moments), limits[subject]) for subject, moments in rows]
     if any(waits):
         raise errors.RateLimited(max(waits))
 
 
 @retried
-def count_wrong(limits: Limits) -> None:
-    """Notes one wrong guess of each subject; raises RateLimited (and still notes it) where that was one too many.
+def record(limits: Limits) -> None:
+    """Record one failed attempt of each subject.
 
-    Commits by itself: a wrong guess is remembered whatever becomes of the request.
+    It commits by itself: a failure is remembered whatever becomes of the request.
+
+    Raises: RateLimited where this attempt was one too many. It is recorded all the same.
     """
     if not limits:
         return
@@ -51,18 +66,19 @@ def count_wrong(limits: Limits) -> None:
     with transaction(at_once=True):
         for subject in sorted(limits):
             db.session.execute(
-                upsert(_logs)
+                upsert(GuessLog)
                 .values(subject=subject, moments=[], updated_at=now)
-                .on_conflict_do_update(index_elements=[_logs.c.subject], set_={"updated_at": now})
+                .on_conflict_do_update(index_elements=[GuessLog.subject], set_={"updated_at": now})
             )
             moments = _recent(
-                db.session.scalar(sa.select(_logs.c.moments).where(_logs.c.subject == subject))
+                db.session.scalar(sa.select(GuessLog.moments).where(GuessLog.subject == subject))
                 or []
             )
             wait = max(wait, _wait(moments, limits[subject]))
             moments = [*moments, now.timestamp()][-limits[subject] :]
             db.session.execute(
-                sa.update(_logs).where(_logs.c.subject == subject).values(moments=moments)
+                sa.update(GuessLog).where(GuessLog.subject == subject).values(moments=moments),
+                execution_options={"synchronize_session": False},
             )
     if wait:
         raise errors.RateLimited(wait)
@@ -74,7 +90,7 @@ def _recent(moments: list[float]) -> list[float]:
 
 
 def _wait(moments: list[float], limit: int) -> int:
-    """Seconds until another guess is allowed, 0 if it is now."""
+    """Return the seconds until another attempt is allowed, 0 if it is allowed now."""
     if len(moments) < limit:
         return 0
     return max(1, ceil(moments[-limit] + WINDOW.total_seconds() - clock.now().timestamp()))

@@ -1,11 +1,11 @@
-"""Passwords: Argon2id through passlib."""
+"""Passwords: Argon2id through passlib, and the rules for new ones."""
 
 import warnings
 from functools import cache
 from typing import cast
 
 with warnings.catch_warnings():
-    # passlib 1.7.4 looks for `crypt` and for argon2's version in ways that newer Pythons warn about.
+    # passlib 1.7.4 looks for `crypt` and for argon2's version in ways that newer Pythons warn of.
     warnings.simplefilter("ignore", DeprecationWarning)
     from passlib.context import CryptContext
 
@@ -18,7 +18,7 @@ _context = CryptContext(schemes=["argon2"], argon2__type="ID")
 
 
 def configure(memory_kib: int, rounds: int) -> None:
-    """The work that one hash costs; what is hashed with other figures still verifies."""
+    """Set the work that one hash costs. What was hashed with other figures still verifies."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         _context.update(
@@ -28,24 +28,26 @@ def configure(memory_kib: int, rounds: int) -> None:
 
 
 def weaknesses(password: str) -> list[str]:
-    """What is wrong with a new password, in words, where a contract sets no rules of its own; nothing where it will do."""
-    rules = {
-        f"This password is too short. It must contain at least {SHORTEST} characters.": len(
-            password
-        )
-        < SHORTEST,
-        f"This password is too long. It must contain at most {LONGEST} characters.": len(password)
-        > LONGEST,
-        "This password is too common.": password.lower() in _common(),
-        "This password is entirely numeric.": password.isdigit(),
-    }
-    return [words for words, is_broken in rules.items() if is_broken]
+    """Return, in words, what is wrong with a new password where a contract sets no own rules."""
+    length = len(password)
+    found = []
+    if length < SHORTEST:
+        found.append(f"This password is too short. It must contain at least {SHORTEST} characters.")
+    if length > LONGEST:
+        found.append(f"This password is too long. It must contain at most {LONGEST} characters.")
+    if password.lower() in _common():
+        found.append("This password is too common.")
+    if password.isdigit():
+        found.append("This password is entirely numeric.")
+    return found
 
 
 @cache
 def _common() -> frozenset[str]:
-    """The 30,000 passwords that were found most often in what was stolen elsewhere, in lower case."""
-    # It takes 15 MB and a tenth of a second, which a worker that sets no password need not spend.
+    """Return the 30,000 passwords that thieves have found most often elsewhere, in lower case.
+
+    They take 15 MB and a tenth of a second, which a worker that sets no password need not spend.
+    """
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
 
     return frozenset(FREQUENCY_LISTS["passwords"])
@@ -56,7 +58,10 @@ def hash_password(password: str) -> str:
 
 
 def verify(password: str, hashed: str | None) -> bool:
-    """Whether the password is the hash's. Where there is no hash to compare with, it works as long as if there were."""
+    """Return whether the password is the hash's.
+
+    Without a hash to compare with, it works as long as with one.
+    """
     if len(password) > _LONGEST_LOOKED_AT:
         password, hashed = "", None
     if hashed is None:

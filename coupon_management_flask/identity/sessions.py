@@ -1,25 +1,35 @@
-"""Sessions and the refresh families in them. A token names its session; whether that still stands is asked with every request."""
+"""Sessions and the refresh families in them.
+
+A token names its session. Whether that still stands is asked with every request.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from ..core import clock, errors
-from ..db.session import AnyRow, db, transaction
+from ..db.session import db, transaction
 from ..db.statements import Prepared
 from ..db.types import Moment
-from ..models import Account, LoginSession, new_id
+from ..models import Account, AccountKind, LoginSession, Role, new_id
 
-_sessions: Any = LoginSession.__table__
-_accounts: Any = Account.__table__
+
+class Issuer(StrEnum):
+    """Where a session was opened: by which contract, or on the pages under /admin."""
+
+    CREDIT = "credit"
+    PROMO = "promo"
+    VOUCHER = "voucher"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the tokens of a session say: whose, which session, and which refresh token is the live one."""
+    """What the tokens of a session say: whose, which session, which refresh token is alive."""
 
     account_id: UUID
     session_id: UUID
@@ -29,22 +39,24 @@ class Grant:
 def open_session(
     account_id: UUID,
     *,
-    issued_by: str,
+    issued_by: Issuer,
     lifetime: timedelta,
     refreshable: bool = True,
     password_hash: str | None = None,
 ) -> Grant:
-    """A new session; without `refreshable` it ends when its access token does.
+    """Open a session. Without `refreshable` it ends when its access token does.
 
-    With `password_hash`, what was signed in with: raises WrongCredentials where that is no longer the password.
+    `password_hash` is the hash that somebody has just signed in against.
+
+    Raises: WrongCredentials where the stored hash is no longer `password_hash`.
     """
     grant = Grant(account_id, new_id(), new_id() if refreshable else None)
     now = clock.now()
     with transaction():
         if password_hash is not None:
-            _still(account_id, password_hash)
+            _check_is_current(account_id, password_hash)
         db.session.execute(
-            sa.insert(_sessions).values(
+            sa.insert(LoginSession).values(
                 id=grant.session_id,
                 account_id=account_id,
                 issued_by=issued_by,
@@ -56,26 +68,31 @@ def open_session(
     return grant
 
 
-def _still(account_id: UUID, password_hash: str) -> None:
-    """Raises WrongCredentials where the password has changed since it was looked at. Whoever changes it now waits for us, and then ends what we open."""
-    is_still = sa.select(_accounts.c.id).where(
-        _accounts.c.id == account_id, _accounts.c.password_hash == password_hash
+def _check_is_current(account_id: UUID, password_hash: str) -> None:
+    """Refuse where the password has changed since it was verified.
+
+    Whoever changes it now waits for this transaction, and then ends the session that it opens.
+
+    Raises: WrongCredentials.
+    """
+    current = sa.select(Account.id).where(
+        Account.id == account_id, Account.password_hash == password_hash
     )
-    if db.session.scalar(is_still.with_for_update(read=True)) is None:
+    if db.session.scalar(current.with_for_update(read=True)) is None:
         raise errors.WrongCredentials
 
 
 def open_only_session(
-    account_id: UUID, *, issued_by: str, lifetime: timedelta, password_hash: str | None = None
+    account_id: UUID, *, issued_by: Issuer, lifetime: timedelta, password_hash: str | None = None
 ) -> Grant:
-    """A new session, without refresh, that ends all which this contract opened for the account before. `password_hash` as in `open_session`.
+    """Open a session without refresh, and end all that this issuer opened for the account before.
 
     Of several at once the last one stands: they wait for each other at the account.
+
+    Raises: WrongCredentials where the stored hash is no longer `password_hash`.
     """
     with transaction():
-        db.session.execute(
-            sa.select(_accounts.c.id).where(_accounts.c.id == account_id).with_for_update()
-        )
+        db.session.execute(sa.select(Account.id).where(Account.id == account_id).with_for_update())
         revoke_all(account_id, issued_by=issued_by)
         return open_session(
             account_id,
@@ -87,23 +104,26 @@ def open_only_session(
 
 
 def rotate(session_id: UUID, refresh_id: UUID, *, lifetime: timedelta) -> Grant | None:
-    """Exchanges a refresh token for the next one. None where it was not the live one: somebody used it before, and the whole family ends.
+    """Exchange a refresh token for the next one.
 
-    Of two that come at once one wins, and the other ends what it won: nobody can tell which of them is the thief.
+    Returns None where it was not the one that is alive: somebody used it before, and the whole
+    family ends. Of two that come at once one wins, and the other ends what it won: nobody can tell
+    which of them is the thief.
     """
     now = clock.now()
     new_refresh_id = new_id()
     with transaction():
         account_id = db.session.scalar(
-            sa.update(_sessions)
+            sa.update(LoginSession)
             .where(
-                _sessions.c.id == session_id,
-                _sessions.c.refresh_id == refresh_id,
-                _sessions.c.revoked_at.is_(None),
-                _sessions.c.expires_at > now,
+                LoginSession.id == session_id,
+                LoginSession.refresh_id == refresh_id,
+                LoginSession.revoked_at.is_(None),
+                LoginSession.expires_at > now,
             )
             .values(refresh_id=new_refresh_id, expires_at=now + lifetime)
-            .returning(_sessions.c.account_id)
+            .returning(LoginSession.account_id),
+            execution_options={"synchronize_session": False},
         )
         if account_id is None:
             revoke(session_id)
@@ -112,53 +132,77 @@ def rotate(session_id: UUID, refresh_id: UUID, *, lifetime: timedelta) -> Grant 
 
 
 def revoke(session_id: UUID) -> None:
-    """Ends a session: its access and refresh tokens are dead with the next request."""
-    _revoke_where(_sessions.c.id == session_id)
+    """End a session: its access and refresh tokens are dead with the next request."""
+    _revoke_where(LoginSession.id == session_id)
 
 
-def revoke_all(account_id: UUID, *, keep: UUID | None = None, issued_by: str | None = None) -> None:
-    """Ends an account's sessions, but `keep`; with `issued_by` only those that this contract opened."""
-    _revoke_where(
-        _sessions.c.account_id == account_id,
-        *([] if keep is None else [_sessions.c.id != keep]),
-        *([] if issued_by is None else [_sessions.c.issued_by == issued_by]),
-    )
+def revoke_all(
+    account_id: UUID, *, keep: UUID | None = None, issued_by: Issuer | None = None
+) -> None:
+    """End an account's sessions but `keep`, or only those of one issuer."""
+    conditions = [LoginSession.account_id == account_id]
+    if keep is not None:
+        conditions.append(LoginSession.id != keep)
+    if issued_by is not None:
+        conditions.append(LoginSession.issued_by == issued_by)
+    _revoke_where(*conditions)
 
 
 def _revoke_where(*conditions: sa.ColumnElement[bool]) -> None:
     with transaction():
         db.session.execute(
-            sa.update(_sessions)
-            .where(*conditions, _sessions.c.revoked_at.is_(None))
-            .values(revoked_at=clock.now())
+            sa.update(LoginSession)
+            .where(*conditions, LoginSession.revoked_at.is_(None))
+            .values(revoked_at=clock.now()),
+            execution_options={"synchronize_session": False},
         )
+
+
+class Standing(NamedTuple):
+    """An account that may act, and the refresh token of its session that is alive."""
+
+    id: UUID
+    kind: AccountKind
+    username: str | None
+    email: str | None
+    name: str
+    role: Role
+    age: int | None
+    country: str | None
+    refresh_id: UUID | None
 
 
 _STANDING = Prepared(
     "standing",
     sa.select(
-        *(
-            _accounts.c[name]
-            for name in ("id", "kind", "username", "email", "name", "role", "age", "country")
-        ),
-        _sessions.c.refresh_id,
+        Account.id,
+        Account.kind,
+        Account.username,
+        Account.email,
+        Account.name,
+        Account.role,
+        Account.age,
+        Account.country,
+        LoginSession.refresh_id,
     )
-    .select_from(_sessions.join(_accounts, _sessions.c.account_id == _accounts.c.id))
+    .select_from(LoginSession)
+    .join(Account, LoginSession.account_id == Account.id)
     .where(
-        _sessions.c.id == sa.bindparam("session_id", type_=sa.Uuid),
-        _sessions.c.revoked_at.is_(None),
-        _sessions.c.expires_at > sa.bindparam("now", type_=Moment),
-        _accounts.c.id == sa.bindparam("account_id", type_=sa.Uuid),
-        _accounts.c.is_active,
+        LoginSession.id == sa.bindparam("session_id", type_=sa.Uuid),
+        LoginSession.revoked_at.is_(None),
+        LoginSession.expires_at > sa.bindparam("now", type_=Moment),
+        Account.id == sa.bindparam("account_id", type_=sa.Uuid),
+        Account.is_active,
     ),
 )
 
 
-def standing(session_id: UUID, account_id: UUID) -> AnyRow | None:
-    """The account (id, kind, username, email, name, role, age, country) and its session's live refresh_id, if both still stand.
+def standing(session_id: UUID, account_id: UUID) -> Standing | None:
+    """Return the account and its session's refresh token, if both still stand.
 
-    The one SELECT that every request with a token costs.
+    This is the one SELECT that every request with a token costs.
     """
-    return _STANDING.execute(  # type: ignore[no-any-return]
+    row = _STANDING.execute(
         {"session_id": session_id, "account_id": account_id, "now": clock.now()}
     ).one_or_none()
+    return None if row is None else Standing(*row)

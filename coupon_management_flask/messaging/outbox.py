@@ -1,6 +1,7 @@
-"""Outbox: what must happen after a commit (a mail, a webhook) is written down in that commit and done afterwards.
+"""The outbox: what must happen after a commit (a mail, a webhook) is written in that commit.
 
-Delivered at least once. A message is leased while somebody delivers it; the lease of a worker that died lapses and another takes over.
+A message is delivered at least once. It is leased while somebody delivers it. The lease of a worker
+that died lapses, and another worker takes over.
 """
 
 import threading
@@ -18,11 +19,11 @@ import structlog
 from ..core import clock
 from ..db.dialects import is_postgresql, rows_changed
 from ..db.failures import is_unavailable
-from ..db.session import AnyRow, db, transaction
+from ..db.session import db, transaction
 from ..models import OutboxMessage, new_id
 
 LEASE = timedelta(seconds=30)
-# After each failure the next wait; from then on hourly for a day.
+# How long to wait after each failure; from then on hourly for a day.
 WAITS = [
     timedelta(seconds=5),
     timedelta(seconds=30),
@@ -31,14 +32,22 @@ WAITS = [
     timedelta(minutes=60),
 ]
 LATER = timedelta(hours=1)
-# Counted, not timed: a message that lay here for days, because nobody could deliver any, has all its tries before it.
+# Tries are counted, not timed: a message that lay here for days because nobody could deliver any
+# still has all its tries before it.
 MOST_ATTEMPTS = 1 + len(WAITS) + 24
-# How long a database that went away during a delivery is waited for, so that what was delivered is not delivered again.
+# How long to wait for a database that went away during a delivery. Only when the delivery is noted
+# is it certain that the message is not delivered again.
 NOTE_FOR = timedelta(minutes=10)
 PAUSE_SECONDS = 0.2
 
-Handler = Callable[[UUID, dict[str, Any]], None]
-"""Does what a topic's message asks for, given the message's id and payload; raises if it could not, with a `reason` where its type says too little."""
+Payload = dict[str, Any]
+"""JSON that the topic's handler understands."""
+
+Handler = Callable[[UUID, Payload], None]
+"""Does what a message asks for, given its id and payload; raises where it could not.
+
+The exception may have a `reason`, where its type says too little.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +61,34 @@ class Topic:
     only_while: Callable[[], bool] = lambda: True
 
 
+@dataclass(frozen=True, slots=True)
+class _Leased:
+    """A message that this process is delivering."""
+
+    id: UUID
+    topic: str
+    payload: Payload
+    attempts: int
+    lease_id: UUID | None
+
+
 log = structlog.get_logger(__name__)
-_messages: Any = OutboxMessage.__table__
-_WAITING = sa.and_(_messages.c.delivered_at.is_(None), _messages.c.given_up_at.is_(None))
-_GIVEN_UP = _messages.c.given_up_at.is_not(None)
+_WAITING = sa.and_(OutboxMessage.delivered_at.is_(None), OutboxMessage.given_up_at.is_(None))
+_GIVEN_UP = OutboxMessage.given_up_at.is_not(None)
 
 
-def write(topic: str, payload: dict[str, Any]) -> UUID:
-    """Writes a message down; it becomes deliverable with the commit of the transaction around."""
+def _update(*conditions: sa.ColumnElement[bool]) -> sa.Update:
+    # The session has loaded no message, so there is nothing to keep up to date.
+    options = {"synchronize_session": False}
+    return sa.update(OutboxMessage).where(*conditions).execution_options(**options)
+
+
+def write(topic: str, payload: Payload) -> UUID:
+    """Write a message down; it can be delivered once the transaction around is committed."""
     message_id = new_id()
     now = clock.now()
     db.session.execute(
-        sa.insert(_messages).values(
+        sa.insert(OutboxMessage).values(
             id=message_id, topic=topic, payload=payload, created_at=now, due_at=now, attempts=0
         )
     )
@@ -71,31 +96,25 @@ def write(topic: str, payload: dict[str, Any]) -> UUID:
 
 
 def send_again(message_id: UUID) -> bool:
-    """Makes a message due now, with all its tries before it, whatever became of it. False where it is gone, or somebody is delivering it at this moment."""
+    """Make a message due now, with all its tries before it, whatever became of it.
+
+    Return False where it is gone, or where somebody is delivering it at this moment.
+    """
     now = clock.now()
-    again = {
-        "due_at": now,
-        "attempts": 0,
-        "lease_id": None,
-        "delivered_at": None,
-        "given_up_at": None,
-        "last_error": None,
-    }
-    not_leased = sa.or_(_messages.c.lease_id.is_(None), _messages.c.due_at <= now)
-    return (
-        rows_changed(
-            db.session.execute(
-                sa.update(_messages).where(_messages.c.id == message_id, not_leased).values(**again)
-            )
-        )
-        == 1
+    not_leased = sa.or_(OutboxMessage.lease_id.is_(None), OutboxMessage.due_at <= now)
+    again = _update(OutboxMessage.id == message_id, not_leased).values(
+        due_at=now, attempts=0, lease_id=None, delivered_at=None, given_up_at=None, last_error=None
     )
+    return rows_changed(db.session.execute(again)) == 1
 
 
 def deliver_due(
     topics: Mapping[str, Topic], most: int = 100, stop: threading.Event | None = None
 ) -> int:
-    """Delivers what is due, one by one and each under its own lease, until `stop` is set; says how many succeeded. A topic without a handler stays."""
+    """Deliver what is due of these topics, until `stop` is set; return how many succeeded.
+
+    Messages are delivered one by one, each under its own lease.
+    """
     names = [name for name, topic in topics.items() if topic.only_while()]
     delivered = 0
     for _ in range(most):
@@ -109,87 +128,86 @@ def deliver_due(
 
 
 def count_waiting() -> dict[str, int]:
-    """How many messages of each topic are still to be delivered, also those that somebody is delivering now."""
+    """Count the messages of each topic that are not delivered yet, also those being delivered."""
     return _count(_WAITING)
 
 
 def count_given_up() -> dict[str, int]:
-    """How many messages of each topic were given up and not purged yet."""
+    """Count the messages of each topic that were given up and are not purged yet."""
     return _count(_GIVEN_UP)
 
 
 def _count(condition: sa.ColumnElement[bool]) -> dict[str, int]:
-    return {
-        row.topic: row.size
-        for row in db.session.execute(
-            sa.select(_messages.c.topic, sa.func.count().label("size"))
-            .where(condition)
-            .group_by("topic")
-        )
-    }
+    by_topic = (
+        sa.select(OutboxMessage.topic, sa.func.count())
+        .where(condition)
+        .group_by(OutboxMessage.topic)
+    )
+    return dict(db.session.execute(by_topic).all())
 
 
-def _lease_one(topics: list[str]) -> AnyRow | None:
+def _lease_one(topics: list[str]) -> _Leased | None:
     now = clock.now()
     due = (
-        sa.select(_messages.c.id)
-        .where(_WAITING, _messages.c.due_at <= now, _messages.c.topic.in_(topics))
-        .order_by(_messages.c.due_at)
+        sa.select(OutboxMessage.id)
+        .where(_WAITING, OutboxMessage.due_at <= now, OutboxMessage.topic.in_(topics))
+        .order_by(OutboxMessage.due_at)
         .limit(1)
     )
-    # Who only looks must not ask for SQLite's one lock, nor begin a transaction, once a second.
+    # A look must neither ask for SQLite's one lock nor begin a transaction once a second.
     if db.session.scalar(due) is None:
         return None
     if is_postgresql():
         due = due.with_for_update(skip_locked=True)
-    # While it is leased it is due again only when the lease lapses: one column says both.
+    # A leased message is due again only when its lease lapses: one column says both.
+    lease = (
+        _update(OutboxMessage.id == due.scalar_subquery())
+        .values(lease_id=new_id(), due_at=now + LEASE)
+        .returning(
+            OutboxMessage.id,
+            OutboxMessage.topic,
+            OutboxMessage.payload,
+            OutboxMessage.attempts,
+            OutboxMessage.lease_id,
+        )
+    )
     with transaction():
-        return db.session.execute(
-            sa.update(_messages)
-            .where(_messages.c.id == due.scalar_subquery())
-            .values(lease_id=new_id(), due_at=now + LEASE)
-            .returning(
-                _messages.c.id,
-                _messages.c.topic,
-                _messages.c.payload,
-                _messages.c.attempts,
-                _messages.c.lease_id,
-            )
-        ).one_or_none()
+        row = db.session.execute(lease).one_or_none()
+    return None if row is None else _Leased(*row)
 
 
-def _deliver(message: AnyRow, handler: Handler) -> bool:
+def _deliver(message: _Leased, handler: Handler) -> bool:
+    attempts = message.attempts + 1
     try:
         with _lease_kept(message):
             handler(message.id, message.payload)
     except Exception as error:
-        # Whatever the handler met, the message must not be lost for it; its text may name a person, its type may not.
+        # Whatever the handler met, the message must not be lost. The error's text may name a
+        # person; its type does not.
         reason = str(getattr(error, "reason", type(error).__name__))
         log.warning(
             "outbox.failed",
             topic=message.topic,
             message_id=str(message.id),
-            attempts=message.attempts + 1,
+            attempts=attempts,
             error=reason,
         )
-        _note(message, _after_failure(message, reason))
+        _note_failure(message, attempts, reason)
         return False
-    _note(
-        message, {"delivered_at": clock.now(), "attempts": message.attempts + 1, "last_error": None}
-    )
+    _note(message, delivered_at=clock.now(), attempts=attempts, last_error=None)
     return True
 
 
 @contextmanager
-def _lease_kept(message: AnyRow) -> Iterator[None]:
-    """Renews the lease for as long as the block takes: slow is not dead, and nobody else must begin."""
-    # A thread of its own has no session of ours.
-    engine, is_done = db.engine, threading.Event()
+def _lease_kept(message: _Leased) -> Iterator[None]:
+    """Renew the lease for as long as the block takes.
+
+    A slow worker is not a dead one: nobody else may begin meanwhile.
+    """
+    # The thread has no session of ours, so it is given the engine.
+    is_done = threading.Event()
     heartbeat = threading.Thread(
-        target=_renew,
-        args=(engine, message.id, message.lease_id, is_done),
-        name="lease",
-        daemon=True,
+        target=_renew, args=(db.engine, message, is_done), name="lease", daemon=True
     )
     heartbeat.start()
     try:
@@ -199,46 +217,42 @@ def _lease_kept(message: AnyRow) -> Iterator[None]:
         heartbeat.join()
 
 
-def _renew(engine: sa.Engine, message_id: UUID, lease_id: UUID, is_done: threading.Event) -> None:
-    held = (_messages.c.id == message_id, _messages.c.lease_id == lease_id)
+def _is_held(message: _Leased) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return OutboxMessage.id == message.id, OutboxMessage.lease_id == message.lease_id
+
+
+def _renew(engine: sa.Engine, message: _Leased, is_done: threading.Event) -> None:
     pause = LEASE.total_seconds() / 3
     while not is_done.wait(pause):
+        renewal = _update(*_is_held(message)).values(due_at=clock.now() + LEASE)
         try:
             with engine.begin() as connection:
-                # Lost: the database was away for too long, and somebody else is at it.
-                if (
-                    rows_changed(
-                        connection.execute(
-                            sa.update(_messages).where(*held).values(due_at=clock.now() + LEASE)
-                        )
-                    )
-                    == 0
-                ):
+                # The lease is lost where the database was away for too long, and somebody else
+                # delivers the message now.
+                if rows_changed(connection.execute(renewal)) == 0:
                     return
             pause = LEASE.total_seconds() / 3
         except sa.exc.SQLAlchemyError as error:
             log.warning(
-                "outbox.lease_not_renewed", message_id=str(message_id), error=type(error).__name__
+                "outbox.lease_not_renewed", message_id=str(message.id), error=type(error).__name__
             )
             pause = LEASE.total_seconds() / 30
 
 
-def _after_failure(message: AnyRow, reason: str) -> dict[str, Any]:
-    now, attempts = clock.now(), message.attempts + 1
-    noted = {"attempts": attempts, "last_error": reason}
+def _note_failure(message: _Leased, attempts: int, reason: str) -> None:
+    """Have the message tried again later, or give it up after its last try."""
+    now = clock.now()
     if attempts >= MOST_ATTEMPTS:
         log.error("outbox.given_up", topic=message.topic, message_id=str(message.id), error=reason)
-        return {**noted, "given_up_at": now}
-    return {**noted, "due_at": now + (WAITS[attempts - 1] if attempts <= len(WAITS) else LATER)}
+        _note(message, attempts=attempts, last_error=reason, given_up_at=now)
+        return
+    wait = WAITS[attempts - 1] if attempts <= len(WAITS) else LATER
+    _note(message, attempts=attempts, last_error=reason, due_at=now + wait)
 
 
-def _note(message: AnyRow, values: dict[str, Any]) -> None:
-    # Only who still holds the lease may say how it went.
-    note = (
-        sa.update(_messages)
-        .where(_messages.c.id == message.id, _messages.c.lease_id == message.lease_id)
-        .values(lease_id=None, **values)
-    )
+def _note(message: _Leased, **values: object) -> None:
+    # Whoever has lost the lease may not say how it went.
+    note = _update(*_is_held(message)).values(lease_id=None, **values)
     pause, until = threading.Event(), monotonic() + NOTE_FOR.total_seconds()
     while True:
         try:

@@ -1,10 +1,13 @@
-"""What is stored. Typed tables with their constraints, and nothing else: no rule lives here but those that the database itself enforces."""
+"""The tables, their types and their constraints.
+
+No rule lives here but those that the database itself enforces.
+"""
 
 from .accounts import Account, ApiKey, GuessLog, LoginSession, PasswordReset
 from .admin import AdminChange
 from .analytics import DailyFigure, RollUpMark
 from .batches import CouponBatch
-from .columns import new_id
+from .columns import first_id_at, new_id
 from .credit_coupons import CreditCoupon
 from .discount_coupons import (
     AMOUNT_DECIMALS,
@@ -115,5 +118,6 @@ __all__ = [
     "Webhook",
     "WebhookDelivery",
     "WebhookSubscription",
+    "first_id_at",
     "new_id",
 ]

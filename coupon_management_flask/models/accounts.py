@@ -1,22 +1,22 @@
 """Who may sign in, and with what."""
 
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, is_among
 from .kinds import AccountKind, Role
 
 
 class Account(Model):
     """A person (`user`), a company, or a server (`service`) that acts through API keys.
 
-    `*_key` columns hold what is compared: without case. A user has a username and, mostly, an e-mail;
-    a company has an e-mail; a service has a username alone. Services never sign in with a password.
+    `*_key` columns hold what is compared, without case. A user has a username and, mostly, an
+    e-mail. A company has an e-mail. A service has only a username, and never signs in with a
+    password.
     """
 
     __tablename__ = "accounts"
@@ -43,8 +43,8 @@ class Account(Model):
     __table_args__ = (
         sa.UniqueConstraint("kind", "username_key"),
         sa.UniqueConstraint("kind", "email_key"),
-        sa.CheckConstraint("kind IN ('user', 'company', 'service')", name="kind"),
-        sa.CheckConstraint("role IN ('user', 'administrator')", name="role"),
+        sa.CheckConstraint(is_among("kind", AccountKind), name="kind"),
+        sa.CheckConstraint(is_among("role", Role), name="role"),
         sa.CheckConstraint("kind = 'company' OR username_key IS NOT NULL", name="username"),
         sa.CheckConstraint("kind <> 'company' OR email_key IS NOT NULL", name="company_email"),
         sa.CheckConstraint("kind = 'service' OR password_hash IS NOT NULL", name="password"),
@@ -54,7 +54,8 @@ class Account(Model):
 class LoginSession(Model):
     """One sign-in and all the tokens that descend from it: a refresh family.
 
-    `refresh_id` is the one refresh token that is alive; `issued_by` is the contract that opened it.
+    `refresh_id` is the one refresh token that is alive. `issued_by` is the contract that opened
+    the session.
     """
 
     __tablename__ = "sessions"
@@ -69,7 +70,10 @@ class LoginSession(Model):
 
 
 class PasswordReset(Model):
-    """The one link with which an account's password may be set anew; a later one takes its place. The token in it is never stored, only its digest."""
+    """The link with which an account's password may be reset. A later one takes its place.
+
+    The token in the link is never stored, only its digest.
+    """
 
     __tablename__ = "password_resets"
 
@@ -86,17 +90,20 @@ class ApiKey(Model):
     id: Mapped[Id]
     account_id: Mapped[AccountId] = mapped_column(index=True)
     digest: Mapped[str] = mapped_column(unique=True)
-    permissions: Mapped[list[Any]] = mapped_column(sa.JSON)
+    permissions: Mapped[list[str]] = mapped_column(sa.JSON)
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
 
 class GuessLog(Model):
-    """When somebody guessed wrong lately: the last moments (seconds since 1970), oldest first, of one kind of guess by one subject."""
+    """The failed attempts of one subject at one kind of guess.
+
+    `moments` has the last of them in seconds since 1970, the oldest first.
+    """
 
     __tablename__ = "guess_logs"
 
     subject: Mapped[str] = mapped_column(primary_key=True)
-    moments: Mapped[list[Any]] = mapped_column(sa.JSON)
+    moments: Mapped[list[float]] = mapped_column(sa.JSON)
     updated_at: Mapped[datetime] = mapped_column(index=True)

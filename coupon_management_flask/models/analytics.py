@@ -1,4 +1,4 @@
-"""What is summed up by day, so that a dashboard over millions of redemptions scans none of them."""
+"""Figures by day, so that a dashboard over millions of redemptions scans none of them."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -14,10 +14,12 @@ from .vouchers import Voucher
 
 
 class DailyFigure(Model):
-    """How much of something there was on a day (UTC), less what was taken back since. Changed by analytics/figures/rollup.py alone, which names the measures.
+    """How much of something there was on a day (UTC), less what was taken back since.
 
-    `kind` is of a redemption or of what was issued, `label` what is told apart within it (a type, an offer); `amount` is in minor units of `currency`,
-    in credits where that is empty. What a measure does not tell apart is empty.
+    Changed by analytics/figures/ alone; measures.py names the measures. `kind` is of a redemption
+    or of what was issued. `label` is what is told apart within it: a type, an offer. `amount` is in
+    minor units of `currency`, in credits where that is empty. What a measure does not tell apart
+    is empty.
     """
 
     __tablename__ = "daily_figures"
@@ -32,7 +34,10 @@ class DailyFigure(Model):
 
 
 class RollUpMark(Model):
-    """How far a stream of events is summed up: up to and with this moment and id. A stream in the order of ids has no moments."""
+    """How far a stream of events is summed up: up to this moment and id, and including them.
+
+    A stream in the order of ids has no moments.
+    """
 
     __tablename__ = "roll_up_marks"
 
@@ -41,7 +46,7 @@ class RollUpMark(Model):
     last_id: Mapped[UUID] = mapped_column(sa.Uuid)
 
 
-# How what was taken back since a mark is found. No claim writes to them.
+# Find what was taken back since a mark. No claim writes to them.
 sa.Index(
     "ix_redemptions_rolled_back_at",
     Redemption.rolled_back_at,
@@ -55,7 +60,7 @@ sa.Index(
     **where("cancelled_at IS NOT NULL"),
 )
 
-# Which vouchers have expired today; how many coupons nobody can use any more.
+# Find the vouchers that expire today, and count the coupons that nobody can use any more.
 sa.Index("ix_vouchers_expiry_date", Voucher.expiry_date)
 sa.Index(
     "ix_discount_coupons_inactive",

@@ -1,19 +1,19 @@
-"""Codes in bulk."""
+"""Batches of generated codes."""
 
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, JsonObject
 
 
 class CouponBatch(Model):
-    """So many coupons of one template, made bit by bit: `done` of them are there. `message_id` asks for the next ones, until all are.
+    """Coupons of one template, made bit by bit: `done` of `size` are there.
 
-    `template` is what was asked for, as it was written; `pattern` in capitals.
+    `message_id` is the message that asks for the next ones, until all are made. `template` is what
+    was asked for, as it was written. `pattern` is in upper case.
     """
 
     __tablename__ = "coupon_batches"
@@ -21,7 +21,7 @@ class CouponBatch(Model):
     id: Mapped[Id]
     account_id: Mapped[AccountId | None]
     pattern: Mapped[str] = mapped_column(index=True)
-    template: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    template: Mapped[JsonObject] = mapped_column(sa.JSON)
     size: Mapped[int]
     done: Mapped[int]
     message_id: Mapped[UUID | None] = mapped_column(sa.Uuid)

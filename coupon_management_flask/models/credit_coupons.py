@@ -11,7 +11,7 @@ from .columns import CreatedAt, Id
 
 
 class CreditCoupon(Model):
-    """`value` is what it costs, in credits. What is left of it is its stock's business."""
+    """A coupon that costs `value` credits. Its stock says how much of it is left."""
 
     __tablename__ = "credit_coupons"
 

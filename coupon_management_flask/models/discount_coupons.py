@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,7 +9,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
-from .columns import AccountId, CreatedAt, Id, where
+from .columns import AccountId, CreatedAt, Id, JsonObject, is_among, where
 from .kinds import CouponFor, DiscountBase, DiscountType, TargetKind
 
 # No currency has more decimals, and a percentage needs none.
@@ -18,7 +17,10 @@ AMOUNT_DECIMALS = 4
 
 
 class Amount(sa.types.TypeDecorator[Decimal]):
-    """A decimal, kept exactly and in its order as a whole number of ten-thousandths: SQLite has no decimals of its own."""
+    """A decimal, stored as a whole number of ten-thousandths.
+
+    So it is exact and sorts right on SQLite too, which has no decimals of its own.
+    """
 
     impl = sa.BigInteger
     cache_ok = True
@@ -31,17 +33,18 @@ class Amount(sa.types.TypeDecorator[Decimal]):
 
 
 class DiscountCoupon(Model):
-    """Terms of a discount. `version` rises with every change of them; how often it was used is its stock's business.
+    """The terms of a discount. Its stock says how often it was used.
 
-    `is_public` is false for codes that were made for one person: shoppers are never shown those. `is_bound` says that `customer_ids` names
-    somebody, `for_every_product` that no product is asked for: what is searched stands in columns and in DiscountCouponTarget, the lists
-    themselves as they were written.
+    `version` rises with every change of the terms. `is_public` is false for codes that were made
+    for one person, which shoppers are never shown. What is searched stands in columns of its own
+    and in DiscountCouponTarget: `is_bound` says that `customer_ids` names somebody, and
+    `for_every_product` that the coupon asks for no product. The lists stand as they were written.
     """
 
     __tablename__ = "discount_coupons"
 
     id: Mapped[Id]
-    # "C": the same order everywhere, and the one in which SQLite has them.
+    # "C" sorts the same everywhere, and as SQLite does.
     code: Mapped[str] = mapped_column(
         sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), unique=True
     )
@@ -50,18 +53,18 @@ class DiscountCoupon(Model):
     discount: Mapped[Decimal] = mapped_column(Amount)
     currency: Mapped[str] = mapped_column(sa.String(3))
     coupon_for: Mapped[CouponFor]
-    products: Mapped[list[Any]] = mapped_column(sa.JSON)
-    categories: Mapped[list[Any]] = mapped_column(sa.JSON)
-    excluded_products: Mapped[list[Any]] = mapped_column(sa.JSON)
-    excluded_categories: Mapped[list[Any]] = mapped_column(sa.JSON)
+    products: Mapped[list[str]] = mapped_column(sa.JSON)
+    categories: Mapped[list[str]] = mapped_column(sa.JSON)
+    excluded_products: Mapped[list[str]] = mapped_column(sa.JSON)
+    excluded_categories: Mapped[list[str]] = mapped_column(sa.JSON)
     min_purchase_amount: Mapped[Decimal | None] = mapped_column(Amount)
     max_discount_amount: Mapped[Decimal | None] = mapped_column(Amount)
     starts_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
-    schedule: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
-    customer_ids: Mapped[list[Any]] = mapped_column(sa.JSON)
+    schedule: Mapped[JsonObject | None] = mapped_column(sa.JSON(none_as_null=True))
+    customer_ids: Mapped[list[str]] = mapped_column(sa.JSON)
     first_order_only: Mapped[bool]
-    limits: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    limits: Mapped[JsonObject] = mapped_column(sa.JSON)
     combinable: Mapped[bool]
     exclusive_group: Mapped[str | None]
     priority: Mapped[int]
@@ -77,9 +80,9 @@ class DiscountCoupon(Model):
     updated_at: Mapped[datetime]
 
     __table_args__ = (
-        sa.CheckConstraint("type IN ('percentage', 'fixed')", name="type"),
-        sa.CheckConstraint("coupon_for IN ('product', 'minPurchase')", name="coupon_for"),
-        sa.CheckConstraint("base IN ('remaining', 'initial')", name="base"),
+        sa.CheckConstraint(is_among("type", DiscountType), name="type"),
+        sa.CheckConstraint(is_among("coupon_for", CouponFor), name="coupon_for"),
+        sa.CheckConstraint(is_among("base", DiscountBase), name="base"),
         sa.CheckConstraint(
             "discount >= 0 AND (type <> 'percentage' OR discount <= 1000000)", name="discount"
         ),
@@ -90,7 +93,8 @@ class DiscountCoupon(Model):
         ),
         sa.CheckConstraint("max_discount_amount >= 0", name="max_discount_amount"),
         sa.CheckConstraint("starts_at < expires_at", name="window"),
-        # A list of everything, by each order that has an index; one of what shoppers see; and what can apply to any product.
+        # The list of all coupons in each of its orders; the list that shoppers see; and what can
+        # apply to any product.
         sa.Index("ix_discount_coupons_newest", "created_at", "id"),
         sa.Index("ix_discount_coupons_updated", "updated_at", "id"),
         sa.Index("ix_discount_coupons_expiry", "expires_at", "id"),
@@ -128,7 +132,10 @@ class DiscountCoupon(Model):
 
 
 class DiscountCouponTarget(Model):
-    """A product that a coupon lists or excludes, or a customer that it is bound to: how it is found by one of them."""
+    """A product that a coupon lists or excludes, or a customer that it is bound to.
+
+    A coupon is found by these.
+    """
 
     __tablename__ = "discount_coupon_targets"
 
@@ -138,16 +145,15 @@ class DiscountCouponTarget(Model):
         sa.Uuid, sa.ForeignKey("discount_coupons.id"), primary_key=True, index=True
     )
 
-    __table_args__ = (
-        sa.CheckConstraint("kind IN ('product', 'excluded', 'customer')", name="kind"),
-    )
+    __table_args__ = (sa.CheckConstraint(is_among("kind", TargetKind), name="kind"),)
 
 
 class OrderRedemption(Model):
-    """A shop's order that was given a discount, of one code or a set of them; live while `order_key`, the order's id, is there.
+    """A shop's order that was given a discount, by one code or several.
 
-    `original` and `discount` are in minor units of `currency`. `answer` is what the shop was told, `snapshot` what it was decided by, and
-    `rollbacks` what was taken back of it since, in turn.
+    It is live while `order_key`, the order's id, is there. `original` and `discount` are in minor
+    units of `currency`. `answer` is what the shop was told, and `snapshot` what that was decided
+    by. `rollbacks` lists what was taken back since, in turn.
     """
 
     __tablename__ = "order_redemptions"
@@ -161,9 +167,9 @@ class OrderRedemption(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     original: Mapped[int] = mapped_column(sa.BigInteger)
     discount: Mapped[int] = mapped_column(sa.BigInteger)
-    answer: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
-    snapshot: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
-    rollbacks: Mapped[list[Any]] = mapped_column(sa.JSON)
+    answer: Mapped[JsonObject] = mapped_column(sa.JSON)
+    snapshot: Mapped[JsonObject] = mapped_column(sa.JSON)
+    rollbacks: Mapped[list[JsonObject]] = mapped_column(sa.JSON)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[CreatedAt]
     rolled_back_at: Mapped[datetime | None]
@@ -179,7 +185,10 @@ class OrderRedemption(Model):
 
 
 class OrderRedemptionCode(Model):
-    """One code of an order's redemption, in the order in which they were applied, with its share of each line in minor units."""
+    """One code of an order's redemption, at its place among those that were applied.
+
+    `lines` has its share of each line of the cart in minor units.
+    """
 
     __tablename__ = "order_redemption_codes"
 
@@ -193,7 +202,7 @@ class OrderRedemptionCode(Model):
         sa.Uuid, sa.ForeignKey("redemptions.id"), unique=True
     )
     amount: Mapped[int] = mapped_column(sa.BigInteger)
-    lines: Mapped[list[Any]] = mapped_column(sa.JSON)
+    lines: Mapped[list[int]] = mapped_column(sa.JSON)
 
     __table_args__ = (
         sa.Index(None, "code", "order_redemption_id"),

@@ -1,4 +1,4 @@
-"""Codes that visitors of websites got for their e-mail addresses, and who wants no mails."""
+"""Codes for e-mail addresses, and the addresses that want no mails."""
 
 from uuid import UUID
 
@@ -10,10 +10,11 @@ from .columns import CreatedAt, Id
 
 
 class EmailCoupon(Model):
-    """A code of a pair of an e-mail address and a website, both in one form, however they were typed. `number` counts the pair's codes from 1.
+    """A code that somebody got for an e-mail address on a website.
 
-    Code, discount and expiry stand in the discount coupon; a shop may delete that, and then there is no code any more. `message_id` is the
-    mail in the outbox that was written last.
+    Address and website are normalised, however they were typed. `number` counts the codes of the
+    pair from 1. Code, discount and expiry stand in the discount coupon. A shop may delete that, and
+    then there is no code any more. `message_id` is the last mail about it in the outbox.
     """
 
     __tablename__ = "email_coupons"
@@ -29,7 +30,7 @@ class EmailCoupon(Model):
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (
-        # Of two who make the next code of a pair at one moment, the key lets one.
+        # Of two who make the next code of a pair at the same moment, this lets one.
         sa.UniqueConstraint("email", "website", "number"),
         sa.Index(None, "website", "id"),
         sa.CheckConstraint("number > 0", name="number"),
@@ -37,7 +38,7 @@ class EmailCoupon(Model):
 
 
 class UnsubscribedAddress(Model):
-    """An e-mail address, in that form, that gets no mails any more."""
+    """An e-mail address, normalised, that gets no mails any more."""
 
     __tablename__ = "unsubscribed_addresses"
 

@@ -1,4 +1,4 @@
-"""The kinds and states that rows are told apart by. Their values are what the database holds."""
+"""The kinds and states of rows. Their values are what the database holds."""
 
 from enum import StrEnum
 

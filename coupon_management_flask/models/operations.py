@@ -1,18 +1,20 @@
-"""What the service keeps for its own safe running."""
+"""What the service needs to run safely."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
-from .columns import AccountId, CreatedAt, Id, where
+from .columns import AccountId, CreatedAt, Id, JsonObject, where
 
 
 class IdempotencyKey(Model):
-    """A request that must happen once. Leased while it runs; `status` and `body` are its answer, stored by the transaction that did the work."""
+    """A request that must happen once. It is leased while it runs.
+
+    `status` and `body` are its answer, stored by the transaction that did the work.
+    """
 
     __tablename__ = "idempotency_keys"
 
@@ -30,13 +32,16 @@ class IdempotencyKey(Model):
 
 
 class OutboxMessage(Model):
-    """Something that must be done after a commit, written down in that commit. Due at `due_at`; leased while somebody does it."""
+    """Something that must be done after a commit, written down in that commit.
+
+    It is due at `due_at`, and leased while somebody does it.
+    """
 
     __tablename__ = "outbox_messages"
 
     id: Mapped[Id]
     topic: Mapped[str]
-    payload: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    payload: Mapped[JsonObject] = mapped_column(sa.JSON)
     created_at: Mapped[CreatedAt]
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -46,14 +51,14 @@ class OutboxMessage(Model):
     last_error: Mapped[str | None]
 
     __table_args__ = (
-        # By topic: mails that wait until there is a server are in no other topic's way.
+        # By topic, so that mails that wait for a server are in no other topic's way.
         sa.Index(
             "ix_outbox_messages_due",
             "topic",
             "due_at",
             **where("delivered_at IS NULL AND given_up_at IS NULL"),
         ),
-        # A few among many; they are counted at every scrape of the metrics.
+        # A few among many. Every scrape of the metrics counts them.
         sa.Index(
             "ix_outbox_messages_given_up",
             "topic",
@@ -64,7 +69,7 @@ class OutboxMessage(Model):
 
 
 class Lease(Model):
-    """Who does a periodic job until when, so that of many workers one does it."""
+    """A periodic job, taken until `leased_until`, so that only one of many workers does it."""
 
     __tablename__ = "leases"
 
@@ -73,7 +78,10 @@ class Lease(Model):
 
 
 class Outage(Model):
-    """A service that we depend on and that failed when it was last asked, whoever asked: there from the first failure until it answers again."""
+    """A service that we depend on and that failed when it was last asked, whoever asked.
+
+    The row is there from the first failure until the service answers again.
+    """
 
     __tablename__ = "outages"
 

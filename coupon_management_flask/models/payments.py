@@ -1,4 +1,4 @@
-"""Payments by card: what was asked for, what came of it, and what Stripe has told."""
+"""Payments by card: what was asked for, what came of it, and what Stripe has said."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,16 +7,19 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
-from .columns import AccountId, CreatedAt, Id, where
+from .columns import AccountId, CreatedAt, Id, is_among, where
 from .kinds import PaymentStatus
 
 
 class PaymentTransaction(Model):
-    """Vouchers (`quantity` of a type) or `credits` of a wallet, paid through Stripe. Amounts are in minor units of `currency`.
+    """Vouchers (`quantity` of a type) or `credits` of a wallet, paid through Stripe.
 
-    Its id is the intent's idempotency key, and the id of the purchase and of the discount's order that belong to it. `order_redemption_id` is the
-    discount, held from the first moment. `refunding` is a refund that was begun: its goods are taken back, and Stripe has not said yes or no yet;
-    clients are told `completed`. `due_at` is when Stripe is asked next about what is not decided. `problem` says why money that came in bought nothing.
+    Amounts are in minor units of `currency`. The id is the intent's idempotency key, and the id of
+    the purchase and of the discount's order that belong to it. `order_redemption_id` is the
+    discount, held from the first moment. `due_at` is when Stripe is asked next about what is not
+    decided. `problem` says why money that came in bought nothing. While a refund is begun
+    (`refunding`), its goods are taken back and Stripe has not said yes or no yet. Clients are told
+    `completed` meanwhile.
     """
 
     __tablename__ = "payment_transactions"
@@ -46,20 +49,18 @@ class PaymentTransaction(Model):
     updated_at: Mapped[datetime]
 
     __table_args__ = (
-        # Somebody's transactions, newest first: it is read backwards.
+        # Somebody's transactions, read backwards: the newest first.
         sa.Index(None, "account_id", "id"),
         sa.Index(
             "ix_payment_transactions_due",
             "due_at",
             **where("due_at IS NOT NULL"),
         ),
-        sa.CheckConstraint(
-            "status IN ('pending', 'completed', 'failed', 'cancelled', 'refunding', 'refunded')",
-            name="status",
-        ),
+        sa.CheckConstraint(is_among("status", PaymentStatus), name="status"),
         sa.CheckConstraint(
             "(voucher_type_id IS NULL) = (credits IS NOT NULL)"
-            " AND (voucher_type_id IS NULL) = (quantity IS NULL) AND (voucher_type_id IS NULL) = (unit_price IS NULL)",
+            " AND (voucher_type_id IS NULL) = (quantity IS NULL)"
+            " AND (voucher_type_id IS NULL) = (unit_price IS NULL)",
             name="vouchers_or_credits",
         ),
         sa.CheckConstraint("quantity > 0", name="quantity_positive"),
@@ -86,7 +87,7 @@ class PaymentTransaction(Model):
 
 
 class PaymentEvent(Model):
-    """An event of Stripe that was handled, by Stripe's id for it."""
+    """An event of Stripe's that was handled, under Stripe's id."""
 
     __tablename__ = "payment_events"
 
@@ -96,7 +97,7 @@ class PaymentEvent(Model):
 
 
 class PaymentDebt(Model):
-    """What somebody owes: money went back to them for goods that they had used."""
+    """What somebody owes, because money went back to them for goods that they had used."""
 
     __tablename__ = "payment_debts"
 

@@ -1,22 +1,22 @@
-"""Companies' promos: their terms, who liked, discussed and activated them, and what is kept so that lists over millions answer at once."""
+"""Companies' promos, what people did with them, and what keeps lists over millions fast."""
 
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
-from .columns import AccountId, CreatedAt, Id, where
+from .columns import AccountId, CreatedAt, Id, is_among, where
 from .kinds import AntifraudAnswer, PromoMode
 
 
 class Promo(Model):
     """A company's offer: a window of days, a target, and a stock of activations.
 
-    `country` and `categories` stand as they were written, `country_key` ("" = any) as it is compared. `version` rises with every change of the terms.
-    `is_active` says whether it counted as active when that last changed; the feed lives by it (promos/feed), nobody else.
+    `country` and `categories` stand as they were written, `country_key` ("" = any) as it is
+    compared. `version` rises with every change of the terms. `is_active` says whether the promo
+    counted as active when that last changed. Only the feed goes by it (promos/feed).
     """
 
     __tablename__ = "promos"
@@ -35,19 +35,20 @@ class Promo(Model):
     age_until: Mapped[int | None]
     country: Mapped[str | None]
     country_key: Mapped[str]
-    categories: Mapped[list[Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    categories: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
     version: Mapped[int] = mapped_column(default=1)
     is_active: Mapped[bool]
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (
-        sa.CheckConstraint("mode IN ('COMMON', 'UNIQUE')", name="mode"),
+        sa.CheckConstraint(is_among("mode", PromoMode), name="mode"),
         sa.CheckConstraint("(mode = 'COMMON') = (promo_common IS NOT NULL)", name="common_value"),
-        # A company's list, by each of its orders; one look for each country that the company has promos for.
-        # They are read backwards: the newest first, the latest date first.
+        # A company's list in each of its orders: one look for each country that the company has
+        # promos for. They are read backwards: the newest first, the latest date first.
         sa.Index("ix_promos_company_newest", "company_id", "country_key", "id"),
         sa.Index("ix_promos_company_until", "company_id", "country_key", "active_until", "id"),
-        # SQLite has no word for where its nulls go (they are first by themselves), and sorts a company's promos in memory.
+        # SQLite can't say where nulls go in an index (they come first there), and sorts a company's
+        # promos in memory.
         sa.Index(
             "ix_promos_company_from",
             "company_id",
@@ -55,7 +56,7 @@ class Promo(Model):
             sa.text("active_from NULLS FIRST"),
             "id",
         ).ddl_if(dialect="postgresql"),
-        # Whose window opens or closes on a day.
+        # Promos whose window opens or closes on a day.
         sa.Index(
             "ix_promos_active_from",
             "active_from",
@@ -70,7 +71,10 @@ class Promo(Model):
 
 
 class PromoValue(Model):
-    """One entry of a UNIQUE promo, in the company's order. The n-th activation gets the n-th; `redemption_id` is the one that got it."""
+    """One entry of a UNIQUE promo, in the company's order.
+
+    The n-th activation gets the n-th entry. `redemption_id` is the activation that got it.
+    """
 
     __tablename__ = "promo_values"
 
@@ -81,7 +85,10 @@ class PromoValue(Model):
 
 
 class PromoCounter(Model):
-    """How many likes and comments a promo has. A narrow row of its own: it changes often, the terms seldom."""
+    """How many likes and comments a promo has.
+
+    A narrow row of its own, because it changes often and the terms seldom do.
+    """
 
     __tablename__ = "promo_counters"
 
@@ -137,7 +144,11 @@ class CompanyPromoCount(Model):
 
 
 class FeedEntry(Model):
-    """Where the feed finds a promo: one row for each of its categories (and "" for none asked) and each node of ages that it covers."""
+    """Where the feed finds a promo.
+
+    There is a row for each of its categories, and "" for readers who ask for none, with each node
+    of ages that the promo covers.
+    """
 
     __tablename__ = "feed_entries"
 
@@ -163,7 +174,7 @@ class FeedEntry(Model):
 
 
 class FeedCount(Model):
-    """How many entries the feed has under a key: X-Total-Count is the sum of a few of these."""
+    """How many entries the feed has under a key. X-Total-Count is the sum of a few of these."""
 
     __tablename__ = "feed_counts"
 
@@ -177,7 +188,7 @@ class FeedCount(Model):
 
 
 class FeedDay(Model):
-    """The day for which the feed's states hold; one row."""
+    """The day for which the feed's states hold. There is one row."""
 
     __tablename__ = "feed_day"
 
@@ -187,7 +198,7 @@ class FeedDay(Model):
 
 
 class AntifraudVerdict(Model):
-    """What the antifraud service said about a user, until when. Used where there is no Redis."""
+    """What the antifraud service said about a user, and until when. Used without Redis."""
 
     __tablename__ = "antifraud_verdicts"
 
@@ -197,9 +208,9 @@ class AntifraudVerdict(Model):
 
 
 class AntifraudQuestion(Model):
-    """A question to the antifraud service that is being asked, or was: who activates at the same moment shares its answer.
+    """A question to the antifraud service, open while `answer` is null.
 
-    `answer` is null while it is open; of a user at most one is.
+    A user has at most one open question. Activations at the same moment share its answer.
     """
 
     __tablename__ = "antifraud_questions"
@@ -213,5 +224,5 @@ class AntifraudQuestion(Model):
         sa.Index(
             "uq_antifraud_questions_open", "account_id", unique=True, **where("answer IS NULL")
         ),
-        sa.CheckConstraint("answer IN ('yes', 'no', 'failed')", name="answer"),
+        sa.CheckConstraint(is_among("answer", AntifraudAnswer), name="answer"),
     )

@@ -1,4 +1,4 @@
-"""Limited things, and the proof of each unit that was taken."""
+"""Stock, limits, and the proof of each unit that was taken."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,10 @@ from .kinds import LimitRule, RedemptionKind
 
 
 class Stock(Model):
-    """How much there is of a limited thing (`capacity`, null = no limit) and how much of it is taken. Changed by core/stock.py alone."""
+    """How much there is of a limited thing (`capacity`, null = no limit) and how much is taken.
+
+    Changed by core/stock.py alone.
+    """
 
     __tablename__ = "stocks"
 
@@ -29,18 +32,22 @@ class Stock(Model):
 
 
 class Redemption(Model):
-    """The proof of a claim. Live while `rolled_back_at` is null.
+    """The proof of a claim. It is live while `rolled_back_at` is null.
 
-    `claim_key` carries the policy, and its uniqueness within a stock is what enforces it: `user:<id>` is once for each user,
-    `order:<id>` once for each order, `user:<id>:<fresh>` as often as there are units. `amount` is in minor units of `currency`, in credits where that is null.
-    There is no foreign key onto the hot stock row: its share lock would cost a quarter of the claims. `flask audit` watches it instead.
+    `claim_key` carries the policy, and its uniqueness within a stock enforces it: `user:<id>` is
+    once for each user, `order:<id>` once for each order, `user:<id>:<fresh>` as often as there are
+    units. `amount` is in minor units of `currency`, in credits where that is null.
+
+    There is no foreign key onto the hot stock row: its share lock would cost a quarter of the
+    claims. `flask audit` checks the reference instead.
     """
 
     __tablename__ = "redemptions"
 
     id: Mapped[Id]
     stock_id: Mapped[UUID] = mapped_column(sa.Uuid)
-    # "C": one user's keys of a stock stand side by side in the index, so that having any is one look.
+    # With "C" one user's keys of a stock stand side by side in the index. One look tells whether
+    # there are any.
     claim_key: Mapped[str | None] = mapped_column(
         sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     )
@@ -64,9 +71,11 @@ class Redemption(Model):
 
 
 class LimitUse(Model):
-    """How much of a limit is used: of a rule (`perDay`, `budget`, ...), by a customer ("" = all together), in a period ("" = ever).
+    """How much of a limit is used.
 
-    Changed by core/stock.py alone. The limit itself stands in the owner's terms, which may change; the count never rises above it.
+    A limit is of a rule (`perDay`, `budget`, ...), for a customer ("" = all together), in a period
+    ("" = ever). The limit itself stands in the owner's terms, which may change. The count never
+    rises above it. Changed by core/limits.py alone.
     """
 
     __tablename__ = "limit_uses"

@@ -1,18 +1,20 @@
-"""Vouchers: what is sold, what was bought, and what was made of it."""
+"""Vouchers: what is sold, what was bought, and what it was used for."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
-from .columns import AccountId, CreatedAt, Id
+from .columns import AccountId, CreatedAt, Id, Json
 
 
 class VoucherType(Model):
-    """A service that is sold, at `price` in minor units of `currency`. A voucher keeps the uses and the days that its type gave when it was bought."""
+    """A service that is sold, at `price` in minor units of `currency`.
+
+    A voucher keeps the uses and the days that its type gave when it was bought.
+    """
 
     __tablename__ = "voucher_types"
 
@@ -35,9 +37,10 @@ class VoucherType(Model):
 
 
 class VoucherPurchase(Model):
-    """So many vouchers of a type, paid: with `credits`, or by card where that is null. Amounts are in minor units of `currency`.
+    """Vouchers of a type, paid with `credits`, or by card where that is null.
 
-    `order_redemption_id` is the discount that was given, an order under this purchase's id.
+    Amounts are in minor units of `currency`. `order_redemption_id` is the discount that was given,
+    an order under this purchase's id.
     """
 
     __tablename__ = "voucher_purchases"
@@ -68,7 +71,10 @@ class VoucherPurchase(Model):
 
 
 class Voucher(Model):
-    """A prepaid right to `stock_id`'s capacity of uses, until `expiry_date`. `position` counts the vouchers of a purchase from 0."""
+    """A prepaid right to as many uses as its stock has, until `expiry_date`.
+
+    `position` counts the vouchers of a purchase from 0.
+    """
 
     __tablename__ = "vouchers"
 
@@ -86,7 +92,7 @@ class Voucher(Model):
 
     __table_args__ = (
         sa.UniqueConstraint("purchase_id", "position"),
-        # Somebody's vouchers, newest first: it is read backwards.
+        # Somebody's vouchers, read backwards: the newest first.
         sa.Index(None, "account_id", "id"),
         sa.CheckConstraint("position >= 0", name="position_not_negative"),
         sa.CheckConstraint("purchase_date < expiry_date", name="window"),
@@ -94,7 +100,7 @@ class Voucher(Model):
 
 
 class VoucherUsage(Model):
-    """What a voucher was redeemed for. Who and when is said by the redemption that proves it."""
+    """What a voucher was redeemed for. The redemption that proves it says who did, and when."""
 
     __tablename__ = "voucher_usages"
 
@@ -103,4 +109,4 @@ class VoucherUsage(Model):
     )
     voucher_id: Mapped[UUID] = mapped_column(sa.Uuid, sa.ForeignKey("vouchers.id"), index=True)
     service_type: Mapped[str]
-    details: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    details: Mapped[Json | None] = mapped_column(sa.JSON(none_as_null=True))

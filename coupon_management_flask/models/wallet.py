@@ -10,7 +10,7 @@ from .columns import AccountId, CreatedAt, Id
 
 
 class Wallet(Model):
-    """An account's credit. Changed by core/wallet.py alone, together with a ledger entry."""
+    """An account's credit. Changed by core/wallet.py alone, with a ledger entry each time."""
 
     __tablename__ = "wallets"
 
@@ -21,9 +21,10 @@ class Wallet(Model):
 
 
 class LedgerEntry(Model):
-    """One change of a wallet, append-only.
+    """One change of a wallet. Append-only.
 
-    `reason` says why; `reference` cites the cause: the id of the redemption it paid for, or of the administrator who granted it.
+    `reason` says why. `reference` cites the cause: the redemption, purchase or payment it belongs
+    to, or the administrator who granted it.
     """
 
     __tablename__ = "ledger_entries"

@@ -11,10 +11,13 @@ from .columns import CreatedAt, Id
 
 
 class Webhook(Model):
-    """An address that is told of events. Nothing is sent to it before `rests_until`: it has just kept somebody waiting in vain.
+    """An address that is told of events.
 
-    The secret stands here as it is: what signs can't be a hash, and a key to encrypt it with would have to outlive SECRET_KEY, which operators change.
-    It opens nothing of ours; whoever reads it can forge messages to this one address.
+    Nothing is sent to it before `rests_until`, when it has just kept somebody waiting in vain.
+
+    The secret is stored in clear. What signs can't be a hash, and a key to encrypt it with would
+    have to outlive SECRET_KEY, which operators change. The secret opens nothing of ours: whoever
+    reads it can forge messages to this one address.
     """
 
     __tablename__ = "webhooks"
@@ -27,7 +30,7 @@ class Webhook(Model):
 
 
 class WebhookSubscription(Model):
-    """An event that a webhook is told of."""
+    """An event that a webhook wants to hear of."""
 
     __tablename__ = "webhook_subscriptions"
 
@@ -38,9 +41,10 @@ class WebhookSubscription(Model):
 
 
 class WebhookDelivery(Model):
-    """One attempt to deliver a message. It has failed if there is an `error`; one that has neither that nor an end was begun by a worker that died, or runs.
+    """One attempt to deliver a message.
 
-    It goes with its message, when that is purged, and with its webhook.
+    It has failed if there is an `error`. An attempt without an end is running, or its worker died.
+    It is deleted with its message, when that is purged, and with its webhook.
     """
 
     __tablename__ = "webhook_deliveries"

@@ -1,4 +1,4 @@
-"""What payments refuse, and the words for it."""
+"""What payments refuse, and the sentences for it."""
 
 from ..core import errors
 
@@ -11,7 +11,10 @@ class PaymentsNotConfigured(errors.Unavailable):
 
 
 class PaymentProviderError(errors.DomainError):
-    """Stripe could not be asked, or said no. `is_final` says that it said no, and that nothing has happened there."""
+    """Stripe could not be asked, or it said no.
+
+    `is_final` means that Stripe said no and nothing has happened there; `code` is its reason.
+    """
 
     name = "payment_provider_error"
 
@@ -33,7 +36,7 @@ class PaymentNotCompleted(errors.Refused):
     name = "payment_not_completed"
 
 
-# Why there is no refund, in the order in which it is looked at.
+# Why there is no refund, in the order in which the reasons are checked.
 
 
 class PaymentNotRefundable(errors.Conflict):
@@ -56,7 +59,9 @@ STATUSES: dict[type[errors.DomainError], int] = {PaymentProviderError: 502}
 
 MESSAGES = {
     "payments_not_configured": "Payments by card are not set up here; pay with credit.",
-    "payment_provider_error": "The payment provider can't help right now. Nothing was lost; try again in a few minutes.",
+    "payment_provider_error": (
+        "The payment provider can't help right now. Nothing was lost; try again in a few minutes."
+    ),
     "invalid_signature": "This was not signed by Stripe in the last five minutes.",
     "transaction_not_found": "There is no such transaction.",
     "payment_not_completed": "This payment is not completed yet.",

@@ -1,5 +1,6 @@
-"""Stripe. The only module that knows its SDK: plain values in and out, and two kinds of failure.
+"""Stripe, for which this is the only module that imports its SDK.
 
+Plain values go in and come out. A failure is final, or it is worth another try.
 Nothing of the database is held while Stripe is asked.
 """
 
@@ -7,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import stripe
@@ -19,32 +20,35 @@ from ..core import money
 from ..db.session import before_waiting
 from .errors import InvalidSignature, PaymentProviderError, PaymentsNotConfigured
 
-# Two tries of these stay below the lease of an Idempotency-Key.
+# Two tries with these timeouts end before the lease of an Idempotency-Key lapses.
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 10
 RETRIES = 1
 SIGNATURE_SECONDS = 300
 
-# In which decimals Stripe counts differently than ISO 4217.
+# The currencies that have other decimals at Stripe than in ISO 4217.
 _DECIMALS = {"ISK": 2, "UGX": 2, "MGA": 0}
 
-# What it calls a payment whose money is there, or never will be.
+# Its words for a payment whose money is there, and for one whose money will never be.
 SUCCEEDED, CANCELED = "succeeded", "canceled"
-# Its codes for an amount that it does not take.
+# Its codes for an amount that it does not take, and what such an amount is.
 AMOUNT_CODES = {"amount_too_small": "small", "amount_too_large": "large"}
 
 R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
-# It names each request, and at its lowest level prints what was sent.
+# The SDK logs each request, and at its lowest level the data that was sent.
 logging.getLogger("stripe").setLevel(logging.WARNING)
-# It would write an id into the home directory, and tell Stripe about this machine.
+# The SDK would write an id into the home directory and tell Stripe about this machine.
 stripe.enable_telemetry = False
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A payment as Stripe sees it. Amounts are in Stripe's unit of `currency`; `client_secret` is what the payer's browser needs, and nobody else."""
+    """A payment as Stripe sees it; amounts are in Stripe's unit of `currency`.
+
+    The payer's browser needs `client_secret`, and nobody else may have it.
+    """
 
     id: str
     status: str
@@ -71,7 +75,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that Stripe tells: which payment to look at. `intent_id` is None where it is about none."""
+    """Something that Stripe tells; `intent_id` is None where it is about no payment."""
 
     id: str
     type: str
@@ -79,16 +83,17 @@ class Event:
 
 
 def units(amount: int, currency: str) -> int | None:
-    """An amount in the currency's minor unit, as Stripe counts it; None where Stripe has no such amount."""
+    """Convert an amount in minor units to Stripe's unit, or to None where it has no such amount."""
     exponent = _DECIMALS.get(currency, money.decimals(currency))
     counted = Decimal(amount).scaleb(exponent - money.decimals(currency))
-    # Of a currency with three decimals the last is a zero, and of one that has lost its decimals both are.
+    # Of three decimals Stripe wants the last to be zero. Of a currency that has two at Stripe and
+    # none in ISO 4217 it wants both to be.
     step = 10 if exponent == 3 else 100 if currency in ("ISK", "UGX") else 1
     return int(counted) if counted % step == 0 else None
 
 
 def from_units(counted: int, currency: str) -> int:
-    """What Stripe counts, in the currency's minor unit."""
+    """Convert an amount in Stripe's unit to minor units."""
     return int(
         Decimal(counted).scaleb(
             money.decimals(currency) - _DECIMALS.get(currency, money.decimals(currency))
@@ -97,7 +102,10 @@ def from_units(counted: int, currency: str) -> int:
 
 
 class Gateway:
-    """An account at Stripe. Every call raises PaymentProviderError where Stripe is away or says no."""
+    """An account at Stripe.
+
+    Every call raises PaymentProviderError where Stripe is away or says no.
+    """
 
     def __init__(self, secret_key: str, api_base: str) -> None:
         self._client = stripe.StripeClient(
@@ -108,7 +116,7 @@ class Gateway:
         )
 
     def create(self, transaction_id: UUID, amount: int, currency: str) -> Intent:
-        """The intent of a transaction; asked again, the same one."""
+        """Create the intent of a transaction, or return the one that it has already."""
         name = str(transaction_id)
         return _intent(
             lambda: self._client.v1.payment_intents.create(
@@ -131,7 +139,10 @@ class Gateway:
         )
 
     def cancel(self, intent_id: str) -> Intent:
-        """From now on it can't be paid. Whatever Stripe says, what it has become is returned: it may have been paid meanwhile."""
+        """Cancel an intent, so that it can't be paid any more, and return what it has become.
+
+        Where Stripe does not cancel it, it may have been paid meanwhile.
+        """
         try:
             return _intent(
                 lambda: self._client.v1.payment_intents.cancel(
@@ -144,7 +155,7 @@ class Gateway:
         return self.read(intent_id)
 
     def refund(self, intent_id: str, key: str) -> None:
-        """Sends back all that is left of a payment; with the same key once. Returns where nothing is left to be sent back."""
+        """Send back all that is left of a payment, which may be nothing; with the same key once."""
         try:
             refund = _ask(
                 lambda: self._client.v1.refunds.create(
@@ -159,7 +170,11 @@ class Gateway:
             raise PaymentProviderError(is_final=True)
 
     def event(self, body: bytes, signature: str, secret: str) -> Event:
-        """What a webhook's body says. Raises InvalidSignature unless Stripe has signed it with this secret in the last five minutes."""
+        """Return what a webhook's body says.
+
+        Raises: InvalidSignature unless Stripe has signed it with this secret in the last five
+        minutes.
+        """
         try:
             event = self._client.construct_event(body, signature, secret, SIGNATURE_SECONDS)
             told = event.to_dict()
@@ -196,10 +211,11 @@ def _intent(ask: Callable[[], stripe.PaymentIntent]) -> Intent:
     )
 
 
-def _uuid(text: Any) -> UUID | None:
+def _uuid(text: object) -> UUID | None:
+    # Payments of others in the same account at Stripe have other metadata, or none.
     try:
-        return UUID(text)
-    except (ValueError, TypeError, AttributeError):
+        return UUID(text) if isinstance(text, str) else None
+    except ValueError:
         return None
 
 
@@ -208,7 +224,7 @@ def _ask(ask: Callable[[], R]) -> R:
     try:
         return ask()
     except stripe.StripeError as error:
-        # Its text may hold what was sent or answered.
+        # Not its text, which may hold what was sent or answered.
         log.warning(
             "stripe.failed",
             error=type(error).__name__,
@@ -223,11 +239,14 @@ def _ask(ask: Callable[[], R]) -> R:
 
 
 def current() -> Gateway:
-    """Raises PaymentsNotConfigured where there is no key."""
-    gateway = current_app.extensions["payments"]
+    """Return the application's account at Stripe.
+
+    Raises: PaymentsNotConfigured where there is no key.
+    """
+    gateway: Gateway | None = current_app.extensions["payments"]
     if gateway is None:
         raise PaymentsNotConfigured
-    return gateway  # type: ignore[no-any-return]
+    return gateway
 
 
 def is_configured() -> bool:

@@ -6,12 +6,17 @@ from uuid import UUID
 from flask import request
 
 from .. import config
-from ..vouchers.shapes import VoucherErrorSchema
+from ..db.pages import Page
+from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.pagination import LinkedPageQuery, Page
-from ..web.rates import code_guesses
-from . import events, intents, refunds, schemas
+from ..web.pagination import LinkedPageQuery
+from ..web.rates import code_limits
+from . import schemas
+from .cards import confirm, events, history, intents, refunds
+from .cards.confirm import Confirmed
+from .cards.history import Transaction
+from .cards.intents import Asked
 
 routes: Routes = Routes(
     "payments",
@@ -34,11 +39,11 @@ _SIGNATURE = {
 @routes.arguments(schemas.NewPayment())
 @routes.response(201, schemas.IntentSchema())
 @routes.refuses(429, 502)
-def create_payment_intent(body: dict[str, Any]) -> intents.Asked:
+def create_payment_intent(body: dict[str, Any]) -> Asked:
     """Begin to pay for vouchers, or for credit"""
     if "credit_amount" in body:
         return intents.pay_for_credit(actor().id, **body)
-    return intents.pay_for_vouchers(actor().id, **body, guess_limits=code_guesses(actor().id))
+    return intents.pay_for_vouchers(actor().id, **body, attempt_limits=code_limits(actor().id))
 
 
 @routes.route("/confirm-payment", methods=["POST"])
@@ -46,14 +51,9 @@ def create_payment_intent(body: dict[str, Any]) -> intents.Asked:
 @routes.arguments(schemas.Confirmation())
 @routes.response(200, schemas.ConfirmedSchema())
 @routes.refuses(404, 502)
-def confirm_payment(body: dict[str, str]) -> dict[str, Any]:
+def confirm_payment(body: dict[str, str]) -> Confirmed:
     """Have Stripe asked whether it is paid, and get what was bought"""
-    done = intents.confirm(actor().id, **body)
-    return {
-        "message": "Payment completed.",
-        "transaction": done.transaction,
-        "vouchers": done.vouchers,
-    }
+    return confirm.confirm(actor().id, **body)
 
 
 @routes.route("/webhook", methods=["POST"], parameters=[_SIGNATURE])
@@ -75,16 +75,16 @@ def receive_event() -> dict[str, bool]:
 @routes.response(200, schemas.TransactionPageSchema())
 def list_transactions(query: dict[str, int]) -> Page:
     """One's own transactions, newest first"""
-    return intents.list_transactions(actor().id, **query)
+    return history.list_transactions(actor().id, **query)
 
 
 @routes.route("/transaction/<transaction_id>", methods=["GET"])
 @guard()
 @routes.response(200, schemas.TransactionSchema())
 @routes.refuses(400, 404)
-def read_transaction(transaction_id: UUID) -> dict[str, Any]:
+def read_transaction(transaction_id: UUID) -> Transaction:
     """One's own transaction"""
-    return intents.read_transaction(actor().id, transaction_id)
+    return history.read_transaction(actor().id, transaction_id)
 
 
 @routes.route("/refund", methods=["POST"])
@@ -92,11 +92,7 @@ def read_transaction(transaction_id: UUID) -> dict[str, Any]:
 @routes.arguments(schemas.Refund())
 @routes.response(200, schemas.RefundedSchema())
 @routes.refuses(404, 502)
-def refund(body: dict[str, Any]) -> dict[str, Any]:
+def refund(body: dict[str, Any]) -> dict[str, Transaction]:
     """Send a payment back, and take back what it bought"""
-    return {
-        "message": "Payment refunded.",
-        "transaction": refunds.refund(
-            actor().id, **body, is_administrator=actor().is_administrator
-        ),
-    }
+    is_administrator = actor().is_administrator
+    return {"transaction": refunds.refund(actor().id, **body, is_administrator=is_administrator)}

@@ -1,22 +1,48 @@
-"""The shapes of payments."""
+"""What the routes that sell and refund take and answer."""
 
 from typing import Any
 
 import marshmallow as ma
 from marshmallow import validate
 
-from ..vouchers.shapes import VoucherSchema, VoucherTypeSchema
+from ..models import PaymentStatus
+from ..vouchers.schemas import VoucherSchema, VoucherTypeSchema
 from ..web.body import LARGEST, IdField, Moment, NumberField, Text, Whole
 from ..web.pagination import LinkedPageSchema
 
 LONGEST_CODE = 64
 LONGEST_REASON = 500
 MOST_AT_ONCE = 10
-STATUSES = ("pending", "completed", "failed", "cancelled", "refunded")
+
+# A refund that was only begun is not shown.
+_STATUSES = [status.value for status in PaymentStatus if status is not PaymentStatus.REFUNDING]
+_NULL_IF_FREE = {"description": "null where nothing is to be paid, and all is delivered already."}
+
+
+# --- With credit
+
+
+class VoucherPurchase(ma.Schema):
+    voucher_type_id = IdField(required=True)
+    quantity = Whole(1, MOST_AT_ONCE, load_default=1)
+    discount_code = Text(1, LONGEST_CODE)
+
+
+class VouchersPurchasedSchema(ma.Schema):
+    message = ma.fields.String(required=True, dump_default="Purchase successful.")
+    vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
+    total_paid = NumberField(
+        required=True, metadata={"description": "In the currency of the vouchers."}
+    )
+    discount_applied = NumberField(required=True)
+    credit = ma.fields.Integer(required=True, metadata={"description": "What the wallet has left."})
+
+
+# --- By card
 
 
 class NewPayment(ma.Schema):
-    """Vouchers, or credit: one of the two."""
+    """Vouchers or credit: one of the two."""
 
     voucher_type_id = IdField()
     quantity = Whole(1, MOST_AT_ONCE)
@@ -34,7 +60,7 @@ class NewPayment(ma.Schema):
             )
 
     @ma.post_load
-    def whole(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def fill_in(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         return data if "credit_amount" in data else {"quantity": 1, "discount_code": None, **data}
 
 
@@ -45,9 +71,6 @@ class Confirmation(ma.Schema):
 class Refund(ma.Schema):
     transaction_id = IdField(required=True)
     reason = Text(1, LONGEST_REASON, required=True)
-
-
-_NULL_IF_FREE = {"description": "null where nothing is to be paid, and all is delivered already."}
 
 
 class IntentSchema(ma.Schema):
@@ -61,7 +84,7 @@ class IntentSchema(ma.Schema):
 
 class TransactionSchema(ma.Schema):
     id = ma.fields.UUID(required=True)
-    user = ma.fields.UUID(required=True)
+    user = ma.fields.UUID(attribute="account_id", required=True)
     voucher_type = ma.fields.Nested(
         VoucherTypeSchema(),
         required=True,
@@ -74,7 +97,7 @@ class TransactionSchema(ma.Schema):
     )
     discount_amount = NumberField(required=True)
     currency = ma.fields.String(required=True)
-    status = ma.fields.String(required=True, validate=validate.OneOf(STATUSES))
+    status = ma.fields.String(required=True, validate=validate.OneOf(_STATUSES))
     stripe_payment_intent_id = ma.fields.String(required=True, allow_none=True)
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
@@ -87,13 +110,13 @@ class TransactionPageSchema(LinkedPageSchema):
 
 
 class ConfirmedSchema(ma.Schema):
-    message = ma.fields.String(required=True)
+    message = ma.fields.String(required=True, dump_default="Payment completed.")
     transaction = ma.fields.Nested(TransactionSchema(), required=True)
     vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
 
 
 class RefundedSchema(ma.Schema):
-    message = ma.fields.String(required=True)
+    message = ma.fields.String(required=True, dump_default="Payment refunded.")
     transaction = ma.fields.Nested(TransactionSchema(), required=True)
 
 

@@ -1,7 +1,5 @@
 """What the voucher contract refuses, and how it tells its clients what is wrong."""
 
-from typing import Any
-
 from ..core import errors
 from ..discount_coupons.wording import REFUSALS
 from ..web.contract import Problem
@@ -47,11 +45,11 @@ MESSAGES = {
 
 STATUSES: dict[type[errors.DomainError], int] = {errors.InsufficientCredit: 402}
 
-# Token, role and rate errors have a body of their own here.
+# Errors of tokens, roles and rates say `detail` where the others say `error`.
 _DETAIL = {401, 403, 429}
 
 
-def render_error(problem: Problem) -> dict[str, Any]:
+def render_error(problem: Problem) -> dict[str, object]:
     if problem.fields:
         return {**problem.fields, "error_code": problem.error_code}
     return {

@@ -1,4 +1,4 @@
-"""A code as a picture that phones read."""
+"""Draw a code as a picture that phones read."""
 
 from io import BytesIO
 
@@ -15,6 +15,7 @@ def png(code: str) -> bytes:
 
 def _drawn(code: str, kind: str) -> bytes:
     picture = BytesIO()
-    # Never a Micro QR code, which many readers do not know; and white is painted, for what is around it may be dark.
+    # Not a Micro QR code: many readers don't know it. White is painted too, since the page around
+    # the picture may be dark.
     segno.make_qr(code, error="m").save(picture, kind=kind, scale=8, light="white")
     return picture.getvalue()

@@ -1,22 +1,24 @@
-"""`/api/vouchers`."""
+"""`/api/vouchers`, but for the types that are on sale and what has to do with payment."""
 
 from typing import Any
-from uuid import UUID
 
 from flask import Response
 
 from .. import config
+from ..db.pages import Page
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
-from ..web.pagination import LinkedPageQuery, Page
-from ..web.rates import code_guesses
-from . import qr, schemas, service, type_service
-from .shapes import VoucherErrorSchema, VoucherSchema, VoucherTypeSchema
+from ..web.pagination import LinkedPageQuery
+from ..web.rates import code_limits
+from . import qr, schemas, vouchers
+from . import redeem as use_cases
+from .redeem import Redeemed
+from .vouchers import OwnedVoucher, VoucherFigures
 
 routes: Routes = Routes(
     "vouchers",
     __name__,
-    error_schema=VoucherErrorSchema(),
+    error_schema=schemas.VoucherErrorSchema(),
     url_prefix="/api/vouchers",
     description="Vouchers for services",
 )
@@ -31,67 +33,14 @@ _PRIVATE: Headers = {
 }
 
 
-@routes.route("/types", methods=["GET"])
-@routes.arguments(LinkedPageQuery(), location="query")
-@routes.response(200, schemas.VoucherTypePageSchema())
-def list_types(query: dict[str, int]) -> Page:
-    """What is sold"""
-    return type_service.list_types(**query)
-
-
-@routes.route("/types", methods=["POST"])
-@guard(role="administrator")
-@routes.arguments(schemas.NewVoucherType())
-@routes.response(201, VoucherTypeSchema())
-def create_type(body: dict[str, Any]) -> dict[str, Any]:
-    """Put a type of voucher on sale"""
-    return type_service.create_type(**{"currency": config.current().currency, **body})
-
-
-@routes.route("/types/<type_id>", methods=["PATCH"])
-@guard(role="administrator")
-@routes.arguments(schemas.VoucherTypeChanges())
-@routes.response(200, VoucherTypeSchema())
-@routes.refuses(404)
-def change_type(body: dict[str, Any], type_id: UUID) -> dict[str, Any]:
-    """Change a type; vouchers that are sold keep their uses and their days"""
-    return type_service.change_type(type_id, body)
-
-
-@routes.route("/types/<type_id>", methods=["DELETE"])
-@guard(role="administrator")
-@routes.response(204)
-@routes.refuses(404)
-def deactivate_type(type_id: UUID) -> None:
-    """Take a type off sale; vouchers that are sold stay good"""
-    type_service.deactivate_type(type_id)
-
-
-@routes.route("/purchase", methods=["POST"])
-@guard()
-@routes.arguments(schemas.VoucherPurchase())
-@routes.response(201, schemas.VouchersPurchasedSchema())
-@routes.refuses(402, 429)
-def purchase(body: dict[str, Any]) -> dict[str, Any]:
-    """Buy vouchers with credit: all of them or none"""
-    worth = service.Credit(config.current().credit_value, config.current().currency)
-    return {
-        "message": "Purchase successful.",
-        **service.purchase(actor().id, **body, guess_limits=code_guesses(actor().id), credit=worth),
-    }
-
-
 @routes.route("/redeem", methods=["POST"])
 @guard()
 @routes.arguments(schemas.VoucherUse())
 @routes.response(200, schemas.VoucherRedeemedSchema())
 @routes.refuses(404, 429)
-def redeem(body: dict[str, Any]) -> dict[str, Any]:
+def redeem(body: dict[str, Any]) -> Redeemed:
     """Redeem one use of one's own voucher"""
-    return {
-        "message": "Voucher redeemed.",
-        **service.redeem(actor().id, **body, guess_limits=code_guesses(actor().id)),
-    }
+    return use_cases.redeem(actor().id, **body, attempt_limits=code_limits(actor().id))
 
 
 @routes.route("/my-vouchers", methods=["GET"])
@@ -100,20 +49,20 @@ def redeem(body: dict[str, Any]) -> dict[str, Any]:
 @routes.response(200, schemas.VoucherPageSchema())
 def list_vouchers(query: dict[str, Any]) -> Page:
     """One's own vouchers, newest first"""
-    return service.list_vouchers(actor().id, **query)
+    return vouchers.list_own(actor().id, **query)
 
 
 @routes.route("/detail/<code>", methods=["GET"])
 @guard()
-@routes.response(200, VoucherSchema())
+@routes.response(200, schemas.VoucherSchema())
 @routes.refuses(400, 404, 429)
-def read_voucher(code: str) -> dict[str, Any]:
+def read_voucher(code: str) -> OwnedVoucher:
     """One's own voucher"""
     return _own(code)
 
 
-def _own(code: str) -> dict[str, Any]:
-    return service.read_voucher(actor().id, code, code_guesses(actor().id))
+def _own(code: str) -> OwnedVoucher:
+    return vouchers.read_own(actor().id, code, code_limits(actor().id))
 
 
 @routes.route("/detail/<code>/qr.svg", methods=["GET"])
@@ -122,7 +71,7 @@ def _own(code: str) -> dict[str, Any]:
 @routes.refuses(400, 404, 429)
 def draw_svg(code: str) -> Response:
     """The code of one's own voucher as a QR picture, in SVG"""
-    return _picture(qr.svg(_own(code)["code"]), "image/svg+xml")
+    return _picture(qr.svg(_own(code).code), "image/svg+xml")
 
 
 @routes.route("/detail/<code>/qr.png", methods=["GET"])
@@ -131,7 +80,7 @@ def draw_svg(code: str) -> Response:
 @routes.refuses(400, 404, 429)
 def draw_png(code: str) -> Response:
     """The code of one's own voucher as a QR picture, in PNG"""
-    return _picture(qr.png(_own(code)["code"]), "image/png")
+    return _picture(qr.png(_own(code).code), "image/png")
 
 
 def _picture(data: bytes, mimetype: str) -> Response:
@@ -141,9 +90,9 @@ def _picture(data: bytes, mimetype: str) -> Response:
 @routes.route("/stats", methods=["GET"])
 @guard()
 @routes.response(200, schemas.VoucherStatsSchema())
-def stats() -> dict[str, Any]:
+def stats() -> VoucherFigures:
     """How many vouchers one has, and what they are worth"""
-    return service.stats(actor().id, currency=config.current().currency)
+    return vouchers.add_up(actor().id, currency=config.current().currency)
 
 
 @routes.route("/usage-history", methods=["GET"])
@@ -152,4 +101,4 @@ def stats() -> dict[str, Any]:
 @routes.response(200, schemas.VoucherUsagePageSchema())
 def list_usages(query: dict[str, int]) -> Page:
     """What one has redeemed, newest first"""
-    return service.list_usages(actor().id, **query)
+    return use_cases.list_usages(actor().id, **query)

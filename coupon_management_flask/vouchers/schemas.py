@@ -1,51 +1,45 @@
-"""The shapes of vouchers."""
+"""What the voucher routes take and answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import marshmallow as ma
 import orjson
 from marshmallow import validate
 
-from ..web.body import AmountField, CurrencyField, IdField, Moment, NumberField, Text, Truth, Whole
+from ..core import money
+from ..models import VoucherStatus
+from ..web.body import AmountField, CurrencyField, Moment, NumberField, Text, Truth, Whole
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
-from . import purchases
-from .shapes import VoucherSchema, VoucherTypeSchema
 
 LONGEST_CODE = 64
 LONGEST_SERVICE_TYPE = 64
-MOST_AT_ONCE = 10
 MOST_DETAILS = 10_000
 
-
-class _TypeInput(ma.Schema):
-    name = Text(1, 200)
-    description = Text(0, 2000)
-    price = AmountField()
-    currency = CurrencyField()
-    service_type = Text(1, LONGEST_SERVICE_TYPE)
-    is_active = Truth()
-    validity_days = Whole(1, 36_500)
-    max_uses = Whole(1, 1_000_000)
+_STATUSES = [status.value for status in VoucherStatus]
 
 
-class NewVoucherType(_TypeInput):
-    name = Text(1, 200, required=True)
-    description = Text(0, 2000, load_default="")
-    price = AmountField(required=True)
-    service_type = Text(1, LONGEST_SERVICE_TYPE, required=True)
-    is_active = Truth(load_default=True)
-    validity_days = Whole(1, 36_500, load_default=365)
-    max_uses = Whole(1, 1_000_000, load_default=1)
+class VoucherErrorSchema(ma.Schema):
+    """`detail` or `error` with a sentence, or a list of messages for each field that is wrong."""
+
+    class Meta:
+        # Fields of any name have their messages.
+        unknown = ma.INCLUDE
+
+    error_code = ma.fields.String(required=True)
+    detail = ma.fields.String(metadata={"description": "On 401, 403 and 429."})
+    error = ma.fields.String(
+        metadata={"description": "On everything else that is not about a field."}
+    )
 
 
-class VoucherTypeChanges(_TypeInput):
-    pass
+class MinorAmountField(NumberField):
+    """An amount that its object holds in minor units of its `currency`, as a JSON number."""
 
-
-class VoucherPurchase(ma.Schema):
-    voucher_type_id = IdField(required=True)
-    quantity = Whole(1, MOST_AT_ONCE, load_default=1)
-    discount_code = Text(1, LONGEST_CODE)
+    def _serialize(
+        self, value: Any, attr: str | None, obj: Any, **kwargs: Any
+    ) -> int | float | None:
+        return super()._serialize(money.from_minor(value, obj.currency), attr, obj, **kwargs)
 
 
 class Details(ma.fields.Field[Any]):
@@ -56,32 +50,63 @@ class Details(ma.fields.Field[Any]):
         "large": f"As JSON it must have at most {MOST_DETAILS:,} bytes.",
     }
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, required: bool = False, allow_none: bool | None = None) -> None:
         super().__init__(
-            metadata={"type": ["string", "object"], "maxLength": MOST_DETAILS - 2}, **kwargs
+            required=required,
+            allow_none=allow_none,
+            metadata={"type": ["string", "object"], "maxLength": MOST_DETAILS - 2},
         )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def _deserialize(
+        self, value: object, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str | dict[str, Any]:
         if not isinstance(value, str | dict):
             raise self.make_error("invalid")
         try:
-            # In as many lists as an answer could put around it: what can't be written there is nested too deeply.
+            # An answer puts up to four lists or objects around it. What can't be written inside
+            # four lists is nested too deeply to be answered.
             written = orjson.dumps([[[[value]]]])
         except orjson.JSONEncodeError as error:
             raise self.make_error("large") from error
-        if len(written) - 8 > MOST_DETAILS:
+        if len(written) - len("[[[[]]]]") > MOST_DETAILS:
             raise self.make_error("large")
         return value
 
 
-class VoucherUse(ma.Schema):
-    code = Text(1, LONGEST_CODE, required=True)
+# --- Types
+
+
+class VoucherTypeSchema(ma.Schema):
+    id = ma.fields.UUID(required=True)
+    name = ma.fields.String(required=True)
+    description = ma.fields.String(required=True)
+    price = MinorAmountField(required=True)
+    currency = ma.fields.String(required=True)
+    service_type = ma.fields.String(required=True)
+    is_active = ma.fields.Boolean(required=True)
+    validity_days = ma.fields.Integer(required=True)
+    max_uses = ma.fields.Integer(required=True)
+
+
+class VoucherTypeChanges(ma.Schema):
+    name = Text(1, 200)
+    description = Text(0, 2000)
+    price = AmountField()
+    currency = CurrencyField()
+    service_type = Text(1, LONGEST_SERVICE_TYPE)
+    is_active = Truth()
+    validity_days = Whole(1, 36_500)
+    max_uses = Whole(1, 1_000_000)
+
+
+class NewVoucherType(VoucherTypeChanges):
+    name = Text(1, 200, required=True)
+    description = Text(0, 2000, load_default="")
+    price = AmountField(required=True)
     service_type = Text(1, LONGEST_SERVICE_TYPE, required=True)
-    details = Details()
-
-
-class VouchersQuery(LinkedPageQuery):
-    status = ma.fields.String(validate=validate.OneOf(purchases.STATUSES))
+    is_active = Truth(load_default=True)
+    validity_days = Whole(1, 36_500, load_default=365)
+    max_uses = Whole(1, 1_000_000, load_default=1)
 
 
 class VoucherTypePageSchema(LinkedPageSchema):
@@ -90,18 +115,57 @@ class VoucherTypePageSchema(LinkedPageSchema):
     )
 
 
+# --- Vouchers
+
+
+class VoucherSchema(ma.Schema):
+    id = ma.fields.UUID(required=True)
+    code = ma.fields.String(required=True)
+    voucher_type = ma.fields.Nested(VoucherTypeSchema(), required=True)
+    status = ma.fields.String(required=True, metadata={"enum": _STATUSES})
+    is_active = ma.fields.Boolean(required=True)
+    uses_remaining = ma.fields.Integer(required=True)
+    total_uses = ma.fields.Integer(required=True)
+    purchase_date = Moment(required=True)
+    expiry_date = Moment(required=True)
+    days_until_expiry = ma.fields.Integer(required=True, metadata={"minimum": 0})
+
+
+class VouchersQuery(LinkedPageQuery):
+    status = ma.fields.String(validate=validate.OneOf(_STATUSES))
+
+    @ma.post_load
+    def to_member(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if "status" in query:
+            query["status"] = VoucherStatus(query["status"])
+        return query
+
+
 class VoucherPageSchema(LinkedPageSchema):
     results = ma.fields.List(ma.fields.Nested(VoucherSchema()), attribute="items", required=True)
 
 
-class VouchersPurchasedSchema(ma.Schema):
-    message = ma.fields.String(required=True)
-    vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
-    total_paid = NumberField(
-        required=True, metadata={"description": "In the currency of the vouchers."}
+class VoucherStatsSchema(ma.Schema):
+    total_vouchers = ma.fields.Integer(required=True)
+    active_vouchers = ma.fields.Integer(required=True)
+    used_vouchers = ma.fields.Integer(required=True)
+    expired_vouchers = ma.fields.Integer(required=True)
+    total_value = NumberField(
+        required=True,
+        metadata={
+            "description": "What those that were not cancelled cost before discounts, in CURRENCY."
+        },
     )
-    discount_applied = NumberField(required=True)
-    credit = ma.fields.Integer(required=True, metadata={"description": "What the wallet has left."})
+    total_redemptions = ma.fields.Integer(required=True)
+
+
+# --- Redeeming
+
+
+class VoucherUse(ma.Schema):
+    code = Text(1, LONGEST_CODE, required=True)
+    service_type = Text(1, LONGEST_SERVICE_TYPE, required=True)
+    details = Details()
 
 
 class VoucherUsageSchema(ma.Schema):
@@ -120,20 +184,6 @@ class VoucherUsagePageSchema(LinkedPageSchema):
 
 
 class VoucherRedeemedSchema(ma.Schema):
-    message = ma.fields.String(required=True)
+    message = ma.fields.String(required=True, dump_default="Voucher redeemed.")
     voucher = ma.fields.Nested(VoucherSchema(), required=True)
     usage = ma.fields.Nested(VoucherUsageSchema(), required=True)
-
-
-class VoucherStatsSchema(ma.Schema):
-    total_vouchers = ma.fields.Integer(required=True)
-    active_vouchers = ma.fields.Integer(required=True)
-    used_vouchers = ma.fields.Integer(required=True)
-    expired_vouchers = ma.fields.Integer(required=True)
-    total_value = NumberField(
-        required=True,
-        metadata={
-            "description": "What those that were not cancelled cost before discounts, in CURRENCY."
-        },
-    )
-    total_redemptions = ma.fields.Integer(required=True)

@@ -1,1 +1,1 @@
-"""HTTP plumbing. Knows no business rule; what a contract's clients see differently, the contract says."""
+"""HTTP plumbing that knows no business rule. What differs between contracts, the contract says."""

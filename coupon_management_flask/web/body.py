@@ -1,16 +1,14 @@
 """Bodies, queries and answers: marshmallow in, marshmallow out, and OpenAPI from the same schemas.
 
-Types are strict: a string is no number, a boolean neither. Schemas are passed as instances; a class would be built anew for each request.
+Types are strict: a string is no number, a boolean neither. Schemas are passed as instances; a class
+would be built anew for each request.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import wraps
-from http import HTTPStatus
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 from uuid import UUID
 
 import email_validator
@@ -26,49 +24,18 @@ from ..core import errors, money
 from ..core.clock import rfc3339
 from ..core.money import number
 from ..models import AMOUNT_DECIMALS
-
-View = TypeVar("View", bound=Callable[..., Any])
+from .operations import NO_STORE as NO_STORE
+from .operations import Description, View, note, notes_of
+from .operations import Headers as Headers
 
 # Larger whole numbers would overflow a sum somewhere, and nobody means them.
 LARGEST = 1_000_000_000
-# In a currency's major unit. Larger ones would lose their cents as JSON numbers, and nobody means them.
+# In a currency's major unit. Larger ones would lose their cents as JSON numbers.
 LARGEST_AMOUNT = Decimal(1_000_000_000_000)
-
-Headers = dict[str, dict[str, Any]]
-"""Of an answer, as OpenAPI describes them."""
-
-NO_STORE: Headers = {
-    "Cache-Control": {
-        "description": "No cache may keep tokens.",
-        "required": True,
-        "schema": {"type": "string", "const": "no-store"},
-    }
-}
-_REPLAYED: Headers = {
-    "Idempotent-Replayed": {
-        "description": "There if this answer was given before.",
-        "schema": {"type": "string", "const": "true"},
-    }
-}
-_RETRY_AFTER = {
-    "description": "In how many seconds to come back.",
-    "schema": {"type": "integer", "minimum": 1},
-}
-_ERROR_HEADERS: dict[int, Headers] = {
-    401: {
-        "WWW-Authenticate": {
-            "description": "How to authenticate.",
-            "required": True,
-            "schema": {"type": "string", "const": "Bearer"},
-        }
-    },
-    429: {"Retry-After": {**_RETRY_AFTER, "required": True}},
-    503: {"Retry-After": {**_RETRY_AFTER, "required": True}},
-}
 
 
 class Text(ma.fields.String):
-    """Text of `shortest` to `longest` characters. Never with a NUL, which PostgreSQL can't store."""
+    """Text of `shortest` to `longest` characters, without NUL, which PostgreSQL can't store."""
 
     def __init__(self, shortest: int = 1, longest: int | None = None, **kwargs: Any) -> None:
         rules = [validate.Length(min=shortest, max=longest), *kwargs.pop("rules", [])]
@@ -84,7 +51,7 @@ class Text(ma.fields.String):
 
 
 class EmailAddress(Text):
-    """An address that could exist, as far as its form tells; whether it receives mail is for the mail to find out."""
+    """An address that is well-formed. Whether it receives mail shows when mail is sent."""
 
     def __init__(self, shortest: int = 3, longest: int = 254, **kwargs: Any) -> None:
         super().__init__(shortest, longest, metadata={"format": "email"}, **kwargs)
@@ -111,14 +78,16 @@ class Whole(ma.fields.Integer):
         rules = [validate.Range(smallest, largest), *kwargs.pop("rules", [])]
         super().__init__(strict=True, validate=rules, **kwargs)
 
-    def _validated(self, value: Any) -> int:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
         if type(value) is not int:
             raise self.make_error("invalid", input=value)
         return value
 
 
 class Truth(ma.fields.Boolean):
-    """A JSON boolean, and nothing that merely looks like one."""
+    """A JSON boolean, and nothing else that is true or false."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -129,10 +98,12 @@ class Truth(ma.fields.Boolean):
 
 
 class QueryWhole(Whole):
-    """The same as text, in a query: ASCII digits alone."""
+    """A whole number in a query: ASCII digits alone."""
 
-    def _validated(self, value: Any) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,100}", value, re.ASCII):
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,100}", value, re.ASCII):
             raise self.make_error("invalid", input=value)
         return int(value)
 
@@ -149,11 +120,12 @@ class QueryTruth(ma.fields.Boolean):
 
 
 class Moment(ma.fields.Field[datetime]):
-    """A point in time as RFC 3339 has it: with a zone when it comes in, in UTC with `Z` when it goes out."""
+    """A point in time by RFC 3339: with a zone on the way in, in UTC with `Z` on the way out."""
 
     default_error_messages = {"invalid": "Not a valid RFC 3339 time."}
     _FORMAT = re.compile(
-        r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
+        r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
+        r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
         re.ASCII,
     )
 
@@ -179,7 +151,7 @@ class Moment(ma.fields.Field[datetime]):
 
 
 class AmountField(ma.fields.Field[Decimal]):
-    """A JSON number or a string of decimals, never negative; out it goes as a number."""
+    """An amount, never negative. Comes in as number or string, goes out as number."""
 
     default_error_messages = {
         "invalid": "Not a valid amount: a number, or a string of decimals.",
@@ -237,7 +209,7 @@ def _is_currency(code: str) -> None:
 
 
 class IdField(ma.fields.UUID):
-    """A UUID as it is written everywhere; UUID() alone also takes braces, prefixes and no dashes."""
+    """A UUID in its usual form. UUID() alone also takes braces, prefixes and no dashes."""
 
     FORMAT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -263,7 +235,7 @@ class _Parser(FlaskParser):
         return body
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
-        # webargs nests the messages under where the input came from; a client knows that.
+        # webargs nests the messages under where the input came from, which a client knows.
         raise errors.Invalid(
             {name: words for where in error.messages_dict.values() for name, words in _flat(where)}
         )
@@ -271,7 +243,7 @@ class _Parser(FlaskParser):
 
 def _flat(messages: Any, above: str = "") -> list[tuple[str, list[str]]]:
     if isinstance(messages, dict):
-        # What is wrong with an object as a whole stands under marshmallow's own name for it.
+        # `_schema` is marshmallow's name for what is wrong with an object as a whole.
         paths = {
             name: ".".join(part for part in (above, "" if name == "_schema" else str(name)) if part)
             for name in messages
@@ -281,26 +253,33 @@ def _flat(messages: Any, above: str = "") -> list[tuple[str, list[str]]]:
 
 
 class Routes(flask_smorest.Blueprint):
-    """A contract's routes, which know how the contract's errors look and document them.
+    """A contract's routes, which know how the contract's errors look.
 
-    `arguments` and `response` are flask-smorest's; `refuses` names the statuses a route may answer beyond those that follow from
-    its guard, its arguments and its being a route at all. Routes are listed under `tag` in OpenAPI, which is their own name unless
-    they stand beside those of another feature.
+    `arguments` and `response` are flask-smorest's. `refuses` names the statuses that a route may
+    answer beyond those that follow from its guard, its arguments and its being a route at all.
+    OpenAPI lists routes under `tag`: their own name, unless they stand beside those of another
+    feature.
     """
 
     ARGUMENTS_PARSER = _Parser()
 
     def __init__(
-        self, *args: Any, error_schema: ma.Schema, tag: str | None = None, **kwargs: Any
+        self,
+        name: str,
+        import_name: str,
+        *,
+        error_schema: ma.Schema,
+        tag: str | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
-        self.tag = tag or self.name
+        super().__init__(name, import_name, **options)
         self.error_schema = error_schema
-        self._prepare_doc_cbks.append(self._prepare_errors_doc)
+        self.tag = tag or name
 
     def route(
-        self, rule: str, *, parameters: list[Any] | None = None, **options: Any
+        self, rule: str, *, parameters: list[Description] | None = None, **options: Any
     ) -> Callable[[View], View]:
+        """Register a view, and describe the ids in its path as UUIDs."""
         ids = [
             {"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}}
             for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)
@@ -309,70 +288,5 @@ class Routes(flask_smorest.Blueprint):
             rule, parameters=[*ids, *(parameters or [])], tags=[self.tag], **options
         )
 
-    def register_views_in_doc(self, api: Any, app: Any, spec: Any, **names: Any) -> None:
-        super().register_views_in_doc(api, app, spec, **names)
-        # flask-smorest describes an error body and page numbers that no contract has.
-        for unused in ("Error", "PaginationMetadata"):
-            spec.components.schemas.pop(unused, None)
-
     def refuses(self, *statuses: int) -> Callable[[View], View]:
-        def decorate(view: View) -> View:
-            return document(view, "refuses", lambda known: [*(known or []), *statuses])
-
-        return decorate
-
-    def _prepare_errors_doc(
-        self, doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method: str, **_: Any
-    ) -> dict[str, Any]:
-        statuses = {500, 503, *doc_info.get("refuses", [])}
-        guard = doc_info.get("guard")
-        is_idempotent = guard is not None and guard["idempotent"] and method not in ("get", "head")
-        if "arguments" in doc_info:
-            statuses.add(400)
-        if "requestBody" in doc or is_idempotent:
-            statuses.add(413)
-        if guard is not None:
-            doc["security"] = guard["security"]
-            statuses |= guard["statuses"]
-        if is_idempotent:
-            statuses |= {400, 409, 422}
-            doc.setdefault("parameters", []).append(
-                {
-                    "in": "header",
-                    "name": "Idempotency-Key",
-                    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                    "description": "The same key with the same request gives the first answer again.",
-                }
-            )
-        responses = doc.setdefault("responses", {})
-        for status in sorted(statuses):
-            # flask-smorest has put a reference to an error of its own where a route takes arguments.
-            if not isinstance(responses.get(status), dict):
-                responses[status] = {
-                    "description": HTTPStatus(status).phrase,
-                    "content": {"application/json": {"schema": self.error_schema}},
-                }
-                if status in _ERROR_HEADERS:
-                    responses[status]["headers"] = dict(_ERROR_HEADERS[status])
-        if is_idempotent:
-            # Answers of these kinds are kept: successes and refusals by business rules.
-            for status in responses.keys() - {401, 404, 413, 422, 429, 500, 503}:
-                responses[status].setdefault("headers", {}).update(_REPLAYED)
-            responses[409]["headers"]["Retry-After"] = {
-                **_RETRY_AFTER,
-                "description": "In how many seconds to come back, where the first request still runs.",
-            }
-        return doc
-
-
-def document(view: View, topic: str, change: Callable[[Any], Any]) -> View:
-    """A view that does the same and whose documentation (flask-smorest's `_apidoc`) knows something more."""
-
-    @wraps(view)
-    def same(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
-
-    notes = deepcopy(getattr(view, "_apidoc", {}))
-    notes[topic] = change(notes.get(topic))
-    same._apidoc = notes  # type: ignore[attr-defined]
-    return same  # type: ignore[return-value]
+        return lambda view: note(view, refuses=notes_of(view).refuses | frozenset(statuses))

@@ -1,29 +1,31 @@
-"""A contract: some path prefixes, the routes below them, and how their clients are told that something is wrong.
+"""A contract: path prefixes, what features add below them, and the body of their errors.
 
-One error handler serves the whole application. It turns whatever was raised into a Problem, finds the contract by the request's path
-(so that the router's own 404 and 405 are told in the contract's words too) and lets it render the body.
+One error handler serves the whole application. It turns whatever was raised into a Problem, finds
+the contract by the request's path and lets it render the body. So the router's own 404 and 405 have
+the contract's body too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import structlog
-from flask import Flask, Response, current_app, jsonify, request
-from flask_limiter import RateLimitExceeded
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from ..core import errors
 from ..db.failures import is_unavailable
 from .body import Routes
-from .rates import seconds_to_wait
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 log = structlog.get_logger(__name__)
 
 # In bytes, unless a contract says more.
 MAX_BODY = 1024 * 1024
 
-# The nearest ancestor that stands here gives an error its status; a contract may say otherwise for some.
+# The nearest ancestor in this table gives an error its status, unless a contract overrides it.
 STATUSES: dict[type[errors.DomainError], int] = {
     errors.DomainError: 400,
     errors.NotAuthenticated: 401,
@@ -59,7 +61,7 @@ _HTTP_NAMES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a client must be told: contract-neutral, ready to be written as the contract's body."""
+    """What a client must be told, in no contract's words yet."""
 
     status: int
     error_code: str
@@ -68,7 +70,7 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
-        """The message, or what is wrong with which field, for bodies that have room for one sentence."""
+        """Return the message, or what is wrong with which field, for bodies of one sentence."""
         return (
             " ".join(f"{name}: {' '.join(words)}" for name, words in self.fields.items())
             or self.message
@@ -76,27 +78,53 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What a feature adds to one contract: routes, the paths below which they stand, and errors."""
+
+    contract: str
+    blueprints: tuple[Routes, ...]
+    prefixes: tuple[str, ...] = ()
+    messages: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a feature hands to the application: its parts of contracts, and pages for people."""
+
+    parts: tuple[Part, ...]
+    pages: tuple[Blueprint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     name: str
     prefixes: tuple[str, ...]
-    blueprints: tuple[Routes, ...]
-    # What becomes JSON, or a page as it is.
-    render_error: Callable[[Problem], Mapping[str, Any] | str]
+    # What it returns is sent as JSON, or is a page.
+    render_error: Callable[[Problem], Mapping[str, object] | str]
     messages: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
     max_body: int = MAX_BODY
-    # Paths whose bodies may be larger yet, and how large.
+    # Paths whose bodies may be larger still, and how large.
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
 
+    def extended(self, parts: Iterable[Part]) -> "Contract":
+        """Return the contract with what features add to it."""
+        own = [part for part in parts if part.contract == self.name]
+        return replace(
+            self,
+            prefixes=self.prefixes + tuple(prefix for part in own for prefix in part.prefixes),
+            messages=_merged(self.messages, *[part.messages for part in own]),
+            statuses=_merged(self.statuses, *[part.statuses for part in own]),
+        )
+
     def body_limit(self, path: str) -> int:
-        """How many bytes a body that is sent there may have."""
+        """Return how many bytes a body that is sent to this path may have."""
         return self.larger_bodies.get(path.rstrip("/"), self.max_body)
 
     def problem(self, error: Exception) -> Problem:
         if isinstance(error, errors.DomainError):
             return self._domain_problem(error)
-        if isinstance(error, RateLimitExceeded):
-            return self._domain_problem(errors.RateLimited(seconds_to_wait()))
         if isinstance(error, HTTPException):
             return self._http_problem(error)
         if is_unavailable(error):
@@ -138,7 +166,7 @@ class Contract:
             name = "host_not_allowed"
         return Problem(status, name, self._words(name), headers=headers)
 
-    def _words(self, name: str, facts: Mapping[str, Any] | None = None) -> str:
+    def _words(self, name: str, facts: Mapping[str, object] | None = None) -> str:
         template = (
             self.messages.get(name)
             or MESSAGES.get(name)
@@ -147,8 +175,39 @@ class Contract:
         return template.format(**(facts or {}))
 
 
+def _merged(*tables: Mapping[K, V]) -> dict[K, V]:
+    return {key: value for table in tables for key, value in table.items()}
+
+
+def _parts(features: Iterable[Feature]) -> list[Part]:
+    return [part for feature in features for part in feature.parts]
+
+
+def blueprints(contracts: Iterable[Contract], features: Iterable[Feature]) -> list[Routes]:
+    """Return the routes in the order in which the API description lists them.
+
+    They stand by contract. In a contract those that share a tag stand together, those of the more
+    specific path first.
+    """
+    parts = _parts(features)
+    found: list[Routes] = []
+    for contract in contracts:
+        own = [one for part in parts if part.contract == contract.name for one in part.blueprints]
+        by_tag: dict[str, list[Routes]] = {}
+        for one in own:
+            by_tag.setdefault(one.tag, []).append(one)
+        for same in by_tag.values():
+            found += sorted(same, key=lambda one: -len(one.url_prefix or ""))
+    return found
+
+
+def pages(features: Iterable[Feature]) -> list[Blueprint]:
+    """Return the pages, which no contract describes."""
+    return [blueprint for feature in features for blueprint in feature.pages]
+
+
 def error_response(error: Exception) -> Response:
-    """The answer that the current request's contract gives to an error."""
+    """Return the answer that the current request's contract gives to an error."""
     contract = contract_of(request.path)
     problem = contract.problem(error)
     body = contract.render_error(problem)
@@ -158,17 +217,25 @@ def error_response(error: Exception) -> Response:
     return response
 
 
-def init_app(app: Flask, contracts: Sequence[Contract], *, elsewhere: Contract) -> None:
-    """Answers the contracts' errors in their own bodies; a path under none of them speaks like `elsewhere`."""
+def init_app(
+    app: Flask, contracts: Iterable[Contract], features: Iterable[Feature], *, elsewhere: str
+) -> None:
+    """Answer the contracts' errors in their own bodies.
+
+    A path under none of them is answered as the contract of the name `elsewhere` would.
+    """
+    parts = _parts(features)
+    contracts = [contract.extended(parts) for contract in contracts]
+    (other,) = [contract for contract in contracts if contract.name == elsewhere]
     by_prefix = [(prefix, contract) for contract in contracts for prefix in contract.prefixes]
     # Longest first: the more specific prefix wins.
     by_prefix.sort(key=lambda pair: -len(pair[0]))
-    app.extensions["contracts"] = (by_prefix, elsewhere)
+    app.extensions["contracts"] = (by_prefix, other)
     app.register_error_handler(Exception, error_response)
 
 
 def contract_of(path: str) -> Contract:
-    """The contract under whose prefix a path is, or the one that speaks for what is under none."""
+    """Return the contract under whose prefix a path is, or the one for paths under none."""
     by_prefix, elsewhere = current_app.extensions["contracts"]
     for prefix, contract in by_prefix:
         # Whole segments: /api/users is not under /api/user.

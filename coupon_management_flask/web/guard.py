@@ -1,7 +1,8 @@
 """Who is asking, and may it? Token or API key in, the current actor out.
 
-Verifying a signature is arithmetic whose result never changes, so it is cached. Whether the account and the session still stand can change with
-every request, so that is asked with every request: one indexed SELECT.
+Verifying a signature is arithmetic whose result never changes, so it is cached. Whether the account
+and the session still stand can change with every request, so every request asks for that: one
+indexed SELECT.
 """
 
 import re
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from threading import Lock
-from typing import Any
 from uuid import UUID
 
 import jwt
@@ -23,13 +23,17 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 
 from .. import config
 from ..core import clock, errors
-from ..identity import accounts, sessions
+from ..identity import api_keys, sessions
+from ..identity.roles import PERMISSIONS
+from ..models import AccountKind, Role
 from . import idempotency
-from .body import document
+from .operations import Guarded, note
 
 CACHED_TOKENS = 10_000
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+View = Callable[..., ResponseReturnValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,10 @@ class Actor:
     """The account behind a request, what it may do, and the session that its token belongs to."""
 
     id: UUID
-    kind: str
+    kind: AccountKind
     username: str | None
     name: str
-    role: str
+    role: Role
     permissions: frozenset[str]
     session_id: UUID | None = None
     refresh_id: UUID | None = None
@@ -50,7 +54,13 @@ class Actor:
 
     @property
     def is_administrator(self) -> bool:
-        return self.role == "administrator"
+        return self.role == Role.ADMINISTRATOR
+
+    def refreshing(self) -> tuple[UUID, UUID]:
+        """Return the session and the refresh token of an actor who has shown a refresh token."""
+        assert self.session_id is not None
+        assert self.refresh_id is not None
+        return self.session_id, self.refresh_id
 
 
 def actor() -> Actor:
@@ -59,55 +69,55 @@ def actor() -> Actor:
 
 def guard(
     *,
-    kind: str = "user",
+    kind: str = AccountKind.USER,
     role: str | None = None,
     permission: str | None = None,
     token: tuple[str, ...] = ("access",),
     api_key: bool = False,
     idempotent: bool = True,
-) -> Callable[[Callable[..., Any]], Callable[..., ResponseReturnValue]]:
-    """Lets a view be called by accounts of this kind that have the role and the permission asked for.
+) -> Callable[[View], View]:
+    """Let a view be called by accounts of this kind that have this role and this permission.
 
-    Checks, in this order: the token (401), role and permission (403), Idempotency-Key on methods that change something, ids in the path (400).
-    A body is looked at after all of them. With `api_key`, a server's key is as good as a token.
+    It checks, in this order: the token (401), role and permission (403), Idempotency-Key on methods
+    that change something, ids in the path (400). A body is looked at after all of them.
+    With `api_key`, a server's key is as good as a token.
     """
 
-    def decorate(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+    def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(*args: Any, **path: Any) -> ResponseReturnValue:
+        def guarded(*args: object, **path: str) -> ResponseReturnValue:
             g.actor = current = _authenticate(kind, token, api_key)
             if (role is not None and current.role != role) or (
                 permission is not None and permission not in current.permissions
             ):
                 raise errors.Forbidden
             if not idempotent or request.method in ("GET", "HEAD"):
-                return view(*args, **_checked(path))  # type: ignore[no-any-return]
+                return view(*args, **_checked(path))
             return idempotency.once(current.id, lambda: view(*args, **_checked(path)))
 
-        security: list[Any] = [{"bearer": []}, *([{"apiKey": []}] if api_key else [])]
-        statuses = {401, *([403] if role or permission else [])}
-        return document(
-            guarded,
-            "guard",
-            lambda _: {"security": security, "statuses": statuses, "idempotent": idempotent},
-        )
+        how = Guarded(api_key=api_key, may_forbid=bool(role or permission), idempotent=idempotent)
+        return note(guarded, guarded=how)
 
     return decorate
 
 
 def _authenticate(kind: str, token_types: tuple[str, ...], api_key: bool) -> Actor:
     if api_key and (key := request.headers.get("X-API-Key")):
-        identity, permissions = accounts.api_key_owner(key)
+        identity, permissions = api_keys.api_key_owner(key)
         return Actor(
             identity.id, identity.kind, identity.username, identity.name, identity.role, permissions
         )
     return actor_of(_bearer(), kind=kind, token=token_types)
 
 
-def actor_of(text: str, *, kind: str = "user", token: tuple[str, ...] = ("access",)) -> Actor:
-    """Who shows this token, which stands in a header or in a body. Raises InvalidToken where it is of another type or kind of account, or no longer stands.
+def actor_of(
+    text: str, *, kind: str = AccountKind.USER, token: tuple[str, ...] = ("access",)
+) -> Actor:
+    """Return who shows this token, which stands in a header or in a body.
 
     A refresh token that was spent already ends its family.
+
+    Raises: InvalidToken where it is of another type or kind of account, or no longer stands.
     """
     claims = _claims(text)
     if claims.type not in token:
@@ -125,7 +135,7 @@ def actor_of(text: str, *, kind: str = "user", token: tuple[str, ...] = ("access
         account.username,
         account.name,
         account.role,
-        accounts.PERMISSIONS[account.role],
+        PERMISSIONS[account.role],
         claims.session_id,
         claims.refresh_id,
         account.email,
@@ -135,7 +145,10 @@ def actor_of(text: str, *, kind: str = "user", token: tuple[str, ...] = ("access
 
 
 def signed_refresh_token(text: str) -> sessions.Grant:
-    """What a refresh token of ours says, whether or not its session still stands. Raises InvalidToken for anything else, and once it has expired."""
+    """Return what a refresh token of ours says, whether or not its session still stands.
+
+    Raises: InvalidToken for anything else, and once it has expired.
+    """
     claims = _claims(text)
     if claims.type != "refresh":
         raise errors.InvalidToken
@@ -152,9 +165,12 @@ def _bearer() -> str:
     return token.strip()
 
 
-def _checked(path: dict[str, Any]) -> dict[str, Any]:
-    """Path arguments whose name ends in `id` are UUIDs; no text holds a NUL."""
-    checked: dict[str, Any] = {}
+def _checked(path: dict[str, str]) -> dict[str, str | UUID]:
+    """Return the path's arguments: UUIDs where the name ends in `id`, else text without a NUL.
+
+    Raises: Invalid.
+    """
+    checked: dict[str, str | UUID] = {}
     for name, value in path.items():
         if name.endswith("id"):
             # As it is written everywhere; UUID() alone also takes braces, prefixes and no dashes.
@@ -182,7 +198,8 @@ _verified_lock = Lock()
 
 
 def _claims(token: str) -> _Claims:
-    # The key that signed it belongs to what is remembered: an application with another key has not verified it.
+    # The signing key is part of the cache's key: an application with another key has not verified
+    # the token.
     cache_key = (config.current().secret_key, token)
     with _verified_lock:
         claims = _verified.get(cache_key)
@@ -211,7 +228,7 @@ def _verify(token: str) -> _Claims:
 
 
 def access_token(grant: sessions.Grant, lifetime: timedelta) -> str:
-    """A JWT of at most 300 characters: ids in base64url, and its `jti` is the session's id."""
+    """Return a JWT of at most 300 characters: ids in base64url, the session's id as its `jti`."""
     claims = {"jti": _as_text(grant.session_id)}
     return str(
         create_access_token(
@@ -230,6 +247,23 @@ def refresh_token(grant: sessions.Grant, lifetime: timedelta) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    access: str
+    refresh: str
+
+
+def refresh_lifetime() -> timedelta:
+    """Return how long a refresh token lives, and with it a session that is not refreshed."""
+    return timedelta(days=config.current().refresh_token_days)
+
+
+def token_pair(grant: sessions.Grant) -> TokenPair:
+    """Return both tokens of a session, with the configured lifetimes."""
+    minutes = timedelta(minutes=config.current().access_token_minutes)
+    return TokenPair(access_token(grant, minutes), refresh_token(grant, refresh_lifetime()))
+
+
 def _as_text(value: UUID) -> str:
     return urlsafe_b64encode(value.bytes).rstrip(b"=").decode()
 
@@ -238,11 +272,11 @@ def _from_text(text: str) -> UUID:
     return UUID(bytes=urlsafe_b64decode(text + "=="))
 
 
-def no_store(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
-    """For views whose answer holds tokens: no cache on the way may keep it."""
+def no_store(view: View) -> View:
+    """Let no cache on the way keep the view's answer, which holds tokens."""
 
     @wraps(view)
-    def wrapped(*args: Any, **path: Any) -> ResponseReturnValue:
+    def wrapped(*args: object, **path: str) -> ResponseReturnValue:
         response = current_app.make_response(view(*args, **path))
         response.headers["Cache-Control"] = "no-store"
         return response

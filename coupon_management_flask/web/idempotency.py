@@ -1,18 +1,20 @@
-"""Idempotency-Key: the same request, however often it is sent, happens once and is answered the same.
+"""Idempotency-Key: a request happens once, however often it is sent, and is answered the same.
 
-The key's row is committed first, with a lease. The answer is stored by the last statement of the transaction that did the work,
-so the two are in the database together or not at all; a lease that lapsed without an answer proves that nothing was done.
+The key's row is committed first, with a lease. The answer is stored by the last statement of the
+transaction that did the work, so that both are in the database together or not at all. A lease that
+lapsed without an answer proves that nothing was done.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from flask import Response, current_app, request
+from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from ..core import clock, errors
@@ -20,12 +22,14 @@ from ..db.dialects import rows_changed, upsert
 from ..db.held_commit import held_commit
 from ..db.session import db, transaction
 from ..models import IdempotencyKey, new_id
+from .contract import error_response
 
 LEASE = timedelta(seconds=30)
 KEPT = timedelta(hours=24)
 LONGEST = 255
 
-_keys: Any = IdempotencyKey.__table__
+# The plain table: by the ORM each statement of a keyed request would cost more.
+_keys = cast(sa.Table, IdempotencyKey.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,14 @@ class _Lease:
     lease_id: UUID
 
 
-def once(account_id: UUID, work: Callable[[], Any]) -> Response:
-    """Does the work, or gives the answer that it had. Without the header it just does the work.
+def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
+    """Do the work, or return the answer that it had. Without the header, just do the work.
 
-    Raises KeyReused where the key belongs to another request, RequestInProgress while the first still runs.
-    Answers of 2xx and refusals by business rules are kept; after anything else the key is free again.
+    Answers of 2xx and refusals by business rules are kept. After anything else the key is free
+    again.
+
+    Raises: KeyReused where the key belongs to another request; RequestInProgress while the first
+    still runs.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
@@ -53,9 +60,10 @@ def once(account_id: UUID, work: Callable[[], Any]) -> Response:
             try:
                 answer = current_app.make_response(work())
             except (errors.Refused, errors.Conflict) as refusal:
-                answer = _refusal(refusal)
+                answer = error_response(refusal)
             except errors.DomainError:
-                # Not to be kept; but what the use case committed before it raised (a wrong guess, say) was meant to stay.
+                # The answer is not kept. What the use case committed before it raised (a failed
+                # attempt, for one) was meant to stay.
                 held.settle()
                 raise
             held.finish(lambda session: _keep(session, lease, answer))
@@ -63,12 +71,6 @@ def once(account_id: UUID, work: Callable[[], Any]) -> Response:
     except BaseException:
         _give_up(lease)
         raise
-
-
-def _refusal(refusal: errors.DomainError) -> Response:
-    from .contract import error_response
-
-    return error_response(refusal)
 
 
 def _fingerprint() -> str:
@@ -92,7 +94,7 @@ def _take_lease(account_id: UUID, key: str, fingerprint: str) -> _Lease | Respon
             sa.select(_keys).where(_keys.c.account_id == account_id, _keys.c.key == key)
         ).one_or_none()
         if row is None:
-            # The first one has failed and given its key back just now.
+            # The first request has just failed and given its key back.
             continue
         if row.fingerprint != fingerprint:
             raise errors.KeyReused
@@ -139,7 +141,8 @@ def _keep(session: Session, lease: _Lease, answer: Response) -> None:
         .values(status=answer.status_code, body=answer.get_data())
     )
     if rows_changed(kept) != 1:
-        # We took longer than our lease and somebody took over: what they do counts, ours is rolled back.
+        # We took longer than our lease and somebody took over. What they do counts; ours is rolled
+        # back.
         raise errors.RequestInProgress(retry_after=1)
 
 

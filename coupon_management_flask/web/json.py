@@ -1,4 +1,4 @@
-"""JSON by orjson: several times faster than the standard library's, and strict about UTF-8."""
+"""JSON by orjson: several times faster than the standard library, and strict about UTF-8."""
 
 from typing import Any
 

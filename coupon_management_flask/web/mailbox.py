@@ -1,4 +1,4 @@
-"""`/dev/mailbox`: the mails that development sends nowhere, for the developer to read."""
+"""`/dev/mailbox`: the mails that development keeps instead of sending them."""
 
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from flask import Blueprint, render_template
 
 from ..core import errors
-from ..messaging.mail import sender
+from ..messaging.mail import mailbox
 
 PREVIEW = 200
 
@@ -16,13 +16,13 @@ pages = Blueprint("mailbox", __name__, template_folder="templates", url_prefix="
 @pages.get("")
 def show_list() -> str:
     return render_template(
-        "mailbox.html", mails=[(one.key, _shown(one.message)) for one in sender.kept()]
+        "mailbox.html", mails=[(one.key, _shown(one.message)) for one in mailbox.kept()]
     )
 
 
 @pages.get("/<key>")
 def show_one(key: str) -> str:
-    message = sender.find_kept(key)
+    message = mailbox.find(key)
     if message is None:
         raise errors.NotFound
     return render_template(

@@ -1,4 +1,4 @@
-"""What operators see: a request id on everything, one log line for each request, and metrics for Prometheus.
+"""What operators see: a request id on everything, a log line for each request, and metrics.
 
 Lines name the route, never the path, which may hold a code.
 """
@@ -36,8 +36,9 @@ from ..messaging import loop, outbox
 
 log = structlog.get_logger("access")
 
-# Several workers write to files in the directory that PROMETHEUS_MULTIPROC_DIR names (`flask serve` makes one) and each answers for all.
-# Only counters and histograms: what a worker counted stays counted when it has died.
+# Several workers write to files in the directory that PROMETHEUS_MULTIPROC_DIR names (`flask serve`
+# makes one), and each answers for all. There are only counters and histograms: what a worker
+# counted stays counted when it has died.
 _REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
 _SECONDS = Histogram(
     "http_request_duration_seconds",
@@ -66,7 +67,11 @@ def read_metrics() -> Response:
 
 
 class _OutboxCollector(Collector):
-    """What the outbox holds, whoever delivers it: a worker of another server or of Celery counts nothing here."""
+    """What the outbox holds.
+
+    It is counted in the database: who delivers the messages may be another server or Celery, and
+    counts nothing in this process.
+    """
 
     def collect(self) -> Iterable[Metric]:
         waiting = GaugeMetricFamily(
@@ -85,7 +90,8 @@ class _OutboxCollector(Collector):
                 for topic in sorted({*loop.current().topics, *found}):
                     family.add_metric([topic], found.get(topic, 0))
         except SQLAlchemyError:
-            # What the process knows by itself is told all the same; whoever needs the database logs that it is away.
+            # The other metrics are answered all the same. A request that needs the database logs
+            # that it is away.
             return []
         return [waiting, given_up]
 
@@ -96,7 +102,8 @@ def _check_metrics_reader(token: str) -> None:
         if not compare_digest(given.encode(), token.encode()):
             raise errors.InvalidToken if given else errors.NotAuthenticated
         return
-    # A proxy on this machine that nobody told us of makes strangers look like loopback; its header gives it away.
+    # A proxy on this machine that is not in TRUSTED_PROXIES makes strangers look like loopback. Its
+    # header gives it away.
     forwarded = any(
         name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP")
     )
@@ -115,7 +122,7 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     seconds = perf_counter() - g.began
     route = request.url_rule.rule if request.url_rule is not None else "(none)"
-    # Anybody can invent a method; a label for each would grow without end.
+    # Anybody can invent methods, and a label for each would grow without end.
     method = request.method if request.method in _METHODS else "(other)"
     response.headers["X-Request-ID"] = g.request_id
     _REQUESTS.labels(method, route, response.status_code).inc()
@@ -134,7 +141,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def configure_logging(settings: config.Settings) -> None:
-    """JSON lines in production, readable ones in development; the standard library's loggers join in."""
+    """Log JSON lines in production, readable ones in development, by the standard library too."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

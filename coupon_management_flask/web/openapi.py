@@ -1,15 +1,19 @@
-"""OpenAPI 3.1 at /openapi.json and Swagger UI at /docs, whose files come from a package: no page loads anything from another host."""
+"""OpenAPI 3.1 at /openapi.json and Swagger UI at /docs.
+
+Swagger UI's files come from a package: no page loads anything from another host.
+"""
 
 from importlib.resources import files
 from threading import Lock
-from typing import Any
 
 import flask_smorest
 import orjson
-from flask import Blueprint, Flask, Response, render_template, send_from_directory
+from flask import Blueprint, Flask, Response, current_app, render_template, send_from_directory
 
 from .. import __version__
 from .body import Routes
+from .contract import error_response
+from .operations import ErrorsPlugin
 
 docs = Blueprint(
     "docs",
@@ -20,42 +24,57 @@ docs = Blueprint(
 )
 
 
-class Api(flask_smorest.Api):
-    """flask-smorest without its error handling: its bodies are no contract's, and its 405 drops `Allow`.
-
-    The description is written when somebody first asks for it, once: it takes longer than all else that an application does to start.
-    """
-
+class _Api(flask_smorest.Api):
+    # flask-smorest's error bodies are no contract's, and its 405 drops `Allow`.
     DEFAULT_ERROR_RESPONSE_NAME = None
 
+    def handle_http_exception(self, error: Exception) -> Response:
+        return error_response(error)
+
+
+class Document:
+    """The description of an application's routes.
+
+    It is written when somebody first asks for it, once: that takes longer than everything else that
+    an application does to start.
+    """
+
     def __init__(self, app: Flask) -> None:
-        super().__init__(app)
-        self._undescribed: list[Routes] = []
-        self._describing = Lock()
-        self._description = b""
+        self._app = app
+        self._api = _Api(app, spec_kwargs={"extra_plugins": [ErrorsPlugin(app)]})
+        self._routes: list[Routes] = []
+        self._writing = Lock()
+        self._text = b""
 
-    def register_blueprint(self, blp: Routes, **options: Any) -> None:
-        self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
-        self._app.register_blueprint(blp, **options)
-        self._undescribed.append(blp)
+    def add(self, routes: Routes) -> None:
+        """Register routes with the application, to be described."""
+        self._app.register_blueprint(routes)
+        self._routes.append(routes)
 
-    def _openapi_json(self) -> Response:
-        with self._describing:
-            if not self._description:
-                for blueprint in self._undescribed:
-                    blueprint.register_views_in_doc(
-                        self, self._app, self.spec, name=blueprint.name, parameters=None
-                    )
-                tags = {one.tag: one.description for one in self._undescribed}
-                for name, description in tags.items():
-                    self.spec.tag({"name": name, "description": description})
-                self._description = orjson.dumps(
-                    self.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS
-                )
-        return Response(self._description, mimetype="application/json")
+    def as_json(self) -> bytes:
+        with self._writing:
+            if not self._text:
+                self._text = self._written()
+        return self._text
 
-    def _register_error_handlers(self) -> None:
-        pass
+    def _written(self) -> bytes:
+        spec = self._api.spec
+        for routes in self._routes:
+            routes.register_views_in_doc(
+                self._api, self._app, spec, name=routes.name, parameters=None
+            )
+        for tag, description in {one.tag: one.description for one in self._routes}.items():
+            spec.tag({"name": tag, "description": description})
+        # flask-smorest describes an error body and page numbers that no contract has.
+        for unused in ("Error", "PaginationMetadata"):
+            spec.components.schemas.pop(unused, None)
+        return orjson.dumps(spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
+
+
+@docs.get("/openapi.json")
+def openapi_json() -> Response:
+    document: Document = current_app.extensions["openapi"]
+    return Response(document.as_json(), mimetype="application/json")
 
 
 @docs.get("/docs")
@@ -68,16 +87,16 @@ def swagger_ui_file(name: str) -> Response:
     return send_from_directory(str(files("flask_swagger_ui") / "dist"), name, max_age=86400)
 
 
-def init_app(app: Flask) -> Api:
+def init_app(app: Flask) -> Document:
+    """Serve the description of the routes that are added to the returned document."""
     app.config.update(
         API_TITLE="Coupon management",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
-        OPENAPI_JSON_PATH="openapi.json",
         API_SPEC_OPTIONS={
             "info": {
-                "description": "One service, five contracts. Amounts of credit are whole numbers; times are RFC 3339 in UTC."
+                "description": "One service, five contracts. "
+                "Amounts of credit are whole numbers; times are RFC 3339 in UTC."
             },
             "components": {
                 "securitySchemes": {
@@ -88,5 +107,5 @@ def init_app(app: Flask) -> Api:
         },
     )
     app.register_blueprint(docs)
-
-    return Api(app)
+    document = app.extensions["openapi"] = Document(app)
+    return document

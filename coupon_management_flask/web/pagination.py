@@ -1,14 +1,11 @@
-"""Pages of a list."""
+"""Which page of a list is asked for, and links to those beside it."""
 
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import marshmallow as ma
-import sqlalchemy as sa
 from flask import request
 
-from ..db.session import AnySelect, db
 from .body import QueryWhole
 
 
@@ -18,7 +15,11 @@ class PageQuery(ma.Schema):
 
 
 class OffsetQuery(ma.Schema):
-    """`limit` and `offset`; a limit above 1,000 gives 1,000, and there is nothing behind any offset that a database can't count to."""
+    """`limit` and `offset`.
+
+    A limit above 1,000 means 1,000. An offset beyond what a database can count to means the largest
+    that it can, where there is nothing either.
+    """
 
     limit = QueryWhole(0, None, load_default=10)
     offset = QueryWhole(0, None, load_default=0)
@@ -37,65 +38,23 @@ class LinkedPageQuery(ma.Schema):
     page_size = QueryWhole(1, 100, load_default=20)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[Any]
-    total: int
-    number: int
-    size: int
-
-    @property
-    def pages(self) -> int:
-        """How many pages there are."""
-        return -(-self.total // self.size)
-
-    @property
-    def has_prev(self) -> bool:
-        return self.number > 1
-
-    @property
-    def has_next(self) -> bool:
-        return self.number < self.pages
-
-    @property
-    def prev_page(self) -> int | None:
-        return self.number - 1 if self.has_prev else None
-
-    @property
-    def next_page(self) -> int | None:
-        return self.number + 1 if self.has_next else None
-
-
-def paginate(statement: AnySelect, number: int, size: int) -> Page:
-    """One page of a statement's rows, and how many rows there are in all. `number` counts from 1."""
-    total = (
-        db.session.scalar(
-            sa.select(sa.func.count()).select_from(statement.order_by(None).subquery())
-        )
-        or 0
-    )
-    rows = db.session.execute(statement.limit(size).offset((number - 1) * size)).all()
-    return Page(list(rows), total, number, size)
-
-
 def _link(number: int | None) -> str | None:
-    """The URL of another page of the list that is asked for."""
-    return (
-        f"{request.base_url}?{urlencode({**request.args.to_dict(flat=False), 'page': [number]}, doseq=True)}"
-        if number
-        else None
-    )
+    """Return the URL of another page of the list that is asked for."""
+    if not number:
+        return None
+    query = {**request.args.to_dict(flat=False), "page": [number]}
+    return f"{request.base_url}?{urlencode(query, doseq=True)}"
 
 
 _LINK = {"type": ["string", "null"], "format": "uri"}
 
 
 class LinkedPageSchema(ma.Schema):
-    """A Page that links to the pages beside it. A list adds its `results`, with `attribute="items"`."""
+    """A Page with links to its neighbours. A list adds its `results`, with `attribute="items"`."""
 
     count = ma.fields.Integer(attribute="total", required=True)
     next = ma.fields.Function(lambda page: _link(page.next_page), required=True, metadata=_LINK)
-    # From behind the end back to the last one that holds anything.
+    # From beyond the end it leads back to the last page that holds anything.
     previous = ma.fields.Function(
         lambda page: _link(min(page.number - 1, page.pages)), required=True, metadata=_LINK
     )

@@ -1,26 +1,91 @@
-"""Rate limits, counted in Redis where there is one and by each worker otherwise (and while Redis is away). They hold in any span of their length."""
+"""Rate limits: moving windows, so that a limit holds in any span of its length.
 
-from collections.abc import Callable
+Calls are counted in Redis, for all workers together. Without Redis, and while it is away, each
+worker counts for itself.
+"""
+
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from hashlib import sha256
 from math import ceil
-from time import time
-from typing import Any
+from time import monotonic, time
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from flask import Flask, current_app, g, request
-from flask_limiter import Limiter
+import structlog
+from flask import Flask, current_app, request
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
 
 from .. import config
-from ..identity.failed_attempts import Limits
+from ..core import errors
+from ..identity import failed_attempts
 
-# By the account, and by the address: an address can have many accounts.
-WRONG_CODES = 10
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+# After Redis was away, and before it is asked again.
+RETRY_SECONDS = 5
 
 
-def _limit_by_address(name: str, view: Callable[..., Any]) -> Callable[..., Any]:
+class RateLimits:
+    """The limits of one application, by name."""
+
+    def __init__(self, rates: Mapping[str, str], redis_url: str) -> None:
+        self._limits: dict[str, list[RateLimitItem]] = {
+            name: sorted(parse_many(rate)) for name, rate in rates.items()
+        }
+        self._here = MovingWindowRateLimiter(MemoryStorage())
+        self._shared: MovingWindowRateLimiter | None = None
+        self._away: tuple[type[Exception], ...] = ()
+        self._away_until = 0.0
+        if redis_url:
+            storage = storage_from_string(redis_url, socket_connect_timeout=1, socket_timeout=1)
+            self._shared = MovingWindowRateLimiter(storage)
+            failures = storage.base_exceptions
+            self._away = failures if isinstance(failures, tuple) else (failures,)
+
+    def count(self, name: str, whose: str) -> None:
+        """Count a call. A refused one costs nothing.
+
+        Raises: RateLimited where `whose` calls have used up a limit of that name.
+        """
+        for limit in self._limits[name]:
+            if (seconds := self._seconds_to_wait(limit, whose, name)) is not None:
+                log.info("rate_limit.exceeded", limit=name, rate=str(limit), whose=whose)
+                raise errors.RateLimited(seconds)
+
+    def _seconds_to_wait(self, limit: RateLimitItem, *key: str) -> int | None:
+        if self._shared is not None and monotonic() >= self._away_until:
+            try:
+                return _seconds_to_wait(self._shared, limit, *key)
+            except self._away as error:
+                self._away_until = monotonic() + RETRY_SECONDS
+                log.warning("rate_limits.redis_away", error=type(error).__name__)
+        return _seconds_to_wait(self._here, limit, *key)
+
+
+def _seconds_to_wait(
+    limiter: MovingWindowRateLimiter, limit: RateLimitItem, *key: str
+) -> int | None:
+    """Count a call and return None, or return how long to wait where the limit is used up."""
+    if limiter.hit(limit, *key):
+        return None
+    return ceil(limiter.get_window_stats(limit, *key).reset_time - time())
+
+
+def _count(name: str, whose: str) -> None:
+    limits: RateLimits | None = current_app.extensions["rate_limits"]
+    if limits is not None:
+        limits.count(name, whose)
+
+
+def _limit_by_address(name: str, view: Callable[P, R]) -> Callable[P, R]:
     @wraps(view)
-    def limited(*args: Any, **path: Any) -> Any:
+    def limited(*args: P.args, **path: P.kwargs) -> R:
         _count(name, request.remote_addr or "unknown")
         return view(*args, **path)
 
@@ -28,93 +93,50 @@ def _limit_by_address(name: str, view: Callable[..., Any]) -> Callable[..., Any]
 
 
 limit_logins = partial(_limit_by_address, "logins")
-"""Counts a view's calls among the sign-ups, log-ins and refreshes of the caller's address."""
+"""Limit how often an address signs up, signs in and refreshes."""
 
 limit_coupons = partial(_limit_by_address, "coupons")
-"""Counts a view's calls among those of the caller's address that ask for e-mail coupons."""
+"""Limit how often an address asks for e-mail coupons."""
 
 limit_password_resets = partial(_limit_by_address, "password_resets")
-"""Counts a view's calls among those of the caller's address that ask for a link to a new password."""
+"""Limit how often an address asks for a link to a new password."""
 
 
 def count_coupon_email(email: str) -> None:
-    """Counts a call among those that ask for coupons for this e-mail address."""
+    """Limit how often coupons are asked for this e-mail address.
+
+    Raises: RateLimited.
+    """
     # Neither a log nor Redis need know who it is.
     _count("coupon_emails", sha256(email.encode()).hexdigest())
 
 
 def count_password_reset_email(email: str) -> None:
-    """Counts a call among those that ask for a link to a new password for this e-mail address."""
+    """Limit how often a link to a new password is asked for this e-mail address.
+
+    Raises: RateLimited.
+    """
     _count("password_reset_emails", sha256(email.encode()).hexdigest())
 
 
-def _count(name: str, whose: str) -> None:
-    g.limited = whose
-    current_app.extensions["rate_limits"][name]()
-
-
-def seconds_to_wait() -> int:
-    """Until the limit that has just been passed lets the caller try again."""
-    limit = current_app.extensions["rate_limiter"].current_limit
-    return ceil(limit.window.reset_time - time()) if limit is not None else 60
-
-
-def guessing_address() -> str | None:
-    """Whose wrong passwords are counted together; None where nothing is limited."""
+def limited_address() -> str | None:
+    """Return whose failed attempts are counted together, or None where nothing is limited."""
     return (request.remote_addr or "unknown") if config.current().rate_limits_enabled else None
 
 
-def code_guesses(account_id: UUID) -> Limits:
-    """How many wrong codes the caller may try, by account and by address."""
-    address = guessing_address()
-    return (
-        {}
-        if address is None
-        else {f"code:account:{account_id}": WRONG_CODES, f"code:address:{address}": WRONG_CODES}
-    )
+def code_limits(account_id: UUID) -> failed_attempts.Limits:
+    """Return how many wrong codes the caller may try."""
+    return failed_attempts.code_limits(account_id, limited_address())
 
 
 def init_app(app: Flask, settings: config.Settings) -> None:
-    app.config.update(
-        RATELIMIT_ENABLED=settings.rate_limits_enabled,
-        RATELIMIT_STRATEGY="moving-window",
-        RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
-        RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 1, "socket_timeout": 1}
-        if settings.redis_url
-        else {},
-        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=bool(settings.redis_url),
-        RATELIMIT_SWALLOW_ERRORS=True,
-    )
-    hooks: tuple[list[Any], ...] = (
-        app.before_request_funcs[None],
-        app.after_request_funcs[None],
-        app.teardown_request_funcs[None],
-    )
-    before = [len(functions) for functions in hooks]
-    limiter = Limiter(lambda: g.limited, app=app, headers_enabled=False)
-    # A limited route checks for itself. What the extension asks around every request serves limits for all routes and headers about them:
-    # we have neither, and it would cost as much as routing does.
-    for functions, count in zip(hooks, before, strict=True):
-        del functions[count:]
-    app.extensions["rate_limiter"] = limiter
-    limits = {
+    rates = {
         "logins": settings.rate_limit_logins,
         "coupons": settings.rate_limit_coupons,
         "coupon_emails": settings.rate_limit_coupon_emails,
         "password_resets": settings.rate_limit_password_resets,
         "password_reset_emails": settings.rate_limit_password_reset_emails,
     }
-    app.extensions["rate_limits"] = {
-        name: limiter.shared_limit(rate, scope=name)(_counted(name))
-        for name, rate in limits.items()
-    }
-
-
-def _counted(name: str) -> Callable[[], None]:
-    """What the limiter's decorator stands on: it counts a call before it lets it through, and knows its limits by their functions' names."""
-
-    def count() -> None:
-        pass
-
-    count.__name__ = name
-    return count
+    app.extensions["rate_limits"] = (
+        RateLimits(rates, settings.redis_url) if settings.rate_limits_enabled else None
+    )

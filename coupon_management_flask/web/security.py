@@ -1,4 +1,8 @@
-"""What surrounds every request: proxies that are believed, hosts that are answered, headers that browsers obey, and who may call from a page."""
+"""What surrounds every request.
+
+Proxies that are believed, hosts that are answered, headers that browsers obey, and the websites
+that may call.
+"""
 
 import hashlib
 import re
@@ -18,7 +22,8 @@ from .contract import MAX_BODY, contract_of
 
 CHUNK = 64 * 1024
 
-# An answer of the API is never a page. The pages there are load from this host alone; Swagger UI styles its elements inline.
+# An answer of the API is never a page. Our pages load from this host alone. Swagger UI styles its
+# elements inline.
 _CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -30,7 +35,8 @@ _CONTENT_SECURITY_POLICY = {
     "form-action": "'self'",
 }
 
-# Pages for administrators. No script runs there, whatever somebody has written into a coupon's name; they are styled by files of their own.
+# Pages for administrators. No script runs there, whatever somebody has written into a coupon's
+# name. They are styled by files of their own.
 ADMIN = "/admin"
 ADMIN_FILES = f"{ADMIN}/files"
 _ADMIN_CONTENT_SECURITY_POLICY = {
@@ -41,12 +47,16 @@ _ADMIN_CONTENT_SECURITY_POLICY = {
     "base-uri": "'none'",
     "form-action": "'self'",
 }
-# Without a request for so long, an administrator is signed out.
+# After this long without a request, an administrator is signed out.
 ADMIN_IDLE = timedelta(minutes=30)
 
 
 class BoundedRequest(Request):
-    """Refuses a body that is too long, also one that comes in chunks and never said how long it is: werkzeug would cut that off and go on."""
+    """A request that refuses a body that is too long.
+
+    That includes a body in chunks, which never says how long it is: werkzeug would cut it off and
+    go on.
+    """
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
         limit = contract_of(self.path).body_limit(self.path)
@@ -58,9 +68,12 @@ class BoundedRequest(Request):
 
 
 def body_in_chunks() -> Iterator[bytes]:
-    """The request's body bit by bit, for one that is too long to be held in memory; held to its bound all the same."""
+    """Yield a body that is too long to be held in memory, bit by bit.
+
+    Raises: RequestEntityTooLarge as soon as it passes its bound.
+    """
     if "Idempotency-Key" in request.headers:
-        # It was read and compared by that.
+        # The check of that key has read it already.
         yield request.get_data()
         return
     limit = contract_of(request.path).body_limit(request.path)
@@ -77,7 +90,7 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     app.request_class = BoundedRequest
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["TRUSTED_HOSTS"] = [host.lower() for host in settings.allowed_hosts] or None
-    # A slash more or less makes no difference, and nothing redirects.
+    # A trailing slash makes no difference, and nothing redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.session_interface = _AdminSessions()
@@ -92,7 +105,7 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     if settings.trusted_proxies:
         app.wsgi_app = wrap_wsgi_with_proxy_headers(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
     origins = list(settings.cors_allowed_origins)
-    # The popup stands on anybody's website, unless the operator says on which; nobody is known there by a cookie.
+    # The popup stands on anybody's website, unless the operator names websites. It uses no cookie.
     CORS(
         app,
         resources=r"/*" if origins else re.compile(r"/api/coupons(/|$)"),
@@ -116,9 +129,10 @@ def _is_below(path: str, prefix: str) -> bool:
 
 
 class _AdminSessions(SecureCookieSessionInterface):
-    """Nobody is known to the API by a cookie: tokens say who asks. Under /admin a signed cookie does, which names a session of the database.
+    """A signed cookie under /admin, which names a session of the database.
 
-    It is signed anew with each answer; one that was signed longer ago than `ADMIN_IDLE` is none.
+    It is signed anew with each answer, and ignored once that is longer ago than `ADMIN_IDLE`.
+    Everywhere else there is none: tokens say who asks the API.
     """
 
     salt = "admin-session"
@@ -139,13 +153,13 @@ def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
         scheme: _browser_headers(settings, scheme, _ADMIN_CONTENT_SECURITY_POLICY)
         for scheme in schemes
     }
-    # What an administrator has seen must not be found in the browser's cache.
+    # What an administrator has seen must not stay in the browser's cache.
     of_admin_pages = {
         scheme: [*of_admin[scheme], ("Cache-Control", "no-store")] for scheme in schemes
     }
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        # As the router reads it, which takes several slashes for one there.
+        # The router takes several leading slashes for one.
         path, found = "/" + environ["PATH_INFO"].lstrip("/"), headers
         if _is_below(path, ADMIN):
             found = of_admin if _is_below(path, ADMIN_FILES) else of_admin_pages
@@ -160,16 +174,17 @@ def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
 def _browser_headers(
     settings: config.Settings, scheme: str, content_security_policy: dict[str, str]
 ) -> list[tuple[str, str]]:
-    """What Flask-Talisman would add to an answer over http or https.
+    """Return what Flask-Talisman would add to an answer over http or https.
 
-    It is the same for all answers and costs as much to work out as a small request, so it is asked once.
+    It is the same for all answers and costs as much to work out as a small request, so Talisman is
+    asked once.
     """
     scratch = Flask("headers")
     Talisman(
         scratch,
         force_https=False,
         strict_transport_security=settings.is_production,
-        # What else is served below this host is not ours to decide.
+        # Other services may live on hosts below this one.
         strict_transport_security_include_subdomains=False,
         content_security_policy=content_security_policy,
         frame_options="DENY",

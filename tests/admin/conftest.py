@@ -1,4 +1,4 @@
-"""Somebody at a browser under /admin: opens pages, sends the forms that are on them."""
+"""A browser under /admin that opens pages and sends the forms on them."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ SIGN_IN = "/admin/sign-in"
 
 
 class _Fields(HTMLParser):
-    """What a browser would send of the forms of a page, but for their buttons."""
+    """Collect what a browser would send of a page's forms, except for their buttons."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _Fields(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea":
-            # A browser leaves out the line's end that the area begins with.
+            # A browser drops a newline at the beginning of the area.
             self.values[self._area] = re.sub(r"^\r?\n", "", self.values[self._area])
             self._area = ""
         elif tag == "select":
@@ -68,7 +68,7 @@ class Browser:
     client: FlaskClient
 
     def open(self, method: str, path: str, **options: Any) -> TestResponse:
-        # Requests of a test share what belongs to one request elsewhere.
+        # In a test, requests share a `g` that elsewhere belongs to one request.
         g.pop("csrf_token", None)
         return self.client.open(path, method=method, **options)
 
@@ -84,7 +84,7 @@ class Browser:
         return _Fields(answer.text).values
 
     def send(self, path: str, **typed: str | None) -> TestResponse:
-        """Opens a form, types that, sends it. None unticks a box, or leaves a field out."""
+        """Open a form, type that, and send it. None unticks a box, or leaves a field out."""
         values = {**self.fields(path), **typed}
         return self.post(
             path, **{name: value for name, value in values.items() if value is not None}
@@ -121,7 +121,7 @@ def console(browser: Browser, boss: UUID) -> Browser:
 
 @pytest.fixture
 def log(app: Flask) -> Callable[[], list[dict[str, Any]]]:
-    """What the audit log has, but for sign-ins and sign-outs that went well."""
+    """Read the log of changes, without sign-ins and sign-outs that went well."""
 
     def read() -> list[dict[str, Any]]:
         rows = db.session.execute(
@@ -135,6 +135,6 @@ def log(app: Flask) -> Callable[[], list[dict[str, Any]]]:
 
 
 def told(answer: TestResponse) -> str:
-    """What a page says in its messages."""
+    """Return what a page says in its messages."""
     found = re.findall(r'<p class="told[^>]*>(.*?)</p>', answer.text, re.DOTALL)
     return unescape(" ".join(found))

@@ -1,4 +1,4 @@
-"""/admin/sign-in: administrators alone, with a session of the database behind a cookie that goes nowhere else."""
+"""/admin/sign-in: only administrators, with a session in the database and a cookie for /admin."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +9,7 @@ from itsdangerous import TimestampSigner
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import credentials
 from coupon_management_flask.identity import sessions as tokens
 from coupon_management_flask.models import Account, AdminChange, LoginSession
 from coupon_management_flask.web.guard import access_token
@@ -205,7 +205,7 @@ def _revoke(boss):
 
 
 def _set_password(boss):
-    accounts.replace_password("boss", "another horse 1")
+    credentials.replace_password("boss", "another horse 1")
 
 
 def _disable(boss):

@@ -1,4 +1,7 @@
-"""Every table under /admin: listed, searched, filtered, exported; nothing secret in any of it, and no way to change what is not offered."""
+"""Every table under /admin is listed, searched, filtered and exported.
+
+None of it shows a secret, and nothing can be changed but what is offered.
+"""
 
 import csv
 import re
@@ -11,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 from flask_admin.tools import iterencode
 
-from coupon_management_flask.admin import finding, tables
+from coupon_management_flask.admin.tables import finding
+from coupon_management_flask.admin.tables import view as tables
 from coupon_management_flask.core import clock, wallet
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction
@@ -47,7 +51,7 @@ EDITABLE = {
 
 @pytest.fixture
 def make(app) -> Callable[..., dict[str, Any]]:
-    """Writes a row of that table, and what it refers to."""
+    """Write a row of that table, and the rows that it refers to."""
 
     def make(table: str, **given: Any) -> dict[str, Any]:
         with transaction():
@@ -64,7 +68,7 @@ def key_of(row: dict[str, Any], table: str) -> str:
 
 
 def rows_of(answer) -> list[str]:
-    """The rows of a list, as they stand in the page."""
+    """Return the rows of a list, as they stand in the page."""
     assert answer.status_code == 200, answer.text
     return re.findall(r"<tr>\s*<td class=\"actions\">.*?</tr>", answer.text, re.DOTALL)
 
@@ -263,7 +267,7 @@ def test_a_list_is_sorted_by_what_has_an_index_and_by_nothing_else(console, app)
     )
     assert {"id", "code", "expires_at", "created_at"} <= set(view._sortable_columns)
     assert not {"discount", "type", "is_active"} & set(view._sortable_columns)
-    # An index finds an account's redemptions, and has them in another order than that of their keys.
+    # An index finds an account's redemptions, but not in the order of their keys.
     assert set(_view(app, "redemptions")._sortable_columns) == {"id"}
 
     for name in ("b", "a", "c"):
@@ -320,7 +324,7 @@ def test_an_export_reads_page_after_page_and_has_every_row_once(console, make, m
         make(
             "limit_uses",
             owner_id=owner,
-            rule=f"{number // 2}",
+            rule=["budget", "firstOrder", "perDay"][number // 2],
             customer=["", "a,b"][number % 2],
             period="",
             used=number,
@@ -407,7 +411,7 @@ def redemption(account_id) -> dict[str, Any]:
 
 
 def test_no_list_search_or_filter_reads_a_whole_table(console, monkeypatch, app):
-    """What PostgreSQL reads of many rows, as it really runs."""
+    """Look at the plans of PostgreSQL, as they really ran."""
     if not is_postgresql():
         pytest.skip("plans are PostgreSQL's")
     monkeypatch.setattr(finding, "NEWEST", 50)

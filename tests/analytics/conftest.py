@@ -1,4 +1,4 @@
-"""A service in which something of every kind happens, and a way to have it summed up at once."""
+"""People and shops to make figures with, and a way to have them summed up at once."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,7 +33,7 @@ def buyer(person: Callable[..., Person]) -> Person:
 
 @pytest.fixture
 def dashboard(admin: Person) -> Callable[..., Any]:
-    """What a person sees; an administrator unless told otherwise."""
+    """Read what a person sees: an administrator, unless told otherwise."""
 
     def read(who: Person | None = None, days: int = 30) -> Any:
         answer = (who or admin).get(f"{DASHBOARD}?days={days}")
@@ -45,7 +45,7 @@ def dashboard(admin: Person) -> Callable[..., Any]:
 
 @pytest.fixture
 def sum_up(app: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Sums up all that there is, without waiting for those who may still come; nobody does, here."""
+    """Sum up all that there is, without waiting for transactions that may still commit."""
 
     def roll_up() -> int:
         with monkeypatch.context() as patched:
@@ -57,7 +57,7 @@ def sum_up(app: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 @pytest.fixture
 def mail_coupon() -> Callable[..., None]:
-    """Makes a discount coupon one that was given for an e-mail address."""
+    """Make a discount coupon one that was given for an e-mail address."""
 
     def make(coupon: Any, website: str = "tea.example") -> None:
         row = {

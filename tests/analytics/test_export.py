@@ -29,7 +29,7 @@ def exported(who, query=""):
 
 @pytest.fixture
 def everything(client, admin, alice, buyer, shop, mail_coupon):
-    """A redemption of every kind, one of them rolled back; by kind, in the order in which they happened."""
+    """Make a redemption of every kind, one of them rolled back. By kind, in their order."""
     coupon = make_coupon(value=30)
     alice.post(f"/v1/coupons/use/{coupon.hidden_code}")
     promos.activate(
@@ -109,7 +109,7 @@ def test_what_a_code_holds_does_not_break_the_lines(client, admin):
 
 
 def many(account_id, kinds, count):
-    """Redemptions of several kinds, in turn."""
+    """Make redemptions of several kinds, in turn."""
     claimings = [stock.Claiming(kind, f"export_{kind}") for kind in kinds]
     with transaction():
         stock_id = stock.create(None)

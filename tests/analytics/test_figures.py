@@ -1,4 +1,7 @@
-"""analytics/figures/rollup.py: everything is summed up exactly once, whoever does it, however late it is committed and whoever dies meanwhile."""
+"""Everything is summed up exactly once, whoever does it.
+
+That holds however late something is committed, and whoever dies meanwhile.
+"""
 
 import subprocess
 import sys
@@ -9,8 +12,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.analytics import queries
-from coupon_management_flask.analytics.figures import rollup
+from coupon_management_flask.analytics.dashboard import read_dashboard
+from coupon_management_flask.analytics.figures import folding, rollup
+from coupon_management_flask.analytics.figures.measures import Measure
 from coupon_management_flask.audit import rules
 from coupon_management_flask.core import clock, stock
 from coupon_management_flask.db.session import db, transaction
@@ -21,9 +25,10 @@ from coupon_management_flask.models import (
     Redemption,
     RollUpMark,
     VoucherPurchase,
+    first_id_at,
     new_id,
 )
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.payments.sales import delivery
 
 from ..support import people
 from ..support.server import ROOT, environment
@@ -37,7 +42,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def later(monkeypatch):
-    """Lets time pass."""
+    """Let time pass."""
     now = clock.now
     return lambda span: monkeypatch.setattr(clock, "now", lambda: now() + span)
 
@@ -48,10 +53,10 @@ def claim_some(count, account_id):
 
 
 def redeemed():
-    """How many redemptions are in the figures."""
+    """Return how many redemptions are in the figures."""
     return db.session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(
-            DailyFigure.measure == rollup.REDEEMED
+            DailyFigure.measure == Measure.REDEEMED
         )
     )
 
@@ -83,7 +88,8 @@ def test_a_redemption_that_is_committed_late_is_waited_for(app, alice, admin, la
         with transaction():
             claim_some(1, alice.id)
         later(HOUR / 2)
-        # The later one was committed first, half an hour ago by now: its turn comes after the slow one's.
+        # The later one was committed first, half an hour ago by now. Its turn comes after the
+        # slow one's.
         rollup.roll_up()
         assert redeemed() == 0
         may_commit.set()
@@ -122,7 +128,7 @@ def claim_one(claiming, stock_id, account_id):
     return redemption_id
 
 
-def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks_sees_every_one_once(
+def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_who_looks_sees_each_one_once(
     app, alice, admin, monkeypatch
 ):
     # Nobody here takes that long between making an id and committing it.
@@ -168,10 +174,10 @@ def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks
             # Until much of what happened meanwhile is summed up too.
             while redeemed_of("promo") < 12 and not any(thread.done() for thread in threads):
                 before = {kind: live(kind) for kind in ("promo", "discount")}
-                seen = queries.read_dashboard(admin.id, days=1, whole_service=True)["redemptions"]
+                seen = read_dashboard(admin.id, days=1, whole_service=True).redemptions
                 after = {kind: live(kind) for kind in ("promo", "discount")}
-                assert before["promo"] <= seen["promo"] <= after["promo"]
-                assert before["discount"] >= seen["discount"] >= after["discount"]
+                assert before["promo"] <= seen.promo <= after["promo"]
+                assert before["discount"] >= seen.discount >= after["discount"]
         finally:
             stop.set()
         for thread in threads:
@@ -185,7 +191,7 @@ def test_many_sum_up_at_once_while_others_redeem_and_roll_back_and_whoever_looks
 
 
 def redeemed_of(kind):
-    measure = sa.and_(DailyFigure.measure == rollup.REDEEMED, DailyFigure.kind == kind)
+    measure = sa.and_(DailyFigure.measure == Measure.REDEEMED, DailyFigure.kind == kind)
     return db.session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(measure)
     )
@@ -195,12 +201,12 @@ def test_a_bit_that_fails_leaves_nothing_and_is_summed_up_later(alice, sum_up, m
     with transaction():
         claim_some(5, alice.id)
 
-    def written_and_lost(facts, write=rollup._write):
+    def written_and_lost(facts, write=rollup.add_up):
         write(facts)
         raise ConnectionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(rollup, "_write", written_and_lost)
+        broken.setattr(rollup, "add_up", written_and_lost)
         with pytest.raises(ConnectionError):
             sum_up()
     assert (redeemed(), db.session.scalar(sa.select(sa.func.count()).select_from(RollUpMark))) == (
@@ -212,22 +218,23 @@ def test_a_bit_that_fails_leaves_nothing_and_is_summed_up_later(alice, sum_up, m
     assert redeemed() == 5
 
 
-# Dies as by a power cut: when so many bits are written, and the next one is written but not committed.
+# It dies as by a power cut, when some bits are committed and the next one is only written.
 _DYING = """
 import os, signal, sqlalchemy as sa
 from datetime import timedelta
 from coupon_management_flask import create_app
-from coupon_management_flask.core import figures
-figures.EVENTS_AT_ONCE, figures.MARGIN, seen = 10, timedelta(seconds=-1), []
+from coupon_management_flask.analytics.figures import rollup
+rollup.EVENTS_AT_ONCE, rollup.MARGIN, seen = 10, timedelta(seconds=-1), []
 
 @sa.event.listens_for(sa.Engine, "after_cursor_execute")
 def die(_connection, _cursor, statement, *_):
-    seen.append(statement.lstrip().startswith(("INSERT INTO daily_figures", "WITH")) and "INSERT INTO daily_figures" in statement)
+    is_sum = statement.lstrip().startswith(("INSERT INTO daily_figures", "WITH"))
+    seen.append(is_sum and "INSERT INTO daily_figures" in statement)
     if sum(seen) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
 with create_app().app_context():
-    figures.roll_up()
+    rollup.roll_up()
 """
 
 
@@ -281,16 +288,16 @@ def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(
                 updated_at=now,
             )
         )
-        purchases.cancel(first)
+        delivery.cancel(first)
     with transaction():
-        purchases.cancel(second)
+        delivery.cancel(second)
     sum_up()
     assert dashboard()["vouchers"]["by_status"]["cancelled"] == 3
     assert cancelled() == 0
 
     # Stripe refuses.
     with transaction():
-        purchases.restore(first)
+        delivery.restore(first)
         db.session.execute(sa.delete(PaymentTransaction))
     sum_up()
 
@@ -307,7 +314,7 @@ def test_a_cancellation_that_may_be_taken_back_waits_until_it_is_decided(
 def cancelled():
     return db.session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(DailyFigure.number), 0)).where(
-            DailyFigure.measure == rollup.CANCELLED
+            DailyFigure.measure == Measure.CANCELLED
         )
     )
 
@@ -315,7 +322,7 @@ def cancelled():
 def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_together(
     shop, admin, dashboard, sum_up, monkeypatch
 ):
-    monkeypatch.setattr(rollup, "OFFERS_OF_A_DAY", 2)
+    monkeypatch.setattr(folding, "OFFERS_OF_A_DAY", 2)
     for number in range(5):
         shop.new(code=f"CODE{number}")
         for _ in range(5 - number):
@@ -333,7 +340,7 @@ def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_toget
             db.session.execute(
                 sa.update(RollUpMark)
                 .where(RollUpMark.stream == "redemptions")
-                .values(last_id=rollup.first_id_at(clock.now() + timedelta(days=3)))
+                .values(last_id=first_id_at(clock.now() + timedelta(days=3)))
             )
         rollup.roll_up()
 
@@ -342,7 +349,7 @@ def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_toget
         ("CODE1", 4),
     ]
     kept = sa.select(DailyFigure.label, DailyFigure.number).where(
-        DailyFigure.measure == rollup.OF_OFFER
+        DailyFigure.measure == Measure.OF_OFFER
     )
     assert sorted(number for _, number in db.session.execute(kept)) == [4, 5, 6]
     assert dashboard()["redemptions"]["discount"] == 15
@@ -356,10 +363,10 @@ def test_an_operator_sees_wrong_figures_and_rebuilds_them(app, admin, buyer, sum
     with transaction():
         db.session.execute(
             sa.update(DailyFigure)
-            .where(DailyFigure.measure == rollup.SOLD)
+            .where(DailyFigure.measure == Measure.SOLD)
             .values(amount=DailyFigure.amount + 1)
         )
-        db.session.execute(sa.delete(DailyFigure).where(DailyFigure.measure == rollup.REDEEMED))
+        db.session.execute(sa.delete(DailyFigure).where(DailyFigure.measure == Measure.REDEEMED))
     today = clock.now().date()
     assert sorted(rules.discrepancies()) == [
         f"figures of {today}, redeemed voucher: they say 0 and 0, what happened says 1 and 0",
@@ -399,10 +406,10 @@ def test_users_who_register_are_counted_and_nobody_else(client, admin, person, d
 
 
 def test_ids_of_version_7_begin_with_the_moment_that_they_are_compared_by(app):
-    before = rollup.first_id_at(clock.now() - timedelta(milliseconds=2))
+    before = first_id_at(clock.now() - timedelta(milliseconds=2))
     made = new_id()
 
-    assert before < made < rollup.first_id_at(clock.now() + timedelta(milliseconds=2))
+    assert before < made < first_id_at(clock.now() + timedelta(milliseconds=2))
     assert (
         db.session.scalar(
             sa.select(sa.func.count()).select_from(Redemption).where(Redemption.id > made)

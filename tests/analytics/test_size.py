@@ -1,12 +1,16 @@
-"""Size: a dashboard looks at daily figures and at what is not summed up yet, however many redemptions there are; an export page at its own rows."""
+"""A dashboard reads daily figures and what is not summed up yet, however large the tables are.
+
+A page of an export reads its own rows.
+"""
 
 import psycopg2
 import pytest
 
 from benchmarks.analytics import seed_redemptions
 from coupon_management_flask import create_app
-from coupon_management_flask.analytics import queries
+from coupon_management_flask.analytics import coupons
 from coupon_management_flask.analytics.figures import rollup
+from coupon_management_flask.audit import analytics as audit
 
 from ..conftest import settings_for
 from ..support import people
@@ -29,7 +33,7 @@ BIG_TABLES = {
 
 @pytest.fixture(scope="module")
 def large(new_database):
-    """An application on a large database, its administrator and a user, and a connection to read plans with."""
+    """An administrator and a user of a large database, and a connection to read plans with."""
     url = new_database("postgresql")
     app = create_app(settings_for(url))
     with app.app_context():
@@ -40,14 +44,15 @@ def large(new_database):
         with psycopg2.connect(url.replace("+psycopg2", "")) as connection:
             seed_redemptions(connection, REDEMPTIONS)
             connection.cursor().execute(
-                "UPDATE redemptions SET account_id = %s WHERE id IN (SELECT id FROM redemptions LIMIT %s)",
+                "UPDATE redemptions SET account_id = %s"
+                " WHERE id IN (SELECT id FROM redemptions LIMIT %s)",
                 [str(callers["user"].id), OWN],
             )
         connection.autocommit = True
         while rollup.roll_up():
             pass
         connection.cursor().execute("VACUUM ANALYZE")
-        assert list(rollup.discrepancies()) == []
+        assert [told for rule in audit.RULES for told in rule.sentences()] == []
     yield callers, connection
     connection.close()
 
@@ -63,7 +68,7 @@ def large(new_database):
 )
 def test_no_more_rows_are_looked_at_than_it_needs(large, who, path, most, monkeypatch):
     callers, connection = large
-    monkeypatch.setattr(queries, "COUNTED_AT_ONCE", most)
+    monkeypatch.setattr(coupons, "COUNTED_AT_ONCE", most)
     sent = [
         one
         for one in sent_while(lambda: callers[who].get(path))

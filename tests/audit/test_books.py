@@ -1,4 +1,4 @@
-"""audit/rules.py: every way in which the books can fail to add up is found, and named."""
+"""Every way in which the books can fail to add up is found, and named."""
 
 from datetime import UTC, timedelta
 from uuid import UUID
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.books_are_wrong, pytest.mark.both_databases]
 
 
 def break_books(*statements):
-    """What no code of ours does: somebody at the database's own prompt."""
+    """Change what no code of ours changes, as somebody at the database's own prompt would."""
     with transaction():
         for statement in statements:
             db.session.execute(sa.text(statement) if isinstance(statement, str) else statement)
@@ -289,7 +289,8 @@ def test_a_promo_that_may_be_activated_more_often_than_it_has_entries_is_found(u
 
 def test_a_promo_whose_countries_count_more_than_its_activations_is_found(common):
     break_books(
-        "INSERT INTO promo_country_counts (promo_id, country, activations) SELECT id, 'de', 3 FROM promos WHERE description IS NOT NULL"
+        "INSERT INTO promo_country_counts (promo_id, country, activations)"
+        " SELECT id, 'de', 3 FROM promos WHERE description IS NOT NULL"
     )
 
     assert found() == [f"promo {common}: its countries count 3 activations, and it has 0"]
@@ -381,7 +382,8 @@ def test_a_count_of_the_feed_that_is_not_that_of_its_entries_is_found(common):
 
 def test_a_count_of_the_feed_without_any_entry_is_found(common):
     break_books(
-        "INSERT INTO feed_counts (category_key, country_key, age_node, is_active, promos) VALUES ('cakes', 'de', 0, true, 3)"
+        "INSERT INTO feed_counts (category_key, country_key, age_node, is_active, promos)"
+        " VALUES ('cakes', 'de', 0, true, 3)"
     )
 
     assert found() == ["feed, category 'cakes': it counts 3 entries under a key and has 0"]

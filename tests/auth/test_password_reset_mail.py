@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.auth import mailer
+from coupon_management_flask.auth import reset_mail
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import accounts, password_reset
 from coupon_management_flask.messaging import loop, outbox
 from coupon_management_flask.models import Account, OutboxMessage, PasswordReset
 
@@ -28,7 +28,7 @@ def smtp():
 
 @pytest.fixture
 def mailing(configured_app, smtp):
-    """An application that mails to that server. Alice is there."""
+    """Make an application that mails to that server, with Alice as a user."""
     smtp.received.clear()
     app = configured_app(
         email_backend="smtp",
@@ -48,7 +48,7 @@ def client(mailing):
 
 @pytest.fixture
 def mailed(client, smtp):
-    """Asks for a link for this address, and gives back the mails that go out."""
+    """Ask for a link for this address, and return the mails that go out."""
 
     def ask(email="alice@example.com"):
         assert client.post("/api/auth/password-reset/", json={"email": email}).status_code == 200
@@ -56,7 +56,8 @@ def mailed(client, smtp):
 
     def deliver():
         smtp.received.clear()
-        assert outbox.deliver_due({mailer.TOPIC: loop.current().topics[mailer.TOPIC]}) == 1
+        topics = {reset_mail.TOPIC: loop.current().topics[reset_mail.TOPIC]}
+        assert outbox.deliver_due(topics) == 1
         return list(smtp.received)
 
     ask.again = deliver
@@ -64,7 +65,7 @@ def mailed(client, smtp):
 
 
 def token_in(mail):
-    """Of the link that stands in the text and in the HTML."""
+    """Return the token of the link, which is in the text and in the HTML."""
     text, html = (mail.message.get_body((kind,)).get_content() for kind in ("plain", "html"))
     (link,) = re.findall(r"https?://\S+", text)
     assert [unescape(found) for found in re.findall(r'href="([^"]+)"', html)] == [link]
@@ -112,7 +113,7 @@ def test_a_mail_that_is_sent_again_has_a_link_of_its_own_and_is_another_mail(cli
     (second,) = mailed.again()
 
     assert second.message["Message-ID"] != first.message["Message-ID"]
-    assert [accounts.is_reset_token(token_in(mail)) for mail in (first, second)] == [False, True]
+    assert [password_reset.is_valid(token_in(mail)) for mail in (first, second)] == [False, True]
 
 
 def test_the_token_is_kept_nowhere(client, mailed):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import password_reset
 
 from .conftest import ALICE, PASSWORD, WEAK
 
@@ -14,12 +14,12 @@ NEW_PASSWORD = "new horse 1"
 
 @pytest.fixture
 def token(member):
-    return accounts.open_password_reset(ALICE["email"]).token
+    return password_reset.open_link(ALICE["email"]).token
 
 
 @pytest.fixture
 def send(client):
-    """Presses the button of the page that a link leads to, with these passwords typed in."""
+    """Type these passwords into the page that a link leads to, and press its button."""
 
     def press(token, password=NEW_PASSWORD, confirmed=None):
         return client.post(
@@ -41,7 +41,7 @@ def is_page(answer, status, title):
         "no-store",
     )
     assert answer.headers["Referrer-Policy"] == "no-referrer"
-    # Nothing that the Content-Security-Policy forbids, and nothing from elsewhere.
+    # Nothing that the Content-Security-Policy forbids, and nothing from other hosts.
     assert not re.search(r"<script|\son\w+=|src=|href=|url\(|@import", answer.text)
     assert (
         re.findall(r"<h1>(.*)</h1>", answer.text)
@@ -60,7 +60,7 @@ def test_the_link_shows_a_form_that_carries_its_token_and_spends_nothing(client,
             answer.text,
         ) == ["password", "password_confirm"]
     assert client.head(f"{PAGE}?token={token}").status_code == 200
-    assert accounts.is_reset_token(token)
+    assert password_reset.is_valid(token)
 
 
 def test_the_form_sets_the_password_and_ends_all_sessions(member, sign_in, token, send):
@@ -94,7 +94,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_the_link_works_on(token, sen
             field
         ]
         assert re.findall(r'role="alert" id="(\w+)-wrong">[^<]+<', answer.text) == [field]
-        # No password comes back.
+        # The page never shows a password.
         assert PASSWORD not in answer.text
         assert f'value="{token}"' in answer.text
     assert stored() == before

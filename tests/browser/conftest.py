@@ -9,7 +9,7 @@ from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 from ..support.server import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# As root Chromium has no sandbox; what it does of its own accord would count as a request of the page.
+# As root Chromium has no sandbox. Requests that it makes on its own would count as the page's.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +34,7 @@ needs_axe = pytest.mark.skipif(
 
 @dataclass
 class Visit:
-    """A page that is open, and what happened on it so far."""
+    """An open page, and what has happened on it so far."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Visit:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds that would keep somebody from using the page as it stands."""
+    """Return what axe-core finds that would keep people from using the page as it is now."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document)")["violations"]
     return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]

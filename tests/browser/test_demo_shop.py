@@ -1,4 +1,4 @@
-"""The demo shop in a real browser: from the popup to a discount at the checkout, as a visitor has it."""
+"""The demo shop in a real browser: a visitor goes from the popup to a discounted order."""
 
 from threading import Thread
 
@@ -34,7 +34,7 @@ def server(database, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shop_url(server, database):
-    """Where the shop is: another origin than the service."""
+    """The address of the shop, which is another origin than the service's."""
     permissions = ["--permission", "getCoupons", "--permission", "manageCoupons"]
     api_key = run_flask(
         "api-keys", "create", "--service", "demo-shop", *permissions, database_url=database
@@ -79,7 +79,7 @@ def test_a_code_of_the_popup_is_mailed_and_takes_a_tenth_off_one_order(visit, se
     page.get_by_role("button", name="Apply").click()
     expect(told).to_have_text("Coupon usage limit exceeded")
     expect(page.locator("#total")).to_have_text("$59.00")
-    # Mails of a test's server are printed.
+    # A test's server prints its mails.
     wait_until(lambda: f"Your code: {code}" in server.log(), "the code is mailed")
 
 

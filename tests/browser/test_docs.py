@@ -1,4 +1,7 @@
-"""GET /docs in a real browser: Swagger UI shows the API and can call it, and nothing is loaded from another host."""
+"""GET /docs in a real browser: Swagger UI shows the API and can call it.
+
+Nothing is loaded from another host.
+"""
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -17,7 +20,7 @@ def server(new_database):
 
 @pytest.fixture
 def docs(server: Server, browser: Browser):
-    """/docs, as soon as Swagger UI has drawn it."""
+    """Open /docs and wait until Swagger UI has drawn it."""
     with browser.new_page(viewport={"width": 1280, "height": 1600}) as page:
         visit = Visit(page)
         page.goto(f"{server.url}/docs")

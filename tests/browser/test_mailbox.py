@@ -1,4 +1,4 @@
-"""The mailbox of development in a real browser: a mail is shown as its reader will see it, and can do nothing."""
+"""The development mailbox in a real browser: mails look as for their reader, and run nothing."""
 
 from threading import Thread
 from uuid import UUID
@@ -65,7 +65,7 @@ def test_the_pages_can_be_used_with_a_screen_reader_and_complain_of_nothing(brow
     with browser.new_page() as page:
         visit = Visit(page)
         page.goto(f"{url}/dev/mailbox")
-        # A developer waits for a mail, and no script need run for that.
+        # The page reloads itself by meta refresh, so that waiting for a mail needs no script.
         assert [one for one in violations(page) if not one.startswith("meta-refresh:")] == []
         assert visit.complaints == []
         page.get_by_role("link", name="Your code").click()

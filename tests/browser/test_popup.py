@@ -23,13 +23,17 @@ BAD_ADDRESS = "Please enter a valid e-mail address."
 NO_NETWORK = "We can't reach the server. Please check your connection and try again."
 TROUBLE = "Something went wrong on our side. Please try again later."
 
-# Whatever a page does to all of its elements, and to those that a popup is usually made of.
+# What a page may do to all of its elements, and to those that popups are usually made of.
 HOSTILE = """
-    * { font-size: 1px !important; visibility: hidden !important; opacity: .01 !important; direction: rtl !important; color: lime !important;
-        text-transform: uppercase !important; letter-spacing: 1em !important; }
+    * {
+        font-size: 1px !important; visibility: hidden !important; opacity: .01 !important;
+        direction: rtl !important; color: lime !important; text-transform: uppercase !important;
+        letter-spacing: 1em !important;
+    }
     body *, coupon-popup { display: none !important; }
     div, dialog, button, input, h2, form {
-        all: unset !important; font-size: 1px !important; position: fixed !important; left: -9999px !important; transform: scale(.01) !important;
+        all: unset !important; font-size: 1px !important; position: fixed !important;
+        left: -9999px !important; transform: scale(.01) !important;
         animation: away 1s infinite !important;
     }
     @keyframes away { to { opacity: 0; } }
@@ -38,7 +42,7 @@ HOSTILE = """
 
 
 class Website:
-    """Somebody's website: pages that a test makes, on two origins."""
+    """Somebody's website: pages made by a test, on two origins."""
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.port = server.server_address[1]
@@ -55,7 +59,7 @@ class Website:
 def website():
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            # A browser asks for an icon, too.
+            # Browsers also ask for an icon.
             page, headers = site.pages.get(self.path, ("", {}))
             self.send_response(200 if page else 204)
             for name, value in {"Content-Type": "text/html; charset=utf-8", **headers}.items():
@@ -93,7 +97,7 @@ def server(new_database):
 
 @pytest.fixture
 def visit(server: Server, browser: Browser, website: Website):
-    """Opens a page with the popup as a new visitor does: `visit(delay="none", lang="de")`."""
+    """Open a page with the popup as a new visitor: `visit(delay="none", lang="de")`."""
     contexts = []
 
     def open_page(
@@ -118,7 +122,10 @@ def visit(server: Server, browser: Browser, website: Website):
         )
         script = f'<script src="{server.url}/popup.js" {attributes} async></script>'
         head = f'<meta charset="utf-8"><title>A shop</title>{head}{script * tags}'
-        page = f'<!doctype html><html lang="{lang}"><head>{head}</head>{after_head}<body><main><h1>A shop</h1>{body}</main></body></html>'
+        page = (
+            f'<!doctype html><html lang="{lang}"><head>{head}</head>{after_head}'
+            f"<body><main><h1>A shop</h1>{body}</main></body></html>"
+        )
         context = browser.new_context(
             **{
                 "viewport": {"width": 900, "height": 700},
@@ -146,7 +153,7 @@ def dialog(page: Page):
 
 
 def assert_gone(page: Page) -> None:
-    """It was closed, and has done all that it does then: the dialog itself goes a moment earlier."""
+    """Wait until the popup has closed and cleaned up, which is just after its dialog is gone."""
     expect(page.locator("coupon-popup")).to_have_count(0)
 
 
@@ -164,9 +171,10 @@ def send(page: Page, email: str) -> None:
 
 
 def settled(page: Page) -> None:
-    """What the page was to do about what has just happened, it has done."""
+    """Wait until the page has reacted to what has just happened."""
     page.evaluate(
-        "() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(done))))"
+        "() => new Promise((done) => "
+        "requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(done))))"
     )
 
 
@@ -178,7 +186,7 @@ def remembered_days(page: Page) -> float:
     return (page.evaluate(f"Number(localStorage.getItem('{KEY}')) - Date.now()")) / 86_400_000
 
 
-# --- When it comes, and when not
+# --- When it opens, and when not
 
 
 def stop_the_clock(page: Page) -> None:
@@ -331,7 +339,9 @@ def test_marking_the_address_and_letting_go_outside_does_not_close_it(visit):
 
 @pytest.mark.long
 def test_where_storage_is_blocked_it_comes_once_for_each_page(visit):
-    blocked = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('blocked', 'SecurityError'); } })"
+    blocked = """Object.defineProperty(window, "localStorage", {
+        get() { throw new DOMException("blocked", "SecurityError"); }
+    })"""
     there = visit(before=lambda page: page.add_init_script(blocked))
 
     for _ in range(2):
@@ -360,7 +370,7 @@ def test_a_code_is_shown_and_copied_with_one_click(visit, server, host):
     expect(page.get_by_role("status")).to_have_text("Copied")
     expect(page.get_by_role("button", name="Copied")).to_be_focused()
     assert page.evaluate("navigator.clipboard.readText()") == code
-    # It is the code that the service has for them.
+    # It is the code that the service has for this address.
     answer = ask(server, email)
     assert (answer.status_code, answer.json()["code"]) == (200, code)
     expires = datetime.fromisoformat(answer.json()["expires_at"])
@@ -370,7 +380,7 @@ def test_a_code_is_shown_and_copied_with_one_click(visit, server, host):
         answer.json()["expires_at"],
     )
     expect(dialog(page)).to_contain_text(f"Valid until {written}.")
-    # Nothing of who visits which page goes with the question; and as plain text it is one about which the browser does not ask first.
+    # The request does not say who visits which page. As plain text it needs no preflight request.
     headers = asked.value.all_headers()
     assert not {"referer", "cookie", "authorization"} & set(headers)
     assert headers["content-type"].startswith("text/plain")
@@ -390,7 +400,8 @@ def test_a_visitor_who_has_a_code_already_sees_the_same(visit, server):
 
 @pytest.mark.long
 def test_a_code_is_copied_also_where_the_clipboard_is_not_to_be_had(visit):
-    refused = "navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    refused = """navigator.clipboard.writeText =
+        () => Promise.reject(new DOMException("no", "NotAllowedError"))"""
     page = visit(
         before=lambda page: page.add_init_script(refused),
         browser_options={"permissions": ["clipboard-read"]},
@@ -432,7 +443,9 @@ def test_sending_twice_asks_once(visit):
 @pytest.mark.long
 def test_the_page_is_told_what_happens_and_never_the_address(visit):
     listen = """for (const name of ["shown", "served", "dismissed"])
-        document.addEventListener(`coupon-popup:${name}`, (event) => (window.told ??= []).push([name, event.detail]))"""
+        document.addEventListener(
+            `coupon-popup:${name}`, (event) => (window.told ??= []).push([name, event.detail])
+        )"""
     page = visit(before=lambda page: page.add_init_script(listen)).page
     send(page, "told@example.com")
     code = code_field(page).input_value()
@@ -480,7 +493,7 @@ def test_a_bad_address_is_said_in_words_and_can_be_mended(visit):
         assert_refused(page, BAD_ADDRESS, email, about_address=True)
     assert [url for url in there.requests if "/api/" in url] == []
 
-    # What only the service knows to be none.
+    # An address that only the service knows to be invalid.
     send(page, "alice@nowhere..example")
     assert_refused(page, BAD_ADDRESS, "alice@nowhere..example", about_address=True)
 
@@ -663,7 +676,7 @@ def test_axe_finds_nothing_in_any_state_and_any_colours(visit):
 
 
 def contrast(one: str, other: str) -> float:
-    """How much two colours differ in brightness, as WCAG counts it."""
+    """Return the contrast of two colours as WCAG defines it."""
 
     def luminance(colour):
         parts = [int(part) / 255 for part in re.findall(r"\d+", colour)]
@@ -680,7 +693,10 @@ def contrast(one: str, other: str) -> float:
 def test_colours_are_taken_where_they_are_colours_and_what_stands_on_them_can_be_read(visit):
     def shown(**options):
         page = visit(head="<style>:root { --brand: #ffd700 }</style>", **options).page
-        style = "(element) => { const { color, backgroundColor } = getComputedStyle(element); return [backgroundColor, color]; }"
+        style = """(element) => {
+            const { color, backgroundColor } = getComputedStyle(element);
+            return [backgroundColor, color];
+        }"""
         return dialog(page).evaluate(style), page.get_by_role(
             "button", name="Get my code"
         ).evaluate(style)
@@ -690,7 +706,7 @@ def test_colours_are_taken_where_they_are_colours_and_what_stands_on_them_can_be
     given = shown(color="var(--brand)", background="rgb(20 20 20)", text_color="#ddd")
     assert given[0] == ["rgb(20, 20, 20)", "rgb(221, 221, 221)"]
     assert given[1][0] == "rgb(255, 215, 0)"
-    # Of a middle grey there is no colour that differs much.
+    # No colour has much contrast with a middle grey.
     for pair in (*default, *given, *shown(color="#777", background="#767676")):
         assert contrast(*pair) >= 4.5
 
@@ -732,9 +748,11 @@ def test_it_fits_a_small_screen(visit):
 
 @pytest.mark.long
 def test_the_pages_styles_do_not_reach_it_nor_its_own_the_page(visit):
-    style = """(element) => { const style = getComputedStyle(element), box = element.getBoundingClientRect();
-        return [style.fontSize, style.color, style.visibility, style.opacity, style.direction, style.display,
-        style.textTransform, style.letterSpacing, box.width, box.height]; }"""
+    style = """(element) => {
+        const style = getComputedStyle(element), box = element.getBoundingClientRect();
+        return [style.fontSize, style.color, style.visibility, style.opacity, style.direction,
+            style.display, style.textTransform, style.letterSpacing, box.width, box.height];
+    }"""
 
     def looks(page):
         expect(dialog(page)).to_be_visible()
@@ -752,7 +770,7 @@ def test_the_pages_styles_do_not_reach_it_nor_its_own_the_page(visit):
     assert looks(hostile) == looks(friendly)
     send(hostile, "hostile@example.com")
     expect(code_field(hostile)).to_be_in_viewport(ratio=1)
-    # The page's own button is as it was without a popup.
+    # The page's own button looks the same as without a popup.
     buy = "document.querySelector('main button')"
     without = visit(delay="none").page
     assert friendly.evaluate(f"({style})({buy})") == without.evaluate(f"({style})({buy})")

@@ -1,4 +1,4 @@
-"""The description at /openapi.json is kept: whatever is sent to a real server, it answers as described there."""
+"""A real server answers every request as /openapi.json describes."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from schemathesis.core.parameters import ParameterLocation
 
 from coupon_management_flask import create_app
 from coupon_management_flask.db.session import db
-from coupon_management_flask.email_coupons import mailer
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.email_coupons import unsubscribe
+from coupon_management_flask.identity import password_reset
 from coupon_management_flask.models import EmailCoupon
 
 from ..conftest import dispose_engines, settings_for
@@ -35,16 +35,18 @@ CONFIG = {
     "generation": {
         "max-examples": 25,
         "deterministic": True,
-        # A query may say more than is asked of it, and who asks is for the test to say.
+        # Queries may have parameters that nobody asked for, and the test itself says who is asking.
         "allow-extra-parameters": False,
         "with-security-parameters": False,
     },
     "checks": {
-        # What JSON Schema can't say (dates that cross, the value that goes with a mode, a domain that can't exist) is 400 in these contracts too.
+        # JSON Schema can't express every rule (dates that cross, the value that a mode requires, a
+        # domain that can't exist). Breaking one of those is 400 too.
         "positive_data_acceptance": {"enabled": False},
     },
     "operations": [
-        # These are three paths of the description and one place, /v1/coupons/<something>, which answers the methods of all three.
+        # The description has three paths for one place, /v1/coupons/<something>, which answers the
+        # methods of all three.
         {
             "include-path-regex": r"^/v1/coupons/(mine|\{\w+\})$",
             "checks": {
@@ -54,7 +56,7 @@ CONFIG = {
         },
     ],
 }
-# What surrounds every answer, whatever is asked.
+# Headers that every answer has.
 EVERYWHERE = {
     "connection",
     "content-length",
@@ -77,14 +79,14 @@ DESCRIPTION = (
     .get("/openapi.json")
     .json
 )
-# Text that fits the pattern of a strong password is found by chance, which takes minutes: here is one.
+# schemathesis would spend minutes finding text that fits the pattern of a strong password.
 for schema in DESCRIPTION["components"]["schemas"].values():
     schema["properties"].get("password", {}).pop("pattern", None)
 schemathesis.openapi.format("password", st.just(PASSWORD))
 
 API = schemathesis.openapi.from_dict(DESCRIPTION, config=SchemathesisConfig.from_dict(CONFIG))
 
-# Nobody can live there.
+# A host name that never resolves.
 WEBHOOK_URL = "https://shop.invalid/hook"
 BATCH_TEMPLATE = {"type": "fixed", "discount": 5, "couponFor": "product"}
 
@@ -93,7 +95,7 @@ met: dict[str, set[int]] = defaultdict(set)
 
 @dataclass
 class Cast:
-    """Who asks, and what there is to ask for; made as clients make it."""
+    """Who asks, and what exists to be asked for. All of it is made as clients make it."""
 
     server: Server
     database_url: str
@@ -105,7 +107,7 @@ class Cast:
 
     @cached_property
     def app(self) -> Flask:
-        """On the server's database, for what would be in a mail."""
+        """The application on the server's database, to read what a mail would contain."""
         return create_app(settings_for(self.database_url))
 
     def send(self, path: str, body: dict[str, Any], who: str = "") -> dict[str, Any]:
@@ -119,10 +121,10 @@ class Cast:
 
     def token_for(self, path: str) -> str:
         if path.startswith(("/api/auth/", "/api/users/")):
-            # Somebody whose password is still the one that they registered with.
+            # Somebody who still has the password that they registered with.
             return str(self.new_member()["access"])
         if path.startswith("/v1/auth/"):
-            # Refreshing spends a token and signing out ends a session: each time another one.
+            # Refreshing spends a token and signing out ends a session, so take a new one each time.
             return str(
                 self.log_in("alice")[
                     "access_token" if path.endswith("/logout") else "refresh_token"
@@ -148,7 +150,7 @@ class Cast:
         return self.send("/api/auth/register", self.registration())
 
     def account_body(self, path: str, body: Any) -> Any:
-        """One that is possible, of what was made up."""
+        """Turn a generated body into one that the service accepts."""
         match path.rpartition("/")[2]:
             case "register":
                 return self.registration()
@@ -169,7 +171,7 @@ class Cast:
                     "confirm_password": PASSWORD,
                 }
             case _:
-                # Who is changed has no other name that could be taken, and was born.
+                # Only names that no other account can have taken, and no impossible birthday.
                 return (
                     body
                     if not isinstance(body, dict)
@@ -177,18 +179,18 @@ class Cast:
                 )
 
     def reset_token(self) -> str:
-        """What would be in a mail."""
+        """Return the token that a password reset mail would contain."""
         email = self.new_member()["user"]["email"]
         with self.app.app_context():
-            link = accounts.open_password_reset(email)
+            link = password_reset.open_link(email)
             dispose_engines()
         assert link is not None
         return link.token
 
     def known(self, path: str) -> dict[str, str]:
-        """What stands for the variables of a path where something shall be found."""
+        """Return values for the variables of a path for which something exists."""
         if path.startswith("/v1/coupons/"):
-            # A user uses a coupon once.
+            # A user can use a coupon only once, so make a new one.
             number = next(self.numbers)
             body = {
                 "name": "Coffee",
@@ -232,14 +234,14 @@ class Cast:
         return {"code": made[0]["code"]}
 
     def voucher_body(self, path: str, body: Any) -> Any:
-        """One that is possible, of what was made up."""
+        """Turn a generated body into one that the service accepts."""
         match path.rpartition("/")[2]:
             case "purchase":
                 return {"voucher_type_id": self.new_voucher_type(), "quantity": 2}
             case "redeem":
                 return {**self.new_voucher(), "service_type": "tea", "details": {"cup": 1}}
             case _:
-                # A price that every currency can have.
+                # Every currency can express this price.
                 return (
                     {**body, **({"price": 5} if "price" in body else {}), "currency": "USD"}
                     if isinstance(body, dict)
@@ -247,13 +249,13 @@ class Cast:
                 )
 
     def new_payment(self) -> dict[str, Any]:
-        """One whose money has come in, and that nobody has confirmed yet."""
+        """Make a payment whose money has arrived, and which nobody has confirmed yet."""
         made = self.send("/api/payments/create-payment-intent", {"credit_amount": 100}, "admin")
         self.stripe.pay(made["payment_intent_id"])
         return made
 
     def payment_body(self, path: str) -> dict[str, Any]:
-        """One that is possible."""
+        """Return a body that the service accepts."""
         match path.rpartition("/")[2]:
             case "create-payment-intent":
                 return {"credit_amount": 100}
@@ -269,7 +271,7 @@ class Cast:
                 return {"transaction_id": made["transaction_id"], "reason": "tea"}
 
     def event(self) -> dict[str, Any]:
-        """What Stripe sends, signed."""
+        """Return an event of Stripe, signed."""
         self.new_payment()
         return self.stripe.webhook(self.stripe.events[-1])
 
@@ -300,7 +302,7 @@ class Cast:
     def known_webhook(self, path: str) -> dict[str, str]:
         if "/deliveries" in path:
             return self.told
-        # It may be deleted.
+        # A new one, because the request may delete it.
         return {
             "webhook_id": self.send(
                 "/api/v1/webhooks", {"url": WEBHOOK_URL, "events": ["coupon.exhausted"]}, "admin"
@@ -321,7 +323,7 @@ class Cast:
         return {"webhook_id": webhook_id, "delivery_id": deliveries[0]["id"]}
 
     def discount_body(self, method: str, path: str, body: Any) -> Any:
-        """One that is possible, of what was made up."""
+        """Turn a generated body into one that the service accepts."""
         number = next(self.numbers)
         if path.endswith("/import"):
             return f"code,type,discount,couponFor\nIMPORTED-{number},fixed,5,product\n"
@@ -329,7 +331,7 @@ class Cast:
             return body
         name = path.rpartition("/")[2]
         if name in ("coupons", "{coupon_id}"):
-            # Nothing that contradicts something else.
+            # Keep only terms that can't contradict each other.
             body = {
                 term: body[term]
                 for term in body.keys()
@@ -345,29 +347,29 @@ class Cast:
             }
             return {**body, **coupon_body()} if method == "POST" else body
         if name == "generate":
-            # Up to a thousand are made at once.
+            # Up to a thousand codes are generated at once, more of them in the background.
             return {"count": 3 if number % 2 else 1001, "template": BATCH_TEMPLATE}
         if name == "webhooks":
             return {**body, "url": WEBHOOK_URL}
         if name == "rollback":
             return {term: body[term] for term in body.keys() - {"lines"}}
-        # A code that is there, and a cart whose items are not the sum of something else.
+        # Use an existing code, and drop items that would not add up to the total.
         code = self.new_discount()["code"]
         body = {term: body[term] for term in body.keys() - {"items", "code", "codes"}}
         body |= {"codes": [code]} if name in ("apply-all", "best") else {"code": code}
         if name == "redeem":
             body |= {"orderId": f"order-{number}", "cartTotal": 10}
             if number % 3 == 0:
-                # So that this one repeats it.
+                # Redeem the order first, so that this request repeats it.
                 self.send(path, body, "admin")
         return body
 
     @cached_property
     def unsubscribe_token(self) -> str:
-        """Out of a mail."""
+        """The token in the unsubscribe link of a mail."""
         self.send("/api/coupons", {"email": "reader@example.com", "website": "shop.example"})
         with self.app.app_context():
-            token = mailer.token_of(
+            token = unsubscribe.token_of(
                 db.session.scalar(
                     sa.select(EmailCoupon.id).where(EmailCoupon.email == "reader@example.com")
                 )
@@ -450,7 +452,10 @@ def test_every_answer_is_as_described(case, cast):
 
 
 def find_something(case, cast):
-    """Three of four requests are about something that is there, and ask for something that is possible: chance hardly ever finds either."""
+    """Make three of four requests ask for something that exists and is possible.
+
+    Chance hardly ever finds either.
+    """
     path = case.operation.path
     if sum(repr((case.path_parameters, case.query, case.body)).encode()) % 4 == 0:
         return
@@ -459,7 +464,7 @@ def find_something(case, cast):
         known = cast.known(path)
         case.path_parameters = {name: known[name] for name in case.path_parameters}
     if not case.meta.is_negative_at(ParameterLocation.HEADER):
-        # The same one again and again would refuse everything but the first.
+        # If all requests had the same key, all but the first would be refused.
         case.headers.pop("Idempotency-Key", None)
     if case.meta.generation.mode.is_negative:
         return
@@ -468,7 +473,7 @@ def find_something(case, cast):
     elif path.startswith(("/api/auth/", "/api/users/")) and case.operation.body:
         case.body = cast.account_body(path, case.body)
     elif path == "/api/coupons" and case.operation.body:
-        # One that there is, and one that there is not yet.
+        # An address that has a code already, and one that has none yet.
         number = next(cast.numbers)
         case.body = {
             "email": f"visitor{number if number % 2 else ''}@example.com",
@@ -485,7 +490,8 @@ def find_something(case, cast):
     elif path.endswith("/{coupon_id}/use"):
         case.body = {"hidden_code": known["hidden_code"]}
     elif path.startswith("/api/business/promo") and isinstance(case.body, dict):
-        # No dates or ages that cross, no country that does not exist, and the value that goes with the mode.
+        # No dates or ages that cross, no country that does not exist, and the value that the mode
+        # requires.
         case.body = {
             name: case.body[name] for name in case.body.keys() - {"active_until", "promo_unique"}
         } | {"target": {}}
@@ -494,7 +500,7 @@ def find_something(case, cast):
 
 def every_header_is_described(_, response, case):
     described = case.operation.responses.find_by_status_code(response.status_code)
-    # Methods that the description does not name are tried too.
+    # schemathesis also tries methods that the description does not name.
     if described is not None and response.request.method == case.operation.method.upper():
         assert {name.lower() for name in response.headers} - EVERYWHERE - {
             name.lower() for name, _ in described.headers.items()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons.coupons import change as coupon_service
+from coupon_management_flask.discount_coupons.coupons import change
 
 from ..support.discounts import PATH, coupon_body
 from ..support.refusals import refusal
@@ -182,7 +182,10 @@ def test_who_may_not_manage_coupons_changes_none(shop, alice, discount_books):
 
 @pytest.mark.parametrize("limits", [{}, {"perDay": 100}])
 def test_an_order_that_waits_for_a_change_is_judged_by_what_was_changed(app, shop, limits):
-    """On PostgreSQL a statement that has waited judges other tables as they were before: the claim must not be fooled by that."""
+    """The claim must see the change that it waited for.
+
+    On PostgreSQL, a statement that has waited sees other tables as they were when it began.
+    """
     made = shop.new(code="SALE", limits=limits)
     order = {"code": "SALE", "cartTotal": 10, "productIds": ["p1"], "customerId": "c1"}
     assert shop.post(f"{PATH}/redeem", json={**order, "orderId": "first"}).status_code == 201
@@ -193,7 +196,7 @@ def test_an_order_that_waits_for_a_change_is_judged_by_what_was_changed(app, sho
             answers.append(shop.post(f"{PATH}/redeem", json={**order, "orderId": "late"}))
 
     with transaction():
-        coupon_service.change_coupon(UUID(made["id"]), {"limits": {"perCustomer": 1}})
+        change.change_coupon(UUID(made["id"]), {"limits": {"perCustomer": 1}})
         thread = Thread(target=late)
         thread.start()
         if is_postgresql():

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
-from coupon_management_flask.email_coupons import mailer
+from coupon_management_flask.email_coupons import unsubscribe
 from coupon_management_flask.models import EmailCoupon, UnsubscribedAddress, new_id
 
 from ..support.refusals import refusal
@@ -140,7 +140,7 @@ def test_without_a_token_of_ours_it_is_400_in_the_contracts_body_and_nobody_is_u
         "ü",
         "%00",
         token.swapcase(),
-        mailer.token_of(new_id()),
+        unsubscribe.token_of(new_id()),
     ]
 
     for method in ("GET", "POST"):
@@ -168,8 +168,10 @@ def test_who_does_not_know_the_secret_key_makes_no_token(configured_app, client,
     ask()
     email_coupon_id = db.session.scalar(sa.select(EmailCoupon.id))
     with forger.app_context():
-        forged = mailer.token_of(email_coupon_id)
+        forged = unsubscribe.token_of(email_coupon_id)
 
     assert client.post(f"{PATH}?token={forged}").status_code == 400
     with client.application.app_context():
-        assert client.post(f"{PATH}?token={mailer.token_of(email_coupon_id)}").status_code == 200
+        assert (
+            client.post(f"{PATH}?token={unsubscribe.token_of(email_coupon_id)}").status_code == 200
+        )

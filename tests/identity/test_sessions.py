@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from coupon_management_flask.core import errors
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts, passwords, sessions
+from coupon_management_flask.identity import credentials, passwords, sessions
 from coupon_management_flask.models import Account, LoginSession, new_id
 
 from ..support.people import make_user
@@ -78,7 +78,7 @@ def test_what_stands_is_the_account_and_the_refresh_token_that_is_alive(account)
 
 def test_asking_whether_a_session_stands_is_one_select(account, statements):
     grant = open_session(account)
-    # The first of a connection is prepared.
+    # The first one of a connection also prepares the statement.
     assert stands(grant)
     statements.clear()
 
@@ -93,7 +93,9 @@ def test_asking_whether_a_session_stands_is_one_select(account, statements):
 def test_no_session_opens_for_a_password_that_was_changed_since_it_was_looked_at(account, open_one):
     standing = open_session(account, issued_by="promo")
     looked_at = db.session.scalar(sa.select(Account.password_hash))
-    accounts.set_password(account, passwords.hash_password("new horse 1"), keep=standing.session_id)
+    credentials.set_password(
+        account, passwords.hash_password("new horse 1"), keep=standing.session_id
+    )
 
     before = stored()
     with pytest.raises(errors.WrongCredentials):
@@ -116,7 +118,7 @@ def test_a_password_that_changes_while_a_session_opens_ends_that_session(account
         opened = open_session(
             account, password_hash=db.session.scalar(sa.select(Account.password_hash))
         )
-        change = elsewhere(lambda: accounts.set_password(account, new_hash))
+        change = elsewhere(lambda: credentials.set_password(account, new_hash))
         if is_postgresql():
             wait_until(somebody_waits, "the change waits for who signs in")
     change.result(timeout=20)

@@ -1,4 +1,4 @@
-"""Clients of a race: processes of their own, each with several threads, that all start together and speak plain HTTP."""
+"""Clients of a race: processes with several threads each, which start together and speak HTTP."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from threading import Barrier
 from typing import Any
 
 PROCESSES = 5
-# Enough to fill every thread of the server, and no more than a small machine can bear.
+# Enough to occupy every thread of the server, and no more than a small machine can bear.
 MOST_AT_ONCE = 50
 SECONDS_TO_ANSWER = 60
 
@@ -27,7 +27,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and when it was asked for and had arrived: the clock is one for all processes of the machine."""
+    """An answer, with the times when its request was sent and when it had arrived.
+
+    All processes of the machine share one clock.
+    """
 
     status_code: int
     headers: dict[str, str]
@@ -45,7 +48,7 @@ class Answer:
 
 
 class Clients:
-    """The processes, as the test sees them."""
+    """The client processes, as a test sees them."""
 
     def __init__(self) -> None:
         command = [sys.executable, __file__]
@@ -55,7 +58,10 @@ class Clients:
         ]
 
     def race(self, url: str, runners: Sequence[Sequence[Request]]) -> list[list[Answer]]:
-        """All runners start at once; each sends its requests one after another. The answers, runner by runner."""
+        """Start all runners at once and return the answers of each.
+
+        A runner sends its requests one after another.
+        """
         assert len(runners) <= MOST_AT_ONCE
         for number, process in enumerate(self._processes):
             share = [
@@ -75,7 +81,7 @@ class Clients:
 
     def close(self) -> None:
         for process in self._processes:
-            # The end of its input ends it; whatever hangs is killed.
+            # A process ends when its input does. One that hangs is killed.
             try:
                 process.communicate(timeout=5)
             except subprocess.TimeoutExpired:
@@ -97,7 +103,10 @@ class Clients:
 
 
 def _main() -> None:
-    """One process: reads a race, says that it is ready, starts when told to, says what was answered; until its input ends."""
+    """Run one client process, until its input ends.
+
+    It reads a race, reports that it is ready, starts when told to, and prints the answers.
+    """
     for line in sys.stdin:
         race = json.loads(line)
         connections = [

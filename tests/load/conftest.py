@@ -1,6 +1,6 @@
-"""The tracks: one server for most races on a database of each kind.
+"""The tracks that races run on: for most of them, one server for each kind of database.
 
-A race that needs a server with other settings, or one that may die, lays a track of its own.
+A race that needs other settings, or whose server may die, starts a track of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ def clients() -> Iterator[Clients]:
 def shared_track(
     request: pytest.FixtureRequest, new_database: Callable[[str], str], clients: Clients
 ) -> Iterator[Track]:
-    # The built-in antifraud check is another test's business.
+    # Other tests cover the built-in antifraud check.
     settings = {"ANTIFRAUD_MAX_PER_MINUTE": "1000000"}
     with laid_track(new_database(request.param), clients, **settings) as laid:
         yield laid

@@ -1,4 +1,4 @@
-"""Accounts under parallel requests: an e-mail address belongs to one, and a link to a new password works once."""
+"""Accounts in parallel: an e-mail address belongs to one, and a reset link works once."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import password_reset
 from coupon_management_flask.models import Account, LoginSession, PasswordReset, Wallet
 
 from ..support.people import PASSWORD
@@ -20,7 +20,7 @@ LOGIN = "/api/auth/login/"
 
 
 def said(answers):
-    """How many of each status, and of the fields that were wrong."""
+    """Count the answers by status and, for a 400, by the fields that were wrong."""
     return Counter(
         (
             answer.status_code,
@@ -48,7 +48,7 @@ def test_of_twenty_registrations_of_one_email_at_once_one_succeeds(track):
 
     assert said(answers) == {(201,): 1, (400, "email"): 19}
     (winner,) = [answer.json["user"]["id"] for answer in answers if answer.status_code == 201]
-    # Ids sort by creation.
+    # Ids sort by time of creation.
     for column in (Account.id, Wallet.account_id, LoginSession.account_id):
         assert [
             str(found)
@@ -58,7 +58,7 @@ def test_of_twenty_registrations_of_one_email_at_once_one_succeeds(track):
 
 def test_of_ten_confirmations_of_one_token_at_once_one_sets_its_password(track):
     user = track.user(email="reset@example.com")
-    token = accounts.open_password_reset("reset@example.com").token
+    token = password_reset.open_link("reset@example.com").token
     passwords = [f"new horse {number} of ten" for number in range(10)]
 
     answers = track.at_once(
@@ -107,7 +107,7 @@ def test_of_ten_changes_of_one_old_password_at_once_one_succeeds_and_its_session
     )
 
     (winner,) = [number for number, answer in enumerate(answers) if answer.status_code == 200]
-    # The others came with a session that had ended, or an old password that was none any more.
+    # The others had a session that was over or an old password that was no longer valid.
     assert set(said(answers)) <= {(200,), (400, "old_password"), (401,)}
     looks = track.at_once(
         user.request("GET", "/api/users/profile/", token=token) for token in tokens

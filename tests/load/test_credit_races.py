@@ -1,4 +1,4 @@
-"""Buying coupons in parallel: what is limited is never given twice, what was paid is what was said."""
+"""Buying coupons in parallel: limits hold, and everybody pays the price in their answer."""
 
 from collections import Counter
 from itertools import pairwise
@@ -18,7 +18,8 @@ INACTIVE = (400, "coupon_inactive")
 EXHAUSTED = (400, "coupon_exhausted")
 ALREADY_USED = (400, "coupon_already_used")
 INSUFFICIENT = (400, "insufficient_credit")
-# A claim was refused and its reason gone before it could be told, twice: an administrator changes the coupon that fast here.
+# The administrator changes the coupon so fast here that twice a claim is refused and the reason is
+# gone before it can be reported.
 TRY_AGAIN = (503, "service_unavailable")
 
 
@@ -66,9 +67,10 @@ def test_a_wallet_of_100_pays_for_three_of_forty_purchases_of_30(track):
 
 
 def race_against(track, coupon, changes, buyers):
-    """Twenty-four runners buy while another one sends the changes and buys before, between and after them, which spreads them over the race.
+    """Let twenty-four runners buy while another sends the changes.
 
-    The answers to the changes, and those to the buyers.
+    That one also buys before, between and after the changes, which spreads them over the race.
+    Returns the answers to the changes and those to the buyers.
     """
     between, others = buyers[: len(changes) + 1], buyers[len(changes) + 1 :]
     first = [buyer.use(coupon) for buyer in between]
@@ -98,7 +100,7 @@ def test_number_left_set_down_and_up_while_users_buy_never_lets_one_use_too_many
     uses = [answer for answer in bought if outcome(answer) == OK]
     assert 0 < len(uses) <= 6 + sum(lefts)
     for left, (change, next_change) in zip(lefts, pairwise(changed), strict=False):
-        # Those that were sent when this number was in force, and answered while it still was.
+        # Purchases that were sent and answered while this number was in force.
         assert (
             len(
                 [
@@ -131,7 +133,8 @@ def test_everybody_pays_what_the_answer_says_while_the_price_is_changed(track):
 
     assert [answer.json["data"]["coupons"]["value"] for answer in changed] == prices
     assert set(outcomes(bought)) <= {OK, TRY_AGAIN}
-    # A price is in force at the earliest when its change is sent, and at the latest until the next change has been answered.
+    # A price is in force from when its change is sent, at the earliest, until the next change is
+    # answered, at the latest.
     sent, answered = [answer.started for answer in changed], [answer.ended for answer in changed]
     in_force = list(zip([30, *prices], [0.0, *sent], [*answered, float("inf")], strict=True))
     paid = {}

@@ -1,4 +1,4 @@
-"""Many orders at once, against a server with two processes, on both databases: nothing limited is ever given twice."""
+"""Many orders at once, at a server with two processes, on both databases: limits hold."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def shop(shared_track, shared_url):
 
 
 def at_once(calls: list[Callable[[], Answer]], threads: int = 30) -> list[Answer]:
-    """The answers, in the order of the calls; so many threads start together and share them."""
+    """Make the calls in so many threads, which start together, and return the answers in order."""
     together = Barrier(min(threads, len(calls)))
 
     def run(own):
@@ -138,7 +138,7 @@ def test_sets_that_share_codes_do_not_wait_for_each_other_in_a_circle(shop, shar
 
     assert told(answers) == {(201, None): 60}
     redemptions = [answer.json["redemptionId"] for answer in answers]
-    # Half of them are taken back, each twice, while as many others come.
+    # Half of them are rolled back, each twice, while as many new ones arrive.
     more = [redeeming(shop, *pair, customerId="c1") for pair in pairs * 3]
     backs = [lambda one=one: shop.roll_back(one) for one in redemptions[:30] * 2]
     answers = at_once(
@@ -190,7 +190,7 @@ def test_terms_that_change_under_load_are_those_of_every_order(shop, shared_url)
     answers = at_once([redeeming(shop, coupon["code"]) for _ in range(40)] + changes)
 
     assert {answer.status_code for answer in answers[40:]} == {200}
-    # Whoever met a change at every one of its tries is asked to come back.
+    # An order that met a change at every try is asked to come back.
     assert {answer.status_code for answer in answers[:40]} <= {201, 503}
     for answer in answers[:40]:
         if answer.status_code == 201:

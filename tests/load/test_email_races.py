@@ -1,4 +1,4 @@
-"""E-mail coupons under parallel requests and dying workers: one code and one mail for each pair, whoever asks at the same moment."""
+"""E-mail coupons in parallel and with dying workers: one code and one mail for each pair."""
 
 import sys
 from collections import Counter
@@ -19,7 +19,7 @@ from .track import laid_track, one_race
 
 pytestmark = pytest.mark.server
 
-# Two spellings of one pair.
+# One pair, spelled in two ways.
 PAIRS = [
     {"email": "user@example.com", "website": "example.com"},
     {"email": "User@EXAMPLE.com", "website": "https://www.example.com/shop"},
@@ -44,19 +44,19 @@ def asking(pair=PAIRS[0], **headers):
 
 
 def ask_at_once(track):
-    """What 50 are answered who ask for one pair's code."""
+    """Send 50 requests for one pair's code at once and return the answers."""
     return track.at_once(asking(pair) for pair in PAIRS * (MOST_AT_ONCE // 2))
 
 
 def assert_one_is_new(answers):
-    """That one got a new code, and all others the same."""
+    """Check that one answer has a new code and all others the same one. Return the code."""
     assert Counter(answer.status_code for answer in answers) == {201: 1, 200: len(answers) - 1}
     assert len({answer.text for answer in answers}) == 1
     return answers[0].json["code"]
 
 
 def counts():
-    """How many codes, discount coupons, stocks and mails there are."""
+    """Count codes, discount coupons, stocks and mails."""
     return tuple(
         db.session.scalar(sa.select(sa.func.count()).select_from(model))
         for model in (EmailCoupon, DiscountCoupon, Stock, OutboxMessage)
@@ -127,7 +127,7 @@ def dying_track(fresh_database_url, clients):
         yield track
 
 
-# Right before the commit, and right after it.
+# Right before the commit and right after it.
 @pytest.mark.parametrize(
     ("moment", "left"),
     [("INSERT INTO email_coupons", 0), ("answer", 1)],

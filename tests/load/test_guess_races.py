@@ -1,4 +1,7 @@
-"""Guessing in parallel: however many try at once, ten are told that they were wrong, and nobody is told more until the window is over."""
+"""Guessing in parallel: however many try at once, only ten are told that they were wrong.
+
+The others learn nothing until the window is over.
+"""
 
 import pytest
 import sqlalchemy as sa
@@ -26,7 +29,7 @@ def limiting_server(request, new_database, clients):
 @pytest.fixture
 def limiting_track(limiting_server):
     with one_race(limiting_server) as track:
-        # All races come from one address, whose guesses are counted too.
+        # All races come from one address, whose failed attempts are counted too.
         with transaction():
             db.session.execute(sa.delete(GuessLog))
         yield track
@@ -54,7 +57,7 @@ def test_of_thirty_wrong_passwords_at_once_ten_are_told_so_and_then_the_right_on
     assert read_books() == before
 
 
-def test_of_thirty_wrong_codes_at_once_by_all_ways_ten_are_told_so_and_then_the_right_one_is_not_heard(
+def test_of_thirty_wrong_codes_at_once_ten_are_told_so_and_then_the_right_one_is_not_heard(
     limiting_track,
 ):
     coupon = make_coupon(value=30)

@@ -10,7 +10,10 @@ from .track import OK, Sums, balances, laid_track, one_race, outcomes, successes
 
 pytestmark = pytest.mark.server
 
-GUNICORN = f'exec "{sys.executable}" -m gunicorn --bind "$HOST:$PORT" --workers "$WORKERS" --threads 4 coupon_management_flask.wsgi:app'
+GUNICORN = (
+    f'exec "{sys.executable}" -m gunicorn --bind "$HOST:$PORT" --workers "$WORKERS" '
+    "--threads 4 coupon_management_flask.wsgi:app"
+)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Idempotency-Key under parallel requests and dying workers: once, whatever happens, and one answer."""
+"""Idempotency-Key in parallel and with dying workers: the work is done once, with one answer."""
 
 import sys
 from datetime import timedelta
@@ -37,7 +37,8 @@ def test_a_key_sent_twenty_times_at_once_is_one_use_and_one_answer(track):
         for answer in answers
         if outcome(answer) == OK and "idempotent-replayed" not in answer.headers
     ]
-    # All of them have been answered, so the first one is done: whoever was told to wait gets its answer now.
+    # All requests are answered, so the first one is done. Whoever was told to wait gets the answer
+    # now.
     again = track.at_once([request] * 20)
     for answer in [
         *again,
@@ -72,7 +73,7 @@ def test_a_key_sent_with_twenty_different_requests_at_once_belongs_to_one_of_the
 
 @pytest.fixture
 def dying_track(fresh_database_url, clients):
-    # One for each death: granian ends altogether when a worker dies again within seconds.
+    # A server for each death, because granian stops if a worker dies again within seconds.
     with (
         laid_track(
             fresh_database_url, clients, command=[sys.executable, "-m", "tests.support.dying_app"]
@@ -83,7 +84,7 @@ def dying_track(fresh_database_url, clients):
 
 
 def send_to_death(track, request):
-    """Returns when the worker that got the request is dead and another one has taken its place."""
+    """Send a request that kills its worker, and wait until another one has replaced it."""
     workers = set(track.server.worker_pids())
     assert len(workers) == 2
     with pytest.raises(requests.ConnectionError):
@@ -95,7 +96,7 @@ def send_to_death(track, request):
         try:
             now = set(track.server.worker_pids())
         except psutil.Error:
-            # One of them was gone while we looked.
+            # A worker ended while we looked.
             return False
         return len(now) == 2 and len(now & workers) == 1
 
@@ -128,7 +129,7 @@ def test_what_a_worker_committed_and_died_before_it_answered_is_answered_to_the_
 
 # Between the debit and the claim, and right before the commit.
 @pytest.mark.parametrize("statement", ["UPDATE wallets", "UPDATE idempotency_keys"])
-def test_what_a_worker_died_in_the_middle_of_did_not_happen_and_is_done_once_when_its_lease_has_lapsed(
+def test_what_a_worker_died_in_the_middle_of_is_done_once_when_its_lease_has_lapsed(
     dying_track, statement
 ):
     coupon = make_coupon(value=30, number_left=5)

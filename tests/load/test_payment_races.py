@@ -1,4 +1,4 @@
-"""Payments heard of from all sides at once: paid once, delivered once, refunded once."""
+"""Payments reported from all sides at once: charged, delivered and refunded once."""
 
 import json
 import threading
@@ -95,7 +95,7 @@ def refund(user, intent):
 
 
 def heard(stripe, event):
-    # The clients write JSON as json.dumps does.
+    # The clients encode JSON as json.dumps does.
     signed = stripe.webhook(event, written=json.dumps(event).encode())
     return Request("POST", "/api/payments/webhook/", event, signed["headers"])
 
@@ -254,7 +254,7 @@ def test_a_server_alone_reconciles_by_the_clock(track, stripe):
     intent = created(track, track.user(), credit_amount=300)
     stripe.pay(intent["payment_intent_id"])
     with transaction():
-        # Its time has come, and the turn of this minute is free.
+        # The payment is due, and nobody has taken this minute's turn.
         db.session.execute(
             sa.update(PaymentTransaction)
             .where(PaymentTransaction.id == UUID(intent["transaction_id"]))

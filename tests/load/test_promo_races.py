@@ -1,4 +1,4 @@
-"""Promos under load: a server with two processes, on both databases, and users who all come at once."""
+"""Promos under load: users arrive all at once at a server with two processes, on both databases."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from ..support.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
-# The built-in antifraud check is another test's business.
+# Other tests cover the built-in antifraud check.
 SETTINGS = {"ANTIFRAUD_MAX_PER_MINUTE": "1000000"}
 
 
@@ -44,7 +44,7 @@ def company(client):
 
 
 def all_at_once(calls: list[Callable[[], Answer]]) -> list[Answer]:
-    """The answers, in the order of the calls, which start together."""
+    """Start the calls together and return the answers in their order."""
     together = Barrier(len(calls))
 
     def start(call):
@@ -127,7 +127,7 @@ def test_max_count_holds_while_it_is_lowered_and_raised_under_load(users, compan
             )
 
     def lower() -> int:
-        """Sets a limit just above what is used, as soon as the users let us."""
+        """Set a limit just above the current use, and try again as long as users are faster."""
         while True:
             limit = stands_at(company, promo)["used_count"] + 3
             answer = company.patch(path, json={"max_count": limit})
@@ -144,7 +144,7 @@ def test_max_count_holds_while_it_is_lowered_and_raised_under_load(users, compan
                 wait_until(lambda before=before: len(values) > before + 5, "users activate")
                 limit = lower()
                 refused = len(refusals)
-                # Everybody is refused, and what was under way then has been answered.
+                # Everybody is refused, and all earlier requests have been answered.
                 wait_until(lambda refused=refused: len(refusals) > refused + 8, "users are refused")
                 assert len(values) == limit
                 too_low = company.patch(path, json={"max_count": limit - 1})
@@ -201,7 +201,7 @@ def test_comments_are_counted_while_they_come_and_go(users, company, shared_url)
         lambda user=user, answer=answer: user.delete(f"{path}/{answer.json['id']}")
         for user, answer in zip(users, first, strict=True)
     ]
-    # Everybody writes another one and deletes the first, twice.
+    # Everybody writes another comment, and half of them delete their first one, twice.
     answers = all_at_once([writes(user) for user in users] + deletes[:15] * 2)
 
     assert Counter(answer.status_code for answer in answers) == {201: 30, 200: 15, 404: 15}
@@ -237,7 +237,7 @@ def test_of_sign_ins_at_once_one_token_lives(client, shared_url):
                 ).status_code
                 for token in tokens
             ]
-            # One of those that were signed in last; of the others none.
+            # One of the latest tokens is valid, and none of the others.
             assert Counter(statuses) == {200: 1, 401: len(tokens) - 1}
             assert statuses.index(200) >= len(tokens) - at_once
     assert_books_add_up(shared_url)

@@ -1,4 +1,4 @@
-"""Sessions under parallel requests: a refresh token works once, and what is revoked is dead on every worker."""
+"""Sessions in parallel: a refresh token works once, and every worker rejects a revoked one."""
 
 import pytest
 
@@ -11,7 +11,7 @@ INVALID_TOKEN = (401, "invalid_token")
 
 
 def everywhere(track, request):
-    """The outcomes of a request on ten connections, which two workers share."""
+    """Send a request on ten connections, which two workers share, and count the outcomes."""
     return outcomes(track.at_once([request] * 10))
 
 
@@ -35,7 +35,7 @@ def test_a_refresh_token_used_several_times_at_once_works_once_and_its_family_en
         assert outcomes(family) == {OK: 1, INVALID_TOKEN: times - 1}
         won += [answer.json for answer in family if answer.status_code == 200]
     pairs = list(zip(users, won, strict=True))
-    # The access tokens first: a spent refresh token that is shown again ends its family itself.
+    # Access tokens first, because showing a spent refresh token again ends its family by itself.
     for token in (lambda user, _: user.access_token, lambda _, new: new["access_token"]):
         assert outcomes(
             track.at_once(

@@ -1,4 +1,4 @@
-"""Creating the same user in parallel: a name belongs to one, who has one wallet."""
+"""Creating the same user in parallel: a name belongs to one user, who has one wallet."""
 
 import pytest
 import sqlalchemy as sa
@@ -51,7 +51,7 @@ def test_a_user_created_twenty_times_at_once_is_one_user_with_one_wallet(track, 
 
 
 def accounts_since(somebody):
-    """Ids sort by creation."""
+    """Return the accounts created after that one. Ids sort by time of creation."""
     return db.session.execute(
         sa.select(Account.id, Account.username).where(Account.id > somebody.id)
     ).all()

@@ -1,4 +1,7 @@
-"""Vouchers in parallel: credit is spent once, a use is redeemed once, a discount's last use goes to one."""
+"""Vouchers in parallel: credit is spent once, and a use is redeemed once.
+
+The last use of a discount goes to one buyer.
+"""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons.coupons import change as coupon_service
+from coupon_management_flask.discount_coupons.coupons import change
 from coupon_management_flask.models import (
     OrderRedemption,
     Stock,
@@ -16,7 +19,9 @@ from coupon_management_flask.models import (
     VoucherPurchase,
     VoucherUsage,
 )
-from coupon_management_flask.vouchers import purchases, service, type_service
+from coupon_management_flask.payments.sales import credit, delivery
+from coupon_management_flask.payments.sales.credit import CreditValue
+from coupon_management_flask.vouchers import types
 
 from ..support.vouchers import PATH
 from ..support.waiting import wait_until
@@ -37,11 +42,11 @@ def sold(**terms):
         "validity_days": 1,
         "max_uses": 1,
     }
-    return type_service.create_type(**{"price": Decimal(1), "currency": "USD", **plain, **terms})
+    return types.create_type(**{"price": Decimal(1), "currency": "USD", **plain, **terms})
 
 
 def buying(racer, kind, **more):
-    return racer.request("POST", f"{PATH}/purchase/", {"voucher_type_id": str(kind["id"]), **more})
+    return racer.request("POST", f"{PATH}/purchase/", {"voucher_type_id": str(kind.id), **more})
 
 
 def redeeming(racer, code):
@@ -59,21 +64,21 @@ def owned(racer):
 
 
 def a_voucher(racer, **terms):
-    """A voucher's row."""
-    made = service.purchase(
+    """Buy a voucher and return its row."""
+    made = credit.purchase(
         racer.id,
-        voucher_type_id=sold(**terms)["id"],
+        voucher_type_id=sold(**terms).id,
         quantity=1,
-        guess_limits={},
-        credit=service.Credit(Decimal("0.01"), "USD"),
+        attempt_limits={},
+        credit_value=CreditValue(Decimal("0.01"), "USD"),
     )
     return db.session.execute(
-        sa.select(Voucher.__table__).where(Voucher.id == made["vouchers"][0]["id"])
+        sa.select(Voucher.__table__).where(Voucher.id == made.vouchers[0].id)
     ).one()
 
 
 def coupon(code, **terms):
-    return coupon_service.create_coupon(
+    return change.create_coupon(
         code=code,
         type="fixed",
         discount=Decimal("0.50"),
@@ -153,8 +158,8 @@ def test_what_is_unused_under_the_locks_stays_unused_once_it_is_cancelled(track)
             )
             wait_until(lambda: claimed_of(voucher) >= least, f"{least} uses are redeemed")  # noqa: B023 - asked at once
             with transaction():
-                is_unused = purchases.is_unused(voucher.purchase_id)
-                purchases.cancel(voucher.purchase_id)
+                is_unused = delivery.is_unused(voucher.purchase_id)
+                delivery.cancel(voucher.purchase_id)
                 claimed = claimed_of(voucher)
             answers = [answer for runner in redeeming_all.result() for answer in runner]
         assert is_unused is (claimed == 0)

@@ -1,4 +1,4 @@
-"""Where a race is run: a real server, its database, the clients, and what the database says in the end."""
+"""Where races run: a real server, its database, the clients, and the state at the end."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ class Racer:
     def request(
         self, method: str, path: str, json: Any = None, *, token: str | None = None, **headers: str
     ) -> Request:
-        """`headers` are written like Python names: `idempotency_key="7f1c"`."""
+        """Write the names of `headers` like Python names: `idempotency_key="7f1c"`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return Request(
             method, path, json, {"Authorization": f"Bearer {token or self.access_token}", **named}
@@ -78,7 +78,7 @@ class Track:
         return self.at_once([request])[0]
 
     def users(self, count: int, *, credit: int = 0, **given: Any) -> list[Racer]:
-        """People who have signed in before the race."""
+        """Create people who have signed in before the race."""
         with transaction():
             made = [make_user(credit=credit, **given) for _ in range(count)]
             grants = [
@@ -101,7 +101,7 @@ class Track:
 
 @contextmanager
 def laid_track(database_url: str, clients: Clients, **server: Any) -> Iterator[Track]:
-    """A track with a server of two workers. At the end an operator's audit looks at the books of all that was run on it."""
+    """Start a server with two workers, and audit its books at the end, as an operator would."""
     app = create_app(settings_for(database_url))
     with running_server(database_url, workers=2, **server) as started:
         yield Track(started, clients, app)
@@ -112,7 +112,7 @@ def laid_track(database_url: str, clients: Clients, **server: Any) -> Iterator[T
 
 @contextmanager
 def one_race(track: Track) -> Iterator[Track]:
-    """The time of one test, which reads the database itself. In the end the books add up."""
+    """Let one test read the database itself, and check that its books add up at the end."""
     with track.app.app_context():
         yield track
         assert list(rules.discrepancies()) == []
@@ -120,7 +120,10 @@ def one_race(track: Track) -> Iterator[Track]:
 
 
 def outcome(answer: Answer) -> tuple[int, str]:
-    """OK, or the status and name of an error that has the contract's body; what may be tried again says when."""
+    """Return OK, or status and name of an error in the contract's body.
+
+    An error that allows another try has to say when.
+    """
     if answer.status_code == 200:
         return OK
     if answer.status_code in (429, 503) or "idempotency_key_in_use" in answer.text:
@@ -138,7 +141,11 @@ def successes(answers: Iterable[Answer]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Sums:
-    """What the database says about a coupon: `uses` are its live redemptions, `owed` their amounts, `paid` what wallets gave for them."""
+    """What the database says about a coupon.
+
+    `uses` counts its live redemptions, `owed` sums their amounts, and `paid` is what wallets paid
+    for them.
+    """
 
     capacity: int
     claimed: int

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.messaging import loop, outbox
+from coupon_management_flask.messaging import outbox
 from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import Outage, OutboxMessage, new_id
 from coupon_management_flask.tasks import jobs
@@ -50,7 +50,7 @@ def smtp() -> Iterator[SmtpServer]:
 
 @pytest.fixture
 def mailing(configured_app: Callable[..., Flask]) -> Callable[..., Flask]:
-    """Makes an application that sends to a server on that port, in plain words unless told otherwise."""
+    """Makes an application that sends to a server on that port, unencrypted by default."""
     return lambda port, **overrides: configured_app(
         **{
             "email_backend": "",
@@ -82,7 +82,7 @@ def write(text: str = "ABC23456", to: str = ALICE) -> UUID:
 
 
 def deliver_due() -> int:
-    return outbox.deliver_due(loop.current().topics)
+    return outbox.deliver_due(TOPICS)
 
 
 def stored(message_id: UUID) -> dict[str, Any]:

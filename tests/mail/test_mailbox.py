@@ -1,4 +1,4 @@
-"""`/dev/mailbox`: what development would have mailed, for the developer to read, and for nobody in production."""
+"""`/dev/mailbox`: what development would have mailed. In production there is none."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from re import findall, search
 import pytest
 from structlog.testing import capture_logs
 
-from coupon_management_flask.messaging.mail import sender
+from coupon_management_flask.messaging.mail import mailbox, sender
 
 from ..support.refusals import refusal
 from .conftest import deliver_due, new_mail, outages, stored, write
@@ -67,8 +67,8 @@ def test_a_mail_is_in_the_mailbox_and_on_the_terminal_and_not_in_the_log(
 
 
 def test_mails_are_listed_newest_first_and_the_last_200_are_kept(developing, page, monkeypatch):
-    assert sender.MAILBOX_KEEPS == 200
-    monkeypatch.setattr(sender, "MAILBOX_KEEPS", 3)
+    assert mailbox.KEEPS == 200
+    monkeypatch.setattr(mailbox, "KEEPS", 3)
     for number in range(5):
         sender.send(new_mail(subject=f"Mail {number}"))
 

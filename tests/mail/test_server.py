@@ -1,4 +1,7 @@
-"""Speaking with a mail server: TLS that is what it says, a login, patience where giving up would send twice, and what a failure says about the server."""
+"""Speaking with a mail server: verified TLS, a login, time-outs, and what a failure says.
+
+The sender waits long only where giving up would send a mail twice.
+"""
 
 import threading
 
@@ -7,6 +10,7 @@ from structlog.testing import capture_logs
 
 from coupon_management_flask.messaging import outbox
 from coupon_management_flask.messaging.mail import sender
+from coupon_management_flask.messaging.mail import smtp as smtp_sender
 
 from ..support.ports import free_port
 from ..support.smtp import LOGIN, certificate, running_smtp, silent_server
@@ -161,7 +165,7 @@ def test_a_server_that_can_not_be_found_is_an_outage(mailing):
 
 
 def test_a_server_that_never_says_a_word_is_given_up_soon(mailing, monkeypatch):
-    monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(smtp_sender, "STEP_SECONDS", 0.2)
     with silent_server() as port:
         mailing(port)
         assert reason() == "TimeoutError"
@@ -173,7 +177,7 @@ def test_a_server_that_never_says_a_word_is_given_up_soon(mailing, monkeypatch):
 def test_before_the_mails_end_a_server_that_stalls_is_given_up_soon(
     mailing, smtp, monkeypatch, command
 ):
-    monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(smtp_sender, "STEP_SECONDS", 0.2)
     mailing(smtp.port)
 
     with smtp.stalling(command):
@@ -186,7 +190,7 @@ def test_before_the_mails_end_a_server_that_stalls_is_given_up_soon(
 def test_after_the_mails_end_the_server_is_waited_for_so_that_nothing_is_sent_twice(
     mailing, smtp, monkeypatch
 ):
-    monkeypatch.setattr(sender, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(smtp_sender, "STEP_SECONDS", 0.2)
     mailing(smtp.port)
     smtp.stalls.add("DATA")
     # Longer than any step before would have been waited for.
@@ -200,8 +204,8 @@ def test_after_the_mails_end_the_server_is_waited_for_so_that_nothing_is_sent_tw
 
 
 def test_the_wait_after_the_mails_end_has_an_end_too(mailing, smtp, monkeypatch):
-    assert sender.ACCEPTANCE_SECONDS >= 600
-    monkeypatch.setattr(sender, "ACCEPTANCE_SECONDS", 0.2)
+    assert smtp_sender.ACCEPTANCE_SECONDS >= 600
+    monkeypatch.setattr(smtp_sender, "ACCEPTANCE_SECONDS", 0.2)
     mailing(smtp.port)
 
     with smtp.stalling("DATA"):
@@ -214,7 +218,7 @@ def test_the_wait_after_the_mails_end_has_an_end_too(mailing, smtp, monkeypatch)
 def test_what_a_server_says_to_a_goodbye_makes_no_mail_fail(
     mailing, smtp, topic, monkeypatch, goodbye
 ):
-    monkeypatch.setattr(sender, "GOODBYE_SECONDS", 0.2)
+    monkeypatch.setattr(smtp_sender, "GOODBYE_SECONDS", 0.2)
     mailing(smtp.port)
     write()
     if goodbye == "silence":

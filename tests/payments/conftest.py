@@ -26,6 +26,7 @@ from ..support.discounts import Shop, new_shop
 from ..support.payments import Buyer, make_voucher_type
 from ..support.people import Person
 from ..support.stripe import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, Stripe, running_stripe
+from ..vouchers.conftest import carol, kind, voucher_books  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

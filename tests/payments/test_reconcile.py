@@ -1,4 +1,4 @@
-"""`flask payments reconcile`, and the same by the clock: what nobody told us Stripe is asked for."""
+"""`flask payments reconcile`, and the same by the clock: Stripe is asked what nobody told us."""
 
 import threading
 from datetime import timedelta
@@ -9,7 +9,7 @@ from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db
 from coupon_management_flask.messaging import loop
 from coupon_management_flask.models import Lease
-from coupon_management_flask.payments import reconciliation
+from coupon_management_flask.payments.cards import reconciliation
 
 from ..support.payments import goods, transaction_row, transactions
 from ..support.refusals import refusal
@@ -25,7 +25,10 @@ def flask(app, stripe):
 
 @pytest.fixture
 def in_time(time_is):
-    """Time goes on by so much from now on; whoever wants to speak HTTP comes back before tokens have expired."""
+    """Set the clock to so long after the test's start.
+
+    Set it back before speaking HTTP: tokens expire meanwhile.
+    """
     start = clock.now()
     return lambda later: time_is(start + later)
 

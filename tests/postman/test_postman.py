@@ -1,4 +1,4 @@
-"""The Postman collections: newman runs each against a real server as somebody would who has imported it."""
+"""The Postman collections, which newman runs against a real server as their users would."""
 
 import json
 import os
@@ -36,7 +36,7 @@ NEWMAN = ROOT / "tests" / "tools" / "node_modules" / ".bin" / "newman"
 FOLDER = ROOT / "postman"
 ENVIRONMENT = FOLDER / "local.postman_environment.json"
 
-# What all contracts refuse and a client meets first, beside the words of its own contract.
+# Refusals of every contract that a client meets first, besides those of its own contract.
 FIRST_MET = {"validation_error", "authentication_required", "invalid_token"}
 MET_ON_THE_WAY = {
     *FIRST_MET,
@@ -46,7 +46,7 @@ MET_ON_THE_WAY = {
     "method_not_allowed",
 }
 COMPANIES_ALONE = {"not_your_promo", "max_count_too_low"}
-# Of these days or Stripe itself would have to be away.
+# Meeting these would take days, or a Stripe that is down.
 NOT_MET_IN_A_MINUTE = {"voucher_expired", "refund_period_over", "payment_provider_error"}
 WITHOUT_STRIPE = "payments_not_configured"
 USERS_ALONE = {
@@ -60,7 +60,7 @@ USERS_ALONE = {
 
 @dataclass(frozen=True)
 class Collection:
-    """`prefixes` are what it walks through, `refusals` what it meets there."""
+    """A collection: the `prefixes` of paths that it covers, and the `refusals` that it meets."""
 
     name: str
     prefixes: tuple[str, ...]
@@ -132,7 +132,7 @@ COLLECTIONS = [
                 "rate_limited",
             }
             - {*REFUSALS, *NOT_MET_IN_A_MINUTE, WITHOUT_STRIPE}
-            # The others are for the collection of discount coupons.
+            # The collection of discount coupons meets the others.
             | {"coupon_not_found", "usage_limit_exceeded"}
         ),
     ),
@@ -169,7 +169,10 @@ def server(database, stripe, tmp_path_factory):
 
 @contextmanager
 def serving(database: str, folders: pytest.TempPathFactory, **settings: str) -> Iterator[Server]:
-    """What `make run` starts, limits included, with the administrator of the environment. But no run waits for the next minute."""
+    """Run what `make run` starts, limits included, with the administrator of the environment.
+
+    The limit on e-mail coupons is higher, so that no run waits for the next minute.
+    """
     values = read_environment()
     credentials = ["--username", values["admin_username"], "--password", values["admin_password"]]
     run_flask("create-admin", "--email", "admin@example.com", *credentials, database_url=database)
@@ -184,7 +187,7 @@ def serving(database: str, folders: pytest.TempPathFactory, **settings: str) -> 
 
 @pytest.fixture(scope="module")
 def api_key(server, database):
-    """What a shop's server signs in with."""
+    """The key that a shop's server signs in with."""
     permissions = ["--permission", "getCoupons", "--permission", "manageCoupons"]
     return run_flask(
         "api-keys", "create", "--service", "shop", *permissions, database_url=database
@@ -198,7 +201,7 @@ def collection(request):
 
 @pytest.fixture(scope="module")
 def run(server, api_key, stripe, collection, tmp_path_factory):
-    """newman's report."""
+    """The report of newman."""
     variables = {
         "api_key": api_key,
         "stripe_api_base": stripe.url,
@@ -250,7 +253,7 @@ def read_environment() -> dict[str, str]:
 
 
 def template(path: str) -> str:
-    """A path in which whatever stands for a value is `{}`, and a slash at the end nothing."""
+    """Replace every variable of a path by `{}` and drop a slash at its end."""
     return re.sub(r"\{+[^{}]+\}+", "{}", path).rstrip("/")
 
 
@@ -295,12 +298,13 @@ def test_every_call_of_the_contract_is_sent_and_succeeds(server, collection, run
             template("/" + "/".join(execution["item"]["request"]["url"]["path"])),
         )
         for execution in run["executions"]
-        # Who pays by card speaks to Stripe.
+        # A buyer who pays by card also calls Stripe.
         if execution["response"]["code"] < 300
         and execution["item"]["request"]["url"]["host"] == ["{{base_url}}"]
     }
 
-    # On their way collections may call others' paths: somebody has to activate what a company publishes.
+    # Collections may call paths of others on their way. For example, somebody has to activate what
+    # a company publishes.
     assert {call for call in succeeded if collection.covers(call[1])} == {
         call for call in described if collection.covers(call[1])
     }
@@ -323,7 +327,7 @@ def test_vouchers_are_bought_with_credit_where_there_is_no_stripe(new_database, 
 
 
 def refusals(run: Any) -> set[str]:
-    """The names of all that was refused."""
+    """Return the names of all refusals."""
     bodies = [
         body
         for execution in run["executions"]
@@ -337,7 +341,7 @@ def refusals(run: Any) -> set[str]:
 
 
 def body_of(response: Any) -> Any:
-    """None where it is no JSON: a file, or nothing at all."""
+    """Decode a JSON body. Return None for a file or an empty body."""
     text = bytes(response["stream"]["data"])
     return json.loads(text) if text.startswith((b"{", b"[")) else None
 

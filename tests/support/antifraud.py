@@ -1,4 +1,7 @@
-"""A stand-in of the antifraud service: real HTTP on a free loopback port. It notes what it is asked and answers what the test tells it."""
+"""A stand-in for the antifraud service, over real HTTP on a free loopback port.
+
+It records what it is asked and answers as the test says.
+"""
 
 import json
 import threading
@@ -27,7 +30,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered. A body in pieces is sent as its parts come; one that is `cut` is announced in full and ends in the middle."""
+    """An answer. If `body` is in pieces, each is sent when it comes.
+
+    A `cut` answer announces its full length and ends before it.
+    """
 
     status: int = 200
     body: bytes | Iterable[bytes] = b""
@@ -35,7 +41,7 @@ class Reply:
     cut: bool = False
 
 
-# Takes the question and closes the connection.
+# Read the question, then close the connection.
 NO_ANSWER = Reply(status=0)
 
 
@@ -59,7 +65,11 @@ class Held:
 
 
 class AntifraudService:
-    """Says yes until it is told otherwise: `replies_about` a user, else the `next_replies` in turn, else `reply`."""
+    """Says yes unless it is told otherwise.
+
+    It answers from `replies_about` for that user, else with the next of `next_replies`, else with
+    `reply`.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -73,7 +83,7 @@ class AntifraudService:
         self._server: StandInServer | None = None
 
     def forget(self) -> None:
-        """As it was at first: nothing asked, and it says yes."""
+        """Return to the beginning: nothing asked, and the answer is yes."""
         self.questions.clear()
         self._next.clear()
         self.replies_about.clear()
@@ -89,9 +99,9 @@ class AntifraudService:
 
     @contextmanager
     def holding(self, email: str | None = None) -> Iterator[Held]:
-        """Until the end of the block, questions (those about that user, if one is named) are taken and not answered.
+        """Hold back the answers until the block ends: those about that user, or all of them.
 
-        What the answer is, is decided then.
+        An answer is chosen when it is released.
         """
         held = self._holds[email] = Held()
         try:
@@ -105,7 +115,7 @@ class AntifraudService:
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
     def stop(self) -> None:
-        """From now on connections are refused, and those that were open are gone."""
+        """Refuse new connections and cut the open ones."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -113,7 +123,7 @@ class AntifraudService:
             self._server = None
 
     def take(self, question: Question) -> Reply:
-        """Its reply, as soon as it may be given."""
+        """Record a question and return its reply as soon as that may be sent."""
         email = question.body.get("user_email") if isinstance(question.body, dict) else None
         with self._lock:
             self.questions.append(question)

@@ -1,4 +1,4 @@
-"""What is in the books: for what a refusal must leave as it was, and for the proof that they add up."""
+"""The books: to show that a refusal changed nothing, and to prove that they add up."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ Books = dict[str, list[Any]]
 
 
 def rows_of(*models: Any) -> Books:
-    """All rows of these tables."""
+    """Read all rows of these tables."""
     return {
         model.__tablename__: [
             tuple(row)
@@ -34,7 +34,7 @@ def rows_of(*models: Any) -> Books:
 
 
 def read_books() -> Books:
-    """All rows of what is limited, owned or owed."""
+    """Read all rows of what is limited, owned or owed."""
     return rows_of(Account, CreditCoupon, LedgerEntry, Redemption, Stock, Wallet)
 
 
@@ -47,7 +47,7 @@ def the_books_add_up(request: pytest.FixtureRequest) -> Iterator[None]:
     if "app" not in request.fixturenames or request.node.get_closest_marker("books_are_wrong"):
         yield
         return
-    # Made first, so that its tables are still there afterwards.
+    # The application is made first, so that its tables still exist afterwards.
     request.getfixturevalue("app")
     yield
     assert list(rules.discrepancies()) == []

@@ -1,4 +1,4 @@
-"""Fixtures: time that a test moves by hand, and threads that do things at the same moment."""
+"""Fixtures for time that a test moves by hand, and for threads that act at the same moment."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +13,7 @@ from coupon_management_flask.core import clock
 
 
 class StoppedClock:
-    """Time stands still until a test lets it pass."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.moment = clock.now()
@@ -34,7 +34,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
 
 @pytest.fixture
 def elsewhere(app: Flask) -> Iterator[Callable[[Callable[[], Any]], "Future[Any]"]]:
-    """Starts something in a thread of its own, which has its own context, session and connection."""
+    """Start work in a thread, which has its own context, session and connection."""
 
     def in_context(work: Callable[[], Any]) -> Any:
         with app.app_context():
@@ -46,7 +46,7 @@ def elsewhere(app: Flask) -> Iterator[Callable[[Callable[[], Any]], "Future[Any]
 
 @pytest.fixture
 def together(app: Flask) -> Callable[..., list[Any]]:
-    """Does all of it at once, each in a thread of its own, and gives what each returned or raised."""
+    """Run all works at once, a thread each, and return what each returned or raised."""
 
     def run(*works: Callable[[], Any]) -> list[Any]:
         start = Barrier(len(works))

@@ -8,7 +8,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import api_keys
 
 from .speaker import Speaker
 
@@ -27,7 +27,7 @@ class Shop(Speaker):
         return {"X-API-Key": self.key}
 
     def new(self, **terms: Any) -> Any:
-        """A coupon of 10 % off everything, unless told otherwise."""
+        """Create a coupon, by default for 10 % off everything."""
         answer = self.post(PATH, json=coupon_body(**terms))
         assert answer.status_code == 201, answer.text
         return answer.json
@@ -38,7 +38,7 @@ class Shop(Speaker):
     def redeem(
         self, *codes: str, order: str | None = None, total: Any = 100, **more: Any
     ) -> TestResponse:
-        """One code as `code`, several as `codes`; each time another order, unless named."""
+        """Redeem one code as `code` or several as `codes`, for a new order unless one is named."""
         asked: dict[str, Any] = {"code": codes[0]} if len(codes) == 1 else {"codes": list(codes)}
         order = order if order is not None else f"order-{next(_numbers)}"
         headers = more.pop("headers", {})
@@ -55,11 +55,11 @@ class Shop(Speaker):
 
 
 def new_shop(client: FlaskClient, *permissions: str, service: str | None = None) -> Shop:
-    """A new service with these permissions, all unless named."""
+    """Create a service with these permissions, by default with all of them."""
     chosen = list(permissions) or ["getCoupons", "manageCoupons"]
     return Shop(
         client,
-        accounts.create_api_key(service or f"shop-{next(_numbers)}", chosen, timedelta(days=3650)),
+        api_keys.create_api_key(service or f"shop-{next(_numbers)}", chosen, timedelta(days=3650)),
     )
 
 
@@ -74,7 +74,10 @@ def coupon_body(**terms: Any) -> dict[str, Any]:
 
 
 def items(*lines: tuple[Any, ...]) -> dict[str, Any]:
-    """A cart of lines (product, quantity, unit price, category): `items` and the `cartTotal` that they make. Prices as whole cents."""
+    """Make a cart of lines (product, quantity, unit price in cents, category).
+
+    Returns its `items` and the `cartTotal` that they add up to.
+    """
     made = []
     for product, quantity, cents, *category in lines:
         made.append(

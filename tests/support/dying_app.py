@@ -1,7 +1,9 @@
-"""The service on granian, with a way to die: a request says in the header `Die-After` when its worker ends, as by a power cut.
+"""The service on granian, whose workers die on request, as in a power cut.
 
-Its value is `answer` (all is done and committed, nothing is sent) or the text of a statement (it was executed, nothing is committed).
-`python -m tests.support.dying_app` serves it as `flask serve` does the service.
+The header `Die-After` says when the worker dies. With `answer`, everything is committed and nothing
+is sent. With the text of a statement, that statement has run and nothing is committed.
+
+`python -m tests.support.dying_app` serves it as `flask serve` serves the service.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The answers of `/v1`, to the letter, and what each of its calls must refuse."""
+"""The exact answers of `/v1`, and what each of its calls must refuse."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ WORDS = {
 
 
 class Like:
-    """Equals whatever passes a test: for what only the service can know."""
+    """Equals any text that passes a check, for values that only the service can know."""
 
     def __init__(self, what: str, passes: Callable[[str], bool]) -> None:
         self.what, self.passes = what, passes
@@ -54,7 +54,7 @@ THIS_SECOND = Like("this moment, to the second", lambda text: _is_now(text) and 
 
 
 def ok(answer: TestResponse, data: Any, status: int = 200) -> None:
-    """A success with exactly this data."""
+    """Check that an answer is a success with exactly this data."""
     assert answer.status_code == status, answer.text
     assert answer.mimetype == "application/json"
     assert answer.json == {
@@ -67,7 +67,7 @@ def ok(answer: TestResponse, data: Any, status: int = 200) -> None:
 
 
 def refused(answer: TestResponse, status: int, name: str) -> str:
-    """An error of that status and name; gives back its sentence for people."""
+    """Check that an answer is this error, and return its message."""
     assert answer.status_code == status, answer.text
     assert answer.mimetype == "application/json"
     message = answer.json["error"].get("message")
@@ -87,13 +87,13 @@ def refused(answer: TestResponse, status: int, name: str) -> str:
 
 
 def invalid(answer: TestResponse, *fields: str) -> None:
-    """A request of the wrong shape, whose wrong fields are named."""
+    """Check that a request was refused for its shape, and that the message names these fields."""
     words = re.findall(r"[\w-]+", refused(answer, 400, "validation_error"))
     assert set(fields) <= set(words), words
 
 
 def shown(coupon: Any, **changed: Any) -> dict[str, Any]:
-    """A coupon as users see it."""
+    """Return a coupon as users see it."""
     return {
         "id": str(coupon.id),
         "name": coupon.name,
@@ -106,7 +106,7 @@ def shown(coupon: Any, **changed: Any) -> dict[str, Any]:
 
 
 def shown_with_code(coupon: Any, **changed: Any) -> dict[str, Any]:
-    """A coupon as administrators see it, and whoever knows its hidden code."""
+    """Return a coupon as administrators see it, and everybody who knows its hidden code."""
     return {**shown(coupon), "hidden_code": coupon.hidden_code, **changed}
 
 
@@ -127,14 +127,14 @@ def meta(page: int, pages: int, total_count: int) -> dict[str, Any]:
     }
 
 
-# What is out of bounds or no number, for every list.
+# Values out of bounds or not a number, for every list.
 WRONG_PAGES = [
     f"{name}={value}"
     for name in ("page", "per_page")
     for value in ("0", "-1", "", "x", "1.0", "1e1", "true", "%2B1", "%201", "%D9%A1", "9999999999")
 ] + ["per_page=101"]
 
-# What is not of the type, for every field of a body.
+# Values of the wrong type, for every field of a body.
 NOT_TEXT = [None, 1, 1.5, True, [], {}]
 NOT_WHOLE = [None, "1", "", 1.0, 1.5, True, [], {}]
 NOT_TRUTH = [None, "true", 0, 1, [], {}]
@@ -154,5 +154,5 @@ NOT_A_MOMENT = [
 
 
 def each(**wrong: Iterable[Any]) -> list[tuple[str, Any]]:
-    """Pairs of a field and one of its wrong values."""
+    """Pair each field with each of its wrong values."""
     return [(field, value) for field, values in wrong.items() for value in values]

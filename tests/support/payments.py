@@ -1,4 +1,4 @@
-"""Whoever pays by card: our API on one side, Stripe on the other."""
+"""Card payments: a buyer with our API on one side and Stripe on the other."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from coupon_management_flask.db.session import db
 from coupon_management_flask.models import PaymentTransaction, Voucher, VoucherPurchase
-from coupon_management_flask.vouchers import type_service
+from coupon_management_flask.vouchers import types
 
 from .people import Person
 from .stripe import Stripe
@@ -20,7 +20,7 @@ _numbers = count(1)
 
 
 def make_voucher_type(**given: Any) -> dict[str, Any]:
-    """A type on sale, in an application context."""
+    """Create a voucher type that is on sale. Needs an application context."""
     terms = {
         "name": f"Type {next(_numbers)}",
         "description": "",
@@ -32,7 +32,7 @@ def make_voucher_type(**given: Any) -> dict[str, Any]:
         "max_uses": 1,
         **given,
     }
-    return type_service.create_type(**terms)
+    return {"id": types.create_type(**terms).id}
 
 
 @dataclass
@@ -60,11 +60,11 @@ class Buyer:
         )
 
     def hear(self, event: dict[str, Any], **signed: Any) -> TestResponse:
-        """Stripe sends its webhook."""
+        """Let Stripe send a webhook."""
         return self.person.client.post(f"{PATH}/webhook/", **self.stripe.webhook(event, **signed))
 
     def bought(self, kind: dict[str, Any] | None = None, **body: Any) -> Any:
-        """A payment that was made and confirmed."""
+        """Make and confirm a payment."""
         intent = self.intent(kind, **body)
         self.stripe.pay(intent["payment_intent_id"])
         answer = self.confirm(intent)
@@ -95,7 +95,7 @@ class Buyer:
 
 
 def transactions() -> list[Any]:
-    """The rows, as the database has them."""
+    """Read the rows from the database."""
     return list(
         db.session.execute(sa.select(PaymentTransaction.__table__).order_by(PaymentTransaction.id))
     )
@@ -106,7 +106,7 @@ def transaction_row(intent: Any) -> Any:
 
 
 def goods() -> tuple[int, int]:
-    """How many purchases there are, and how many vouchers."""
+    """Count the purchases and the vouchers."""
     number = sa.func.count()
     return int(db.session.scalar(sa.select(number).select_from(VoucherPurchase)) or 0), int(
         db.session.scalar(sa.select(number).select_from(Voucher)) or 0

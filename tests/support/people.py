@@ -1,4 +1,4 @@
-"""People and things of the tests, made through the same core functions that the service uses."""
+"""People and things that tests need, made through the same functions as in the service."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,7 +35,7 @@ class Person(Speaker):
 
 
 def make_user(*, credit: int = 0, role: str = "user", **given: Any) -> tuple[UUID, str]:
-    """A user's id and name, in an application context."""
+    """Create a user and return id and name. Needs an application context."""
     username = given.pop("username", f"user-{next(_numbers)}")
     return accounts.create_user(
         username=username,
@@ -59,7 +59,7 @@ _claimings: dict[int, stock.Claiming] = {}
 
 
 def claim(stock_id: UUID, account_id: UUID, *, only_if: Any = None, **given: Any) -> stock.Claimed:
-    """A unit of a stock, repeatable unless a claim key is given, inside a transaction."""
+    """Claim a unit, by default repeatably. Needs an open transaction."""
     claiming = _claimings.setdefault(
         id(only_if),
         stock.Claiming(
@@ -78,7 +78,10 @@ def claim(stock_id: UUID, account_id: UUID, *, only_if: Any = None, **given: Any
 
 
 def make_coupon(**given: Any) -> Any:
-    """A coupon row (with `id`, `hidden_code`, `stock_id`, ...), in an application context. Usable unless told otherwise."""
+    """Create a coupon, by default a usable one. Needs an application context.
+
+    Returns its row, with `id`, `hidden_code`, `stock_id` and more.
+    """
     number = next(_numbers)
     values = {
         "name": f"coupon {number}",

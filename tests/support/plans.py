@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 
 def sent_while(work):
-    """What was sent while a call succeeded: statements with their parameters."""
+    """Run a call that must succeed, and return its statements with their parameters."""
     sent = []
 
     def note(_connection, _cursor, statement, parameters, *_):
@@ -22,7 +22,10 @@ def sent_while(work):
 
 
 def scans(connection, statement, parameters):
-    """The nodes of a statement's plan that read a table, as it really ran. One that only prepares has none, and prepares."""
+    """Run a statement and return the nodes of its plan that read a table.
+
+    A PREPARE is only executed: it has none.
+    """
     cursor = connection.cursor()
     if statement.startswith("PREPARE"):
         cursor.execute(statement, parameters)

@@ -1,4 +1,7 @@
-"""A real PostgreSQL for the tests: TEST_DATABASE_URL if it is set, else the machine's own binaries, else those of a wheel."""
+"""A real PostgreSQL for the tests.
+
+TEST_DATABASE_URL if it is set, else a server from this machine's binaries, else from a wheel's.
+"""
 
 import os
 import pwd
@@ -14,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 
 from .ports import free_port
 
-# Nothing that a test proves depends on the disk keeping what it was told.
+# No test depends on data surviving a power cut.
 _FAST = [
     "fsync=off",
     "synchronous_commit=off",
@@ -34,7 +37,10 @@ _DURABLE = [
 
 @contextmanager
 def running_postgres(*, durable: bool = False) -> Iterator[URL]:
-    """The URL of a server's maintenance database; what was started here is stopped at the end. `durable` as it must be in production."""
+    """Start a server, unless there is one, and return the URL of its maintenance database.
+
+    A server started here is stopped at the end. `durable` sets it up as in production.
+    """
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield make_url(given).set(drivername="postgresql+psycopg2")
@@ -95,7 +101,7 @@ def _started(folder: Path, settings: list[str]) -> Iterator[URL]:
 
 
 def _unprivileged_user() -> str | None:
-    """Whom to run as: PostgreSQL refuses root."""
+    """Return the user to run as, because PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -103,7 +109,7 @@ def _unprivileged_user() -> str | None:
 
 
 def postgres_binaries(folder: Path | None = None, user: str | None = None) -> Path:
-    """Where PostgreSQL's programs are; copied to the folder where the user can't read them in their place."""
+    """Find PostgreSQL's programs. Copy them to the folder if the user can't read them."""
     for found in sorted(
         Path("/usr/lib/postgresql").glob("*/bin"),
         key=lambda path: float(path.parent.name),

@@ -1,4 +1,4 @@
-"""Routes of the tests' own, on the service's plumbing: for what no route of the service does on demand."""
+"""Routes that only tests have, for what no route of the service does on demand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,14 +34,17 @@ class Query(PageQuery):
 
 
 def add_guarded(app: Flask, path: str, view: Callable[..., Any], **guarding: Any) -> None:
-    """A route that a guard protects; POST changes something, GET does not."""
+    """Add a route that a guard protects. POST changes something, GET does not."""
     app.add_url_rule(
         path, endpoint=path, view_func=guard(**guarding)(view), methods=["GET", "POST"]
     )
 
 
 def add_form(app: Flask, prefix: str) -> None:
-    """`POST <prefix>/form` reads a body and `GET <prefix>/form` a query; both give back what they understood."""
+    """Add `POST <prefix>/form`, which reads a body, and `GET <prefix>/form`, which reads a query.
+
+    Both answer with what they understood.
+    """
     routes = Routes(
         f"form{prefix.replace('/', '-')}", __name__, error_schema=ma.Schema(), url_prefix=prefix
     )

@@ -1,4 +1,4 @@
-"""Companies, users and promos of the promo contract, made through HTTP as its clients make them."""
+"""Companies, users and promos of the promo contract, made as its clients make them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +33,10 @@ _numbers = count(1)
 
 @dataclass
 class Caller(Speaker):
-    """A company or a user that is signed in and speaks HTTP. `id` is a company's; users are never told theirs."""
+    """A company or a user that is signed in and speaks HTTP.
+
+    Only companies have an `id`: users are never told theirs.
+    """
 
     client: FlaskClient
     token: str
@@ -86,7 +89,10 @@ def _sign_up(client: FlaskClient, path: str, body: dict[str, Any]) -> Caller:
 
 
 def promo_body(**overrides: Any) -> dict[str, Any]:
-    """A promo for everybody, without end. With mode="UNIQUE" it gets the values and max_count of one, unless they are given."""
+    """Make a promo for everybody, without an end.
+
+    With `mode="UNIQUE"` it has values and a max_count to match, unless they are given.
+    """
     body: dict[str, Any] = {
         "description": "Ten per cent off all tea",
         "target": {},
@@ -100,27 +106,30 @@ def promo_body(**overrides: Any) -> dict[str, Any]:
 
 
 def publish(company: Caller, **overrides: Any) -> str:
-    """The new promo's id."""
+    """Publish a promo and return its id."""
     answer = company.post("/api/business/promo", json=promo_body(**overrides))
     assert answer.status_code == 201, answer.get_data(as_text=True)
     return str(answer.json["id"])
 
 
 def activate(user: Caller, promo_id: str) -> str:
-    """The value that the user got."""
+    """Activate a promo and return the value that the user got."""
     answer = user.post(f"/api/user/promo/{promo_id}/activate")
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return str(answer.json["promo"])
 
 
 def stop_clock(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    """From now on it is that moment (`2025-03-01T23:59:59Z`). Tokens are checked against the real time too, so it must be a past one."""
+    """Stop the clock at that moment, such as `2025-03-01T23:59:59Z`.
+
+    It must be in the past, because tokens are checked against the real time too.
+    """
     stopped = datetime.fromisoformat(moment).astimezone(UTC)
     monkeypatch.setattr(clock, "now", lambda: stopped)
 
 
 def read_promo_books() -> Books:
-    """All rows of promos beside those of the books: what a refusal by this contract must leave as it was."""
+    """Read all rows that a refusal by this contract must leave as they were."""
     models = (
         Promo,
         PromoValue,
@@ -151,7 +160,11 @@ def assert_refused(
     about: str | None = None,
     given: object = "",
 ) -> None:
-    """It is this refusal, in this contract's body; with `about` its message names that field (`target.age_from`). `given` is shown where it is not."""
+    """Check that an answer is this refusal, in this contract's body.
+
+    With `about`, the message must name that field (`target.age_from`). `given` is shown if the
+    check fails.
+    """
     assert answer.status_code == status, f"{given!r}: {answer.get_data(as_text=True)}"
     message = answer.json["message"]
     assert answer.json == {"status": "error", "message": message, "error_code": error_code}

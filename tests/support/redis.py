@@ -1,4 +1,7 @@
-"""A real Redis for the tests: TEST_REDIS_URL if it is set, else redis-server or valkey-server of the machine, else Valkey of a wheel."""
+"""A real Redis for the tests.
+
+TEST_REDIS_URL if it is set, else redis-server or valkey-server of this machine, else a wheel's.
+"""
 
 import os
 import shutil
@@ -17,7 +20,7 @@ from .waiting import wait_until
 
 @dataclass
 class RedisServer:
-    """A server of ours that a test may stop and start again."""
+    """A server that a test may stop and start again, if we started it."""
 
     url: str
     command: list[str]
@@ -45,7 +48,7 @@ class RedisServer:
 
 @contextmanager
 def running_redis() -> Iterator[RedisServer]:
-    """A server with nothing in it. One that TEST_REDIS_URL names can't be stopped and started."""
+    """Start an empty server, unless TEST_REDIS_URL names one, which can't be restarted."""
     given = os.environ.get("TEST_REDIS_URL")
     if given:
         yield RedisServer(given, [])

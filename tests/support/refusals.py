@@ -4,7 +4,7 @@ import re
 
 from werkzeug.test import TestResponse
 
-# One path prefix for each contract, and what is no contract's.
+# One path prefix for each contract, and one that belongs to none.
 PREFIXES = {
     "credit_coupons": "/v1",
     "promos": "/api/user",
@@ -14,7 +14,7 @@ PREFIXES = {
     "elsewhere": "/elsewhere",
 }
 
-# What `/v1` calls a status.
+# The names of statuses in `/v1`.
 CREDIT_WORDS = {
     400: "INVALID_REQUEST",
     401: "UNAUTHORIZED",
@@ -31,7 +31,7 @@ CREDIT_WORDS = {
 
 
 def error_body(contract: str, status: int, error_code: str, message: str) -> dict:
-    """The body of an error that names no field, as the contract gives it (but for the time that `/v1` tells)."""
+    """Return a contract's body for an error that names no field, without the time of `/v1`."""
     match contract:
         case "credit_coupons":
             error = {"message": message, "error_code": error_code}
@@ -55,7 +55,10 @@ def error_body(contract: str, status: int, error_code: str, message: str) -> dic
 
 
 def refusal(answer: TestResponse, contract: str = "credit_coupons") -> tuple[int, str]:
-    """Status and name of an error whose body is, to the letter, what the contract makes of it; the sentence for people may be any."""
+    """Check that an error has the contract's exact body, whatever its message.
+
+    Returns its status and name.
+    """
     assert answer.status_code >= 400, answer.text
     assert answer.mimetype == "application/json"
     body = dict(answer.json)

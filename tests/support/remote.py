@@ -1,4 +1,4 @@
-"""Speaks to a real server as Flask's test client speaks to an application, so that both have the same cast."""
+"""Talks to a real server like Flask's test client to an application, so both share one cast."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,10 @@ class Answer:
 
 @dataclass
 class RemoteClient:
-    """Safe to be used by many threads: every request has a connection of its own, so that it may reach any worker."""
+    """A client that many threads may use.
+
+    Every request has a connection of its own, so it may reach any worker.
+    """
 
     server: Server
 

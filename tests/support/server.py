@@ -20,13 +20,13 @@ from .waiting import wait_until
 ROOT = Path(__file__).resolve().parent.parent.parent
 FLASK = [sys.executable, "-m", "flask", "--app", "coupon_management_flask"]
 
-# What tests and benchmarks want otherwise than people do.
+# Settings that tests and benchmarks need otherwise than people do.
 TEST_ENVIRONMENT = {
     "PASSWORD_HASH_MEMORY_KIB": "8",
     "PASSWORD_HASH_ROUNDS": "1",
     "RATE_LIMITS_ENABLED": "false",
     "LOG_LEVEL": "WARNING",
-    # The mailbox of development is the developer's.
+    # The development mailbox of this checkout belongs to the developer.
     "EMAIL_BACKEND": "console",
 }
 
@@ -49,7 +49,7 @@ def environment(database_url: str, **more: str) -> dict[str, str]:
 def run_flask(
     *arguments: str, database_url: str, check: bool = True, **more: str
 ) -> "subprocess.CompletedProcess[str]":
-    """`flask ...` with that database, as an operator runs it."""
+    """Run `flask ...` with that database, as an operator would."""
     return subprocess.run(
         [*FLASK, *arguments],
         env=environment(database_url, **more),
@@ -85,22 +85,22 @@ class Server:
         return str(self.output.read().decode(errors="replace"))
 
     def worker_pids(self) -> list[int]:
-        """The processes that answer requests."""
+        """Return the processes that answer requests."""
         import psutil
 
         pids = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            # One that has just been killed is still there for a moment.
+            # A process that has just been killed still exists for a moment.
             with suppress(psutil.NoSuchProcess):
                 if "resource_tracker" not in " ".join(child.cmdline()):
                     pids.append(child.pid)
         return pids
 
     def kill(self) -> None:
-        """Ends it as a power cut would: all of it at once, with no chance to finish anything."""
+        """End it as a power cut would: all of it at once, with no chance to finish anything."""
         import psutil
 
-        # Of `make run`, not all are in one process group.
+        # The processes of `make run` are not all in one process group.
         others = psutil.Process(self.process.pid).children(recursive=True)
         os.killpg(self.process.pid, signal.SIGKILL)
         for other in others:
@@ -110,7 +110,7 @@ class Server:
 
 
 def copy_checkout(folder: Path) -> Path:
-    """What a server needs of the checkout, for one that keeps mails in the mailbox there: that of this one is the developer's."""
+    """Copy what a server needs of the checkout, so that it writes mails to a mailbox of its own."""
     for name in ("coupon_management_flask", "frontend"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "application.yml", folder)
@@ -127,7 +127,7 @@ def running_server(
     checkout: Path = ROOT,
     **more: str,
 ) -> Iterator[Server]:
-    """A started server that answers; it is gone at the end, with all its workers."""
+    """Start a server, wait until it answers, and kill it with all its workers at the end."""
     port = port or free_port()
     with TemporaryFile() as output:
         process = subprocess.Popen(
@@ -135,7 +135,7 @@ def running_server(
             env=environment(
                 database_url, HOST="127.0.0.1", PORT=str(port), WORKERS=str(workers), **more
             ),
-            # Python looks here first.
+            # Python looks for modules here first.
             cwd=checkout,
             stdout=output,
             stderr=output,

@@ -1,4 +1,7 @@
-"""A mail server: real SMTP (aiosmtpd) on a free loopback port. It notes what it is sent, and refuses, stalls or stops as the test says."""
+"""A mail server: real SMTP (aiosmtpd) on a free loopback port.
+
+It records what it receives, and refuses, stalls or stops as the test says.
+"""
 
 import asyncio
 import socket
@@ -38,9 +41,10 @@ class Received:
 
 @dataclass
 class SmtpServer:
-    """Takes everything until it is told otherwise. `answers` has by command what is said in place of yes; the commands of `stalls` are not answered.
+    """Accepts everything unless it is told otherwise.
 
-    `commands` are those that were heard of, by name: RCPT, DATA (all of the mail is here), QUIT.
+    `answers` replaces the answer to a command, and commands in `stalls` get none. `commands` names
+    what it has received: RCPT, DATA (the whole mail has arrived), QUIT.
     """
 
     port: int
@@ -64,7 +68,7 @@ class SmtpServer:
         elif self.tls is not None:
             options |= {"tls_context": self.tls, "require_starttls": True}
         if self.asks_for_login:
-            # What aiosmtpd knows as TLS is STARTTLS; that it is another's business here it says by a warning.
+            # aiosmtpd only counts STARTTLS as TLS. If TLS is there from the start, it would warn.
             options |= {
                 "authenticator": self._authenticate,
                 "auth_require_tls": not self.is_tls_from_the_start,
@@ -85,7 +89,7 @@ class SmtpServer:
 
     @contextmanager
     def stalling(self, command: str) -> Iterator[None]:
-        """Until the end of the block this command gets no answer."""
+        """Leave this command unanswered until the block ends."""
         self.stalls.add(command)
         try:
             yield
@@ -96,7 +100,7 @@ class SmtpServer:
         wait_until(lambda: self.commands.count(command) >= times, f"the server hears {command}")
 
     def texts(self) -> list[str]:
-        """Of each mail that was accepted the plain text."""
+        """Return the plain text of each accepted mail."""
         return [
             received.message.get_body(("plain",)).get_content().strip()
             for received in self.received
@@ -186,7 +190,7 @@ def running_smtp(port: int | None = None, **options: Any) -> Iterator[SmtpServer
 
 
 def certificate(*names: str) -> tuple[trustme.CA, ssl.SSLContext]:
-    """A certificate for these names, for a server to show, and who has signed it."""
+    """Issue a certificate for these names. Returns its authority and a server's context."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
     return authority, context
@@ -194,7 +198,7 @@ def certificate(*names: str) -> tuple[trustme.CA, ssl.SSLContext]:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """The port of something that lets connect and never says a word."""
+    """Accept connections on a port and never say a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken, is_over = [], threading.Event()
 

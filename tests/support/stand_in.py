@@ -1,4 +1,4 @@
-"""What the stand-ins of other services are made of: an HTTP server of threads on a loopback port whose connections can be cut."""
+"""The base of stand-ins for other services: a threaded HTTP server that can cut connections."""
 
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,19 +10,19 @@ class StandInServer(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, port: int, handler: type["StandInHandler"], service: Any) -> None:
-        """`service` is what the handler asks for its answers."""
+        """`service` is the object that the handler asks for its answers."""
         self.service = service
         self.open: set[socket] = set()
         super().__init__(("127.0.0.1", port), handler)
 
     def close_connections(self) -> None:
         for connection in list(self.open):
-            # It may have gone by itself.
+            # The client may already have closed it.
             with suppress(OSError):
                 connection.shutdown(SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up waiting is no error of ours."""
+        """Ignore clients that gave up waiting."""
 
 
 class StandInHandler(BaseHTTPRequestHandler):
@@ -38,4 +38,4 @@ class StandInHandler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: the test's output is not its place."""
+        """Keep the access log out of the test's output."""

@@ -1,8 +1,10 @@
-"""A stand-in of Stripe: its REST as far as we use it, over real HTTP on a free loopback port, to which the real SDK speaks.
+"""A stand-in for Stripe: the part of its API that we use, over real HTTP, called by the real SDK.
 
-It is as strict as Stripe where money counts: idempotency keys, whole amounts in the currency's unit, no refund beyond the charge, states that
-do not go back. What happens at Stripe without us (people pay, decline, dispute with their bank; somebody works on the dashboard) the test does by its
-methods, and it can say what it took and gave.
+It is as strict as Stripe where money counts: idempotency keys, whole amounts in the currency's
+unit, no refund beyond the charge, states that don't go back.
+
+Its methods do what happens at Stripe without us: people pay, decline or dispute, and somebody works
+on the dashboard. It can report what it charged and refunded.
 """
 
 import hashlib
@@ -30,7 +32,7 @@ WEBHOOK_SECRET = "whsec_stand_in"
 
 SMALLEST = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "kwd": 500, "isk": 5000, "ugx": 5000}
 LARGEST = 99_999_999
-# In which steps amounts of some currencies go.
+# The steps in which amounts of some currencies go.
 STEPS = {"kwd": 10, "bhd": 10, "isk": 100, "ugx": 100}
 
 CANCELLABLE = {
@@ -43,7 +45,7 @@ CANCELLABLE = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came in."""
+    """A request as it arrived."""
 
     method: str
     path: str
@@ -63,7 +65,7 @@ CREATE, READ, CANCEL, REFUND = (
 
 
 class Refused(Exception):
-    """An error of Stripe's, with its body."""
+    """An error of Stripe with its body."""
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Refused(Exception):
 
 @dataclass
 class Held:
-    """Requests that were taken and are not answered before the end."""
+    """Requests that have arrived and are answered only when the block ends."""
 
     asked: list[Asked] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -97,18 +99,18 @@ class Held:
 
 
 class Stripe:
-    """Takes everything and does what it is told to."""
+    """Accepts everything and does what the test tells it."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        # Never the same id twice, whatever is forgotten.
+        # No id is used twice, even after `forget`.
         self._numbers = count(1)
         self._server: StandInServer | None = None
         self.forget()
 
     def forget(self) -> None:
-        """As it was at first: nothing asked, nothing taken, and it answers."""
+        """Return to the beginning: nothing asked, nothing charged, and the server answers."""
         self._lock = threading.RLock()
         self.asked: list[Asked] = []
         self.intents: dict[str, dict[str, Any]] = {}
@@ -139,7 +141,7 @@ class Stripe:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Until the end of the block nobody listens."""
+        """Stop listening until the block ends."""
         self.stop()
         try:
             yield
@@ -148,13 +150,13 @@ class Stripe:
 
     @contextmanager
     def losing_answers(self, to: str) -> Iterator[None]:
-        """Until the end of the block it does what this request asks for, and the connection breaks before its answer."""
+        """Do what this request asks but lose the answer, until the block ends."""
         with self._failing(to, "lost"):
             yield
 
     @contextmanager
     def broken(self, to: str) -> Iterator[None]:
-        """Until the end of the block it does nothing and answers 500."""
+        """Answer this request with 500 and do nothing, until the block ends."""
         with self._failing(to, "broken"):
             yield
 
@@ -170,7 +172,7 @@ class Stripe:
     def refusing(
         self, to: str, code: str, *, status: int = 400, type: str = "invalid_request_error"
     ) -> Iterator[None]:
-        """Until the end of the block it says no to this request; under its idempotency key for ever."""
+        """Refuse this request until the block ends, and for ever under the same idempotency key."""
         self._refusals[to] = Refused(status, f"It is refused: {code}.", code=code, type=type)
         try:
             yield
@@ -179,7 +181,7 @@ class Stripe:
 
     @contextmanager
     def holding(self, to: str) -> Iterator[Held]:
-        """Until the end of the block these requests are taken, and looked at and answered only then."""
+        """Hold these requests back, and read and answer them only when the block ends."""
         held = self._holds[to] = Held()
         try:
             yield held
@@ -193,7 +195,7 @@ class Stripe:
     # --- What people do at Stripe
 
     def pay(self, intent_id: str, *, received: int | None = None) -> dict[str, Any]:
-        """The payer's card is charged. The event that tells of it."""
+        """Charge the payer's card and return the event that reports it."""
         with self._lock:
             intent = self.intents[intent_id]
             assert intent["status"] in CANCELLABLE | {"processing"}, intent["status"]
@@ -230,7 +232,7 @@ class Stripe:
             return self._event("payment_intent.payment_failed", intent)
 
     def require_action(self, intent_id: str) -> dict[str, Any]:
-        """The bank wants to see the payer (3-D Secure)."""
+        """The bank wants to authenticate the payer (3-D Secure)."""
         with self._lock:
             intent = self.intents[intent_id]
             intent["status"] = "requires_action"
@@ -249,7 +251,7 @@ class Stripe:
             return self.events[-1]
 
     def revive(self, intent_id: str) -> None:
-        """What Stripe never does: a payment that was cancelled can be paid after all."""
+        """Make a cancelled payment payable again, which Stripe never does."""
         self.intents[intent_id]["status"] = "requires_payment_method"
 
     def refund_on_dashboard(self, intent_id: str, amount: int | None = None) -> dict[str, Any]:
@@ -258,16 +260,16 @@ class Stripe:
             return self.events[-1]
 
     def intent_beside(self, intent_id: str, **changes: Any) -> str:
-        """Another intent that claims to be of the same transaction."""
+        """Create another intent that claims to belong to the same transaction."""
         with self._lock:
             other = {**deepcopy(self.intents[intent_id]), "id": self._id("pi"), **changes}
             self.intents[other["id"]] = other
             return str(other["id"])
 
-    # --- What it took and gave
+    # --- What it charged and refunded
 
     def taken(self, transaction_id: Any) -> int:
-        """What was charged for a transaction, all intents together."""
+        """Return what was charged for a transaction by all intents together."""
         return sum(charge["amount"] for charge in self._charges_of(transaction_id))
 
     def given_back(self, transaction_id: Any) -> int:
@@ -290,7 +292,10 @@ class Stripe:
         age: float = 0,
         written: bytes | None = None,
     ) -> dict[str, Any]:
-        """An event as it is sent (or written otherwise): what a client's `post` takes."""
+        """Return an event as arguments for a client's `post`.
+
+        `written` replaces the body that Stripe would send.
+        """
         body = json.dumps(event, indent=2).encode() if written is None else written
         timestamp = int(time.time() - age)
         signature = hmac.new(secret.encode(), b"%d." % timestamp + body, hashlib.sha256).hexdigest()
@@ -322,7 +327,7 @@ class Stripe:
     def answer(
         self, asked: Asked, headers: dict[str, str]
     ) -> tuple[int, dict[str, Any], dict[str, str]] | None:
-        """Status, body and headers; None where the connection is to break."""
+        """Return status, body and headers, or None if the connection is to break."""
         what = str(asked)
         with self._lock:
             self.asked.append(asked)
@@ -384,7 +389,7 @@ class Stripe:
         if refusal is not None:
             self._kept[key] = (asked, refusal.status, refusal.body)
             raise refusal
-        # What is not valid is not kept: nothing of it was begun.
+        # An invalid request is not stored under its key, because nothing of it was started.
         status, body = 200, self._do(asked)
         self._kept[key] = (asked, status, body)
         return status, body, {}
@@ -484,7 +489,7 @@ class Stripe:
         return self.intents[intent_id]
 
     def _confirm(self, intent_id: str, card: str, return_url: str) -> dict[str, Any]:
-        """The payer's browser does this."""
+        """Do what the payer's browser does."""
         with self._lock:
             intent = self._intent(intent_id)
             if intent["status"] not in ("requires_payment_method", "requires_confirmation"):

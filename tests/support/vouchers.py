@@ -40,7 +40,7 @@ _numbers = count(1)
 
 
 def read_voucher_books() -> dict[str, list[Any]]:
-    """Everything that a refusal must leave as it was."""
+    """Read everything that a refusal must leave as it was."""
     return {
         model.__tablename__: [
             tuple(row)
@@ -57,7 +57,7 @@ def type_body(**terms: Any) -> dict[str, Any]:
 
 
 def sell(admin: Person, **terms: Any) -> Any:
-    """A voucher type of 10.00, one use and a year, unless told otherwise."""
+    """Create a voucher type, by default for 10.00, one use and a year."""
     answer = admin.post(f"{PATH}/types/", json=type_body(**terms))
     assert answer.status_code == 201, answer.text
     return answer.json
@@ -71,7 +71,7 @@ def buy(person: Any, kind: Any, **more: Any) -> Any:
 
 
 def bought(person: Person, kind: Any, **more: Any) -> Any:
-    """The vouchers of a purchase that must succeed; the oldest first."""
+    """Buy vouchers, which must succeed, and return them, oldest first."""
     answer = buy(person, kind, **more)
     assert answer.status_code == 201, answer.text
     return answer.json["vouchers"]
@@ -88,7 +88,7 @@ def redeem(person: Person, voucher: Any, **more: Any) -> Any:
 
 
 def fields(answer: Any) -> dict[str, Any]:
-    """What is wrong with which field, of an answer that says nothing else."""
+    """Return what is wrong with which field of a validation error."""
     assert answer.status_code == 400, answer.text
     body = dict(answer.json)
     assert body.pop("error_code") == "validation_error"

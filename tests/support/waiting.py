@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 
 def wait_until(happened: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Returns as soon as it has happened; fails when it has not in time."""
+    """Return as soon as it has happened. Fail if it has not happened in time."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:

@@ -1,4 +1,7 @@
-"""Who is told of events: real HTTP on a free loopback port. It notes what it is sent and answers what the test says."""
+"""A receiver of webhooks: real HTTP on a free loopback port.
+
+It records what it receives and answers as the test says.
+"""
 
 import ssl
 import threading
@@ -25,13 +28,19 @@ class Received:
         return self.headers["webhook-id"]
 
     def verified(self, secret: str) -> Any:
-        """The payload; raises where the signature is not that of the secret, or the timestamp is not of these minutes."""
+        """Return the payload.
+
+        Raises if the signature does not match the secret, or if the timestamp is minutes off.
+        """
         return Webhook(secret).verify(self.body, self.headers)
 
 
 @dataclass
 class Receiver:
-    """Takes everything until it is told otherwise: answers `status` with `headers`, and drips `drip` for ever where there is one."""
+    """Accepts everything unless it is told otherwise.
+
+    It answers `status` with `headers`, or sends `drip` again and again, for ever.
+    """
 
     port: int
     scheme: str = "http"
@@ -51,7 +60,7 @@ class Receiver:
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Until the end of the block what comes is taken and not answered."""
+        """Leave requests unanswered until the block ends."""
         self._answers.clear()
         try:
             yield
@@ -60,7 +69,7 @@ class Receiver:
 
     @contextmanager
     def unfinished(self) -> Iterator[None]:
-        """Until the end of the block an answer's head is sent, and nothing of its body."""
+        """Send only the head of an answer until the block ends, and nothing of its body."""
         self._ends.clear()
         try:
             yield
@@ -87,7 +96,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", receiver.port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up waiting is no error of ours."""
+        """Ignore clients that gave up waiting."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -111,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: the test's output is not its place."""
+        """Keep the access log out of the test's output."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Celery as an operator starts it: real processes, a real broker, and what they leave in the outbox."""
+"""Celery as an operator starts it: real processes, a real broker, and the outbox."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from flask import Flask
 from coupon_management_flask import create_app
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons.webhooks import service as webhook_service
-from coupon_management_flask.messaging.webhooks import delivery
+from coupon_management_flask.messaging.webhooks import recording
 from coupon_management_flask.models import OutboxMessage
 
 from ..conftest import dispose_engines, settings_for
@@ -139,7 +139,7 @@ def receiver(service: Flask) -> Iterator[Receiver]:
 
 def happen(number: int = 0) -> None:
     with transaction():
-        delivery.record("coupon.created", lambda: {"number": number})
+        recording.record("coupon.created", lambda: {"number": number})
 
 
 def messages() -> list[Any]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts, failed_attempts, sessions
+from coupon_management_flask.identity import failed_attempts, password_reset, sessions
 from coupon_management_flask.messaging import outbox
 from coupon_management_flask.models import (
     AntifraudQuestion,
@@ -64,12 +64,12 @@ def make_session(time):
 
 
 def make_guess(time):
-    failed_attempts.count_wrong({"code:alice": 3})
+    failed_attempts.record({"code:alice": 3})
 
 
 def make_reset(time):
     make_user(email="alice@example.com")
-    assert accounts.open_password_reset("alice@example.com") is not None
+    assert password_reset.open_link("alice@example.com") is not None
 
 
 def make_verdict(time):
@@ -186,9 +186,9 @@ def test_the_books_are_never_purged(alice, books, time):
 def test_a_purge_and_a_wrong_guess_that_wait_for_each_other_in_a_circle_both_succeed(
     app, time, elsewhere
 ):
-    # A purge meets the rows as they lie, a wrong guess in the order of their names.
+    # A purge meets the rows as they lie, a failed attempt in the order of their names.
     for subject in ("code:b", "code:a"):
-        failed_attempts.count_wrong({subject: 3})
+        failed_attempts.record({subject: 3})
     time.passes(hours=1)
     guesser, subjects, purges = threading.get_ident(), [], []
 
@@ -205,7 +205,7 @@ def test_a_purge_and_a_wrong_guess_that_wait_for_each_other_in_a_circle_both_suc
 
     sa.event.listen(sa.Engine, "before_cursor_execute", purge_between_the_two)
     try:
-        failed_attempts.count_wrong({"code:a": 3, "code:b": 3})
+        failed_attempts.record({"code:a": 3, "code:b": 3})
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", purge_between_the_two)
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from coupon_management_flask.core import clock, wallet
 from coupon_management_flask.db.session import transaction
 from coupon_management_flask.models import new_id
-from coupon_management_flask.vouchers import purchases
+from coupon_management_flask.payments.sales import delivery
+from coupon_management_flask.payments.sales.delivery import Sale
 
 from ..support.refusals import refusal
 from ..support.vouchers import PATH, bought, fields, redeem, sell
@@ -62,18 +63,20 @@ def test_vouchers_are_counted_by_status_and_worth_what_they_cost_without_discoun
     redeem(bob, bought(bob, cheap)[0])
     euros = UUID(sell(admin, currency="EUR")["id"])
     with transaction():
-        purchases.cancel(purchase_of(cancelled))
-        # What was bought in another currency, when that was the operator's, is worth nothing in this one.
+        delivery.cancel(purchase_of(cancelled))
+        # What was bought when the operator had another currency is worth nothing in this one.
         purchase_id = wallet.debit(carol.id, 0, reason="voucher", reference=new_id()).reference
-        purchases.deliver(
-            purchase_id,
-            account_id=carol.id,
-            voucher_type_id=euros,
-            quantity=1,
-            unit_price=1000,
-            discount=0,
-            currency="EUR",
-            credits=0,
+        delivery.deliver(
+            Sale(
+                purchase_id=purchase_id,
+                buyer_id=carol.id,
+                voucher_type_id=euros,
+                quantity=1,
+                unit_price=1000,
+                discount=0,
+                currency="EUR",
+                credits=0,
+            )
         )
 
     assert carol.get(f"{PATH}/stats/").json == {
@@ -116,7 +119,7 @@ def test_the_history_is_ones_own_redemptions_newest_first(carol, bob, admin, tim
     # What is off sale or cancelled has been used all the same.
     admin.delete(f"{PATH}/types/{kind['id']}/")
     with transaction():
-        purchases.cancel(purchase_of(one))
+        delivery.cancel(purchase_of(one))
     assert [use["id"] for use in carol.get(f"{PATH}/usage-history/").json["results"]] == [
         use["id"] for use in uses[::-1]
     ]

@@ -1,4 +1,7 @@
-"""The guard: who is asking, and may it? On routes of the service, and on probes where the service has none of the kind yet."""
+"""The guard: who is asking, and may it?
+
+It is tested on routes of the service, and on probes where no route is of the kind.
+"""
 
 import re
 from base64 import urlsafe_b64encode
@@ -13,7 +16,7 @@ from coupon_management_flask import create_app
 from coupon_management_flask.config import DEVELOPMENT_SECRET_KEY
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts, sessions
+from coupon_management_flask.identity import accounts, api_keys, sessions
 from coupon_management_flask.models import Account
 from coupon_management_flask.web.guard import access_token, actor, refresh_token
 
@@ -51,7 +54,7 @@ def open_session(account_id):
 
 
 def use_with(person, header):
-    """Somebody's request that would change something, with this Authorization header in place of their own."""
+    """Send a request that would change something, with this Authorization header."""
     coupon = make_coupon()
     headers = {} if header is None else {"Authorization": header}
     return person.client.post(f"/v1/coupons/use/{coupon.hidden_code}", headers=headers)
@@ -105,12 +108,12 @@ def test_the_scheme_is_compared_without_case(alice):
 
 @pytest.fixture
 def claims(alice):
-    """What Alice's access token says, in a session that stands."""
+    """Return the claims of an access token of Alice's whose session stands."""
     return jwt.decode(alice.access_token, DEVELOPMENT_SECRET_KEY, ["HS256"])
 
 
 def test_the_claims_of_a_token_signed_by_us_are_accepted(alice, claims):
-    # So that the refusals below are for what they change and nothing else.
+    # Without changes it is accepted: each refusal below is for the one change.
     assert use_with(alice, f"Bearer {signed(**claims)}").status_code == 200
 
 
@@ -332,7 +335,7 @@ def test_who_is_asking_costs_one_statement(statements, configured_app, somebody)
     assert len(statements) == 1, statements
 
 
-# Order of checks: each step is wrong in everything that the steps after it are wrong in, too.
+# Order of checks: each step has all the faults of the steps after it, and one more.
 
 LONG_KEY = {"Idempotency-Key": "k" * 256}
 WRONG_BODY = {"number_left": "many"}
@@ -389,7 +392,7 @@ def test_a_null_character_in_a_path_is_400(alice):
 
 @pytest.fixture(scope="session")
 def keyed_app(database_url):
-    """Its probes take API keys: one for anybody, one that asks for `manageCoupons`."""
+    """Return an application with probes for API keys: any key, and one with `manageCoupons`."""
     keyed = create_app(settings_for(database_url))
     add_guarded(keyed, "/api/v1/probe", who_asks, api_key=True)
     add_guarded(keyed, "/api/v1/managed", who_asks, api_key=True, permission="manageCoupons")
@@ -404,7 +407,7 @@ def keyed(app, keyed_app):
 
 
 def key_of(service="shop", permissions=("getCoupons",), lifetime=HOUR):
-    return {"X-API-Key": accounts.create_api_key(service, list(permissions), lifetime)}
+    return {"X-API-Key": api_keys.create_api_key(service, list(permissions), lifetime)}
 
 
 def test_an_api_key_is_as_good_as_a_token(keyed):
@@ -469,7 +472,7 @@ def test_an_api_key_lives_as_long_as_it_was_given(keyed, time_is):
 def test_a_revoked_api_key_is_dead_with_the_next_request_and_a_later_one_lives(keyed):
     revoked = key_of()
     assert keyed.get("/api/v1/probe", headers=revoked).status_code == 200
-    accounts.revoke_api_keys("shop")
+    api_keys.revoke_api_keys("shop")
     later = key_of()
 
     assert refusal(keyed.get("/api/v1/probe", headers=revoked), "discount_coupons") == (

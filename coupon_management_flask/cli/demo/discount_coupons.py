@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from ...db.session import transaction
-from ...discount_coupons.coupons import change as coupon_service
-from ...discount_coupons.errors import CodeTaken
+from ...discount_coupons.coupons import change
+from ...discount_coupons.refusals import CodeTaken
 
 _COUPONS: list[dict[str, Any]] = [
     {
@@ -46,11 +46,11 @@ _COUPONS: list[dict[str, Any]] = [
 
 
 def load(currency: str) -> bool:
-    """Loads all of it, or nothing (False) where its first coupon is there already."""
+    """Load all of it, or nothing and return False where its first coupon is there already."""
     try:
         with transaction():
             for coupon in _COUPONS:
-                coupon_service.create_coupon(currency=currency, **coupon)
+                change.create_coupon(currency=currency, **coupon)
     except CodeTaken:
         return False
     return True

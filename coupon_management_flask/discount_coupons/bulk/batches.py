@@ -1,12 +1,15 @@
-"""Use cases of codes in bulk. A batch of many is made bit by bit in the background: each is committed with the progress and the message that asks for the next.
+"""Batches of generated codes.
 
-Whoever dies in the middle of a bit has made nothing of it, and the outbox has somebody else make it. A bit says where it begins, and is made once.
+A large batch is made part by part in the background. Each part is committed together with the
+progress and with the message that asks for the next part. A worker that dies in the middle of a
+part has made nothing of it, and the outbox has another one make it. A part says where it begins,
+and is made once.
 """
 
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,56 +21,66 @@ from ...db.session import before_waiting, db, transaction
 from ...messaging import outbox
 from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
 from .. import terms as coupon_terms
-from ..errors import BatchNotDone, BatchNotFound
+from ..refusals import BatchNotDone, BatchNotFound
 from ..schemas.coupons import CouponTemplate
+from ..schemas.names import invalid
+from ..stored import Json
+from ..terms import Terms
 from . import write
 
 TOPIC = "coupon_batch"
-PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
 
 MADE_AT_ONCE = 1_000
-# One guess in so many may hit, at most.
+# At most one guess in so many may hit.
 GUESSES = 1_000_000
-# Of products, categories and customers that the coupons of a batch list, all together.
+# The products, categories and customers that all coupons of a batch list together.
 MOST_ENTRIES = 10_000_000
 TRIES = 20
 PAUSE_SECONDS = 0.2
 
-_batches: Any = CouponBatch.__table__
-_coupons: Any = DiscountCoupon.__table__
 _template = CouponTemplate()
+
+
+class BatchStatus(StrEnum):
+    """Worked out from the facts, never stored."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     batch_id: UUID
-    status: str
+    status: BatchStatus
     count: int
     done: int
 
 
 def generate(
-    account_id: UUID | None, *, count: int, pattern: str, template: dict[str, Any], currency: str
+    account_id: UUID | None, *, count: int, pattern: str, template: Json, currency: str
 ) -> Batch:
-    """Makes so many single-use coupons of a template, at once or, of more than a thousand, in the background. Shoppers are never shown them.
+    """Make single-use coupons of a template; more than a thousand are made in the background.
 
-    Raises Invalid where the template contradicts itself, or where one guess in a million would hit a code of this pattern.
+    Shoppers are never shown them.
+
+    Raises: Invalid where the template contradicts itself, or where one guess in a million would
+        hit a code of this pattern.
     """
     template, pattern = {"currency": currency, **template}, pattern.upper()
     terms = _terms(template)
     if write.entries(terms) * count > MOST_ENTRIES:
-        raise errors.Invalid(
-            {
-                "template": [
-                    f"The coupons of a batch list at most {MOST_ENTRIES} products, categories and customers, all together."
-                ]
-            }
+        problem = (
+            f"The coupons of a batch list at most {MOST_ENTRIES} products, categories and "
+            "customers, all together."
         )
+        raise errors.Invalid({"template": [problem]})
     _check_odds(pattern, count)
     batch_id = new_id()
     with transaction():
         db.session.execute(
-            sa.insert(_batches).values(
+            sa.insert(CouponBatch).values(
                 id=batch_id,
                 account_id=account_id,
                 pattern=pattern,
@@ -84,48 +97,47 @@ def generate(
         return read(batch_id)
 
 
-def _terms(template: dict[str, Any]) -> dict[str, Any]:
-    terms = _template.load(template)
+def _terms(template: Json) -> Terms:
+    terms: Terms = _template.load(template)
     if terms.get("max_usage", 1) != 1:
-        raise errors.Invalid(
-            {"template.maxUsage": ["Generated codes are used once: leave it out, or say 1."]}
-        )
+        problem = "Generated codes are used once: leave it out, or say 1."
+        raise invalid({"template.max_usage": [problem]})
     return coupon_terms.complete({**terms, "max_usage": 1})
 
 
 def _check_odds(pattern: str, count: int) -> None:
-    # Whoever guesses does not care which batch it was.
-    codes_of_pattern = count + (
-        db.session.scalar(
-            sa.select(sa.func.sum(_batches.c.size)).where(_batches.c.pattern == pattern)
-        )
-        or 0
-    )
+    # A guess may hit a code of any batch of this pattern.
+    of_others = sa.select(sa.func.sum(CouponBatch.size)).where(CouponBatch.pattern == pattern)
+    codes_of_pattern = count + (db.session.scalar(of_others) or 0)
     needed = 1
     while len(codes.ALPHABET) ** needed <= codes_of_pattern * GUESSES:
         needed += 1
     if pattern.count("#") < needed:
-        raise errors.Invalid(
-            {
-                "pattern": [
-                    f"One guess in a million would hit one of {codes_of_pattern} codes: at least {needed} # would do."
-                ]
-            }
+        problem = (
+            f"One guess in a million would hit one of {codes_of_pattern} codes: "
+            f"at least {needed} # would do."
         )
+        raise errors.Invalid({"pattern": [problem]})
 
 
 def _ask_for_more(batch_id: UUID, start: int) -> None:
     message_id = outbox.write(TOPIC, {"batch_id": str(batch_id), "start": start})
     db.session.execute(
-        sa.update(_batches).where(_batches.c.id == batch_id).values(message_id=message_id)
+        sa.update(CouponBatch)
+        .where(CouponBatch.id == batch_id)
+        .values(message_id=message_id)
+        .execution_options(synchronize_session=False)
     )
 
 
 @retried
-def make_more(_message_id: UUID, payload: dict[str, Any]) -> None:
-    """Makes the next codes of a batch, those from the payload's `start` on, unless they are there already, and asks for those after them."""
+def make_more(_message_id: UUID, payload: Json) -> None:
+    """Make the next codes of a batch, and ask for those after them.
+
+    They are those from the payload's `start` on, unless they are there already.
+    """
     batch_id, start = UUID(payload["batch_id"]), payload["start"]
-    batch = db.session.execute(sa.select(_batches).where(_batches.c.id == batch_id)).one()
+    batch = db.session.scalars(sa.select(CouponBatch).where(CouponBatch.id == batch_id)).one()
     terms = _terms(batch.template)
     end = min(start + write.at_once(terms), batch.size)
     with transaction():
@@ -133,22 +145,22 @@ def make_more(_message_id: UUID, payload: dict[str, Any]) -> None:
             _ask_for_more(batch_id, end)
 
 
-def _make(batch_id: UUID, pattern: str, terms: dict[str, Any], start: int, end: int) -> bool:
-    """Codes from `start` to `end`, exactly. False where somebody has made them before, or makes them: that one is waited for."""
-    if (
-        rows_changed(
-            db.session.execute(
-                sa.update(_batches)
-                .where(_batches.c.id == batch_id, _batches.c.done == start)
-                .values(done=end)
-            )
-        )
-        == 0
-    ):
+def _make(batch_id: UUID, pattern: str, terms: Terms, start: int, end: int) -> bool:
+    """Make exactly the codes from `start` to `end`.
+
+    Returns False where somebody else has made them. One who is making them is waited for.
+    """
+    advanced = db.session.execute(
+        sa.update(CouponBatch)
+        .where(CouponBatch.id == batch_id, CouponBatch.done == start)
+        .values(done=end)
+        .execution_options(synchronize_session=False)
+    )
+    if rows_changed(advanced) == 0:
         return False
     at_once, missing = write.at_once(terms), end - start
     for _ in range(TRIES * (1 + missing // at_once)):
-        # What was taken is replaced.
+        # Codes that were taken are drawn again.
         missing -= sum(
             write.write(
                 [(code, terms) for code in _draw(pattern, min(missing, at_once))],
@@ -171,54 +183,66 @@ def _draw(pattern: str, count: int) -> list[str]:
 
 
 def read(batch_id: UUID) -> Batch:
-    """How far a batch is. Raises BatchNotFound."""
-    batch = db.session.execute(
-        sa.select(_batches, OutboxMessage.given_up_at)
-        .outerjoin(OutboxMessage, OutboxMessage.id == _batches.c.message_id)
-        .where(_batches.c.id == batch_id)
+    """Say how far a batch is.
+
+    Raises: BatchNotFound.
+    """
+    row = db.session.execute(
+        sa.select(CouponBatch.size, CouponBatch.done, OutboxMessage.given_up_at)
+        .outerjoin(OutboxMessage, OutboxMessage.id == CouponBatch.message_id)
+        .where(CouponBatch.id == batch_id)
     ).one_or_none()
-    if batch is None:
+    if row is None:
         raise BatchNotFound
-    if batch.done == batch.size:
-        status = DONE
-    elif batch.given_up_at is not None:
-        status = FAILED
+    size, done, given_up_at = row
+    if done == size:
+        status = BatchStatus.DONE
+    elif given_up_at is not None:
+        status = BatchStatus.FAILED
     else:
-        status = RUNNING if batch.done else PENDING
-    return Batch(batch.id, status, batch.size, batch.done)
+        status = BatchStatus.RUNNING if done else BatchStatus.PENDING
+    return Batch(batch_id, status, size, done)
 
 
 def codes_of(batch_id: UUID) -> Iterator[list[str]]:
-    """The codes of a batch, some thousand at a time, of which nothing is held in between. Raises BatchNotFound, BatchNotDone."""
-    if read(batch_id).status != DONE:
+    """Return the codes of a batch, some thousand at a time; no connection is held in between.
+
+    Raises: BatchNotFound, BatchNotDone.
+    """
+    if read(batch_id).status != BatchStatus.DONE:
         raise BatchNotDone
     return _pages(batch_id)
 
 
 def _pages(batch_id: UUID) -> Iterator[list[str]]:
     of_batch = (
-        sa.select(_coupons.c.id, _coupons.c.code)
-        .where(_coupons.c.batch_id == batch_id)
-        .order_by(_coupons.c.id)
+        sa.select(DiscountCoupon.id, DiscountCoupon.code)
+        .where(DiscountCoupon.batch_id == batch_id)
+        .order_by(DiscountCoupon.id)
         .limit(write.ROWS_AT_ONCE)
     )
     page = db.session.execute(of_batch).all()
     while page:
-        # Whoever reads them may be slow.
+        # Their reader may be slow.
         before_waiting()
         yield [row.code for row in page]
-        page = db.session.execute(of_batch.where(_coupons.c.id > page[-1].id)).all()
+        page = db.session.execute(of_batch.where(DiscountCoupon.id > page[-1].id)).all()
 
 
 def work_off(batch_id: UUID) -> Iterator[int]:
-    """Makes a batch here and now, together with whatever workers there are; says again and again how many codes are there. Raises Unavailable if it fails."""
+    """Make a batch here and now, together with the workers that there are.
+
+    Yields again and again how many codes are there.
+
+    Raises: Unavailable where it fails.
+    """
     pause = threading.Event()
     while True:
         batch = read(batch_id)
         yield batch.done
-        if batch.status == DONE:
+        if batch.status == BatchStatus.DONE:
             return
-        if batch.status == FAILED:
+        if batch.status == BatchStatus.FAILED:
             raise errors.Unavailable
         if not outbox.deliver_due({TOPIC: outbox.Topic(make_more)}, most=1):
             before_waiting()

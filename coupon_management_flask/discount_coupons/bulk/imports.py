@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import marshmallow as ma
 
@@ -14,11 +14,15 @@ from ...core import errors
 from ...db.failures import retried
 from ...db.session import transaction
 from .. import terms as coupon_terms
-from ..errors import MESSAGES
-from ..schemas.coupons import Code, CouponTemplate
+from ..refusals import CodeTaken
+from ..schemas.coupons import CouponTemplate
+from ..schemas.fields import Code
+from ..stored import Json
+from ..terms import Terms
+from ..wording import sentence
 from . import write
 
-# What is wrong is told of so many lines.
+# The faults of at most so many lines are told.
 MOST_BAD_LINES = 1_000
 SEPARATOR = ";"
 
@@ -27,7 +31,10 @@ _code = Code(required=True)
 
 
 def _columns() -> dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]]:
-    """The columns that there are: a coupon's fields as JSON has them, those of `limits` and `schedule` after a dot."""
+    """Return the columns that there are: a coupon's fields as JSON has them.
+
+    Those of `limits` and `schedule` stand after a dot.
+    """
     found: dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]] = {}
     for field in _template.fields.values():
         name = str(field.data_key)
@@ -41,7 +48,7 @@ def _columns() -> dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]]:
     return found
 
 
-def _by_wire_name(schema: Any) -> dict[str, ma.fields.Field[Any]]:
+def _by_wire_name(schema: ma.Schema) -> dict[str, ma.fields.Field[Any]]:
     return {field.data_key or name: field for name, field in schema.fields.items()}
 
 
@@ -49,13 +56,26 @@ COLUMNS = _columns()
 REQUIRED = ("code", *(name for name, (_, field) in COLUMNS.items() if field.required))
 
 
+class Line(NamedTuple):
+    """A good line of the file. `number` counts from 1."""
+
+    number: int
+    code: str
+    terms: Terms
+
+
 class _Bad(Exception):
-    """What is wrong with a line, in words."""
+    """A line that is wrong; its text says what is."""
 
 
 def import_coupons(body: Iterable[bytes], *, currency: str) -> int:
-    """Makes a coupon of each line, and says how many. The first line names the columns; an empty field is one that is not given; a list's parts stand between
-    semicolons. Raises Invalid, with the number and the fault of each bad line, and then nothing was made."""
+    """Make a coupon of each line, and say how many.
+
+    The first line names the columns. An empty field is one that is not given. The parts of a list
+    are separated by semicolons.
+
+    Raises: Invalid, with the number and the fault of each bad line; nothing was made then.
+    """
     with TemporaryFile() as file:
         for chunk in body:
             file.write(chunk)
@@ -72,11 +92,11 @@ def import_coupons(body: Iterable[bytes], *, currency: str) -> int:
 def _write(file: BinaryIO, currency: str) -> None:
     bad: dict[int, str] = {}
     with transaction():
-        waiting: list[tuple[int, str, dict[str, Any]]] = []
+        waiting: list[Line] = []
         rows = 0
         for coupon in _coupons(file, currency, bad):
             waiting.append(coupon)
-            rows += 1 + write.entries(coupon[2])
+            rows += 1 + write.entries(coupon.terms)
             if rows >= write.ROWS_AT_ONCE:
                 _write_those(waiting, bad)
                 waiting, rows = [], 0
@@ -84,12 +104,12 @@ def _write(file: BinaryIO, currency: str) -> None:
         _refuse(bad)
 
 
-def _write_those(waiting: list[tuple[int, str, dict[str, Any]]], bad: dict[int, str]) -> None:
+def _write_those(waiting: list[Line], bad: dict[int, str]) -> None:
     if waiting:
-        made = write.write([(code, terms) for _, code, terms in waiting], is_public=True)
+        made = write.write([(line.code, line.terms) for line in waiting], is_public=True)
         bad |= {
-            line: MESSAGES["coupon_code_taken"]
-            for (line, _, _), is_made in zip(waiting, made, strict=True)
+            line.number: sentence(CodeTaken())
+            for line, is_made in zip(waiting, made, strict=True)
             if not is_made
         }
 
@@ -103,10 +123,8 @@ def _refuse(bad: dict[int, str]) -> None:
     raise errors.Invalid(told)
 
 
-def _coupons(
-    file: BinaryIO, currency: str, bad: dict[int, str]
-) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Number, code and terms of each good line; what is wrong with the others goes into `bad`."""
+def _coupons(file: BinaryIO, currency: str, bad: dict[int, str]) -> Iterator[Line]:
+    """Yield the good lines; what is wrong with the others goes into `bad`."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     reader = csv.reader(text, strict=True)
@@ -126,11 +144,8 @@ def _coupons(
                 if len(cells) != len(header):
                     raise _Bad(f"It has {len(cells)} fields, the header has {len(header)}.")
                 code = _checked_code(cells[code_at].strip())
-                yield (
-                    reader.line_num,
-                    code,
-                    terms_of(tuple(cells[index].strip() for index, _ in others)),
-                )
+                terms = terms_of(tuple(cells[index].strip() for index, _ in others))
+                yield Line(reader.line_num, code, terms)
             except _Bad as problem:
                 bad[reader.line_num] = str(problem)
     except UnicodeDecodeError as error:
@@ -162,8 +177,8 @@ def _checked_code(text: str) -> str:
         raise _Bad(f"code: {' '.join(error.messages)}") from error
 
 
-def _terms(names: tuple[str, ...], cells: tuple[str, ...], currency: str) -> dict[str, Any]:
-    given: dict[str, Any] = {}
+def _terms(names: tuple[str, ...], cells: tuple[str, ...], currency: str) -> Terms:
+    given: Json = {}
     for name, text in zip(names, cells, strict=True):
         if text:
             path, field = COLUMNS[name]
@@ -177,8 +192,11 @@ def _terms(names: tuple[str, ...], cells: tuple[str, ...], currency: str) -> dic
         raise _Bad(_sentence(error.fields)) from error
 
 
-def _value(field: ma.fields.Field[Any], text: str) -> Any:
-    """What JSON would have for the text of a cell; what it can't be is left to the field to refuse."""
+def _value(field: ma.fields.Field[Any], text: str) -> object:
+    """Return what JSON would have for the text of a cell.
+
+    Text that the field can't be is left to the field to refuse.
+    """
     if isinstance(field, ma.fields.List):
         return [_value(field.inner, part.strip()) for part in text.split(SEPARATOR)]
     if isinstance(field, ma.fields.Boolean):

@@ -1,5 +1,6 @@
 """`/api/v1/coupons/generate`, `/batches` and `/import`: codes in bulk."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ routes: Routes = Routes(
 CSV = {"type": "string", "description": "The first line names the columns."}
 AS_A_FILE: Headers = {
     "Content-Disposition": {
-        "description": "Under which name to keep it.",
+        "description": "The name to keep it under.",
         "required": True,
         "schema": {"type": "string"},
     }
@@ -39,10 +40,10 @@ AS_A_FILE: Headers = {
     schemas.BatchSchema(),
     description="They are being made; more than 1,000 are made in the background.",
 )
-def generate_codes(body: dict[str, Any]) -> Any:
+def generate_codes(body: dict[str, Any]) -> tuple[batches.Batch, int]:
     """Make a batch of single-use codes"""
     batch = batches.generate(actor().id, **body, currency=config.current().currency)
-    return batch, 201 if batch.status == batches.DONE else 202
+    return batch, 201 if batch.status == batches.BatchStatus.DONE else 202
 
 
 @routes.route("/batches/<batch_id>", methods=["GET"])
@@ -68,7 +69,7 @@ def download_codes(batch_id: UUID) -> Response:
     )
 
 
-def _after(header: str, lines: Any) -> Any:
+def _after(header: str, lines: Iterator[str]) -> Iterator[str]:
     yield header
     yield from lines
 
@@ -79,7 +80,10 @@ def _after(header: str, lines: Any) -> Any:
 @routes.response(201, schemas.ImportedSchema())
 @routes.refuses(400, 413)
 def import_coupons() -> dict[str, int]:
-    """Make a coupon of each line of a CSV, all or none. Columns are a coupon's fields (`limits.perDay`, `schedule.from`); a list's parts stand between `;`"""
-    return {
-        "imported": imports.import_coupons(body_in_chunks(), currency=config.current().currency)
-    }
+    """Make a coupon of each line of a CSV, all or none
+
+    Columns are a coupon's fields, such as `limits.perDay` and `schedule.from`. The parts of a list
+    are separated by `;`.
+    """
+    currency = config.current().currency
+    return {"imported": imports.import_coupons(body_in_chunks(), currency=currency)}

@@ -7,13 +7,15 @@ import marshmallow as ma
 from marshmallow import validate
 
 from ...web.body import Text, Whole
-from ..schemas.coupons import CouponTemplate, Wire
+from ..schemas.coupons import CouponTemplate
+from ..schemas.fields import Wire
+from .batches import BatchStatus
 
 MOST_CODES = 1_000_000
 
 
 class Template(ma.fields.Nested):
-    """A coupon without a code: checked, and kept as it was written."""
+    """A coupon without a code. It is checked, and kept as it was written."""
 
     def _deserialize(
         self,
@@ -44,9 +46,7 @@ class NewBatch(ma.Schema):
 
 class BatchSchema(Wire):
     batch_id = ma.fields.UUID(required=True)
-    status = ma.fields.String(
-        required=True, metadata={"enum": ["pending", "running", "done", "failed"]}
-    )
+    status = ma.fields.String(required=True, metadata={"enum": [*map(str, BatchStatus)]})
     count = ma.fields.Integer(required=True)
     done = ma.fields.Integer(required=True)
 

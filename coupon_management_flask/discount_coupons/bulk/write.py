@@ -1,4 +1,4 @@
-"""Coupons by the thousand: one statement writes them all, and the unique code decides which of them."""
+"""Coupons by the thousand: one statement writes them, and the unique code decides which."""
 
 from decimal import Decimal
 from functools import cache
@@ -8,25 +8,25 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
 
 from ...core import clock
 from ...db.dialects import is_postgresql
-from ...db.session import db
+from ...db.session import Model, db
 from ...models import DiscountCoupon, DiscountCouponTarget, Stock, new_id
 from ...models.discount_coupons import Amount
 from .. import terms as coupon_terms
 from ..terms import Terms
 
-# So many rows of all kinds at once: enough that round trips do not count, few enough that nobody waits long for them.
+# So many rows of all kinds at once: enough that round trips do not count, few enough that nobody
+# waits long for them.
 ROWS_AT_ONCE = 10_000
 
-_coupons: Any = DiscountCoupon.__table__
-_targets: Any = DiscountCouponTarget.__table__
-_stocks: Any = Stock.__table__
+_COLUMNS = DiscountCoupon.__table__.c
 
 
 def entries(terms: Terms) -> int:
-    """How many products, categories and customers a coupon of these terms lists."""
+    """Count the products, categories and customers that a coupon of these terms lists."""
     return sum(
         len(terms[name])
         for name in (
@@ -40,19 +40,20 @@ def entries(terms: Terms) -> int:
 
 
 def at_once(terms: Terms) -> int:
-    """How many coupons of these terms are written together."""
+    """Return how many coupons of these terms are written together."""
     return max(1, ROWS_AT_ONCE // (1 + entries(terms)))
 
 
 def write(
     coupons: list[tuple[str, Terms]], *, is_public: bool, batch_id: UUID | None = None
 ) -> list[bool]:
-    """A coupon for each of these codes that nobody has, of these terms, which must have been checked; says of each whether it was made.
+    """Make a coupon for each of these codes that nobody has, and say of each whether it was made.
 
-    Of equal codes the first is made. Many coupons with one and the same object for terms cost least.
+    The terms must have been checked. Of equal codes the first is made. Many coupons with one and
+    the same object for terms cost least.
     """
     now = clock.now()
-    same = {
+    same: dict[str, object] = {
         "is_public": is_public,
         "batch_id": batch_id,
         "version": 1,
@@ -68,14 +69,15 @@ def write(
 
 
 def _taken_out(made: set[str], code: str) -> bool:
+    """Say whether a code was made; of equal codes, the first alone."""
     if code not in made:
         return False
     made.remove(code)
     return True
 
 
-def _row(terms: Terms) -> dict[str, Any]:
-    """The columns that coupons of these terms have alike."""
+def _row(terms: Terms) -> Terms:
+    """Return the columns that coupons of these terms have alike."""
     return {
         name: value
         for name, value in coupon_terms.columns({**terms, "code": ""}).items()
@@ -83,7 +85,8 @@ def _row(terms: Terms) -> dict[str, Any]:
     }
 
 
-def _write_in_one(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) -> set[str]:
+def _write_in_one(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, object]) -> set[str]:
+    """Write all of it with one statement, on PostgreSQL."""
     # Each of the different terms goes there once, under a number.
     different = list({id(terms): terms for _, terms in by_code.values()}.values())
     numbers = {id(terms): number for number, terms in enumerate(different)}
@@ -97,7 +100,8 @@ def _write_in_one(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) 
         for kind, target in coupon_terms.targets(terms)
     ]
     statement = _statement(tuple(_row(different[0])), with_targets=bool(targets))
-    # One text for each column: an array costs the driver as much as writing the rows does. Neither ids nor codes hold a comma.
+    # One text for each column: an array costs the driver as much as writing the rows does.
+    # Neither ids nor codes hold a comma.
     parameters = {
         "ids": ",".join(str(coupon_id) for coupon_id, _ in by_code.values()),
         "codes": ",".join(by_code),
@@ -109,40 +113,45 @@ def _write_in_one(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) 
     return set(db.session.scalars(statement, parameters))
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> int | None:
     if isinstance(value, Decimal):
         return Amount().process_bind_param(value, db.engine.dialect)
     raise TypeError
 
 
 @cache
-def _statement(of_terms: tuple[str, ...], *, with_targets: bool) -> Any:
-    """Coupons, their stocks (each under its coupon's id) and what they are found by, all in one; it gives the codes that were made."""
+def _statement(of_terms: tuple[str, ...], *, with_targets: bool) -> sa.Select[str]:
+    """Build the statement that writes coupons, their stocks and what they are found by.
+
+    Each stock has its coupon's id. The statement returns the codes that were made.
+    """
     given = _table(
         "given",
         {"id": sa.Uuid(), "code": sa.Text(), "number": sa.Integer()},
-        sa.func.unnest(*map(_array, ("ids", "codes", "numbers"), _GIVEN)),
+        sa.func.unnest(*(_array(name, type_) for name, type_ in _GIVEN.items())),
     )
     terms = _records(
         "terms",
         {
             "number": sa.Integer(),
             "max_usage": sa.BigInteger(),
-            **{name: _coupons.c[name].type for name in of_terms},
+            **{name: _COLUMNS[name].type for name in of_terms},
         },
     )
     own = {"id": given.c.id, "stock_id": given.c.id, "code": given.c.code}
     alike = {name: terms.c[name] for name in of_terms}
     same = {
-        name: sa.bindparam(f"same_{name}", type_=_coupons.c[name].type)
+        name: sa.bindparam(f"same_{name}", type_=_COLUMNS[name].type)
         for name in ("is_public", "batch_id", "version", "created_at", "updated_at")
     }
     values = {**own, **alike, **same}
     rows = sa.select(*values.values()).join_from(given, terms, terms.c.number == given.c.number)
-    insert = postgresql.insert(_coupons).from_select(list(values), rows, include_defaults=False)
+    insert = postgresql.insert(DiscountCoupon).from_select(
+        list(values), rows, include_defaults=False
+    )
     made = (
         insert.on_conflict_do_nothing(index_elements=["code"])
-        .returning(_coupons.c.id, _coupons.c.code)
+        .returning(DiscountCoupon.id, DiscountCoupon.code)
         .cte("made")
     )
     ours = sa.join(made, given, given.c.id == made.c.id)
@@ -150,7 +159,7 @@ def _statement(of_terms: tuple[str, ...], *, with_targets: bool) -> Any:
         ours.join(terms, terms.c.number == given.c.number)
     )
     statement = sa.select(made.c.code).add_cte(
-        sa.insert(_stocks)
+        sa.insert(Stock)
         .from_select(["id", "capacity", "claimed"], stocks, include_defaults=False)
         .cte("stocked")
     )
@@ -161,23 +170,27 @@ def _statement(of_terms: tuple[str, ...], *, with_targets: bool) -> Any:
         ours.join(listed, listed.c.number == given.c.number)
     )
     return statement.add_cte(
-        sa.insert(_targets)
+        sa.insert(DiscountCouponTarget)
         .from_select(["kind", "target", "coupon_id"], targets, include_defaults=False)
         .cte("targeted")
     )
 
 
-_GIVEN = (sa.Uuid(), sa.Text(), sa.Integer())
+_GIVEN: dict[str, TypeEngine[Any]] = {
+    "ids": sa.Uuid(),
+    "codes": sa.Text(),
+    "numbers": sa.Integer(),
+}
 
 
-def _array(parameter: str, type_: Any) -> Any:
+def _array(parameter: str, type_: TypeEngine[Any]) -> sa.ColumnElement[Any]:
     return sa.cast(
         sa.func.string_to_array(sa.bindparam(parameter, type_=sa.Text), ","),
         postgresql.ARRAY(type_),
     )
 
 
-def _records(parameter: str, columns: dict[str, Any]) -> Any:
+def _records(parameter: str, columns: dict[str, TypeEngine[Any]]) -> sa.TableValuedAlias:
     return _table(
         parameter,
         columns,
@@ -186,37 +199,51 @@ def _records(parameter: str, columns: dict[str, Any]) -> Any:
     )
 
 
-def _table(name: str, columns: dict[str, Any], function: Any, *, with_types: bool = False) -> Any:
-    columns = {column: sa.column(column, type_) for column, type_ in columns.items()}
-    return function.table_valued(*columns.values(), name=name).render_derived(
+def _table(
+    name: str,
+    types: dict[str, TypeEngine[Any]],
+    function: sa.Function[Any],
+    *,
+    with_types: bool = False,
+) -> sa.TableValuedAlias:
+    columns = [sa.column(column, type_) for column, type_ in types.items()]
+    return function.table_valued(*columns, name=name).render_derived(
         name=name, with_types=with_types
     )
 
 
-def _write_in_several(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, Any]) -> set[str]:
-    """The same where no statement writes to two tables (SQLite): nobody else writes meanwhile, so that looking is as good as trying."""
-    taken = set(db.session.scalars(sa.select(_coupons.c.code).where(_coupons.c.code.in_(by_code))))
+def _write_in_several(by_code: dict[str, tuple[UUID, Terms]], same: dict[str, object]) -> set[str]:
+    """Write it on SQLite, where no statement writes to two tables.
+
+    Nobody else writes meanwhile, so looking for taken codes is as good as trying.
+    """
+    taken = set(
+        db.session.scalars(sa.select(DiscountCoupon.code).where(DiscountCoupon.code.in_(by_code)))
+    )
     free = {code: coupon for code, coupon in by_code.items() if code not in taken}
     if not free:
         return set()
     alike = {id(terms): {**_row(terms), **same} for _, terms in free.values()}
-    db.session.execute(
-        sa.insert(_stocks),
-        [
-            {"id": coupon_id, "capacity": terms["max_usage"], "claimed": 0}
-            for coupon_id, terms in free.values()
-        ],
-    )
+    stocks = [
+        {"id": coupon_id, "capacity": terms["max_usage"], "claimed": 0}
+        for coupon_id, terms in free.values()
+    ]
+    db.session.execute(_insert(Stock), stocks)
     coupons = [
         {**alike[id(terms)], "id": coupon_id, "stock_id": coupon_id, "code": code}
         for code, (coupon_id, terms) in free.items()
     ]
-    db.session.execute(sa.insert(_coupons), coupons)
+    db.session.execute(_insert(DiscountCoupon), coupons)
     targets = [
         {"kind": kind, "target": target, "coupon_id": coupon_id}
         for coupon_id, terms in free.values()
         for kind, target in coupon_terms.targets(terms)
     ]
     if targets:
-        db.session.execute(sa.insert(_targets), targets)
+        db.session.execute(_insert(DiscountCouponTarget), targets)
     return set(free)
+
+
+def _insert(model: type[Model]) -> sa.Insert:
+    # Rows as they are: making objects of them first would cost more than writing them.
+    return sa.insert(model).execution_options(dml_strategy="raw")

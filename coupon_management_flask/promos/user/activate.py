@@ -80,7 +80,7 @@ _TERMS = Prepared(
 )
 
 
-def _count_the_country(taken: sa.FromClause) -> sa.Executable:
+def _count_the_country(taken: sa.FromClause) -> sa.UpdateBase:
     country = stock.given("country", sa.Text)
     counted = (
         sa.select(stock.given("promo_id", sa.Uuid), country, sa.literal(1, sa.BigInteger))
@@ -99,7 +99,7 @@ def _count_the_country(taken: sa.FromClause) -> sa.Executable:
     )
 
 
-def _hand_out_a_value(taken: sa.FromClause) -> sa.Executable:
+def _hand_out_a_value(taken: sa.FromClause) -> sa.UpdateBase:
     """Give the n-th value to the n-th claim.
 
     Claims of one stock happen one after another, so nobody else has the same n.

@@ -11,7 +11,7 @@ from flask import Flask
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import transaction
 from coupon_management_flask.messaging import loop, outbox
-from coupon_management_flask.messaging.webhooks import delivery
+from coupon_management_flask.messaging.webhooks import recording
 
 from ...support.discounts import Shop
 from ...support.webhook_receiver import Receiver, running_receiver
@@ -42,7 +42,7 @@ def subscribe(
     """Makes a webhook, to the receiver and of all events unless told otherwise."""
     allow_private(True)
 
-    def subscribe(url: str | None = None, events: Any = delivery.EVENTS) -> dict[str, Any]:
+    def subscribe(url: str | None = None, events: Any = recording.EVENTS) -> dict[str, Any]:
         answer = shop.post(
             "/api/v1/webhooks", json={"url": url or receiver.url(), "events": list(events)}
         )
@@ -68,7 +68,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def happen(event: str = "coupon.created", facts: Any = FACTS) -> None:
     with transaction():
-        delivery.record(event, lambda: facts)
+        recording.record(event, lambda: facts)
 
 
 def deliver_due() -> int:

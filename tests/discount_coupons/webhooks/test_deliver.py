@@ -1,4 +1,4 @@
-"""What a webhook is sent, and how often: signed, at least once, under one id, each attempt on record."""
+"""What a webhook is sent: signed, at least once, under one id, with each attempt on record."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.messaging import outbox
-from coupon_management_flask.messaging.webhooks import delivery as webhooks
+from coupon_management_flask.messaging.webhooks import posting, recording
 from coupon_management_flask.models import OutboxMessage, Webhook, new_id
 
 from ...support.refusals import refusal
@@ -104,7 +104,7 @@ def test_two_events_and_two_webhooks_make_four_messages_each_with_its_own_id_and
 def test_what_is_rolled_back_is_told_to_nobody(subscribe, receiver, rolled_back):
     subscribe()
     with rolled_back():
-        webhooks.record("coupon.created", lambda: FACTS)
+        recording.record("coupon.created", lambda: FACTS)
 
     assert (deliver_due(), waiting(), receiver.received) == (0, 0, [])
 
@@ -159,7 +159,7 @@ def test_a_receiver_that_is_down_gets_it_when_it_is_up(subscribe, deliveries, pa
 def test_a_receiver_that_keeps_us_waiting_is_cut_off_and_left_alone_for_a_minute(
     subscribe, receiver, deliveries, passes, monkeypatch, drip
 ):
-    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(posting, "ANSWER_SECONDS", 0.3)
     slow = subscribe()
     receiver.drip = drip
     with running_receiver() as other:
@@ -186,7 +186,7 @@ def test_a_receiver_that_keeps_us_waiting_is_cut_off_and_left_alone_for_a_minute
 def test_a_success_is_one_however_long_the_rest_of_the_answer_takes(
     subscribe, receiver, deliveries, monkeypatch
 ):
-    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(posting, "ANSWER_SECONDS", 0.3)
     webhook = subscribe()
     receiver.headers = {"Content-Length": "1000000000"}
     with receiver.unfinished():
@@ -197,7 +197,7 @@ def test_a_success_is_one_however_long_the_rest_of_the_answer_takes(
 
 
 def test_an_answer_may_take_longer_than_connecting(subscribe, receiver, deliveries, monkeypatch):
-    monkeypatch.setattr(webhooks, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(posting, "CONNECT_SECONDS", 0.1)
     webhook = subscribe()
     with ExitStack() as held:
         held.enter_context(receiver.holding())
@@ -308,14 +308,14 @@ def test_two_resends_at_once_send_it_once_more_and_one_during_a_delivery_sends_i
     (delivery,) = deliveries(webhook)
     resend(webhook, delivery)
     resend(webhook, delivery)
-    post = webhooks._post
+    post = posting.post
 
-    def resent_meanwhile(*args):
+    def resent_meanwhile(*args, **given):
         assert resend(webhook, delivery).status_code == 202
         assert deliver_due() == 0
-        return post(*args)
+        return post(*args, **given)
 
-    monkeypatch.setattr(webhooks, "_post", resent_meanwhile)
+    monkeypatch.setattr(posting, "post", resent_meanwhile)
 
     assert deliver_due() == 1
     assert deliver_due() == 0
@@ -361,16 +361,16 @@ def test_deliveries_go_with_their_message_when_it_is_purged(app, subscribe, deli
 
 def test_no_transaction_is_open_while_a_receiver_takes_its_time(subscribe, receiver, monkeypatch):
     subscribe()
-    post = webhooks._post
+    post = posting.post
 
-    def writing_meanwhile(*args):
+    def writing_meanwhile(*args, **given):
         # It would wait for us, and we for it, if we held SQLite's only lock.
         with transaction():
             outbox.write("another topic", {})
         assert db.engine.pool.checkedout() == 0
-        return post(*args)
+        return post(*args, **given)
 
-    monkeypatch.setattr(webhooks, "_post", writing_meanwhile)
+    monkeypatch.setattr(posting, "post", writing_meanwhile)
     happen()
 
     assert deliver_due() == 1
@@ -437,7 +437,7 @@ def test_a_message_whose_webhook_is_gone_is_done_with(app, receiver, allow_priva
     allow_private(True)
     with transaction():
         outbox.write(
-            webhooks.TOPIC, {"webhook_id": str(new_id()), "event": "coupon.created", "body": "{}"}
+            recording.TOPIC, {"webhook_id": str(new_id()), "event": "coupon.created", "body": "{}"}
         )
 
     assert deliver_due() == 1

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
-from coupon_management_flask.messaging.webhooks import delivery as webhooks
+from coupon_management_flask.messaging.webhooks import recording
 from coupon_management_flask.models import (
     OutboxMessage,
     Webhook,
@@ -312,7 +312,7 @@ def test_a_deleted_webhook_is_told_nothing_any_more_not_even_what_had_happened_b
     assert [received.verified(stays["secret"])["type"] for received in receiver.received[2:]] == [
         "coupon.created"
     ] * 2
-    assert counts()[:2] == [1, len(webhooks.EVENTS)]
+    assert counts()[:2] == [1, len(recording.EVENTS)]
     assert refusal(admin.delete(f"/api/v1/webhooks/{deleted['id']}"), "discount_coupons") == (
         404,
         "webhook_not_found",

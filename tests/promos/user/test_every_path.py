@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.identity import accounts
+from coupon_management_flask.identity import api_keys
 from coupon_management_flask.models import Account
 
 from ...support.people import make_user
@@ -83,7 +83,7 @@ def foreign_signature(alice, **_):
 
 
 def api_key(app, **_):
-    return {"X-API-Key": accounts.create_api_key("shop", ["getCoupons"], timedelta(days=1))}
+    return {"X-API-Key": api_keys.create_api_key("shop", ["getCoupons"], timedelta(days=1))}
 
 
 HEADERS = {

@@ -1,0 +1,21 @@
+"""Payments by card."""
+
+import click
+from flask.cli import AppGroup
+
+from ..payments.cards import reconciliation
+from .terminal import Command
+
+payments = AppGroup("payments", help="Payments by card.")
+
+
+@payments.command("reconcile", cls=Command)
+def reconcile_payments() -> None:
+    """Ask Stripe about every payment that is not decided, and settle it."""
+    done = reconciliation.reconcile(at_once=True)
+    click.echo(f"{done.asked} asked about, {done.decided} of them decided.")
+    if done.is_away:
+        raise click.ClickException("Stripe could not be asked; the rest is asked about later.")
+
+
+COMMANDS = (payments,)

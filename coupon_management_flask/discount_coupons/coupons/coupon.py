@@ -1,0 +1,82 @@
+"""A coupon as it is read: its terms, and how much of it is used."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ...db.session import db
+from ...models import DiscountCoupon, Stock
+from ...models.kinds import CouponFor, DiscountBase, DiscountType
+from ..refusals import CouponNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A row of discount_coupons in the order of its columns, with what its stock says."""
+
+    id: UUID
+    code: str
+    description: str | None
+    type: DiscountType
+    discount: Decimal
+    currency: str
+    coupon_for: CouponFor
+    products: list[str]
+    categories: list[str]
+    excluded_products: list[str]
+    excluded_categories: list[str]
+    min_purchase_amount: Decimal | None
+    max_discount_amount: Decimal | None
+    starts_at: datetime | None
+    expires_at: datetime | None
+    schedule: dict[str, Any] | None
+    customer_ids: list[str]
+    first_order_only: bool
+    limits: dict[str, int | str]
+    combinable: bool
+    exclusive_group: str | None
+    priority: int
+    base: DiscountBase
+    is_active: bool
+    is_public: bool
+    is_bound: bool
+    for_every_product: bool
+    batch_id: UUID | None
+    stock_id: UUID
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    usage_count: int
+    max_usage: int | None
+
+
+COLUMNS: dict[str, sa.ColumnElement[Any]] = {
+    **{column.name: column for column in DiscountCoupon.__table__.c},
+    "usage_count": Stock.claimed.label("usage_count"),
+    "max_usage": Stock.capacity.label("max_usage"),
+}
+
+# The columns follow the class, so that a row's values are its arguments.
+SELECT: sa.Select[*tuple[Any, ...]] = sa.select(
+    *(COLUMNS[field.name] for field in fields(Coupon))
+).join(Stock, Stock.id == DiscountCoupon.stock_id)
+
+_BY_ID = SELECT.where(DiscountCoupon.id == sa.bindparam("coupon_id", type_=sa.Uuid))
+
+
+def coupons(rows: Iterable[Iterable[Any]]) -> list[Coupon]:
+    """Return what `SELECT` has found."""
+    return [Coupon(*row) for row in rows]
+
+
+def by_id(coupon_id: UUID) -> Coupon:
+    """Raises: CouponNotFound."""
+    row = db.session.execute(_BY_ID, {"coupon_id": coupon_id}).one_or_none()
+    if row is None:
+        raise CouponNotFound
+    return Coupon(*row)

@@ -1,0 +1,186 @@
+"""Give a visitor of a website a code.
+
+Of many who ask for one pair's code at one moment, the unique number of the pair's next code lets
+one of them make it.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ..core import clock, codes, errors
+from ..core.claims import Overtaken, claim_or_explain
+from ..db.dialects import rows_changed, upsert
+from ..db.session import db, transaction
+from ..db.statements import Prepared
+from ..db.types import Moment
+from ..discount_coupons import terms as coupon_terms
+from ..discount_coupons.bulk import write
+from ..messaging import outbox
+from ..models import CouponFor, DiscountCoupon, DiscountType, EmailCoupon, OutboxMessage, new_id
+from .mailer import TOPIC
+
+CODE_LENGTH = 8
+MAILED_AGAIN_AFTER = timedelta(hours=1)
+TRIES = 10
+
+# A mail that still waits in the outbox has not been sent, and no other is written beside it. One
+# that is gone from the outbox was over long ago.
+_MAIL_IS_OVER = sa.or_(
+    OutboxMessage.id.is_(None),
+    OutboxMessage.given_up_at.is_not(None),
+    OutboxMessage.delivered_at <= sa.bindparam("an_hour_ago", type_=Moment),
+)
+_NEWEST = Prepared(
+    "newest_email_coupon",
+    sa.select(
+        EmailCoupon.id,
+        EmailCoupon.number,
+        EmailCoupon.message_id,
+        DiscountCoupon.code,
+        DiscountCoupon.expires_at,
+        _MAIL_IS_OVER.label("mail_is_over"),
+    )
+    .outerjoin_from(EmailCoupon, DiscountCoupon, DiscountCoupon.id == EmailCoupon.coupon_id)
+    .outerjoin(OutboxMessage, OutboxMessage.id == EmailCoupon.message_id)
+    .where(
+        EmailCoupon.email == sa.bindparam("email", type_=sa.Text),
+        EmailCoupon.website == sa.bindparam("website", type_=sa.Text),
+    )
+    .order_by(EmailCoupon.number.desc())
+    .limit(1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a code is worth, and for how long."""
+
+    discount_percent: Decimal
+    expiry_days: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A code as a visitor gets it."""
+
+    email: str
+    website: str
+    code: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The newest code of a pair; `code` is None where the shop has deleted the coupon."""
+
+    id: UUID
+    number: int
+    message_id: UUID
+    code: str | None
+    expires_at: datetime | None
+    mail_is_over: bool
+
+
+def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
+    """Return the pair's code, and whether it is new.
+
+    A code that has not expired is returned again. It is mailed again where its last mail is over an
+    hour old.
+    """
+
+    def look() -> _Newest | None:
+        row = _NEWEST.execute(
+            {
+                "email": email,
+                "website": website,
+                "an_hour_ago": clock.now() - MAILED_AGAIN_AFTER,
+            }
+        ).one_or_none()
+        return None if row is None else _Newest(*row)
+
+    def claim(newest: _Newest | None) -> tuple[Issued, bool]:
+        now = clock.now()
+        if newest is not None and newest.code is not None and not _is_expired(newest, now):
+            if newest.mail_is_over:
+                _mail_again(newest)
+            return Issued(email, website, newest.code, newest.expires_at), False
+        expires_at = (now + timedelta(days=terms.expiry_days)).replace(microsecond=0)
+        coupon = coupon_terms.complete(
+            {
+                "type": DiscountType.PERCENTAGE,
+                "discount": terms.discount_percent,
+                "currency": terms.currency,
+                "coupon_for": CouponFor.PRODUCT,
+                "max_usage": 1,
+                "expires_at": expires_at,
+            }
+        )
+        number = 1 if newest is None else newest.number + 1
+        return Issued(email, website, _make_next(email, website, number, coupon), expires_at), True
+
+    return claim_or_explain(claim, look(), look)
+
+
+def _is_expired(newest: _Newest, now: datetime) -> bool:
+    # The shop may have taken the expiry away.
+    return newest.expires_at is not None and newest.expires_at <= now
+
+
+def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms) -> str:
+    """Make the pair's code of that number, and write its mail down.
+
+    Raises: Overtaken where that code exists already.
+    """
+    email_coupon_id = new_id()
+    with transaction():
+        code = _make_coupon(terms)
+        coupon_id = sa.select(DiscountCoupon.id).where(DiscountCoupon.code == code)
+        numbered = (
+            upsert(EmailCoupon)
+            .values(
+                id=email_coupon_id,
+                email=email,
+                website=website,
+                number=number,
+                coupon_id=coupon_id.scalar_subquery(),
+                message_id=_write_mail(email_coupon_id),
+                created_at=clock.now(),
+            )
+            .on_conflict_do_nothing(
+                index_elements=[EmailCoupon.email, EmailCoupon.website, EmailCoupon.number]
+            )
+        )
+        if rows_changed(db.session.execute(numbered)) == 0:
+            raise Overtaken
+    return code
+
+
+def _make_coupon(terms: coupon_terms.Terms) -> str:
+    for _ in range(TRIES):
+        code = codes.generate(CODE_LENGTH)
+        if all(write.write([(code, terms)], is_public=False)):
+            return code
+    raise errors.Unavailable
+
+
+def _mail_again(newest: _Newest) -> None:
+    # Of those who saw the same last mail, one puts another in its place.
+    with suppress(Overtaken), transaction():
+        following = (
+            sa.update(EmailCoupon)
+            .where(EmailCoupon.id == newest.id, EmailCoupon.message_id == newest.message_id)
+            .values(message_id=_write_mail(newest.id))
+            .execution_options(synchronize_session=False)
+        )
+        if rows_changed(db.session.execute(following)) == 0:
+            raise Overtaken
+
+
+def _write_mail(email_coupon_id: UUID) -> UUID:
+    return outbox.write(TOPIC, {"email_coupon_id": str(email_coupon_id)})

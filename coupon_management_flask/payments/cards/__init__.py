@@ -1,0 +1,1 @@
+"""Payments by card: what Stripe says of each decides about it, never what a browser says."""

@@ -1,0 +1,161 @@
+"""Begin to pay by card: write the payment down, then ask Stripe for an intent.
+
+The process may die between these two. What was written down is enough to go on from.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ... import config
+from ...core import clock, errors, money
+from ...core.claims import claim_or_explain
+from ...db.failures import retried
+from ...db.session import db, transaction
+from ...identity import failed_attempts
+from ...models import PaymentStatus, PaymentTransaction, new_id
+from .. import gateway
+from ..errors import PaymentProviderError
+from ..gateway import Intent
+from ..sales import discounts, quotes
+from ..sales.credit import CreditValue
+from ..sales.quotes import Quote
+from . import settlement, states
+from .states import FIRST_LOOK, Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be paid, and where; without an intent nothing is, and all is delivered already."""
+
+    transaction_id: UUID
+    payment_intent_id: str | None
+    client_secret: str | None
+    amount: Decimal
+    currency: str
+    publishable_key: str
+
+
+def pay_for_vouchers(
+    buyer_id: UUID,
+    *,
+    voucher_type_id: UUID,
+    quantity: int,
+    discount_code: str | None,
+    attempt_limits: failed_attempts.Limits,
+) -> Asked:
+    """Begin a payment by card for vouchers.
+
+    A discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
+
+    Raises: what `quotes.quote` raises; Invalid for an amount that Stripe does not take;
+    PaymentsNotConfigured; PaymentProviderError, and then the payment is there and pending.
+    """
+    # Nothing is written down where nobody can pay.
+    gateway.current()
+
+    def quote() -> tuple[Quote, int]:
+        quoted = quotes.quote(buyer_id, voucher_type_id, quantity, discount_code, attempt_limits)
+        return quoted, _in_units(quoted.total, quoted.currency, "voucher_type_id")
+
+    def begin(quoted: tuple[Quote, int]) -> tuple[Payment, int]:
+        price, counted = quoted
+        return _begin_vouchers(buyer_id, price, discount_code), counted
+
+    # Where somebody has taken the discount's last use since it was priced, a new quote says so.
+    payment, counted = claim_or_explain(begin, quote(), quote)
+    return _ask(payment, counted, "voucher_type_id")
+
+
+@retried
+def _begin_vouchers(buyer_id: UUID, quote: Quote, discount_code: str | None) -> Payment:
+    payment_id = new_id()
+    with transaction():
+        order_redemption_id = discounts.hold(quote.applied, payment_id, buyer_id)
+        _begin(
+            payment_id,
+            buyer_id,
+            voucher_type_id=quote.voucher_type_id,
+            quantity=quote.quantity,
+            unit_price=quote.unit_price,
+            amount=quote.total,
+            discount_amount=quote.discount,
+            currency=quote.currency,
+            discount_code=discount_code,
+            order_redemption_id=order_redemption_id,
+        )
+        if not quote.total:
+            settlement.fulfil(payment_id)
+        return states.read(payment_id)
+
+
+def pay_for_credit(buyer_id: UUID, *, credit_amount: int) -> Asked:
+    """Begin a payment by card for credit of the buyer's wallet.
+
+    Raises: Invalid for an amount that can't be paid; PaymentsNotConfigured; PaymentProviderError,
+    and then the payment is there and pending.
+    """
+    gateway.current()
+    settings = config.current()
+    currency = settings.currency
+    amount = CreditValue(settings.credit_value, currency).amount_of(credit_amount)
+    counted = _in_units(amount, currency, "credit_amount")
+    if not amount:
+        raise errors.Invalid({"credit_amount": ["It is worth less than can be paid."]})
+    payment_id = new_id()
+    with transaction():
+        _begin(payment_id, buyer_id, credits=credit_amount, amount=amount, currency=currency)
+        payment = states.read(payment_id)
+    return _ask(payment, counted, "credit_amount")
+
+
+def _in_units(amount: int, currency: str, field: str) -> int:
+    counted = gateway.units(amount, currency)
+    if counted is None:
+        written = money.written(money.from_minor(amount, currency), currency)
+        raise errors.Invalid({field: [f"{written} {currency} can't be paid by card."]})
+    return counted
+
+
+def _begin(payment_id: UUID, buyer_id: UUID, **terms: object) -> None:
+    now = clock.now()
+    row = {
+        "id": payment_id,
+        "account_id": buyer_id,
+        "status": PaymentStatus.PENDING,
+        "discount_amount": 0,
+        "amount_refunded": 0,
+        "refund_attempts": 0,
+        "due_at": now + FIRST_LOOK,
+        "created_at": now,
+        "updated_at": now,
+    }
+    db.session.execute(sa.insert(PaymentTransaction).values(**row | terms))
+
+
+def _ask(payment: Payment, counted: int, field: str) -> Asked:
+    """Ask Stripe for the intent of a payment that is written down."""
+    intent: Intent | None = None
+    if payment.status is PaymentStatus.PENDING:
+        try:
+            intent = gateway.current().create(payment.id, counted, payment.currency)
+        except PaymentProviderError as error:
+            if not error.is_final or error.code not in gateway.AMOUNT_CODES:
+                raise
+            # Stripe takes no such amount: asking again would not help.
+            with transaction(at_once=True):
+                settlement.close(payment.id, PaymentStatus.FAILED)
+            size = gateway.AMOUNT_CODES[error.code]
+            sentence = f"The amount is too {size} to be paid by card."
+            raise errors.Invalid({field: [sentence]}) from error
+        settlement.settle(payment.id, intent)
+    return Asked(
+        payment.id,
+        intent.id if intent is not None else None,
+        intent.client_secret if intent is not None else None,
+        money.from_minor(payment.amount, payment.currency),
+        payment.currency,
+        config.current().stripe_publishable_key,
+    )

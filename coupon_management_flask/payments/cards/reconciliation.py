@@ -1,0 +1,176 @@
+"""Ask Stripe again: about payments that nobody confirmed, intents whose answer was lost, and
+refunds that were begun.
+
+`due_at` says when a payment is asked about next, ever more rarely. Whoever moves it asks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+
+import sqlalchemy as sa
+import structlog
+
+from ...core import clock
+from ...db.dialects import rows_changed
+from ...db.session import db, transaction
+from ...models import PaymentStatus, PaymentTransaction
+from .. import gateway
+from ..errors import PaymentProviderError
+from . import refunds, settlement, states
+from .states import FIRST_LOOK, Payment
+
+# How long money is waited for.
+PAY_WITHIN = timedelta(hours=24)
+# How often Stripe is asked after that, for as long as it has not let go of the payment.
+LATER = timedelta(hours=1)
+EVERY = timedelta(minutes=1)
+# One turn of the worker ends here: others have their turns too.
+MOST = 200
+SECONDS = 30
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """How many payments were asked about, how many of them are decided now, and whether Stripe was
+    away before the end.
+    """
+
+    asked: int = 0
+    decided: int = 0
+    is_away: bool = False
+
+
+def reconcile(*, at_once: bool = False) -> Reconciled:
+    """Ask Stripe about every undecided payment that is due, or with `at_once` about all of them.
+
+    Each is settled in a transaction of its own. Where Stripe is away this stops, and what is left
+    is asked about later.
+
+    Raises: PaymentsNotConfigured.
+    """
+    gateway.current()
+    done, end = Reconciled(), monotonic() + SECONDS
+    for payment in _undecided() if at_once else _due():
+        if not _take(payment):
+            continue
+        done.asked += 1
+        try:
+            _look(payment)
+        except PaymentProviderError as error:
+            if not error.is_final:
+                done.is_away = True
+                break
+            # Stripe refuses this one only; the others must not wait for it.
+            log.error("payment.not_reconciled", transaction_id=str(payment.id), code=error.code)
+        done.decided += states.read(payment.id).due_at is None
+        if not at_once and monotonic() > end:
+            break
+    return done
+
+
+def _due() -> list[Payment]:
+    return states.select(
+        sa.select(PaymentTransaction)
+        .where(PaymentTransaction.due_at <= clock.now())
+        .order_by(PaymentTransaction.due_at)
+        .limit(MOST)
+    )
+
+
+def _undecided() -> Iterator[Payment]:
+    # Whoever has just asked for an intent may still be waiting for it.
+    is_known = sa.or_(
+        PaymentTransaction.stripe_payment_intent_id.is_not(None),
+        PaymentTransaction.due_at <= clock.now(),
+    )
+    ids = db.session.scalars(
+        sa.select(PaymentTransaction.id)
+        .where(PaymentTransaction.due_at.is_not(None), is_known)
+        .order_by(PaymentTransaction.id)
+    ).all()
+    for payment_id in ids:
+        yield states.read(payment_id)
+
+
+def _take(payment: Payment) -> bool:
+    """Return whether this payment is ours to ask about.
+
+    If so, nobody else asks before the next time, which comes whatever becomes of us.
+    """
+    is_ours = sa.and_(
+        PaymentTransaction.id == payment.id, PaymentTransaction.due_at == payment.due_at
+    )
+    with transaction():
+        moved = db.session.execute(
+            sa.update(PaymentTransaction)
+            .where(is_ours)
+            .values(due_at=_next_time(payment))
+            .execution_options(synchronize_session=False)
+        )
+        return rows_changed(moved) == 1
+
+
+def _next_time(payment: Payment) -> datetime:
+    now = clock.now()
+    age = now - payment.created_at
+    if payment.status is PaymentStatus.REFUNDING:
+        return now + FIRST_LOOK
+    if age >= PAY_WITHIN:
+        return now + LATER
+    return min(now + max(FIRST_LOOK, age), payment.created_at + PAY_WITHIN)
+
+
+def _look(payment: Payment) -> None:
+    if payment.status is PaymentStatus.REFUNDING:
+        refunds.go_on(payment)
+        return
+    stripe = gateway.current()
+    intent_id = payment.intent_id
+    if intent_id is None:
+        intent_id = _find_intent(payment)
+        if intent_id is None:
+            return
+        # Its answer was lost, and without that nobody can pay.
+        is_over = True
+    else:
+        settlement.settle(payment.id, stripe.read(intent_id))
+        is_over = clock.now() - payment.created_at >= PAY_WITHIN
+    if is_over and states.read(payment.id).due_at is not None:
+        settlement.settle(payment.id, stripe.cancel(intent_id))
+
+
+def _find_intent(payment: Payment) -> str | None:
+    """Return the id of the intent that was asked for: asked again, Stripe gives the same one.
+
+    Returns None where Stripe refuses it for good.
+    """
+    counted = gateway.units(payment.amount, payment.currency)
+    # It was, when the payment was written down.
+    assert counted is not None
+    try:
+        intent = gateway.current().create(payment.id, counted, payment.currency)
+    except PaymentProviderError as error:
+        if not error.is_final:
+            raise
+        with transaction():
+            settlement.close(payment.id, PaymentStatus.FAILED)
+        return None
+    settlement.settle(payment.id, intent)
+    return intent.id
+
+
+def work() -> None:
+    """Reconcile, where there is a key to ask Stripe with."""
+    if gateway.is_configured():
+        done = reconcile()
+        if done.asked:
+            log.info(
+                "worker.reconciled",
+                asked=done.asked,
+                decided=done.decided,
+                stripe_is_away=done.is_away,
+            )

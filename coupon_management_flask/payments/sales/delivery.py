@@ -1,0 +1,176 @@
+"""Delivery of vouchers that are paid, and what takes them back.
+
+Inside an open transaction, all of it. Locks are taken in the order of all: wallet, stock,
+redemption, code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ...core import clock, codes, errors, stock
+from ...db.dialects import upsert
+from ...db.session import db
+from ...models import Stock, Voucher, VoucherPurchase, VoucherType, new_id
+from ...text.codes import comparable
+from ...vouchers import vouchers
+from ...vouchers.vouchers import OwnedVoucher
+
+# 31 ** 12 codes: with a million vouchers a guess has a chance of one in 10 ** 11.
+CODE_LENGTH = 12
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """Vouchers of a type that somebody has paid for; amounts are in minor units of `currency`.
+
+    `credits` is what was paid with the wallet, None where it was paid by card.
+    `order_redemption_id` is the discount, as `discounts.hold` returned it.
+    """
+
+    purchase_id: UUID
+    buyer_id: UUID
+    voucher_type_id: UUID
+    quantity: int
+    unit_price: int
+    discount: int
+    currency: str
+    credits: int | None = None
+    order_redemption_id: UUID | None = None
+
+
+def deliver(sale: Sale) -> Sequence[OwnedVoucher]:
+    """Write down a purchase and its vouchers, once: called again, it returns the same vouchers.
+
+    The type may have been taken off sale meanwhile: what was paid for is delivered.
+    """
+    now = clock.now()
+    insert = (
+        upsert(VoucherPurchase)
+        .values(
+            id=sale.purchase_id,
+            account_id=sale.buyer_id,
+            voucher_type_id=sale.voucher_type_id,
+            quantity=sale.quantity,
+            unit_price=sale.unit_price,
+            discount=sale.discount,
+            total=sale.unit_price * sale.quantity - sale.discount,
+            currency=sale.currency,
+            credits=sale.credits,
+            order_redemption_id=sale.order_redemption_id,
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=[VoucherPurchase.id])
+        .returning(VoucherPurchase.id)
+    )
+    if db.session.scalar(insert) is not None:
+        _make_vouchers(sale, now)
+    return vouchers.list_of_purchase(sale.purchase_id)
+
+
+def _make_vouchers(sale: Sale, now: datetime) -> None:
+    validity_days, max_uses = db.session.execute(
+        sa.select(VoucherType.validity_days, VoucherType.max_uses).where(
+            VoucherType.id == sale.voucher_type_id
+        )
+    ).one()
+    missing = {
+        position: {
+            "id": new_id(),
+            "account_id": sale.buyer_id,
+            "voucher_type_id": sale.voucher_type_id,
+            "purchase_id": sale.purchase_id,
+            "position": position,
+            "stock_id": stock.create(max_uses),
+            "purchase_date": now,
+            "expiry_date": now + timedelta(days=validity_days),
+        }
+        for position in range(sale.quantity)
+    }
+    for _ in range(TRIES):
+        rows = [{**voucher, **_draw_code()} for voucher in missing.values()]
+        insert = (
+            upsert(Voucher)
+            .values(rows)
+            .on_conflict_do_nothing(index_elements=[Voucher.code_key])
+            .returning(Voucher.position)
+        )
+        # Whoever drew a code that exists already draws again.
+        for position in db.session.scalars(insert):
+            del missing[position]
+        if not missing:
+            return
+    raise errors.Unavailable
+
+
+def _draw_code() -> dict[str, str]:
+    code = codes.generate(CODE_LENGTH)
+    return {"code": code, "code_key": comparable(code)}
+
+
+def cancel(purchase_id: UUID) -> None:
+    """Cancel a purchase's vouchers: none is redeemed from now on, and what was redeemed stays so.
+
+    Cancelling again does nothing.
+    """
+    _set_cancelled(purchase_id, clock.now())
+
+
+def restore(purchase_id: UUID) -> None:
+    """Undo `cancel`, where the refund that it was for was refused."""
+    _set_cancelled(purchase_id, None)
+
+
+def _set_cancelled(purchase_id: UUID, moment: datetime | None) -> None:
+    # Whoever holds the stocks decides about the vouchers: until this is committed nobody redeems.
+    stock.lock(_stocks_of(purchase_id))
+    is_changed = (
+        Voucher.cancelled_at.is_not(None) if moment is None else Voucher.cancelled_at.is_(None)
+    )
+    db.session.execute(
+        sa.update(Voucher)
+        .where(Voucher.purchase_id == purchase_id, is_changed)
+        .values(cancelled_at=moment)
+        .execution_options(synchronize_session=False)
+    )
+    refunded_at = VoucherPurchase.refunded_at
+    is_changed = refunded_at.is_not(None) if moment is None else refunded_at.is_(None)
+    db.session.execute(
+        sa.update(VoucherPurchase)
+        .where(VoucherPurchase.id == purchase_id, is_changed)
+        .values(refunded_at=moment)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def is_unused(purchase_id: UUID) -> bool:
+    """Return whether no voucher of a purchase was redeemed.
+
+    It stays true until the open transaction ends: the vouchers' stocks are locked.
+    """
+    stock_ids = _stocks_of(purchase_id)
+    stock.lock(stock_ids)
+    return not db.session.scalar(
+        sa.select(sa.exists().where(Stock.id.in_(stock_ids), Stock.claimed > 0))
+    )
+
+
+def used_share(purchase_id: UUID) -> Fraction:
+    """Return how much of all the uses of a purchase's vouchers was redeemed."""
+    used, uses = db.session.execute(
+        sa.select(sa.func.sum(Stock.claimed), sa.func.sum(Stock.capacity))
+        .join(Voucher, Voucher.stock_id == Stock.id)
+        .where(Voucher.purchase_id == purchase_id)
+    ).one()
+    return Fraction(int(used or 0), int(uses or 1))
+
+
+def _stocks_of(purchase_id: UUID) -> Sequence[UUID]:
+    return db.session.scalars(
+        sa.select(Voucher.stock_id).where(Voucher.purchase_id == purchase_id)
+    ).all()
