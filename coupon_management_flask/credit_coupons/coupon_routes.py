@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from ..db.pages import Page
 from ..models import Role
 from ..web.guard import actor, guard
 from ..web.rates import code_limits
@@ -26,7 +25,7 @@ routes = credit_routes(
     summary="Coupons that can be used, by creation; administrators see hidden codes and, "
     "with `all=true`, the others"
 )
-def list_coupons(query: dict[str, Any]) -> dict[str, list[Any] | Page]:
+def list_coupons(query: dict[str, Any]) -> dict[str, object]:
     page = coupons.list_coupons(**query, reader_is_administrator=actor().is_administrator)
     return {"coupons": page.items, "meta": page}
 
@@ -45,7 +44,7 @@ def create_coupon(body: dict[str, Any]) -> dict[str, RevealedCoupon]:
 @guard()
 @routes.arguments(schemas.PageQuery(), location="query")
 @routes.response(200, schemas.USES)
-def list_uses(query: dict[str, int]) -> dict[str, list[Any] | Page]:
+def list_uses(query: dict[str, int]) -> dict[str, object]:
     """What the signed-in user bought, newest first"""
     page = use.list_uses(actor().id, **query)
     return {"redemptions": page.items, "meta": page}
