@@ -18,7 +18,8 @@ try:
 except ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
-# What is loaded by now stays, and a request makes thousands of objects of which hardly any is part of a circle: looking for those each time cost a tenth.
+# What is loaded by now stays. A request makes thousands of objects, and hardly any of them is part
+# of a cycle: collecting as often as by default cost a tenth of the time.
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
 
@@ -28,16 +29,17 @@ def _work_in_the_background() -> None:
     loops = thread.start(app, stop)
 
     def finish() -> None:
-        # What is being delivered is brought to its end: cut off, it would be delivered again.
+        # Finish what is being delivered: cut off, it would be delivered again.
         log.info("background.stopping")
         stop.set()
         for loop in loops:
             loop.join()
 
-    # A worker of granian may be a forked process, which runs nothing of atexit.
+    # A worker of granian may be a forked process, which does not run what atexit holds.
     Finalize(None, finish, exitpriority=0)
 
 
-# `flask serve` asks for it; under another server `flask worker` does that work, and where there is a broker Celery does.
+# `flask serve` asks for it. Under another server `flask worker` does that work, and where there is
+# a broker Celery does.
 if os.environ.get(thread.ASKED_FOR) and not app.extensions["settings"].celery_broker_url:
     _work_in_the_background()

@@ -14,7 +14,8 @@ from .support.server import ROOT
 
 PACKAGE = "coupon_management_flask"
 
-# What servers, Celery, `flask` and Alembic load, some of it by its name; all else must be reached from there.
+# What servers, Celery, `flask` and Alembic load, some of it by its name. All else must be reached
+# from there.
 ENTRIES = {
     f"{PACKAGE}.wsgi",
     f"{PACKAGE}.tasks.celery_app",

@@ -43,4 +43,4 @@ def render_error(problem: Problem) -> str:
     return render_template("console/error.html", problem=problem)
 
 
-CONTRACT = Contract("admin", ("/admin",), (), render_error, MESSAGES)
+CONTRACT = Contract("admin", ("/admin",), render_error, MESSAGES)

@@ -4,10 +4,17 @@ from typing import cast
 
 from flask import current_app
 
-from .load import ROOT, ConfigurationError, load_settings
+from .load import ROOT, SHORTEST_SECRET_KEY, ConfigurationError, load_settings
 from .settings import DEVELOPMENT_SECRET_KEY, Settings
 
-__all__ = ["DEVELOPMENT_SECRET_KEY", "ROOT", "ConfigurationError", "Settings", "load_settings"]
+__all__ = [
+    "DEVELOPMENT_SECRET_KEY",
+    "ROOT",
+    "SHORTEST_SECRET_KEY",
+    "ConfigurationError",
+    "Settings",
+    "load_settings",
+]
 
 
 def current() -> Settings:

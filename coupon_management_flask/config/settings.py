@@ -108,8 +108,9 @@ class Settings:
     cors_allowed_origins: tuple[str, ...] = _setting(
         forms.Words(),
         [],
-        "Origins whose scripts may call the API from a browser, without cookies. Empty: any website "
-        "may call the popup's part of it (/api/coupons), and only the service's own pages the rest.",
+        "Origins whose scripts may call the API from a browser, without cookies. Empty: any "
+        "website may call the popup's part of it (/api/coupons), and only the service's own pages "
+        "the rest.",
     )
 
     database_url: str = _setting(
@@ -139,8 +140,8 @@ class Settings:
         _text(forms.broker_url),
         "",
         "redis://host:6379/1, where Celery does the background work: `celery worker` and "
-        "`celery beat` (docs/operations). Empty: a thread of each server process does it, and every "
-        "`flask worker`.",
+        "`celery beat` (docs/operations). Empty: a thread of each server process does it, and "
+        "every `flask worker`.",
         opens=True,
     )
 

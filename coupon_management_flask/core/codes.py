@@ -1,33 +1,31 @@
-"""Codes: the text a person types. Made to be read aloud, compared without case, never guessable."""
+"""Generated codes: made to be read aloud and never guessable. text/codes.py compares them."""
 
 import secrets
-import unicodedata
 
-# No 0/O, no 1/I/L: what is left can't be misread.
+# No 0 or O, no 1, I or L: what is left can't be misread.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 
 
 def generate(length: int) -> str:
-    """A code of `length` characters, each drawn alone from a cryptographic source: 31 ** length possible ones."""
+    """Return a code of `length` characters, one of 31 ** length.
+
+    Each character is drawn by itself from a cryptographic source.
+    """
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 _BYTES = bytes(range(256))
-# As many whole alphabets as fit into a byte: what is left over would make some characters likelier than others.
+# As many whole alphabets as fit into a byte. The bytes that are left over would make some
+# characters likelier than others.
 _FITTING = 256 - 256 % len(ALPHABET)
 _CHARACTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in _BYTES)
 
 
 def draw(count: int) -> str:
-    """So many characters, as random as those of `generate`, for codes by the thousand."""
+    """Return this many characters, as random as those of `generate`, for codes by the thousand."""
     drawn = b""
     while len(drawn) < count:
         drawn += secrets.token_bytes(count - len(drawn) + 16).translate(
             _CHARACTERS, _BYTES[_FITTING:]
         )
     return drawn[:count].decode()
-
-
-def comparable(code: str) -> str:
-    """The form in which two codes are the same code: without case, however the accents were typed."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", code).casefold())

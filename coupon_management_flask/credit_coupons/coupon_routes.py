@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID
 
+from ..db.pages import Page
 from ..models import Role
 from ..web.guard import actor, guard
-from ..web.pagination import Page
-from ..web.rates import code_guesses
+from ..web.rates import code_limits
 from . import coupons, schemas, use
 from .coupons import CouponChanges, RevealedCoupon
 from .envelope import credit_routes
@@ -57,7 +57,7 @@ def list_uses(query: dict[str, int]) -> dict[str, list[Any] | Page]:
 @routes.refuses(400, 404, 429)
 def look_up_coupon(hidden_code: str) -> dict[str, RevealedCoupon]:
     """What a hidden code buys"""
-    return {"coupons": coupons.look_up(hidden_code, code_guesses(actor().id))}
+    return {"coupons": coupons.look_up(hidden_code, code_limits(actor().id))}
 
 
 @routes.route("/use/<hidden_code>", methods=["POST"])
@@ -66,7 +66,7 @@ def look_up_coupon(hidden_code: str) -> dict[str, RevealedCoupon]:
 @routes.refuses(400, 404, 429)
 def use_coupon_by_code(hidden_code: str) -> CouponUse:
     """Buy and use the coupon with this hidden code"""
-    return use.use_by_code(actor().id, hidden_code, code_guesses(actor().id))
+    return use.use_by_code(actor().id, hidden_code, code_limits(actor().id))
 
 
 @routes.route("/<coupon_id>/use", methods=["POST"])
@@ -76,7 +76,7 @@ def use_coupon_by_code(hidden_code: str) -> CouponUse:
 @routes.refuses(404, 429)
 def use_chosen_coupon(body: dict[str, str], coupon_id: UUID) -> CouponUse:
     """Buy and use this coupon, by its hidden code"""
-    return use.use_chosen(actor().id, coupon_id, body["hidden_code"], code_guesses(actor().id))
+    return use.use_chosen(actor().id, coupon_id, body["hidden_code"], code_limits(actor().id))
 
 
 @routes.route("/<coupon_id>", methods=["PATCH"])

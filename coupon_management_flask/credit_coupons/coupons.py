@@ -12,10 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, codes, errors, stock
 from ..db.failures import broken_constraint
+from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Stock, new_id
-from ..web.pagination import Page, paginate
+from ..text.codes import comparable
 from .errors import CouponNotFound, HiddenCodeTaken
 
 # 31 ** 12 codes: a million coupons leave a guess a chance of one in 10 ** 11.
@@ -87,17 +88,17 @@ def list_coupons(
     return replace(found, items=[kind(*row) for row in found.items])
 
 
-def look_up(hidden_code: str, guess_limits: failed_attempts.Limits) -> RevealedCoupon:
+def look_up(hidden_code: str, attempt_limits: failed_attempts.Limits) -> RevealedCoupon:
     """Find the coupon with that hidden code.
 
-    Raises: CouponNotFound, which counts as a wrong guess, and RateLimited.
+    Raises: CouponNotFound, which counts as a failed attempt, and RateLimited.
     """
-    failed_attempts.check(guess_limits)
+    failed_attempts.check(attempt_limits)
     row = db.session.execute(
-        _REVEALED.where(CreditCoupon.hidden_code_key == codes.comparable(hidden_code))
+        _REVEALED.where(CreditCoupon.hidden_code_key == comparable(hidden_code))
     ).one_or_none()
     if row is None:
-        failed_attempts.count_wrong(guess_limits)
+        failed_attempts.record(attempt_limits)
         raise CouponNotFound
     return RevealedCoupon(*row)
 
@@ -135,7 +136,7 @@ def create_coupon(
                 name=name,
                 value=value,
                 hidden_code=code,
-                hidden_code_key=codes.comparable(code),
+                hidden_code_key=comparable(code),
                 stock_id=stock.create(capacity=number_left),
                 expiration_date=expiration_date,
                 is_active=is_active,
@@ -167,7 +168,7 @@ def change_coupon(coupon_id: UUID, changes: CouponChanges) -> RevealedCoupon:
         name: value for name, value in changes.items() if name != "number_left"
     }
     if "hidden_code" in changes:
-        columns["hidden_code_key"] = codes.comparable(changes["hidden_code"])
+        columns["hidden_code_key"] = comparable(changes["hidden_code"])
     coupon = find(coupon_id)
     with transaction(), _unique_code():
         if "number_left" in changes:

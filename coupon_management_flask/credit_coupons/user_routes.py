@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
+from ..db.pages import Page
 from ..models import Role
 from ..web.guard import actor, guard
-from ..web.pagination import Page
 from . import schemas, users
 from .envelope import credit_routes
 from .users import CreditChanged, User

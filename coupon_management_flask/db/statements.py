@@ -1,27 +1,34 @@
 """Hot statements, planned once for each connection of PostgreSQL."""
 
 from collections import namedtuple
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 from .dialects import is_postgresql
 from .session import OUTSIDE, READING, commits_alone, db, in_transaction
 
+# A namedtuple of the statement's columns, whose names only the statement knows.
+Row = Any
+# One that writes does so in CTEs and ends with a SELECT.
+Statement = sa.Select[*tuple[Any, ...]]
+Parameters = Mapping[str, object]
 
-class Rows(list[Any]):
-    """What a statement returned."""
 
-    def one_or_none(self) -> Any:
+class Rows(list[Row]):
+    """The rows that a statement returned."""
+
+    def one_or_none(self) -> Row:
         if len(self) > 1:
             raise sa.exc.MultipleResultsFound("several rows where one was expected")
         return self[0] if self else None
 
-    def one(self) -> Any:
+    def one(self) -> Row:
         row = self.one_or_none()
         if row is None:
             raise sa.exc.NoResultFound("no row where one was expected")
@@ -29,50 +36,63 @@ class Rows(list[Any]):
 
 
 class Prepared:
-    """A hot statement, planned once for each connection of PostgreSQL: planning a join of four tables costs several times what running it does.
+    """A hot statement, planned once for each connection of PostgreSQL.
 
-    Where nothing of the database is held yet it goes straight to the driver, past the session, which costs as much again. Rows have the
-    statement's columns as attributes. Elsewhere it is executed like any other.
+    Planning a join of four tables costs several times what running it does.
+    Where the request holds nothing of the database yet, the statement goes straight to the driver,
+    past the session, which costs as much again.
+    Rows have the statement's columns as attributes.
+    On SQLite it is executed like any other statement.
     """
 
     _dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
     def __init__(
-        self, name: str, statement: Any, *, writes: bool = False, after: "Prepared | None" = None
+        self,
+        name: str,
+        statement: Statement | Callable[[bool], Statement],
+        *,
+        writes: bool = False,
+        after: "Prepared | None" = None,
     ) -> None:
-        """Where the two databases need other forms, `statement` makes it, told whether it is for PostgreSQL.
+        """Compile a statement that will be prepared under this name.
 
-        `after` is sent with it and runs first, in the same round trip: what it locks, this one sees as whoever held it has left it.
+        Where the two databases need other forms, `statement` is a function that makes it, told
+        whether it is for PostgreSQL.
+        `after` is sent with it and runs first, in the same round trip. What `after` locks, this
+        statement sees as the lock's last holder left it.
         """
         self._after = after
         self._writes = writes
-        statement, self._elsewhere = (
-            (statement(True), statement(False)) if callable(statement) else (statement, statement)
-        )
-        compiled = statement.compile(dialect=self._dialect)
-        # Every parameter is written with its type: nothing is left for PostgreSQL to guess.
+        if callable(statement):
+            prepared, self._elsewhere = statement(True), statement(False)
+        else:
+            prepared = self._elsewhere = statement
+        compiled: Any = prepared.compile(dialect=self._dialect)
+        # Every parameter is written with its type, so that PostgreSQL has nothing to guess.
         self._prepares = {name: f"PREPARE {name} AS {compiled}".replace("%", "%%")}
-        self._constants = {
+        self._constants: dict[str, object] = {
             key: bind.value for key, bind in compiled.binds.items() if not bind.required
         }
-        self._order = list(compiled.positiontup)
+        self._order: list[str] = list(compiled.positiontup)
         self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._order))})"
         if after is not None:
             self._constants = after._constants | self._constants
             self._order = after._order + self._order
             self._execute = f"{after._execute}; {self._execute}"
             self._prepares = after._prepares | self._prepares
-        self._row: Any = namedtuple("_row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
-        # The driver itself knows UUIDs, dates and JSON; our own types it does not.
-        found = enumerate(column.type for column in statement.selected_columns)
-        self._ours: list[tuple[int, Any]] = [
-            (place, type_.result_processor(self._dialect, None))
-            for place, type_ in found
-            if isinstance(type_, sa.types.TypeDecorator)
+        columns = list(prepared.selected_columns)
+        self._row: Callable[..., Row] = namedtuple("_row", [column.key for column in columns])  # type: ignore[misc]
+        # The driver itself knows UUIDs, dates and JSON. Our own types it does not know.
+        self._ours: list[tuple[int, Callable[[object], object]]] = [
+            (place, convert)
+            for place, column in enumerate(columns)
+            if isinstance(column.type, sa.types.TypeDecorator)
+            and (convert := column.type.result_processor(self._dialect, None)) is not None
         ]
 
-    def execute(self, parameters: dict[str, Any]) -> Rows:
-        """Its rows, inside `transaction()` or, where it does not write, alone."""
+    def execute(self, parameters: Parameters) -> Rows:
+        """Return its rows, inside `transaction()` or, where it does not write, by itself."""
         if self._writes and not in_transaction():
             raise RuntimeError(OUTSIDE)
         if not is_postgresql():
@@ -80,20 +100,23 @@ class Prepared:
                 self._after.execute(parameters)
             return self._rows(db.session.execute(self._elsewhere, parameters))
         values = self._values(parameters)
-        if db.session.registry.has():
-            # It may hold a connection, and nobody holds two: of requests that each wait for a second one, none gets it.
-            connection = db.session.connection()
-            for name, prepare in self._prepares.items():
-                if name not in connection.info:
-                    connection.exec_driver_sql(prepare, ())
-                    connection.info[name] = True
-            return self._converted(connection.exec_driver_sql(self._execute, values))
-        return self._run_alone(values)
+        if not db.session.registry.has():
+            return self._run_alone(values)
+        # The session may hold a connection, and nobody may hold two: of requests that each wait for
+        # a second one, none gets it.
+        connection = db.session.connection()
+        for name, prepare in self._prepares.items():
+            if name not in connection.info:
+                connection.exec_driver_sql(prepare, ())
+                connection.info[name] = True
+        return self._converted(connection.exec_driver_sql(self._execute, values))
 
-    def commit(self, parameters: dict[str, Any]) -> Rows:
-        """Its rows, as a transaction of its own: committed when this returns. On PostgreSQL alone, and where `commits_alone()`.
+    def commit(self, parameters: Parameters) -> Rows:
+        """Return its rows as a transaction of its own, committed when this returns.
 
-        A connection that is lost meanwhile is not tried again: nobody knows whether it was committed.
+        It is for PostgreSQL alone, and for where `commits_alone()`.
+        Where the connection is lost meanwhile it is not tried again: nobody knows whether it was
+        committed.
         """
         if not commits_alone():
             raise RuntimeError("there is a transaction already")
@@ -101,15 +124,15 @@ class Prepared:
             db.session.commit()
         return self._run_once(self._values(parameters))
 
-    def _values(self, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    def _values(self, parameters: Parameters) -> tuple[object, ...]:
         values = {**self._constants, **parameters}
         return tuple([values[name] for name in self._order])
 
-    def _rows(self, found: Iterable[Any]) -> Rows:
+    def _rows(self, found: Iterable[Sequence[object]]) -> Rows:
         return Rows([self._row(*row) for row in found])
 
-    def _converted(self, found: Iterable[Any]) -> Rows:
-        """The same for what the driver has returned."""
+    def _converted(self, found: Iterable[Sequence[object]]) -> Rows:
+        """Return what the driver has returned, with our own types converted."""
         if not self._ours:
             return self._rows(found)
         rows = [list(row) for row in found]
@@ -118,17 +141,18 @@ class Prepared:
                 row[place] = convert(row[place])
         return self._rows(rows)
 
-    def _run_alone(self, values: tuple[Any, ...]) -> Rows:
+    def _run_alone(self, values: tuple[object, ...]) -> Rows:
         try:
             return self._run_once(values)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-        # PostgreSQL was started anew, and with it all connections of the pool are gone. Nothing has happened yet: once more, on a new one.
+        # PostgreSQL was started anew, and all connections of the pool are gone with it. Nothing has
+        # happened yet: try once more, on a new connection.
         db.engines[READING].dispose()
         return self._run_once(values)
 
-    def _run_once(self, values: tuple[Any, ...]) -> Rows:
+    def _run_once(self, values: tuple[object, ...]) -> Rows:
         engine = db.engines[READING]
         connection = None
         try:
@@ -160,8 +184,11 @@ class Prepared:
                 connection.close()
 
     @staticmethod
-    def _send(engine: sa.Engine, cursor: Any, statement: str, values: tuple[Any, ...]) -> None:
-        # Who listens to the engine (our own rule against writing outside a transaction, tests, benchmarks) hears these too.
+    def _send(
+        engine: sa.Engine, cursor: DBAPICursor, statement: str, values: tuple[object, ...]
+    ) -> None:
+        # Those who listen to the engine (our own rule against writing outside a transaction, tests,
+        # benchmarks) hear these statements too.
         for listener in engine.dispatch.before_cursor_execute:
             listener(None, cursor, statement, values, None, False)
         cursor.execute(statement, values)

@@ -1,6 +1,7 @@
 """The loop that does the background work: it delivers the outbox and runs the periodic jobs.
 
-A thread of the server, `flask worker` and Celery all call it. Of many loops one at a time does a job.
+A thread of the server, `flask worker` and Celery all call it. However many loops there are, each
+job is done once in its period.
 """
 
 import threading

@@ -22,7 +22,7 @@ from ..models import (
     PaymentEvent,
 )
 
-# Kept for a while after its end, for whoever looks into what happened.
+# Kept for a while, so that people can look into what happened.
 KEEP_SESSIONS = timedelta(days=7)
 KEEP_DELIVERED = timedelta(days=7)
 KEEP_GIVEN_UP = timedelta(days=30)
@@ -34,14 +34,19 @@ log = structlog.get_logger(__name__)
 
 
 def work() -> None:
+    """Purge, and log what was deleted."""
     log.info("worker.purged", **spent())
 
 
 def spent() -> dict[str, int]:
-    """Deletes Idempotency-Keys after a day, expired sessions and delivered messages after a week, those that were given up and
-    Stripe's events after 30 days, guesses, verdicts and password links that no longer count. Says how many of each."""
+    """Delete what nobody can need any more; return how many rows of each kind.
+
+    Idempotency-Keys go after a day, expired sessions and delivered messages after a week, messages
+    that were given up and Stripe's events after 30 days. Guesses, verdicts and password links go as
+    soon as they no longer count.
+    """
     now = clock.now()
-    # A batch has failed as long as its message says so.
+    # A batch counts as failed because its message says so: the message stays until it is done.
     is_asked_for = sa.exists().where(
         CouponBatch.message_id == OutboxMessage.id, CouponBatch.done < CouponBatch.size
     )

@@ -1,6 +1,7 @@
-"""The background loops as threads of one process: a server's, so that a server alone is a whole service, or a worker's.
+"""The background loops as threads of one process.
 
-Each topic of the outbox and each periodic job has a loop of its own, so that a mail server that takes its time holds up no webhook.
+The process is a server, so that a server alone is a whole service, or a worker. Each topic of the
+outbox and each periodic job has a loop of its own: a slow mail server holds up no webhook.
 """
 
 import threading
@@ -10,14 +11,17 @@ from flask import Flask
 
 from ..messaging import loop
 
-# Workers of a server are new processes: what they are to know goes through the environment.
+# A server's workers are new processes: what they must know goes through the environment.
 ASKED_FOR = "BACKGROUND_THREAD"
 
 log = structlog.get_logger(__name__)
 
 
 def start(app: Flask, stop: threading.Event | None = None) -> list[threading.Thread]:
-    """Runs the loops until `stop` is set or the process ends. What they were doing then is taken up by others when its lease lapses."""
+    """Run the loops until `stop` is set or the process ends.
+
+    Others take up what they were doing then when its lease lapses.
+    """
     stop = stop or threading.Event()
     threads = [
         threading.Thread(
@@ -36,6 +40,6 @@ def _run(app: Flask, stop: threading.Event, topic: str) -> None:
             try:
                 loop.run(stop, [topic])
             except Exception:
-                # Nobody starts a thread again.
+                # Nobody would start the thread again.
                 log.exception("background.failed", topic=topic)
                 stop.wait(loop.PAUSE_SECONDS)

@@ -13,9 +13,12 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 
 
 def website_host(text: str) -> str:
-    """The host that a URL or a host name means, in ASCII and lower case, without port and a leading `www.`: https://WWW.Example.com/x is example.com.
+    """Return the host that a URL or a host name means: https://WWW.Example.com/x is example.com.
 
-    Raises ValueError where it means none. A name of one label is none, but for localhost.
+    It is in ASCII and lower case, without a port and without a leading `www.`.
+
+    Raises:
+        ValueError: It means no host. A name of one label is none, except localhost.
     """
     text = text.strip()
     if not text.isprintable() or " " in text:
@@ -28,7 +31,7 @@ def website_host(text: str) -> str:
 
 
 def _address(host: str) -> str | None:
-    # After a % stands the network card of one machine, in any words.
+    # After a % stands the network card of one machine, under any name.
     if "%" in host:
         return None
     try:
@@ -42,7 +45,7 @@ def _name(host: str, text: str) -> str:
     while labels[0] == "www" and len(labels) > 2:
         del labels[0]
     name = ".".join(labels)
-    # A last label of digits alone would be an address that is none.
+    # A last label of digits alone makes it a malformed address, not a name.
     if (
         len(name) > LONGEST
         or not all(map(_LABEL.fullmatch, labels))

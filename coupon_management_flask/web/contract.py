@@ -1,20 +1,24 @@
-"""A contract: path prefixes, the routes below them, and the body of their errors.
+"""A contract: path prefixes, what features add below them, and the body of their errors.
 
 One error handler serves the whole application. It turns whatever was raised into a Problem, finds
 the contract by the request's path and lets it render the body. So the router's own 404 and 405 have
 the contract's body too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import structlog
-from flask import Flask, Response, current_app, jsonify, request
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from ..core import errors
 from ..db.failures import is_unavailable
 from .body import Routes
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 log = structlog.get_logger(__name__)
 
@@ -74,10 +78,28 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What a feature adds to one contract: routes, the paths below which they stand, and errors."""
+
+    contract: str
+    blueprints: tuple[Routes, ...]
+    prefixes: tuple[str, ...] = ()
+    messages: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[type[errors.DomainError], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a feature hands to the application: its parts of contracts, and pages for people."""
+
+    parts: tuple[Part, ...]
+    pages: tuple[Blueprint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     name: str
     prefixes: tuple[str, ...]
-    blueprints: tuple[Routes, ...]
     # What it returns is sent as JSON, or is a page.
     render_error: Callable[[Problem], Mapping[str, object] | str]
     messages: Mapping[str, str] = field(default_factory=dict)
@@ -85,6 +107,16 @@ class Contract:
     max_body: int = MAX_BODY
     # Paths whose bodies may be larger still, and how large.
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
+
+    def extended(self, parts: Iterable[Part]) -> "Contract":
+        """Return the contract with what features add to it."""
+        own = [part for part in parts if part.contract == self.name]
+        return replace(
+            self,
+            prefixes=self.prefixes + tuple(prefix for part in own for prefix in part.prefixes),
+            messages=_merged(self.messages, *[part.messages for part in own]),
+            statuses=_merged(self.statuses, *[part.statuses for part in own]),
+        )
 
     def body_limit(self, path: str) -> int:
         """Return how many bytes a body that is sent to this path may have."""
@@ -143,6 +175,37 @@ class Contract:
         return template.format(**(facts or {}))
 
 
+def _merged(*tables: Mapping[K, V]) -> dict[K, V]:
+    return {key: value for table in tables for key, value in table.items()}
+
+
+def _parts(features: Iterable[Feature]) -> list[Part]:
+    return [part for feature in features for part in feature.parts]
+
+
+def blueprints(contracts: Iterable[Contract], features: Iterable[Feature]) -> list[Routes]:
+    """Return the routes in the order in which the API description lists them.
+
+    They stand by contract. In a contract those that share a tag stand together, those of the more
+    specific path first.
+    """
+    parts = _parts(features)
+    found: list[Routes] = []
+    for contract in contracts:
+        own = [one for part in parts if part.contract == contract.name for one in part.blueprints]
+        by_tag: dict[str, list[Routes]] = {}
+        for one in own:
+            by_tag.setdefault(one.tag, []).append(one)
+        for same in by_tag.values():
+            found += sorted(same, key=lambda one: -len(one.url_prefix or ""))
+    return found
+
+
+def pages(features: Iterable[Feature]) -> list[Blueprint]:
+    """Return the pages, which no contract describes."""
+    return [blueprint for feature in features for blueprint in feature.pages]
+
+
 def error_response(error: Exception) -> Response:
     """Return the answer that the current request's contract gives to an error."""
     contract = contract_of(request.path)
@@ -154,12 +217,20 @@ def error_response(error: Exception) -> Response:
     return response
 
 
-def init_app(app: Flask, contracts: Sequence[Contract], *, elsewhere: Contract) -> None:
-    """Answer errors in the body of their contract, and in that of `elsewhere` under no prefix."""
+def init_app(
+    app: Flask, contracts: Iterable[Contract], features: Iterable[Feature], *, elsewhere: str
+) -> None:
+    """Answer the contracts' errors in their own bodies.
+
+    A path under none of them is answered as the contract of the name `elsewhere` would.
+    """
+    parts = _parts(features)
+    contracts = [contract.extended(parts) for contract in contracts]
+    (other,) = [contract for contract in contracts if contract.name == elsewhere]
     by_prefix = [(prefix, contract) for contract in contracts for prefix in contract.prefixes]
     # Longest first: the more specific prefix wins.
     by_prefix.sort(key=lambda pair: -len(pair[0]))
-    app.extensions["contracts"] = (by_prefix, elsewhere)
+    app.extensions["contracts"] = (by_prefix, other)
     app.register_error_handler(Exception, error_response)
 
 

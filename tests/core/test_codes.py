@@ -1,4 +1,4 @@
-"""core/codes.py: the text a person types."""
+"""Codes: how they are generated, and which of those that people type are the same."""
 
 import random
 import unicodedata
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coupon_management_flask.core import codes
+from coupon_management_flask.text.codes import comparable
 
 accented = st.text(
     alphabet=st.sampled_from("aeiouAEIOUñÑçÇåÅöÖßẞéÉžŽ\u017fΣ\u03c3ςΆάїЇЙйﬁ\u0301\u0308\u0327"),
@@ -36,7 +37,8 @@ def test_a_code_has_the_length_that_was_asked_for_and_characters_of_the_alphabet
 def test_each_character_of_the_alphabet_comes_up_about_as_often():
     drawn = Counter(codes.generate(31_000))
 
-    # 1,000 of each are expected, with a deviation of 31: eight of those either way is one failure in 10 ** 13 runs.
+    # 1,000 of each are expected, with a deviation of 31. Eight deviations either way are one
+    # failure in 10 ** 13 runs.
     assert set(drawn) == set(codes.ALPHABET)
     assert all(750 <= count <= 1_250 for count in drawn.values())
 
@@ -76,7 +78,7 @@ def test_codes_do_not_repeat():
     ],
 )
 def test_codes_are_compared_without_case_however_their_accents_were_typed(one, other):
-    assert codes.comparable(one) == codes.comparable(other)
+    assert comparable(one) == comparable(other)
 
 
 @pytest.mark.parametrize(
@@ -91,30 +93,28 @@ def test_codes_are_compared_without_case_however_their_accents_were_typed(one, o
     ],
 )
 def test_different_codes_stay_different(one, other):
-    assert codes.comparable(one) != codes.comparable(other)
+    assert comparable(one) != comparable(other)
 
 
 @given(st.text(alphabet=codes.ALPHABET, max_size=64))
 def test_a_generated_code_is_the_same_in_small_letters(code):
-    assert codes.comparable(code.lower()) == codes.comparable(code)
+    assert comparable(code.lower()) == comparable(code)
 
 
 @given(st.one_of(st.text(max_size=64), accented))
 def test_the_comparable_form_does_not_depend_on_how_accents_were_typed(text):
     assert (
-        codes.comparable(unicodedata.normalize("NFD", text))
-        == codes.comparable(unicodedata.normalize("NFC", text))
-        == codes.comparable(text)
+        comparable(unicodedata.normalize("NFD", text))
+        == comparable(unicodedata.normalize("NFC", text))
+        == comparable(text)
     )
 
 
 @given(accented)
 def test_the_comparable_form_does_not_depend_on_case(text):
-    assert (
-        codes.comparable(text.upper()) == codes.comparable(text.lower()) == codes.comparable(text)
-    )
+    assert comparable(text.upper()) == comparable(text.lower()) == comparable(text)
 
 
 @given(st.one_of(st.text(max_size=64), accented))
 def test_the_comparable_form_is_comparable_itself(text):
-    assert codes.comparable(codes.comparable(text)) == codes.comparable(text)
+    assert comparable(comparable(text)) == comparable(text)

@@ -50,7 +50,7 @@ def smtp() -> Iterator[SmtpServer]:
 
 @pytest.fixture
 def mailing(configured_app: Callable[..., Flask]) -> Callable[..., Flask]:
-    """Makes an application that sends to a server on that port, in plain words unless told otherwise."""
+    """Makes an application that sends to a server on that port, unencrypted by default."""
     return lambda port, **overrides: configured_app(
         **{
             "email_backend": "",

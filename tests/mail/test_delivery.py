@@ -1,4 +1,7 @@
-"""From the outbox to the server: nothing is lost and, but for a crash at one moment, nothing is sent twice, whatever becomes of the server and of workers."""
+"""From the outbox to the server, whatever becomes of the server and of workers.
+
+Nothing is lost, and nothing is sent twice, except where a worker crashes at one certain moment.
+"""
 
 import os
 import signal
@@ -178,7 +181,7 @@ def test_a_slow_server_is_sent_one_mail_by_two_workers_that_live(mailing, smtp, 
 
 
 @pytest.mark.server
-def test_a_worker_that_is_killed_before_it_has_noted_the_yes_has_the_mail_sent_again_under_the_same_id(
+def test_a_worker_that_is_killed_before_it_notes_the_yes_has_the_mail_sent_again_with_its_id(
     mailing, smtp, topic, worker, passes
 ):
     mailing(smtp.port)

@@ -1,4 +1,4 @@
-"""`/dev/mailbox`: what development would have mailed, for the developer to read, and for nobody in production."""
+"""`/dev/mailbox`: what development would have mailed. In production there is none."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

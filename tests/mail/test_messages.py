@@ -1,4 +1,7 @@
-"""What arrives is what was written: well-formed MIME, whatever the words and addresses, and nothing in it that was not meant to be there."""
+"""What arrives is what was written: well-formed MIME, whatever the words and addresses.
+
+Nothing else is in it.
+"""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

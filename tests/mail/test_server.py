@@ -1,4 +1,7 @@
-"""Speaking with a mail server: TLS that is what it says, a login, patience where giving up would send twice, and what a failure says about the server."""
+"""Speaking with a mail server: verified TLS, a login, time-outs, and what a failure says.
+
+The sender waits long only where giving up would send a mail twice.
+"""
 
 import threading
 

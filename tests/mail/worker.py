@@ -1,6 +1,7 @@
 """A worker whose mails are those of the tests: `python -m tests.mail.worker`.
 
-DIE=accepted ends it, as by a power cut, before it notes that a mail was accepted. LEASE has its leases last so many seconds.
+DIE=accepted ends it, as by a power cut, before it notes that a mail was accepted. LEASE says for
+how many seconds its leases last.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""messaging/outbox.py and messaging/loop.py: what must happen after a commit, and the loop that does it."""
+"""The outbox, for what must happen after a commit, and the loop that works on it."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -440,7 +440,7 @@ def have_delivered(app, monkeypatch):
 
 @pytest.fixture
 def running(app, elsewhere, monkeypatch, have_delivered):
-    """Starts the loop in another thread with this handler; it is stopped at the end, and must then have ended well."""
+    """Starts the loop in another thread with this handler, and stops it: it must end well."""
     stop, loops = Event(), []
 
     def run(handler, pause_seconds):
@@ -515,7 +515,8 @@ def test_a_turn_with_nothing_to_do_only_reads(app, have_delivered, statements):
 
     assert background.turn() == 0
 
-    # Not even a transaction: on SQLite it would be the one that may write. One looks for what is due, one for each periodic job's turn.
+    # Not even a transaction: on SQLite only one may write. One statement looks for what is due, and
+    # one for each periodic job whether it is time.
     assert [statement.split()[0] for statement in statements] == ["SELECT"] * (
         1 + len(background.current().jobs)
     )
@@ -550,12 +551,12 @@ def test_the_loop_purges_once_in_an_hour(running, time):
     def spent_guesses():
         return db.session.scalar(sa.select(sa.func.count()).select_from(GuessLog))
 
-    failed_attempts.count_wrong({"code:alice": 3})
+    failed_attempts.record({"code:alice": 3})
     time.passes(minutes=11)
     running(Mailbox(), pause_seconds=0.01)
     wait_until(lambda: spent_guesses() == 0, "the loop purges")
 
-    failed_attempts.count_wrong({"code:bob": 3})
+    failed_attempts.record({"code:bob": 3})
     time.passes(hours=1, microseconds=-1)
     message_id = write()
     wait_until(lambda: stored(message_id)["delivered_at"], "the loop goes on")
@@ -566,7 +567,7 @@ def test_the_loop_purges_once_in_an_hour(running, time):
 
 @pytest.fixture
 def database_apart(new_database, postgres, monkeypatch):
-    """A database that a test can have nobody connect to, its context pushed; says whether they may."""
+    """An application, its context pushed, on a database that a test can close to everybody."""
     url = sa.make_url(new_database("postgresql"))
     app = create_app(settings_for(url.render_as_string(hide_password=False)))
     server = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)

@@ -1,4 +1,4 @@
-"""Celery as an operator starts it: real processes, a real broker, and what they leave in the outbox."""
+"""Celery as an operator starts it: real processes, a real broker, and the outbox."""
 
 import subprocess
 import sys

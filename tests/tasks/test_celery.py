@@ -1,4 +1,4 @@
-"""`celery worker` and `celery beat`: they give the outbox its turns, whatever happens to them and to the broker."""
+"""`celery worker` and `celery beat` give the outbox its turns, whatever happens to any of them."""
 
 import json
 import signal
@@ -86,7 +86,7 @@ def test_what_a_worker_was_delivering_when_it_was_killed_another_delivers_after_
     assert (first.id, first.body) == (second.id, second.body)
 
 
-def test_a_topic_whose_receivers_are_slow_holds_up_no_other_and_who_is_told_to_stop_finishes_what_is_in_hand(
+def test_a_slow_topic_holds_up_no_other_and_a_worker_that_stops_finishes_what_it_has_begun(
     celery, service, receiver
 ):
     worker = celery("worker")

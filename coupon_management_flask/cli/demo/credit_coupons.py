@@ -28,7 +28,7 @@ _COUPONS = [
 
 
 def load() -> bool:
-    """Loads all of it, or nothing (False) where its first user is there already."""
+    """Load all of it, or nothing and return False where its first user is there already."""
     if accounts.find(_USERS[0][0]) is not None:
         return False
     now = clock.now()

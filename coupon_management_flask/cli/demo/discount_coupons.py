@@ -46,7 +46,7 @@ _COUPONS: list[dict[str, Any]] = [
 
 
 def load(currency: str) -> bool:
-    """Loads all of it, or nothing (False) where its first coupon is there already."""
+    """Load all of it, or nothing and return False where its first coupon is there already."""
     try:
         with transaction():
             for coupon in _COUPONS:

@@ -1,6 +1,8 @@
-"""The demo shop (`flask demo-shop`): a page that embeds the popup, on an origin of its own, and the small server behind its checkout.
+"""The demo shop (`flask demo-shop`), for development.
 
-It is no part of the service and speaks to it over HTTP alone, with an API key, as any shop's server does. For development.
+It is a page that embeds the popup, on an origin of its own, and the small server behind its
+checkout. It is no part of the service and speaks to it over HTTP alone, with an API key, as any
+shop's server does.
 """
 
 import socket
@@ -40,7 +42,10 @@ class _CartSchema(ma.Schema):
 
 
 class _OrderSchema(_CartSchema):
-    """`cart` names the cart: however often it is sent, it becomes one order and takes one use of the code."""
+    """An order. `cart` names the cart.
+
+    However often a cart is sent, it becomes one order and takes one use of the code.
+    """
 
     cart = ma.fields.String(required=True, validate=validate.Regexp(r"[0-9a-f]{32}\Z"))
 
@@ -49,24 +54,27 @@ _cart, _order = _CartSchema(), _OrderSchema()
 
 
 def service_url(public_url: str, host: str = "", port: str = "") -> str:
-    """Where the demo reaches the service: at PUBLIC_URL, or where that was left alone, where HOST and PORT have it listen."""
+    """Return where the service is reached: at PUBLIC_URL, if that is set.
+
+    Where it was left at its default, HOST and PORT say where the service listens.
+    """
     if public_url.rstrip("/") != DEFAULT_SERVICE:
         return public_url.rstrip("/")
-    # Those that mean "every address" are none to go to.
+    # One cannot connect to the hosts that mean "every address".
     name = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
     return f"http://{f'[{name}]' if ':' in name else name}:{port or 8000}"
 
 
 def create_demo_shop(service: str, api_key: str) -> Flask:
-    """The shop as a WSGI application, for the service at that URL."""
+    """Make the shop as a WSGI application, for the service at that URL."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     pool = urllib3.PoolManager(retries=False, timeout=5, headers={"X-API-Key": api_key})
-    # The page's own address of the service is the default one, so that it is a page without this server too.
+    # The page names the default address of the service, so that it works without this server too.
     page = (FRONTEND / "demo.html").read_text(encoding="utf-8").replace(DEFAULT_SERVICE, service)
 
     def ask(call: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The service's answer. A refusal is passed on in the service's own words."""
+        """Return the service's answer. A refusal is passed on in the service's own words."""
         try:
             answer = pool.request("POST", f"{service}/api/v1/coupons/{call}", json=body)
             told = answer.json()
@@ -97,7 +105,8 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
     def order() -> tuple[Response, int]:
         cart: Any = _order.load(request.get_json())
         order_id, priced = f"demo-{cart['cart']}", _priced(cart)
-        # A code is redeemed when the order is placed, and not before. Asked again for the same order, the service gives the same answer.
+        # A code is redeemed when the order is placed, and not before. Asked again for the same
+        # order, the service gives the same answer.
         total = (
             ask("redeem", {**priced, "orderId": order_id})["finalAmount"]
             if cart["code"]
@@ -115,11 +124,14 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
 
     @app.after_request
     def protect(response: Response) -> Response:
-        # As strict as a shop's can be: the popup needs its script and its API, and no style or markup of its own.
+        # As strict as a shop's policy can be: the popup needs its script and its API, and no style
+        # or markup of its own.
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(service))
         response.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; script-src 'self' {origin}; style-src 'self'; connect-src 'self' {origin}; img-src 'self' data:; "
-            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+            f"default-src 'none'; script-src 'self' {origin}; style-src 'self'; "
+            f"connect-src 'self' {origin}; img-src 'self' data:; "
+            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+            "require-trusted-types-for 'script'"
         )
         return response
 
@@ -127,7 +139,7 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
 
 
 def _priced(cart: dict[str, Any]) -> dict[str, Any]:
-    """The cart as the service wants to see it, with this shop's own prices."""
+    """Return the cart as the service wants to see it, with this shop's own prices."""
     items = [
         {
             "productId": line["product"],
@@ -142,18 +154,22 @@ def _priced(cart: dict[str, Any]) -> dict[str, Any]:
 
 class _Quiet(WSGIRequestHandler):
     def log_request(self, *_: object) -> None:
-        """The service's own log is what a developer looks at."""
+        """Log nothing: a developer looks at the service's own log."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket for `serve`. Raises OSError where the port is taken."""
+    """Make a socket for `serve`.
+
+    Raises:
+        OSError: The port is taken.
+    """
     return socket.create_server(
         (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
     )
 
 
 def serve(app: Flask, listening: socket.socket) -> None:
-    """Serves until interrupted."""
+    """Serve until interrupted."""
     host, port = listening.getsockname()[:2]
     with suppress(KeyboardInterrupt):
         make_server(

@@ -191,7 +191,7 @@ def _quote_again(payment_id: UUID, seen: Intent) -> Quote | None:
             wanted.voucher_type_id,
             wanted.quantity,
             payment.discount_code,
-            guess_limits={},
+            attempt_limits={},
         )
     except errors.DomainError:
         return None

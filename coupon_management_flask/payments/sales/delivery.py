@@ -16,6 +16,7 @@ from ...core import clock, codes, errors, stock
 from ...db.dialects import upsert
 from ...db.session import db
 from ...models import Stock, Voucher, VoucherPurchase, VoucherType, new_id
+from ...text.codes import comparable
 from ...vouchers import vouchers
 from ...vouchers.vouchers import OwnedVoucher
 
@@ -109,7 +110,7 @@ def _make_vouchers(sale: Sale, now: datetime) -> None:
 
 def _draw_code() -> dict[str, str]:
     code = codes.generate(CODE_LENGTH)
-    return {"code": code, "code_key": codes.comparable(code)}
+    return {"code": code, "code_key": comparable(code)}
 
 
 def cancel(purchase_id: UUID) -> None:

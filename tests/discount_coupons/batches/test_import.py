@@ -1,4 +1,7 @@
-"""`POST /api/v1/coupons/import`: every line of a CSV file is a coupon, or none is and each bad line is named with its reason."""
+"""POST /api/v1/coupons/import: every line of a CSV file is a coupon, or none is.
+
+In that case each bad line is named with its reason.
+"""
 
 import io
 import tracemalloc
@@ -7,8 +10,8 @@ from itertools import count
 import pytest
 import sqlalchemy as sa
 
-from coupon_management_flask.application import DISCOUNT_COUPONS
 from coupon_management_flask.db.session import db
+from coupon_management_flask.discount_coupons import CONTRACT
 from coupon_management_flask.discount_coupons.bulk import imports, write
 from coupon_management_flask.models import DiscountCoupon, DiscountCouponTarget, Stock
 
@@ -271,8 +274,8 @@ def test_the_same_idempotency_key_imports_once(upload):
 def test_a_file_may_be_larger_than_other_bodies_and_one_that_is_too_large_is_413(
     upload, monkeypatch, headers
 ):
-    assert DISCOUNT_COUPONS.body_limit(f"{PATH}/import") == 64 * 1024 * 1024
-    monkeypatch.setitem(DISCOUNT_COUPONS.larger_bodies, f"{PATH}/import", 5 * 1024 * 1024)
+    assert CONTRACT.body_limit(f"{PATH}/import") == 64 * 1024 * 1024
+    monkeypatch.setitem(CONTRACT.larger_bodies, f"{PATH}/import", 5 * 1024 * 1024)
     padding = "x" * 1000
     lines = [
         f"{HEADER},description",
