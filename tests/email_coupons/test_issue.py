@@ -21,7 +21,7 @@ pytestmark = pytest.mark.both_databases
 
 
 def counts():
-    """How many codes, discount coupons, stocks and mails there are."""
+    """Return how many codes, discount coupons, stocks and mails there are."""
     return tuple(
         db.session.scalar(sa.select(sa.func.count()).select_from(model))
         for model in (EmailCoupon, DiscountCoupon, Stock, OutboxMessage)
@@ -35,7 +35,7 @@ def coupon_of(answer):
 
 
 def refused(answer):
-    """The messages of an answer that refuses some fields, and nothing else."""
+    """Return the messages of an answer that refuses fields and says nothing else."""
     assert answer.status_code == 400, answer.text
     assert answer.mimetype == "application/json"
     body = dict(answer.json)

@@ -19,7 +19,7 @@ from .conftest import PATH
 
 
 class _Page(HTMLParser):
-    """The text of a page, and what it links to."""
+    """Collects the text of a page, and what it links to."""
 
     def __init__(self, page):
         super().__init__()

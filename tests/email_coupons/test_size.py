@@ -99,7 +99,7 @@ def test_the_code_of_a_pair_is_found_through_indexes(large):
 
 
 def most_rows(connection, sent):
-    """How many rows of each big table a statement has read at most."""
+    """Return how many rows of each big table a statement has read at most."""
     most = {}
     for statement, parameters in sent:
         for scan in scans(connection, statement, parameters):

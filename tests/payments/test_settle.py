@@ -152,7 +152,7 @@ def test_a_payment_whose_browser_died_is_delivered_by_the_webhook(buyer, exam, s
 
 
 def test_a_webhook_that_comes_before_stripes_own_answer_has_arrived_delivers(buyer, exam, stripe):
-    """The answer to our question for an intent is lost, and somebody pays it."""
+    """Stripe's answer with the intent is lost, and somebody pays it all the same."""
     with stripe.losing_answers("POST /v1/payment_intents"):
         assert buyer.ask(exam).status_code == 502
     (intent_id,) = stripe.intents
