@@ -90,7 +90,8 @@ class Settings:
     public_url: str = _setting(
         _url(),
         "http://127.0.0.1:8000",
-        "Where people reach the service. Links in mails are built from this, never from a request's "
+        "Where people reach the service. Links in mails are built from this, never from a "
+        "request's "
         "Host header.",
         opens=True,
     )
@@ -192,7 +193,8 @@ class Settings:
     coupon_discount_percent: Decimal = _setting(
         ma.fields.Decimal(validate=forms.PERCENT),
         10,
-        "What a visitor gets for an e-mail address: how much off, in percent, and for how many days.",
+        "What a visitor gets for an e-mail address: how much off, in percent, and for how many "
+        "days.",
         opens=True,
     )
     coupon_expiry_days: int = _setting(ma.fields.Integer(validate=forms.DAYS), 30)
