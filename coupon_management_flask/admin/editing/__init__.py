@@ -1,1 +1,1 @@
-"""Views in which something may be changed, their forms, and the use case that changes each table."""
+"""Views in which something may be changed, their forms, and the use case of each table."""
