@@ -77,10 +77,10 @@ STEPS = [
     ),
     ("auth/sign_in.py", "from .. import cli", LAYERS, "auth.sign_in -> cli"),
     (
-        "vouchers/service.py",
+        "vouchers/redeem.py",
         "from ..payments import errors",
         LAYERS,
-        "vouchers.service -> payments.errors",
+        "vouchers.redeem -> payments.errors",
     ),
     (
         "discount_coupons/rules.py",
