@@ -1,7 +1,8 @@
 FROM python:3.13-slim AS builder
 COPY requirements.txt /
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement /requirements.txt
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+        --requirement /requirements.txt
 
 FROM python:3.13-slim
 RUN groupadd --gid 10001 coupons \
@@ -26,7 +27,8 @@ USER 10001:10001
 
 # The check has to send a Host that the service answers to. Failures don't count in the first five
 # minutes, while a migration may run.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=5m --start-interval=2s CMD ["python", "-c", "\
+HEALTHCHECK --interval=15s --timeout=5s --start-period=5m --start-interval=2s \
+    CMD ["python", "-c", "\
 import http.client, os, sys; \
 host = (os.environ.get('ALLOWED_HOSTS') or '127.0.0.1').split(',')[0].strip().lstrip('.'); \
 connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=4); \

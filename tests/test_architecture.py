@@ -14,7 +14,7 @@ from .support.server import ROOT
 
 PACKAGE = "coupon_management_flask"
 
-# What servers, Celery, `flask` and Alembic load, some of it by its name. All else must be reached
+# What servers, Celery, `flask` and Alembic load, partly by name. Everything else must be reachable
 # from there.
 ENTRIES = {
     f"{PACKAGE}.wsgi",

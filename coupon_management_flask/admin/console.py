@@ -12,7 +12,7 @@ from ..analytics.dashboard import DayFigures, read_dashboard
 from ..analytics.schemas import DaysQuery
 from ..core import errors
 from ..web.body import Text
-from ..web.rates import guessing_address, limit_logins
+from ..web.rates import limit_logins, limited_address
 from ..web.security import ADMIN, ADMIN_FILES
 from . import access, charts, service, views
 from .access import SignedIn, administrator
@@ -98,7 +98,7 @@ def _enter(console: Console) -> ResponseReturnValue:
         grant = service.sign_in(
             given["login"],
             given["password"],
-            address=guessing_address(),
+            address=limited_address(),
             caller=request.remote_addr,
         )
     except ma.ValidationError:

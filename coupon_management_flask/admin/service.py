@@ -26,7 +26,7 @@ def sign_in(
 ) -> sessions.Grant:
     """Open a session for the administrator of that username or e-mail.
 
-    `address` limits guesses, as in `credentials.authenticate`. `caller` is for the log.
+    `address` limits failed attempts, as in `credentials.authenticate`. `caller` is for the log.
 
     Raises: WrongCredentials, AccountDisabled and NotAnAdministrator, each of which is logged, and
     RateLimited.

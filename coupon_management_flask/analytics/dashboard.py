@@ -212,12 +212,13 @@ def _dashboard(
     users: UserFigures | None,
     coupons: CouponFigures | None,
 ) -> Dashboard:
+    since = window.since
     names = names_of([*parts[Part.OFFERS], *parts[Part.TYPES]])
     by_kind = {kind: sums.number(Measure.REDEEMED, kind) for kind in Kind}
     return Dashboard(
         scope=scope,
         days=window.days,
-        since=window.since,
+        since=since,
         until=window.today,
         users=users,
         coupons=coupons,
@@ -248,7 +249,7 @@ def _dashboard(
                 sums.on(day, Measure.REDEEMED),
                 sums.sold_on(day),
             )
-            for day in (window.since + timedelta(days=number) for number in range(window.days))
+            for day in (since + timedelta(days=number) for number in range(window.days))
         ],
     )
 

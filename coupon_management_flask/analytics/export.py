@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ..core import clock, money
 from ..db.session import before_waiting, db
 from ..models import DiscountCoupon, EmailCoupon, Redemption, RedemptionKind, first_id_at
-from ..web.spreadsheets import no_formula
+from ..text.spreadsheets import no_formula
 from .figures import rollup
 from .figures.measures import Kind
 from .window import Window

@@ -43,7 +43,9 @@ def _figures_are_what_happened() -> Rule:
         .group_by(*by)
         .having(sa.or_(number != found_number, amount != found_amount)),
         _figure_is_wrong,
-        suspicion=sa.union_all(sa.select(RollUpMark.stream), sa.select(DailyFigure.measure)),
+        suspicion=sa.union_all(sa.select(RollUpMark.stream), sa.select(DailyFigure.measure)).limit(
+            1
+        ),
     )
 
 

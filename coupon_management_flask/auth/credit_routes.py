@@ -4,7 +4,6 @@ The 200 bodies of login and refresh stand bare, without this contract's envelope
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
 from uuid import UUID
 
 from ..core import wallet
@@ -19,18 +18,13 @@ from ..web.guard import (
     refresh_lifetime,
     token_pair,
 )
-from ..web.rates import guessing_address, limit_logins
+from ..web.rates import limit_logins, limited_address
 from . import sign_in
 from .credit_schemas import CreditLogin, CreditLoginAnswer, TokensSchema
 
 routes = credit_routes(
     "credit-auth", __name__, url_prefix="/v1/auth", description="Signing in and out"
 )
-
-
-class Credentials(TypedDict):
-    username: str
-    password: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +50,10 @@ def _terms() -> sign_in.SessionTerms:
 @routes.arguments(CreditLogin())
 @routes.response(200, CreditLoginAnswer(), headers=NO_STORE)
 @routes.refuses(401, 403, 429)
-def log_in(body: Credentials) -> LoggedIn:
+def log_in(body: dict[str, str]) -> LoggedIn:
     """Sign in with a username or an e-mail address"""
     signed_in = sign_in.sign_in(
-        body["username"], body["password"], _terms(), address=guessing_address()
+        body["username"], body["password"], _terms(), address=limited_address()
     )
     who, tokens = signed_in.identity, token_pair(signed_in.grant)
     user = CreditUser(who.id, who.username, who.name, wallet.balance_of(who.id) or 0)

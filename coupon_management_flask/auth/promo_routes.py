@@ -11,7 +11,7 @@ from ..models import AccountKind
 from ..promos.errors import PromoErrorSchema
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
-from ..web.rates import guessing_address, limit_logins
+from ..web.rates import limit_logins, limited_address
 from . import promo_profile, promo_schemas, sign_up
 from .promo_profile import Profile
 from .sign_in import SessionTerms, sign_in
@@ -55,11 +55,6 @@ class NewUser(NewCompany):
     details: UserDetails
 
 
-class Credentials(TypedDict):
-    email: str
-    password: str
-
-
 class ProfileChanges(TypedDict):
     changes: UserChanges
     password: str | None
@@ -91,14 +86,14 @@ def sign_up_company(body: NewCompany) -> CompanyToken:
 @company_routes.arguments(promo_schemas.SignIn())
 @company_routes.response(200, promo_schemas.TokenSchema(), headers=NO_STORE)
 @company_routes.refuses(401, 403, 429)
-def sign_in_company(body: Credentials) -> Token:
+def sign_in_company(body: dict[str, str]) -> Token:
     """Sign in as a company; every earlier token is dead at once"""
     return _sign_in(body, AccountKind.COMPANY)
 
 
-def _sign_in(body: Credentials, kind: AccountKind) -> Token:
+def _sign_in(body: dict[str, str], kind: AccountKind) -> Token:
     signed_in = sign_in(
-        body["email"], body["password"], _terms(), kind=kind, address=guessing_address()
+        body["email"], body["password"], _terms(), kind=kind, address=limited_address()
     )
     return {"token": access_token(signed_in.grant, _lifetime())}
 
@@ -120,7 +115,7 @@ def sign_up_user(body: NewUser) -> Token:
 @user_routes.arguments(promo_schemas.SignIn())
 @user_routes.response(200, promo_schemas.TokenSchema(), headers=NO_STORE)
 @user_routes.refuses(401, 403, 429)
-def sign_in_user(body: Credentials) -> Token:
+def sign_in_user(body: dict[str, str]) -> Token:
     """Sign in; the tokens that these calls gave before are dead at once"""
     return _sign_in(body, AccountKind.USER)
 

@@ -1,11 +1,9 @@
 """`/api/auth/profile` and the same under `/api/users`, where the password is changed too."""
 
-from typing import TypedDict
-
 from ..identity.accounts import UserChanges
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.rates import guessing_address
+from ..web.rates import limited_address
 from . import voucher_profile, voucher_schemas
 from .voucher_profile import Profile
 
@@ -16,11 +14,6 @@ routes: Routes = Routes(
     url_prefix="/api",
     description="The signed-in user",
 )
-
-
-class NewPassword(TypedDict):
-    old_password: str
-    new_password: str
 
 
 @routes.route("/auth/profile", methods=["GET"])
@@ -57,14 +50,14 @@ def change_profile(body: UserChanges) -> Profile:
 @routes.arguments(voucher_schemas.ChangePassword())
 @routes.response(200, voucher_schemas.DoneMessageSchema())
 @routes.refuses(429)
-def change_password(body: NewPassword) -> dict[str, str]:
+def change_password(body: dict[str, str]) -> dict[str, str]:
     """Change the password; every other session ends"""
     current = actor()
     voucher_profile.change_password(
         current.id,
         body["old_password"],
         body["new_password"],
-        address=guessing_address(),
+        address=limited_address(),
         session_id=current.session_id,
     )
     return {"message": "The password is changed."}

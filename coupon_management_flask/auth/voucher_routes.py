@@ -15,9 +15,9 @@ from ..web.guard import (
 )
 from ..web.rates import (
     count_password_reset_email,
-    guessing_address,
     limit_logins,
     limit_password_resets,
+    limited_address,
 )
 from . import reset, sign_in, voucher_profile, voucher_schemas
 from .sign_up import UserDetails
@@ -37,16 +37,6 @@ class NewUser(TypedDict):
     name: str
     surname: str
     details: UserDetails
-
-
-class Credentials(TypedDict):
-    email: str
-    password: str
-
-
-class NewPassword(TypedDict):
-    token: str
-    password: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +71,10 @@ def register(body: NewUser) -> SignedIn:
 @routes.arguments(voucher_schemas.Login())
 @routes.response(200, voucher_schemas.SignedInSchema(), headers=NO_STORE)
 @routes.refuses(401, 403, 429)
-def log_in(body: Credentials) -> SignedIn:
+def log_in(body: dict[str, str]) -> SignedIn:
     """Sign in"""
     signed_in = sign_in.sign_in(
-        body["email"], body["password"], _terms(), address=guessing_address()
+        body["email"], body["password"], _terms(), address=limited_address()
     )
     return _signed_in(signed_in.grant, "Login successful.")
 
@@ -132,7 +122,7 @@ def ask_for_reset(body: dict[str, str]) -> dict[str, str]:
 @routes.arguments(voucher_schemas.ConfirmReset())
 @routes.response(200, voucher_schemas.DoneMessageSchema())
 @routes.refuses(429)
-def confirm_reset(body: NewPassword) -> dict[str, str]:
+def confirm_reset(body: dict[str, str]) -> dict[str, str]:
     """Set a new password by the token of a mailed link; all sessions end"""
     reset.reset_password(body["token"], body["password"])
     return {"message": "The password is changed. Sign in with the new one."}

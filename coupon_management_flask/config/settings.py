@@ -81,8 +81,8 @@ class Settings:
     app_env: str = _setting(
         _word_of("development", "production"),
         "development",
-        "development: readable logs, a ready-made secret. production: JSON logs, and no start "
-        "without a SECRET_KEY of its own.",
+        "development: readable logs and a ready-made secret. production: JSON logs, and no start "
+        "without a SECRET_KEY of your own.",
         opens=True,
     )
     secret_key: str = _setting(_text(), DEVELOPMENT_SECRET_KEY)
@@ -90,20 +90,21 @@ class Settings:
     public_url: str = _setting(
         _url(),
         "http://127.0.0.1:8000",
-        "Where people reach the service. Links in mails are built from it, never from a request's "
+        "Where people reach the service. Links in mails are built from this, never from a "
+        "request's "
         "Host header.",
         opens=True,
     )
     allowed_hosts: tuple[str, ...] = _setting(
         forms.Words(),
         [],
-        'Host names to answer to (".example.com" means its subdomains too). Empty: any.',
+        'Host names to answer to (".example.com" includes its subdomains). Empty: any.',
     )
     trusted_proxies: tuple[str, ...] = _setting(
         forms.Words(validate=forms.networks),
         [],
-        "Addresses or networks of the proxies in front, whose X-Forwarded-For and "
-        "X-Forwarded-Proto are believed. Empty: nobody's are.",
+        "Addresses or networks of the proxies in front. Only their X-Forwarded-For and "
+        "X-Forwarded-Proto are trusted. Empty: nobody's are.",
     )
     cors_allowed_origins: tuple[str, ...] = _setting(
         forms.Words(),
@@ -117,7 +118,7 @@ class Settings:
         _text(),
         "",
         "postgresql://user:password@host:5432/name or sqlite:////absolute/path.db. Empty: "
-        "PostgreSQL at postgres_host, and where that is empty too, SQLite in instance/coupons.db.",
+        "PostgreSQL at postgres_host, or if that is empty too, SQLite in instance/coupons.db.",
         opens=True,
     )
     postgres_host: str = _setting(_text(), "")
@@ -129,8 +130,8 @@ class Settings:
     redis_url: str = _setting(
         _text(forms.redis_url),
         "",
-        "redis://host:6379/0. Empty: Redis at redis_host, and where that is empty too, none: each "
-        "worker then counts rate limits by itself.",
+        "redis://host:6379/0. Empty: Redis at redis_host, or if that is empty too, none, and then "
+        "each worker counts rate limits by itself.",
         opens=True,
     )
     redis_host: str = _setting(_text(), "")
@@ -139,36 +140,40 @@ class Settings:
     celery_broker_url: str = _setting(
         _text(forms.broker_url),
         "",
-        "redis://host:6379/1, where Celery does the background work: `celery worker` and "
-        "`celery beat` (docs/operations). Empty: a thread of each server process does it, and "
-        "every `flask worker`.",
+        "redis://host:6379/1, if Celery should do the background work: `celery worker` and "
+        "`celery beat` (docs/operations). Empty: threads of each server process do it, and every "
+        "`flask worker`.",
         opens=True,
     )
 
     antifraud_address: str = _setting(
         _text(forms.host_or_url),
         "",
-        "The antifraud service that is asked before a promo code is given out: host:port or a URL. "
-        "Empty: a built-in check refuses whoever activates more than so many promos a minute "
-        "(`flask antifraud` is that check as a service).",
+        "The antifraud service to ask before a promo code is given out: host:port or a URL. Empty: "
+        "a built-in check refuses anybody who activates more promos a minute than the number below "
+        "(`flask antifraud` runs that check as a service).",
         opens=True,
     )
     antifraud_max_per_minute: int = _setting(_whole(1), 30)
     antifraud_connect_seconds: float = _setting(
-        _seconds(), 2, "How long to wait for the service, which is asked twice at most."
+        _seconds(),
+        2,
+        "How long to wait for the service to connect and to answer. It is asked at most twice.",
     )
     antifraud_answer_seconds: float = _setting(_seconds(), 5)
-    promo_timezone: ZoneInfo = _setting(forms.Zone(), "UTC", "Where a promo's days begin and end.")
+    promo_timezone: ZoneInfo = _setting(
+        forms.Zone(), "UTC", "The time zone in which a promo's days begin and end."
+    )
     promo_token_hours: int = _setting(
         _whole(1, 24),
         24,
-        "How long the tokens of companies and of users of the promo contract live, 1 to 24.",
+        "For how many hours tokens of the promo contract are valid, 1 to 24.",
     )
 
     currency: str = _setting(
         _text(forms.currency),
         "USD",
-        "The currency of a discount coupon that names none (ISO 4217).",
+        "The currency of discount coupons that name none (ISO 4217).",
         opens=True,
     )
     credit_value: Decimal = _setting(
@@ -176,35 +181,36 @@ class Settings:
             allow_nan=False, validate=validate.Range(Decimal("0.0001"), Decimal(1_000_000))
         ),
         0.01,
-        "What one credit is worth, in that currency, where vouchers are paid with credit.",
+        "What one credit is worth, in that currency, when vouchers are paid with credit.",
     )
     webhooks_allow_private: bool = _setting(
         ma.fields.Boolean(),
         False,
-        "true: webhooks may be sent to private and loopback addresses too, and without TLS. For "
-        "development, and where everybody who manages coupons may reach the whole network.",
+        "true: webhooks may also be sent to private and loopback addresses, and without TLS. For "
+        "development, or if everybody who manages coupons may reach the whole network.",
     )
 
     coupon_discount_percent: Decimal = _setting(
         ma.fields.Decimal(validate=forms.PERCENT),
         10,
-        "What a visitor gets for an e-mail address, and for how many days.",
+        "What a visitor gets for an e-mail address: how much off, in percent, and for how many "
+        "days.",
         opens=True,
     )
     coupon_expiry_days: int = _setting(ma.fields.Integer(validate=forms.DAYS), 30)
     coupon_websites: forms.WebsiteTable = _setting(
         forms.Websites(),
         {},
-        "What is different for some websites, as in\n"
+        "Other values for single websites, as in\n"
         "  example.com: {discount_percent: 15, expiry_days: 14}",
     )
 
     email_backend: str = _setting(
         _word_of("", "smtp", "console"),
         "",
-        "Where mails go. Empty: to email_host. Where that is empty too, development sends them to "
-        "the log and to the page /dev/mailbox, and production nowhere: they wait in the outbox. "
-        "smtp: to email_host, come what may. console: to the standard output.",
+        "Where mails go. Empty: to email_host; if that is empty too, they go to the log and to the "
+        "page /dev/mailbox in development, and wait in the outbox in production. smtp: always to "
+        "email_host. console: to the standard output.",
         opens=True,
     )
     email_host: str = _setting(_text(), "")
@@ -212,18 +218,18 @@ class Settings:
     email_use_tls: bool = _setting(
         ma.fields.Boolean(),
         True,
-        "true: STARTTLS, without which nothing is sent. Port 465 speaks TLS from the start.",
+        "true: STARTTLS, and without it nothing is sent. Port 465 uses TLS from the start.",
     )
     email_host_user: str = _setting(_text(), "")
     email_host_password: str = _setting(_text(), "")
     default_from_email: str = _setting(
-        _text(forms.mail_sender), "Coupons <coupons@localhost>", "Who mails come from."
+        _text(forms.mail_sender), "Coupons <coupons@localhost>", "The sender of mails."
     )
 
     stripe_secret_key: str = _setting(
         _text(forms.one_word),
         "",
-        "Payments by card through Stripe: the account's keys, and the signing secret of its "
+        "Payments by card through Stripe: the account's keys and the signing secret of its "
         "webhook. Empty: people pay with credit alone.",
         opens=True,
     )
@@ -231,13 +237,13 @@ class Settings:
     stripe_webhook_secret: str = _setting(_text(forms.one_word), "")
     stripe_api_base: str = _setting(_url(), "https://api.stripe.com")
     refund_days: int = _setting(
-        _whole(0, 3650), 14, "For how many days after the payment its owner may have it refunded."
+        _whole(0, 3650), 14, "For how many days after a payment its owner may get it refunded."
     )
 
     access_token_minutes: int = _setting(
         _whole(1, 24 * 60),
         60,
-        "How long an access token lives, and a session that is not refreshed.",
+        "How long an access token is valid, and a session that is not refreshed.",
         opens=True,
     )
     refresh_token_days: int = _setting(_whole(1, 365), 7)
@@ -245,27 +251,32 @@ class Settings:
     rate_limits_enabled: bool = _setting(
         ma.fields.Boolean(),
         True,
-        "false turns off every rate limit and the limits on guessing: for tests and benchmarks.",
+        "false turns off every rate limit and the limits on guessing, for tests and benchmarks.",
         opens=True,
     )
     rate_limit_logins: str = _setting(
-        _text(forms.rate), "300 per minute", "Sign-ups, log-ins and refreshes from one address."
+        _text(forms.rate),
+        "300 per minute",
+        "Sign-ups, log-ins and refreshes from one caller's address.",
     )
     rate_limit_coupons: str = _setting(
         _text(forms.rate),
         "5 per minute",
-        "E-mail coupons asked for from one address, and for one e-mail address.",
+        "Requests for e-mail coupons from one caller's address, and for one e-mail address.",
     )
     rate_limit_coupon_emails: str = _setting(_text(forms.rate), "20 per day")
     rate_limit_password_resets: str = _setting(
         _text(forms.rate),
         "20 per hour",
-        "Links to a new password asked for from one address, and for one e-mail address.",
+        "Requests for password resets from one caller's address, and for one e-mail address.",
     )
     rate_limit_password_reset_emails: str = _setting(_text(forms.rate), "3 per hour")
 
     metrics_token: str = _setting(
-        _text(), "", "Who may read /metrics. Empty: callers on this machine alone.", opens=True
+        _text(),
+        "",
+        "The bearer token for /metrics. Empty: only callers on this machine may read it.",
+        opens=True,
     )
     log_level: str = _setting(
         _word_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "DEBUG, INFO, WARNING or ERROR."
@@ -274,7 +285,7 @@ class Settings:
     password_hash_memory_kib: int = _setting(
         _whole(8, 4 * 1024 * 1024),
         19456,
-        "The work that one password hash costs (Argon2id).",
+        "The cost of one password hash (Argon2id).",
         opens=True,
     )
     password_hash_rounds: int = _setting(_whole(1, 100), 2)

@@ -8,8 +8,8 @@ from .settings import DECLARATIONS
 WIDTH = 100
 
 HEADER = """\
-# Every setting, with its default. The environment (and a .env file) overrides each under its name
-# in capitals: PUBLIC_URL=https://... An unknown name or a bad value stops the start.
+# Every setting, with its default. The environment and a .env file override each one under its name
+# in capitals: PUBLIC_URL=https://... With an unknown name or a bad value, nothing starts.
 # Written by `python -m coupon_management_flask.config` from config/settings.py.
 """
 

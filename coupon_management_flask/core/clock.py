@@ -1,4 +1,4 @@
-"""The one place that knows what time it is; tests replace `now` and nothing else."""
+"""The one place that knows what time it is. Tests replace `now` and nothing else."""
 
 from datetime import UTC, datetime
 
@@ -8,5 +8,5 @@ def now() -> datetime:
 
 
 def rfc3339(moment: datetime) -> str:
-    """A point in time as all contracts write it: in UTC, with `Z`."""
+    """Write a point in time as all contracts do: in UTC, with `Z`."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -2,7 +2,7 @@
 
 import secrets
 
-# No 0/O, no 1/I/L: what is left can't be misread.
+# No 0 or O, no 1, I or L: what is left can't be misread.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 
 

@@ -1,4 +1,4 @@
-"""Everything the domain can say no with.
+"""What the domain refuses.
 
     DomainError
     ├── Invalid                 the input has the wrong shape
@@ -18,10 +18,10 @@
         │   └── LimitReached    of what one customer, one day or one budget may have
         ├── AlreadyClaimed      this claim was made before
         ├── InsufficientCredit
-        └── FieldRefused        what one field of the input names is refused, for a reason of its own
+        └── FieldRefused        what one field of the input names is refused
 
-A class carries a stable `name` and an instance carries facts. Neither knows a status or a sentence:
-each contract's errors.py gives them both. Features add their own leaves below these.
+A class carries a stable `name` and an instance carries facts. Neither knows a status or a
+sentence: each contract's errors.py gives them both. Features add their own leaves below these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,7 +124,10 @@ class InsufficientCredit(Refused):
 
 
 class FieldRefused(Refused):
-    """`refusal` says why what `field` names can't be had, and is what a client is told, beside that field."""
+    """What one field of the input names can't be had.
+
+    `refusal` says why. A client is told of it beside that field.
+    """
 
     name = "field_refused"
 

@@ -64,6 +64,8 @@ def _take_within(insert: "postgresql.Insert | sqlite.Insert") -> ReturningInsert
             where=LimitUse.used + units <= limit,
         )
         .returning(LimitUse.used)
+        # As it is: with parameters, it would be taken for a list of rows.
+        .execution_options(dml_strategy="raw")
     )
 
 
@@ -97,7 +99,7 @@ def note_takes(takes: Iterable[Take]) -> None:
         {"redemption_id": take.redemption_id, "units": take.units, **_values(take.key)}
         for take in takes
     ]
-    db.session.execute(sa.insert(RedemptionTake), rows)
+    db.session.execute(sa.insert(RedemptionTake).execution_options(dml_strategy="raw"), rows)
 
 
 def add_uses(key: LimitKey, units: int) -> None:
@@ -159,6 +161,13 @@ def used(keys: Collection[LimitKey]) -> dict[LimitKey, int]:
     if not keys:
         return {}
     among = [column.in_(sorted({getattr(key, column.key) for key in keys})) for column in _KEY]
-    rows = db.session.execute(sa.select(*_KEY, LimitUse.used).where(*among)).tuples()
-    found = {LimitKey(*row[:-1]): row[-1] for row in rows}
+    rows = db.session.execute(
+        sa.select(
+            LimitUse.owner_id, LimitUse.rule, LimitUse.customer, LimitUse.period, LimitUse.used
+        ).where(*among)
+    )
+    found = {
+        LimitKey(owner, rule, customer, period): count
+        for owner, rule, customer, period, count in rows
+    }
     return {key: found.get(key, 0) for key in keys}

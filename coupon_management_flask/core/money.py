@@ -1,12 +1,11 @@
-"""Money: decimals of a currency, and its minor unit as whole numbers."""
+"""Money: decimals of a currency, and whole numbers of its minor unit."""
 
 from decimal import Decimal
 from functools import cache
-from typing import Any
 
 import pycountry
 
-# ISO 4217's list has them, pycountry does not. All others have two.
+# From ISO 4217's list, because pycountry does not have them. All others have two.
 _DECIMALS = {
     **dict.fromkeys(
         (
@@ -37,12 +36,12 @@ _DECIMALS = {
 
 @cache
 def is_currency(code: str) -> bool:
-    # To pycountry, small letters are as good.
+    # pycountry would take small letters too.
     return code.isupper() and pycountry.currencies.get(alpha_3=code) is not None
 
 
 def decimals(currency: str) -> int:
-    """How many decimals amounts in this currency have."""
+    """Return how many decimals amounts in this currency have."""
     return _DECIMALS.get(currency, 2)
 
 
@@ -52,7 +51,7 @@ def fits(amount: Decimal, currency: str) -> bool:
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """An amount, which must fit, in the currency's minor unit."""
+    """Return an amount, which must fit, in the currency's minor unit."""
     return int(amount.scaleb(decimals(currency)))
 
 
@@ -61,12 +60,12 @@ def from_minor(units: int, currency: str) -> Decimal:
 
 
 def written(amount: Decimal, currency: str) -> str:
-    """As people read it, with all of the currency's decimals."""
+    """Write an amount as people read it, with all of the currency's decimals."""
     return f"{amount:.{decimals(currency)}f}"
 
 
-def number(value: Any) -> int | float | None:
-    """A decimal as a JSON number, without a fraction where it has none."""
-    if value is None or type(value) in (int, float):
-        return value  # type: ignore[no-any-return]
+def number(value: Decimal | float | None) -> int | float | None:
+    """Return a decimal as a JSON number, without a fraction where it has none."""
+    if not isinstance(value, Decimal):
+        return value
     return int(value) if value == value.to_integral_value() else float(value)

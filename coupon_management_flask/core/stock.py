@@ -8,7 +8,7 @@ commit, never while Python has anything to do.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -240,8 +240,8 @@ class Claiming:
                 given("claimed", sa.BigInteger).label("claimed"),
                 given("capacity", sa.BigInteger).label("capacity"),
             ).subquery("taken")
-            riders = [rider(taken) for rider in self._riders]
-            self._in_several = (self._take(), [self._write(taken), *riders])
+            riders = [_plain(rider(taken)) for rider in self._riders]
+            self._in_several = (_plain(self._take()), [_plain(self._write(taken)), *riders])
         take, others = self._in_several
         row = db.session.execute(take, values).one_or_none()
         if row is None:
@@ -265,7 +265,6 @@ class Claiming:
             )
             .values(claimed=Stock.claimed + units)
             .returning(Stock.claimed, Stock.capacity)
-            .execution_options(synchronize_session=False)
         )
 
     def _write(self, taken: sa.FromClause) -> sa.Insert:
@@ -278,6 +277,15 @@ class Claiming:
             sa.select(*values).select_from(taken),
             include_defaults=False,
         )
+
+
+Statement = TypeVar("Statement", bound=sa.UpdateBase)
+
+
+def _plain(statement: Statement) -> Statement:
+    # To the session, a statement with parameters is a list of rows, unless it is told otherwise.
+    strategy = "raw" if isinstance(statement, sa.Insert) else "core_only"
+    return statement.execution_options(dml_strategy=strategy)
 
 
 def release(redemption_id: UUID) -> bool:

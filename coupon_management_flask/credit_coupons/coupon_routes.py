@@ -5,8 +5,7 @@ from uuid import UUID
 
 from ..models import Role
 from ..web.guard import actor, guard
-from ..web.pagination import Page
-from ..web.rates import code_guesses
+from ..web.rates import code_limits
 from . import coupons, schemas, use
 from .coupons import CouponChanges, RevealedCoupon
 from .envelope import credit_routes
@@ -26,7 +25,7 @@ routes = credit_routes(
     summary="Coupons that can be used, by creation; administrators see hidden codes and, "
     "with `all=true`, the others"
 )
-def list_coupons(query: dict[str, Any]) -> dict[str, list[Any] | Page]:
+def list_coupons(query: dict[str, Any]) -> dict[str, object]:
     page = coupons.list_coupons(**query, reader_is_administrator=actor().is_administrator)
     return {"coupons": page.items, "meta": page}
 
@@ -45,7 +44,7 @@ def create_coupon(body: dict[str, Any]) -> dict[str, RevealedCoupon]:
 @guard()
 @routes.arguments(schemas.PageQuery(), location="query")
 @routes.response(200, schemas.USES)
-def list_uses(query: dict[str, int]) -> dict[str, list[Any] | Page]:
+def list_uses(query: dict[str, int]) -> dict[str, object]:
     """What the signed-in user bought, newest first"""
     page = use.list_uses(actor().id, **query)
     return {"redemptions": page.items, "meta": page}
@@ -57,7 +56,7 @@ def list_uses(query: dict[str, int]) -> dict[str, list[Any] | Page]:
 @routes.refuses(400, 404, 429)
 def look_up_coupon(hidden_code: str) -> dict[str, RevealedCoupon]:
     """What a hidden code buys"""
-    return {"coupons": coupons.look_up(hidden_code, code_guesses(actor().id))}
+    return {"coupons": coupons.look_up(hidden_code, code_limits(actor().id))}
 
 
 @routes.route("/use/<hidden_code>", methods=["POST"])
@@ -66,7 +65,7 @@ def look_up_coupon(hidden_code: str) -> dict[str, RevealedCoupon]:
 @routes.refuses(400, 404, 429)
 def use_coupon_by_code(hidden_code: str) -> CouponUse:
     """Buy and use the coupon with this hidden code"""
-    return use.use_by_code(actor().id, hidden_code, code_guesses(actor().id))
+    return use.use_by_code(actor().id, hidden_code, code_limits(actor().id))
 
 
 @routes.route("/<coupon_id>/use", methods=["POST"])
@@ -76,7 +75,7 @@ def use_coupon_by_code(hidden_code: str) -> CouponUse:
 @routes.refuses(404, 429)
 def use_chosen_coupon(body: dict[str, str], coupon_id: UUID) -> CouponUse:
     """Buy and use this coupon, by its hidden code"""
-    return use.use_chosen(actor().id, coupon_id, body["hidden_code"], code_guesses(actor().id))
+    return use.use_chosen(actor().id, coupon_id, body["hidden_code"], code_limits(actor().id))
 
 
 @routes.route("/<coupon_id>", methods=["PATCH"])

@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, codes, errors, stock
 from ..db.failures import broken_constraint
+from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Stock, new_id
 from ..text.codes import comparable
-from ..web.pagination import Page, paginate
 from .errors import CouponNotFound, HiddenCodeTaken
 
 # 31 ** 12 codes: a million coupons leave a guess a chance of one in 10 ** 11.
@@ -88,17 +88,17 @@ def list_coupons(
     return replace(found, items=[kind(*row) for row in found.items])
 
 
-def look_up(hidden_code: str, guess_limits: failed_attempts.Limits) -> RevealedCoupon:
+def look_up(hidden_code: str, attempt_limits: failed_attempts.Limits) -> RevealedCoupon:
     """Find the coupon with that hidden code.
 
-    Raises: CouponNotFound, which counts as a wrong guess, and RateLimited.
+    Raises: CouponNotFound, which counts as a failed attempt, and RateLimited.
     """
-    failed_attempts.check(guess_limits)
+    failed_attempts.check(attempt_limits)
     row = db.session.execute(
         _REVEALED.where(CreditCoupon.hidden_code_key == comparable(hidden_code))
     ).one_or_none()
     if row is None:
-        failed_attempts.count_wrong(guess_limits)
+        failed_attempts.record(attempt_limits)
         raise CouponNotFound
     return RevealedCoupon(*row)
 

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from ..core import clock, errors, stock, wallet
 from ..core.claims import claim_or_explain
 from ..db.failures import retried
+from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..db.types import Moment
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Redemption, RedemptionKind, Stock, Wallet, new_id
 from ..text.codes import comparable
-from ..web.pagination import Page, paginate
 from . import coupons
 from .coupons import Coupon, RevealedCoupon
 from .errors import (
@@ -60,27 +60,27 @@ class CouponUse:
 
 
 def use_by_code(
-    account_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits
+    account_id: UUID, hidden_code: str, attempt_limits: failed_attempts.Limits
 ) -> CouponUse:
     """Buy and use the coupon with that hidden code.
 
     Raises: what `coupons.look_up` and `use` raise.
     """
-    return use(account_id, coupons.look_up(hidden_code, guess_limits))
+    return use(account_id, coupons.look_up(hidden_code, attempt_limits))
 
 
 def use_chosen(
-    account_id: UUID, coupon_id: UUID, hidden_code: str, guess_limits: failed_attempts.Limits
+    account_id: UUID, coupon_id: UUID, hidden_code: str, attempt_limits: failed_attempts.Limits
 ) -> CouponUse:
     """Buy and use that coupon.
 
-    Raises: CouponNotFound, WrongHiddenCode, which counts as a wrong guess, RateLimited, and what
+    Raises: CouponNotFound, WrongHiddenCode, which counts as a failed attempt, RateLimited, and what
     `use` raises.
     """
-    failed_attempts.check(guess_limits)
+    failed_attempts.check(attempt_limits)
     coupon = coupons.find(coupon_id)
     if comparable(coupon.hidden_code) != comparable(hidden_code):
-        failed_attempts.count_wrong(guess_limits)
+        failed_attempts.record(attempt_limits)
         raise WrongHiddenCode
     return use(account_id, coupon)
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from ..models import Role
 from ..web.guard import actor, guard
-from ..web.pagination import Page
 from . import schemas, users
 from .envelope import credit_routes
 from .users import CreditChanged, User
@@ -22,7 +21,7 @@ routes = credit_routes(
 @guard(role=Role.ADMINISTRATOR)
 @routes.arguments(schemas.PageQuery(), location="query")
 @routes.response(200, schemas.USERS)
-def list_users(query: dict[str, int]) -> dict[str, list[Any] | Page]:
+def list_users(query: dict[str, int]) -> dict[str, object]:
     """All users"""
     page = users.list_users(**query)
     return {"users": page.items, "meta": page}
@@ -52,7 +51,7 @@ def read_user(user_id: UUID) -> dict[str, User]:
 @routes.arguments(schemas.PageQuery(), location="query")
 @routes.response(200, schemas.LEDGER)
 @routes.refuses(403, 404)
-def read_ledger(query: dict[str, int], user_id: UUID) -> dict[str, list[Any] | Page]:
+def read_ledger(query: dict[str, int], user_id: UUID) -> dict[str, object]:
     """What came into and went out of a wallet, newest first"""
     page = users.read_ledger(user_id, reader=actor(), **query)
     return {"entries": page.items, "meta": page}

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from ..core import errors, wallet
 from ..db.failures import retried
+from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..identity import accounts
 from ..models import Account, AccountKind, LedgerEntry, Wallet
-from ..web.pagination import Page, paginate
 from .errors import UserNotFound
 
 

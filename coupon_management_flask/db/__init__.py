@@ -1,1 +1,4 @@
-"""The database: engines, sessions and transactions, prepared statements, column types. It knows no table."""
+"""The database: engines, sessions and transactions, prepared statements, column types.
+
+It knows no table.
+"""

@@ -46,13 +46,13 @@ class Caller:
     """Who asks, and for which customer.
 
     Whoever does not manage coupons is a shopper: its own customer, who sees what is public, and
-    whose wrong codes are counted as guesses.
+    whose wrong codes are counted.
     """
 
     account_id: UUID
     manages: bool
     customer_id: str | None = None
-    guess_limits: failed_attempts.Limits = field(default_factory=dict)
+    attempt_limits: failed_attempts.Limits = field(default_factory=dict)
 
     def may_know(self, customer_ids: Collection[str]) -> bool:
         """Whether a coupon that is bound to these customers is there at all for the caller."""

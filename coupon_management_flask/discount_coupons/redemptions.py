@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ..core import money
+from ..db.pages import Page
 from ..db.session import db
 from ..models import OrderRedemption, OrderRedemptionCode
-from ..web.pagination import Page
 from .refusals import RedemptionNotFound
 from .stored import Json
 

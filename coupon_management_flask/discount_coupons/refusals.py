@@ -1,15 +1,16 @@
 """What this feature refuses. Every contract with discounts shares these names.
 
 errors.NotFound
-├── CouponNotFound, RedemptionNotFound, BatchNotFound
+├── CouponNotFound, RedemptionNotFound
+└── BatchNotFound, WebhookNotFound, DeliveryNotFound
 errors.Conflict
-├── OrderAlreadyRedeemed, BatchNotDone
+└── OrderAlreadyRedeemed, BatchNotDone
 errors.Refused
 ├── CouponInactive, CouponNotYetValid, CouponExpired, CouponNotValidAtThisTime
 ├── UsageLimitExceeded, PeriodLimitReached, BudgetUsedUp
 ├── NotForThisCustomer, FirstOrdersOnly
-├── DoesNotFit            a cart and a coupon's terms
-│   ├── MinimumNotReached, NoEligibleProducts, CurrencyMismatch
+├── DoesNotFit            the terms and this cart
+│   └── MinimumNotReached, NoEligibleProducts, CurrencyMismatch
 ├── NotCombinable, ExclusiveGroup, NoSaving
 └── CodeTaken, MaxUsageTooLow
 """
@@ -121,6 +122,14 @@ LEFT_OUT: dict[str, type[errors.Refused]] = {
 
 class BatchNotFound(errors.NotFound):
     name = "batch_not_found"
+
+
+class WebhookNotFound(errors.NotFound):
+    name = "webhook_not_found"
+
+
+class DeliveryNotFound(errors.NotFound):
+    name = "delivery_not_found"
 
 
 class BatchNotDone(errors.Conflict):

@@ -8,17 +8,20 @@ from werkzeug.routing import BaseConverter
 
 from .. import config
 from ..core import errors
+from ..db.pages import Page
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.rates import code_guesses
+from ..web.rates import code_limits
 from . import checkout, redemptions, rollback
 from . import explain as explaining
 from . import redeem as redeeming
 from .caller import Caller
 from .coupons import change, find
+from .coupons.coupon import Coupon
 from .errors import DiscountErrorSchema
 from .schemas import carts, coupons, explanations, fields
 from .schemas import redemptions as redemption_schemas
+from .stored import Json
 
 GET, MANAGE = "getCoupons", "manageCoupons"
 
@@ -32,10 +35,13 @@ routes: Routes = Routes(
 
 
 class _CouponIdConverter(BaseConverter):
-    """Anything but the names of the calls beside it: those answer 405 to a method that is not theirs, as everywhere."""
+    """Anything but the names of the calls beside it.
+
+    Those answer 405 to a method that is not theirs, as everywhere.
+    """
 
     regex = r"(?!(?:validate|apply|apply-all|best|increment-usage|redeem|generate|import)\Z)[^/]+"
-    # Werkzeug would take the slash in it for one that it matches.
+    # Otherwise Werkzeug would take the slash in the pattern for one that it matches.
     part_isolating = True
 
 
@@ -47,13 +53,16 @@ routes.record(_know_ids)
 
 
 def caller(customer_id: str | None = None) -> Caller:
-    """Who calls, for which customer. Raises Invalid for a shopper that names somebody else."""
+    """Return who calls, and for which customer.
+
+    Raises: Invalid for a shopper that names somebody else.
+    """
     who = actor()
     if MANAGE in who.permissions:
         return Caller(who.id, True, customer_id)
     if customer_id not in (None, str(who.id)):
         raise errors.Invalid({"customerId": ["It must be your own id."]})
-    return Caller(who.id, False, str(who.id), code_guesses(who.id))
+    return Caller(who.id, False, str(who.id), code_limits(who.id))
 
 
 def _asked(body: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def _asked(body: dict[str, Any]) -> dict[str, Any]:
 @guard(permission=MANAGE, api_key=True)
 @routes.arguments(coupons.NewDiscountCoupon())
 @routes.response(201, coupons.DiscountCouponSchema())
-def create_coupon(body: dict[str, Any]) -> Any:
+def create_coupon(body: dict[str, Any]) -> Coupon:
     """Create a coupon"""
     return change.create_coupon(**{"currency": config.current().currency, **body})
 
@@ -74,8 +83,8 @@ def create_coupon(body: dict[str, Any]) -> Any:
 @guard(permission=GET, api_key=True)
 @routes.arguments(coupons.CouponsQuery(), location="query")
 @routes.response(200, coupons.CouponPageSchema())
-def list_coupons(query: dict[str, Any]) -> Any:
-    """Coupons; for who may not manage them, the active public ones"""
+def list_coupons(query: dict[str, Any]) -> Page:
+    """Coupons; callers that may not manage them see the active public ones"""
     return find.list_coupons(caller(), **query)
 
 
@@ -83,7 +92,7 @@ def list_coupons(query: dict[str, Any]) -> Any:
 @guard(permission=GET, api_key=True)
 @routes.response(200, coupons.DiscountCouponSchema())
 @routes.refuses(400, 404)
-def read_coupon(coupon_id: UUID) -> Any:
+def read_coupon(coupon_id: UUID) -> Coupon:
     """A coupon"""
     return find.read_coupon(caller(), coupon_id)
 
@@ -92,7 +101,7 @@ def read_coupon(coupon_id: UUID) -> Any:
 @guard(permission=GET, api_key=True)
 @routes.response(200, coupons.DiscountCouponSchema())
 @routes.refuses(400, 404, 429)
-def read_by_code(code: str) -> Any:
+def read_by_code(code: str) -> Coupon:
     """The coupon with this code"""
     return find.read_by_code(caller(), code)
 
@@ -102,7 +111,7 @@ def read_by_code(code: str) -> Any:
 @routes.arguments(coupons.DiscountCouponChanges())
 @routes.response(200, coupons.DiscountCouponSchema())
 @routes.refuses(404)
-def change_coupon(body: dict[str, Any], coupon_id: UUID) -> Any:
+def change_coupon(body: dict[str, Any], coupon_id: UUID) -> Coupon:
     """Change a coupon's terms"""
     return change.change_coupon(coupon_id, body)
 
@@ -120,7 +129,7 @@ def delete_coupon(coupon_id: UUID) -> None:
 @guard(permission=GET, api_key=True)
 @routes.response(200, coupons.DiscountCouponSchema(many=True))
 @routes.refuses(400)
-def list_for_product(product: str) -> Any:
+def list_for_product(product: str) -> list[Coupon]:
     """The active coupons that can apply to a product, those of the highest priority first"""
     if len(product) > fields.LONGEST_ID:
         raise errors.Invalid({"productId": [f"At most {fields.LONGEST_ID} characters."]})
@@ -132,8 +141,8 @@ def list_for_product(product: str) -> Any:
 @routes.arguments(carts.CodeAndCart())
 @routes.response(200, carts.ValidSchema())
 @routes.refuses(404, 429)
-def validate(body: dict[str, Any]) -> Any:
-    """Could this code be used for this cart?"""
+def validate(body: dict[str, Any]) -> checkout.Valid:
+    """Whether this code could be used for this cart"""
     return checkout.validate(**_asked(body))
 
 
@@ -142,7 +151,7 @@ def validate(body: dict[str, Any]) -> Any:
 @routes.arguments(carts.CodeAndCart())
 @routes.response(200, carts.AppliedSchema())
 @routes.refuses(404, 429)
-def apply(body: dict[str, Any]) -> Any:
+def apply(body: dict[str, Any]) -> checkout.Applied:
     """What this code takes off this cart; it takes no use"""
     return checkout.apply(**_asked(body))
 
@@ -152,7 +161,7 @@ def apply(body: dict[str, Any]) -> Any:
 @routes.arguments(carts.CodesAndCart())
 @routes.response(200, carts.AppliedAllSchema())
 @routes.refuses(429)
-def apply_all(body: dict[str, Any]) -> Any:
+def apply_all(body: dict[str, Any]) -> checkout.AppliedAll:
     """Which of these codes go together on this cart, and why the others do not"""
     return checkout.apply_all(**_asked(body))
 
@@ -162,7 +171,7 @@ def apply_all(body: dict[str, Any]) -> Any:
 @routes.arguments(carts.CartAndMaybeCodes())
 @routes.response(200, carts.BestSchema())
 @routes.refuses(429)
-def best(body: dict[str, Any]) -> Any:
+def best(body: dict[str, Any]) -> checkout.Best:
     """The set of coupons with the lowest final amount"""
     return checkout.best(**_asked(body), currency=config.current().currency)
 
@@ -172,7 +181,7 @@ def best(body: dict[str, Any]) -> Any:
 @routes.arguments(carts.CodeOnly())
 @routes.response(200, coupons.DiscountCouponSchema())
 @routes.refuses(404)
-def increment_usage(body: dict[str, str]) -> Any:
+def increment_usage(body: dict[str, str]) -> Coupon:
     """Count a use that belongs to no order"""
     return redeeming.increment_usage(caller(), body["code"])
 
@@ -187,7 +196,7 @@ def increment_usage(body: dict[str, str]) -> Any:
     description="This order was redeemed before: the same answer.",
 )
 @routes.refuses(404)
-def redeem(body: dict[str, Any]) -> Any:
+def redeem(body: dict[str, Any]) -> tuple[Json, int]:
     """Take one use of a code, or of several, for an order"""
     answer, is_new = redeeming.redeem(**_asked(body))
     return answer, 201 if is_new else 200
@@ -197,7 +206,7 @@ def redeem(body: dict[str, Any]) -> Any:
 @guard(permission=MANAGE, api_key=True)
 @routes.arguments(redemption_schemas.RedemptionsQuery(), location="query")
 @routes.response(200, redemption_schemas.RedemptionPageSchema())
-def list_redemptions(query: dict[str, Any]) -> Any:
+def list_redemptions(query: dict[str, Any]) -> Page:
     """What was redeemed, newest first"""
     return redemptions.list_redemptions(**query)
 
@@ -206,7 +215,7 @@ def list_redemptions(query: dict[str, Any]) -> Any:
 @guard(permission=MANAGE, api_key=True)
 @routes.response(200, redemption_schemas.RedemptionSchema())
 @routes.refuses(400, 404)
-def read_redemption(redemption_id: UUID) -> Any:
+def read_redemption(redemption_id: UUID) -> redemptions.RedemptionShown:
     """A redemption"""
     return redemptions.read_redemption(redemption_id)
 
@@ -215,7 +224,7 @@ def read_redemption(redemption_id: UUID) -> Any:
 @guard(permission=MANAGE, api_key=True)
 @routes.response(200, explanations.ExplanationSchema())
 @routes.refuses(400, 404)
-def explain(redemption_id: UUID) -> Any:
+def explain(redemption_id: UUID) -> explaining.Explanation:
     """How a redemption came about: what was seen then, and what would be decided now"""
     return explaining.explain(redemption_id)
 
@@ -225,6 +234,6 @@ def explain(redemption_id: UUID) -> Any:
 @routes.arguments(redemption_schemas.Rollback())
 @routes.response(200, redemption_schemas.RolledBackSchema())
 @routes.refuses(404)
-def roll_back(body: dict[str, Any], redemption_id: UUID) -> Any:
+def roll_back(body: dict[str, Any], redemption_id: UUID) -> Json:
     """Take a redemption back, or some lines of it: what it took of every limit comes back, once"""
     return rollback.roll_back(redemption_id, **body)

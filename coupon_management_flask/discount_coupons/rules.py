@@ -1,4 +1,4 @@
-"""The one decision behind every call that takes a discount code: what codes are worth for a cart."""
+"""The one decision behind every call that takes discount codes: their worth for a cart."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from .coupons.coupon import SELECT, Coupon, coupons
 from .judging import Judgement, Seen
 from .pricing import Cart, Combined
 from .refusals import LEFT_OUT, CouponNotFound, CurrencyMismatch
+from .schemas.names import invalid
 
 
 def _by_codes(on_postgresql: bool) -> sa.Select[*tuple[Any, ...]]:
@@ -83,11 +84,11 @@ class Decision:
 def find(caller: Caller, codes: Sequence[str]) -> dict[str, Coupon]:
     """Return the coupons of these codes that the caller may know, in the order asked for.
 
-    A shopper's codes that are not there are wrong guesses.
+    A shopper's codes that are not there count as failed attempts.
 
     Raises: RateLimited.
     """
-    failed_attempts.check(caller.guess_limits)
+    failed_attempts.check(caller.attempt_limits)
     found = {
         coupon.code: coupon
         for coupon in coupons(_BY_CODES.execute({"codes": list(codes)}))
@@ -95,7 +96,7 @@ def find(caller: Caller, codes: Sequence[str]) -> dict[str, Coupon]:
     }
     for code in codes:
         if code not in found:
-            failed_attempts.count_wrong(caller.guess_limits)
+            failed_attempts.record(caller.attempt_limits)
     return {code: found[code] for code in codes if code in found}
 
 
@@ -165,6 +166,5 @@ def check_decimals(cart: Cart, currency: str) -> None:
     """Raises: Invalid where an amount of the cart has more decimals than the currency."""
     for amount in (cart.total, *(item.unit_price for item in cart.items)):
         if not money.fits(amount, currency):
-            raise errors.Invalid(
-                {"cartTotal": [f"{currency} has {money.decimals(currency)} decimals."]}
-            )
+            problem = f"{currency} has {money.decimals(currency)} decimals."
+            raise invalid({"cart_total": [problem]})

@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from ..core import errors, money
+from ..core import money
 from ..models.kinds import CouponFor, DiscountBase, DiscountType, LimitRule, TargetKind
+from .schemas.names import invalid
 
 # By the names of DiscountCoupon's columns, with `max_usage`.
 Terms = dict[str, Any]
@@ -49,27 +50,27 @@ def check(terms: Terms) -> None:
     if terms["type"] == DiscountType.PERCENTAGE and terms["discount"] > 100:
         wrong["discount"] = ["A percentage is at most 100."]
     if terms["coupon_for"] == CouponFor.MIN_PURCHASE and terms["min_purchase_amount"] is None:
-        wrong["minPurchaseAmount"] = ["A minPurchase coupon needs it."]
+        wrong["min_purchase_amount"] = ["A minPurchase coupon needs it."]
     if (
         terms["starts_at"] is not None
         and terms["expires_at"] is not None
         and terms["starts_at"] >= terms["expires_at"]
     ):
-        wrong["expiresAt"] = ["It must be after startsAt."]
+        wrong["expires_at"] = ["It must be after startsAt."]
     for name, amount in _amounts(terms).items():
         if amount is not None and not money.fits(amount, terms["currency"]):
             wrong[name] = [f"{terms['currency']} has {money.decimals(terms['currency'])} decimals."]
     if wrong:
-        raise errors.Invalid(wrong)
+        raise invalid(wrong)
 
 
 def _amounts(terms: Terms) -> dict[str, Decimal | None]:
-    """Return the amounts of money among the terms, by the names that clients know."""
+    """Return the amounts of money among the terms, by their names."""
     budget = terms["limits"].get(LimitRule.BUDGET)
     return {
         "discount": terms["discount"] if terms["type"] == DiscountType.FIXED else None,
-        "minPurchaseAmount": terms["min_purchase_amount"],
-        "maxDiscountAmount": terms["max_discount_amount"],
+        "min_purchase_amount": terms["min_purchase_amount"],
+        "max_discount_amount": terms["max_discount_amount"],
         "limits.budget": None if budget is None else Decimal(budget),
     }
 

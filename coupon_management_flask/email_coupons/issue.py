@@ -1,7 +1,7 @@
 """Give a visitor of a website a code.
 
-Of many who ask for one pair's code at one moment, the unique number of the pair's next code lets
-one of them make it.
+When many ask for one pair's code at the same moment, the unique number of the pair's next code lets
+only one of them make it.
 """
 
 from contextlib import suppress

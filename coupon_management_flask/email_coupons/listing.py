@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
+from ..db.pages import Page
 from ..db.session import db
 from ..models import DiscountCoupon, EmailCoupon
-from ..web.pagination import Page
 from .issue import Issued
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from flask import Response, render_template
 
 from .. import config
+from ..db.pages import Page
 from ..web.body import Routes
 from ..web.guard import guard
-from ..web.pagination import Page
 from ..web.rates import count_coupon_email, limit_coupons
 from . import issue, listing, schemas
 from . import unsubscribe as unsubscribing

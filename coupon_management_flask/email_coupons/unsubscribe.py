@@ -16,7 +16,7 @@ from ..models import EmailCoupon, UnsubscribedAddress
 def token_of(email_coupon_id: UUID) -> str:
     """Return a token that names an address without spelling it.
 
-    Only who got a mail there has it. It does not expire.
+    Only somebody who received a mail there has it. It does not expire.
     """
     return _signer().sign(urlsafe_b64encode(email_coupon_id.bytes).rstrip(b"=")).decode()
 

@@ -60,7 +60,7 @@ def _check_password(
         }
     failed_attempts.check(limits)
     if not passwords.verify(password, password_hash):
-        failed_attempts.count_wrong(limits)
+        failed_attempts.record(limits)
         raise errors.WrongCredentials
 
 

@@ -52,7 +52,7 @@ def check(limits: Limits) -> None:
 
 
 @retried
-def count_wrong(limits: Limits) -> None:
+def record(limits: Limits) -> None:
     """Record one failed attempt of each subject.
 
     It commits by itself: a failure is remembered whatever becomes of the request.

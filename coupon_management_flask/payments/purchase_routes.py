@@ -6,7 +6,7 @@ from .. import config
 from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.rates import code_guesses
+from ..web.rates import code_limits
 from . import schemas
 from .sales import credit
 from .sales.credit import CreditValue, Purchased
@@ -30,5 +30,5 @@ def purchase(body: dict[str, Any]) -> Purchased:
     settings = config.current()
     value = CreditValue(settings.credit_value, settings.currency)
     return credit.purchase(
-        actor().id, **body, guess_limits=code_guesses(actor().id), credit_value=value
+        actor().id, **body, attempt_limits=code_limits(actor().id), credit_value=value
     )

@@ -6,11 +6,12 @@ from uuid import UUID
 from flask import request
 
 from .. import config
+from ..db.pages import Page
 from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.pagination import LinkedPageQuery, Page
-from ..web.rates import code_guesses
+from ..web.pagination import LinkedPageQuery
+from ..web.rates import code_limits
 from . import schemas
 from .cards import confirm, events, history, intents, refunds
 from .cards.confirm import Confirmed
@@ -42,7 +43,7 @@ def create_payment_intent(body: dict[str, Any]) -> Asked:
     """Begin to pay for vouchers, or for credit"""
     if "credit_amount" in body:
         return intents.pay_for_credit(actor().id, **body)
-    return intents.pay_for_vouchers(actor().id, **body, guess_limits=code_guesses(actor().id))
+    return intents.pay_for_vouchers(actor().id, **body, attempt_limits=code_limits(actor().id))
 
 
 @routes.route("/confirm-payment", methods=["POST"])

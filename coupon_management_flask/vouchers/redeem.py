@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from ..core import errors, stock
 from ..core.claims import claim_or_explain
 from ..db.failures import retried
+from ..db.pages import Page
 from ..db.session import db, transaction
 from ..db.types import Moment
 from ..identity import failed_attempts
@@ -21,7 +22,6 @@ from ..models import (
     VoucherUsage,
     new_id,
 )
-from ..web.pagination import Page
 from . import vouchers
 from .errors import VoucherCancelled, VoucherExpired, VoucherUsedUp, WrongServiceType
 from .vouchers import OwnedVoucher
@@ -79,23 +79,23 @@ def redeem(
     code: str,
     service_type: str,
     details: object = None,
-    guess_limits: failed_attempts.Limits,
+    attempt_limits: failed_attempts.Limits,
 ) -> Redeemed:
     """Take one use of the owner's voucher for a service.
 
-    Raises: VoucherNotFound for an unknown code and for somebody else's, which both count as wrong
-    guesses; RateLimited; and the first that applies of VoucherCancelled, VoucherExpired,
+    Raises: VoucherNotFound for an unknown code and for somebody else's, which both count as failed
+    attempts; RateLimited; and the first that applies of VoucherCancelled, VoucherExpired,
     VoucherUsedUp and WrongServiceType, in this order.
     """
 
     def explain() -> OwnedVoucher:
-        voucher = vouchers.read_own(owner_id, code, guess_limits)
+        voucher = vouchers.read_own(owner_id, code, attempt_limits)
         _explain(voucher, service_type)
         return voucher
 
     return claim_or_explain(
         lambda voucher: _claim(owner_id, voucher, service_type, details),
-        vouchers.read_own(owner_id, code, guess_limits),
+        vouchers.read_own(owner_id, code, attempt_limits),
         explain,
     )
 

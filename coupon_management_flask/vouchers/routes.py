@@ -5,10 +5,11 @@ from typing import Any
 from flask import Response
 
 from .. import config
+from ..db.pages import Page
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
-from ..web.pagination import LinkedPageQuery, Page
-from ..web.rates import code_guesses
+from ..web.pagination import LinkedPageQuery
+from ..web.rates import code_limits
 from . import qr, schemas, vouchers
 from . import redeem as use_cases
 from .redeem import Redeemed
@@ -39,7 +40,7 @@ _PRIVATE: Headers = {
 @routes.refuses(404, 429)
 def redeem(body: dict[str, Any]) -> Redeemed:
     """Redeem one use of one's own voucher"""
-    return use_cases.redeem(actor().id, **body, guess_limits=code_guesses(actor().id))
+    return use_cases.redeem(actor().id, **body, attempt_limits=code_limits(actor().id))
 
 
 @routes.route("/my-vouchers", methods=["GET"])
@@ -61,7 +62,7 @@ def read_voucher(code: str) -> OwnedVoucher:
 
 
 def _own(code: str) -> OwnedVoucher:
-    return vouchers.read_own(actor().id, code, code_guesses(actor().id))
+    return vouchers.read_own(actor().id, code, code_limits(actor().id))
 
 
 @routes.route("/detail/<code>/qr.svg", methods=["GET"])

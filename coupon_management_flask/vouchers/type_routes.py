@@ -4,10 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from .. import config
+from ..db.pages import Page
 from ..models import VoucherType
 from ..web.body import Routes
 from ..web.guard import guard
-from ..web.pagination import LinkedPageQuery, Page
+from ..web.pagination import LinkedPageQuery
 from . import schemas, types
 
 routes: Routes = Routes(

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from ..core import clock, errors, money
 from ..db.dialects import rows_changed, upsert
 from ..db.failures import retried
+from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..models import VoucherType, new_id
-from ..web.pagination import Page, paginate
 from .errors import VoucherTypeNotFound
 
 # Name, price in US dollars, service type. The ids are fixed, so that loading the samples again

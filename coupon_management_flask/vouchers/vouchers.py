@@ -10,11 +10,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, money
+from ..db.pages import Page
 from ..db.session import db
 from ..identity import failed_attempts
 from ..models import Stock, Voucher, VoucherPurchase, VoucherStatus, VoucherType
 from ..text.codes import comparable
-from ..web.pagination import Page
 from .errors import VoucherNotFound
 
 DAY = timedelta(days=1)
@@ -104,18 +104,18 @@ def read(voucher_id: UUID) -> OwnedVoucher:
     return _owned(db.session.execute(_select(now).where(Voucher.id == voucher_id)).one(), now)
 
 
-def read_own(owner_id: UUID, code: str, guess_limits: failed_attempts.Limits) -> OwnedVoucher:
+def read_own(owner_id: UUID, code: str, attempt_limits: failed_attempts.Limits) -> OwnedVoucher:
     """Return the owner's voucher with this code.
 
-    Raises: VoucherNotFound for an unknown code and for somebody else's, which both count as wrong
-    guesses; RateLimited after too many of these.
+    Raises: VoucherNotFound for an unknown code and for somebody else's, which both count as failed
+    attempts; RateLimited after too many of these.
     """
-    failed_attempts.check(guess_limits)
+    failed_attempts.check(attempt_limits)
     now = clock.now()
     own = _select(now).where(Voucher.code_key == comparable(code), Voucher.account_id == owner_id)
     row = db.session.execute(own).one_or_none()
     if row is None:
-        failed_attempts.count_wrong(guess_limits)
+        failed_attempts.record(attempt_limits)
         raise VoucherNotFound
     return _owned(row, now)
 

@@ -22,12 +22,13 @@ from ..db.dialects import rows_changed, upsert
 from ..db.held_commit import held_commit
 from ..db.session import db, transaction
 from ..models import IdempotencyKey, new_id
+from .contract import error_response
 
 LEASE = timedelta(seconds=30)
 KEPT = timedelta(hours=24)
 LONGEST = 255
 
-# The plain table: what the ORM adds to a statement would cost every keyed request twice.
+# The plain table: by the ORM each statement of a keyed request would cost more.
 _keys = cast(sa.Table, IdempotencyKey.__table__)
 
 
@@ -59,7 +60,7 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
             try:
                 answer = current_app.make_response(work())
             except (errors.Refused, errors.Conflict) as refusal:
-                answer = _refusal(refusal)
+                answer = error_response(refusal)
             except errors.DomainError:
                 # The answer is not kept. What the use case committed before it raised (a failed
                 # attempt, for one) was meant to stay.
@@ -70,12 +71,6 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
     except BaseException:
         _give_up(lease)
         raise
-
-
-def _refusal(refusal: errors.DomainError) -> Response:
-    from .contract import error_response
-
-    return error_response(refusal)
 
 
 def _fingerprint() -> str:

@@ -119,14 +119,14 @@ def count_password_reset_email(email: str) -> None:
     _count("password_reset_emails", sha256(email.encode()).hexdigest())
 
 
-def guessing_address() -> str | None:
+def limited_address() -> str | None:
     """Return whose failed attempts are counted together, or None where nothing is limited."""
     return (request.remote_addr or "unknown") if config.current().rate_limits_enabled else None
 
 
-def code_guesses(account_id: UUID) -> failed_attempts.Limits:
+def code_limits(account_id: UUID) -> failed_attempts.Limits:
     """Return how many wrong codes the caller may try."""
-    return failed_attempts.code_limits(account_id, guessing_address())
+    return failed_attempts.code_limits(account_id, limited_address())
 
 
 def init_app(app: Flask, settings: config.Settings) -> None:

@@ -142,16 +142,7 @@ def test_an_accounts_name_is_changed_and_the_log_says_by_whom_and_how_it_was(
     assert "boss" in page
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        {"name": ""},
-        {"name": "x" * 101},
-        {"surname": "x" * 121},
-        {"name": "a\x00b"},
-        {"role": "king"},
-    ],
-)
+@pytest.mark.parametrize("typed", [{"name": ""}, {"role": "king"}], ids=str)
 def test_an_account_keeps_to_the_rules_of_the_api(console, alice, log, typed):
     answer = edit(console, "accounts", alice.id, **typed)
 
@@ -271,25 +262,11 @@ def test_a_credit_coupon_is_changed_and_a_use_meanwhile_is_not_lost(console, ali
     assert log()[1]["before"] == {"capacity": 5}
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        {"value": "-1"},
-        {"value": "1.5"},
-        {"value": "x"},
-        {"value": ""},
-        {"value": "9" * 30},
-        {"number_left": "-1"},
-        {"expiration_date": "soon"},
-        {"name": ""},
-    ],
-    ids=str,
-)
-def test_a_credit_coupon_keeps_to_the_rules_of_the_api(console, log, typed):
+def test_a_credit_coupon_keeps_to_the_rules_of_the_api(console, log):
     coupon = make_coupon()
     before = row_of(CreditCoupon, coupon.id), row_of(Stock, coupon.stock_id)
 
-    answer = edit(console, "credit_coupons", coupon.id, **typed)
+    answer = edit(console, "credit_coupons", coupon.id, value="-1")
 
     assert answer.status_code == 200
     assert 'aria-invalid="true"' in answer.text

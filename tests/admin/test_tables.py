@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 from flask_admin.tools import iterencode
 
-from coupon_management_flask.admin import finding, tables
+from coupon_management_flask.admin.tables import finding
+from coupon_management_flask.admin.tables import view as tables
 from coupon_management_flask.core import clock, wallet
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db, transaction

@@ -1,4 +1,4 @@
-"""People of the voucher contract, and what it answers them."""
+"""People of the voucher contract, and the answers that they get."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ ALICE = {
     "last_name": "Alpha",
 }
 
-# Under 8 characters, known to everybody in any case, digits alone, too long.
+# Too short, common (in any case), digits alone, too long.
 WEAK = ["", "short 1", "password123", "PassWord123", "Trustno1", "8273645182736451", "x" * 129]
 NOT_TEXT = [None, 1, 1.5, True, [], {}]
 
 
 @dataclass
 class Member:
-    """Who has registered or signed in here."""
+    """Somebody who has registered or signed in here."""
 
     client: FlaskClient
     user: dict[str, Any]
@@ -56,7 +56,7 @@ class Member:
         )
 
     def stands(self) -> tuple[bool, bool]:
-        """Whether its access and its refresh token are accepted; the second is spent by asking."""
+        """Return whether its two tokens are accepted. This spends the refresh token."""
         access = self.request("GET", PROFILE).status_code == 200
         return access, self.client.post(
             "/api/auth/token/refresh/", json={"refresh": self.refresh}
@@ -65,7 +65,7 @@ class Member:
 
 @pytest.fixture
 def register(client: FlaskClient) -> Callable[..., Member]:
-    """Registers Alice, or somebody else."""
+    """Register Alice, or somebody else."""
 
     def make(**given: Any) -> Member:
         answer = client.post("/api/auth/register/", json={**ALICE, **given})
@@ -93,7 +93,7 @@ def sign_in(client: FlaskClient) -> Callable[..., Member]:
 
 @pytest.fixture
 def stored(app: Flask) -> Callable[[], list[Any]]:
-    """All that is kept about people: take it before and after a refusal, and they must be equal."""
+    """Return all that is stored about people, to compare it before and after a refusal."""
 
     def read() -> list[Any]:
         tables: list[Any] = [
@@ -112,12 +112,12 @@ def stored(app: Flask) -> Callable[[], list[Any]]:
 
 
 def refused(answer: TestResponse, status: int, name: str) -> None:
-    """An error of that status and name, in this contract's body."""
+    """Check for an error of that status and name, in this contract's body."""
     assert refusal(answer, "vouchers") == (status, name)
 
 
 def invalid(answer: TestResponse, *fields: str) -> dict[str, list[str]]:
-    """A request that is wrong in exactly these fields; gives back what is said about them."""
+    """Check that exactly these fields are wrong, and return what is said about them."""
     assert answer.status_code == 400, answer.text
     body = dict(answer.json)
     assert body.pop("error_code") == "validation_error", body

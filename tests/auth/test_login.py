@@ -11,7 +11,7 @@ from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import Account, LoginSession
 
-from ..support.envelope import NOT_TEXT, each, invalid, ok, refused, user_of
+from ..support.envelope import invalid, ok, refused, user_of
 from ..support.people import PASSWORD, make_coupon, make_user
 
 LOGIN = "/v1/auth/login"
@@ -137,7 +137,10 @@ def test_an_unknown_user_costs_the_same_work_as_a_wrong_password(configured_app)
     make_user(username="alice")
 
     def work_for(username):
-        """CPU time of this thread, for others may be busy; and the least of five, for what disturbs it only ever adds."""
+        """Return the CPU time of this thread, the least of five tries.
+
+        Others may be busy meanwhile, and a disturbance only ever adds time.
+        """
         spent = []
         for _ in range(5):
             began = time.thread_time()
@@ -198,26 +201,12 @@ def test_of_a_user_and_a_company_with_one_email_the_user_signs_in(client):
     )
 
 
-@pytest.mark.parametrize("field", ["username", "password"])
-def test_a_missing_field_is_refused(client, field):
-    make_user(username="alice")
-    body = {"username": "alice", "password": PASSWORD}
-    del body[field]
-
-    invalid(client.post(LOGIN, json=body), field)
-    assert sessions() == 0
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    each(username=[*NOT_TEXT, "alice\0"], password=[*NOT_TEXT, f"{PASSWORD}\0"], remember=[True]),
-)
-def test_a_field_that_is_wrong_or_unknown_is_refused(client, field, value):
+def test_a_field_that_is_missing_wrong_or_unknown_is_refused(client):
     make_user(username="alice")
 
-    answer = client.post(LOGIN, json={"username": "alice", "password": PASSWORD, field: value})
+    answer = client.post(LOGIN, json={"password": 1, "remember": True})
 
-    invalid(answer, field)
+    invalid(answer, "username", "password", "remember")
     assert sessions() == 0
 
 
@@ -276,6 +265,6 @@ def test_sign_ins_and_refreshes_of_one_address_are_limited_together(configured_a
 
     limited = sign_in("203.0.113.7")
     refused(limited, 429, "rate_limited")
-    # Flask-Limiter rounds the end of its window up to the next whole second.
+    # The wait is rounded up to the next whole second.
     assert 1 <= int(limited.headers["Retry-After"]) <= 61
     assert sign_in("203.0.113.8").status_code == 200

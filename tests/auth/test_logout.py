@@ -11,7 +11,7 @@ REFRESH = "/v1/auth/token/refresh"
 
 @pytest.fixture
 def call(client):
-    """Sends a token as the bearer's."""
+    """Send a token as the bearer's."""
     return lambda path, token, method="GET", **options: client.open(
         path, method=method, headers={"Authorization": f"Bearer {token}"}, **options
     )

@@ -1,4 +1,4 @@
-"""Wrong passwords: ten for an account in ten minutes, then nothing is tried any more."""
+"""Wrong passwords: after ten for an account in ten minutes, no password is tried."""
 
 from datetime import timedelta
 from itertools import cycle, islice
@@ -16,7 +16,7 @@ WRONG = "wrong horse 1"
 
 @pytest.fixture
 def passes(monkeypatch):
-    """Stops the clock, and lets time pass by hand."""
+    """Stop the clock, and let time pass by hand."""
     moment = clock.now()
     monkeypatch.setattr(clock, "now", lambda: moment)
 
@@ -29,7 +29,7 @@ def passes(monkeypatch):
 
 @pytest.fixture
 def sign_in(configured_app):
-    """Tries to sign in where guessing is limited; there are alice and bob."""
+    """Try to sign in where failed attempts are limited. There are alice and bob."""
     client = configured_app(rate_limits_enabled=True).test_client()
     for username in ("alice", "bob"):
         make_user(username=username, email=f"{username}@example.com", credit=100)
@@ -41,7 +41,7 @@ def sign_in(configured_app):
 
 
 def guess(sign_in, names, times=10):
-    """Wrong passwords, under each of the names in turn."""
+    """Try wrong passwords under each of the names in turn."""
     for name in islice(cycle(names), times):
         refused(sign_in(name, WRONG), 401, "wrong_credentials")
 

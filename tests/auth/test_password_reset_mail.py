@@ -28,7 +28,7 @@ def smtp():
 
 @pytest.fixture
 def mailing(configured_app, smtp):
-    """An application that mails to that server. Alice is there."""
+    """Make an application that mails to that server, with Alice as a user."""
     smtp.received.clear()
     app = configured_app(
         email_backend="smtp",
@@ -48,7 +48,7 @@ def client(mailing):
 
 @pytest.fixture
 def mailed(client, smtp):
-    """Asks for a link for this address, and gives back the mails that go out."""
+    """Ask for a link for this address, and return the mails that go out."""
 
     def ask(email="alice@example.com"):
         assert client.post("/api/auth/password-reset/", json={"email": email}).status_code == 200
@@ -65,7 +65,7 @@ def mailed(client, smtp):
 
 
 def token_in(mail):
-    """Of the link that stands in the text and in the HTML."""
+    """Return the token of the link, which is in the text and in the HTML."""
     text, html = (mail.message.get_body((kind,)).get_content() for kind in ("plain", "html"))
     (link,) = re.findall(r"https?://\S+", text)
     assert [unescape(found) for found in re.findall(r'href="([^"]+)"', html)] == [link]

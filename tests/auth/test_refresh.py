@@ -23,7 +23,7 @@ either_method = pytest.mark.parametrize("method", ["GET", "POST"])
 
 @pytest.fixture
 def call(client):
-    """Sends a token as the bearer's."""
+    """Send a token as the bearer's."""
     return lambda path, token, method="GET", **options: client.open(
         path, method=method, headers={"Authorization": f"Bearer {token}"}, **options
     )
@@ -31,7 +31,7 @@ def call(client):
 
 @pytest.fixture
 def dead(call):
-    """Whether these tokens, an access and a refresh token, are refused both."""
+    """Return whether an access token and a refresh token are both refused."""
 
     def look(access_token, refresh_token):
         refused(call("/v1/coupons", access_token), 401, "invalid_token")
@@ -104,7 +104,7 @@ def test_of_two_at_once_one_is_answered_and_the_family_ends(app, alice, dead):
 
 def test_each_refresh_gives_another_7_days(alice, client, call, monkeypatch):
     now = clock.now()
-    # The signatures of tokens know the real time alone; the session's end is what the service's clock says.
+    # Signatures of tokens go by the real time. The session ends by the service's clock.
     monkeypatch.setattr(clock, "now", lambda: now - timedelta(days=6))
     token = sign_in(client, alice.id, "alice").refresh_token
     monkeypatch.setattr(clock, "now", lambda: now)

@@ -19,7 +19,7 @@ def token(member):
 
 @pytest.fixture
 def send(client):
-    """Presses the button of the page that a link leads to, with these passwords typed in."""
+    """Type these passwords into the page that a link leads to, and press its button."""
 
     def press(token, password=NEW_PASSWORD, confirmed=None):
         return client.post(
@@ -41,7 +41,7 @@ def is_page(answer, status, title):
         "no-store",
     )
     assert answer.headers["Referrer-Policy"] == "no-referrer"
-    # Nothing that the Content-Security-Policy forbids, and nothing from elsewhere.
+    # Nothing that the Content-Security-Policy forbids, and nothing from other hosts.
     assert not re.search(r"<script|\son\w+=|src=|href=|url\(|@import", answer.text)
     assert (
         re.findall(r"<h1>(.*)</h1>", answer.text)
@@ -94,7 +94,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_the_link_works_on(token, sen
             field
         ]
         assert re.findall(r'role="alert" id="(\w+)-wrong">[^<]+<', answer.text) == [field]
-        # No password comes back.
+        # The page never shows a password.
         assert PASSWORD not in answer.text
         assert f'value="{token}"' in answer.text
     assert stored() == before

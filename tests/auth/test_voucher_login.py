@@ -1,6 +1,5 @@
 """POST /api/auth/login/."""
 
-import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
@@ -8,7 +7,7 @@ from coupon_management_flask.identity import accounts
 from coupon_management_flask.models import Account
 
 from ..support.people import make_user
-from .conftest import ALICE, NOT_TEXT, PASSWORD, invalid, refused
+from .conftest import ALICE, PASSWORD, invalid, refused
 
 LOGIN = "/api/auth/login/"
 WRONG = "wrong horse 1"
@@ -52,7 +51,7 @@ def test_who_registered_elsewhere_signs_in_too(app, sign_in):
     assert [
         user[name] for name in ("username", "full_name", "credit", "is_staff", "is_superuser")
     ] == ["bob", "Bob", 7, True, True]
-    # Who has no e-mail address says the username.
+    # An account without an e-mail address signs in with its username.
     assert [sign_in("carol").user[name] for name in ("username", "email")] == ["carol", None]
 
 
@@ -105,16 +104,12 @@ def test_a_disabled_account_is_told_so_with_its_password_alone(client, member, s
     assert stored() == before
 
 
-@pytest.mark.parametrize("field", ["email", "password", "remember"])
-def test_a_field_that_is_missing_wrong_or_unknown_is_named(client, member, stored, field):
+def test_a_field_that_is_missing_wrong_or_unknown_is_named(client, member, stored):
     before = stored()
-    body = {"email": ALICE["email"], "password": PASSWORD}
 
-    for value in [*NOT_TEXT, "a\0b"]:
-        invalid(client.post(LOGIN, json={**body, field: value}), field)
-    if field in body:
-        del body[field]
-        invalid(client.post(LOGIN, json=body), field)
+    invalid(
+        client.post(LOGIN, json={"password": 1, "remember": True}), "email", "password", "remember"
+    )
     assert stored() == before
 
 

@@ -1,6 +1,5 @@
 """POST /api/auth/register/."""
 
-import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
@@ -9,7 +8,7 @@ from coupon_management_flask.models import Account, LoginSession, Wallet
 
 from ..support.envelope import AN_ID, NOW
 from ..support.people import make_user
-from .conftest import ALICE, NOT_TEXT, PASSWORD, WEAK, invalid, refused
+from .conftest import ALICE, PASSWORD, invalid, refused
 
 REGISTER = "/api/auth/register/"
 OPTIONAL = ("username", "phone_number")
@@ -104,53 +103,29 @@ def test_one_person_has_one_account_in_all_contracts(client, register):
         assert member.request("GET", path).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "field", ["email", "password", "password_confirm", "first_name", "last_name"]
-)
-def test_what_is_missing_is_named(client, field, stored):
+def test_what_is_missing_is_named(client, stored):
     before = stored()
 
-    answer = client.post(
-        REGISTER, json={name: value for name, value in ALICE.items() if name != field}
-    )
-
-    assert invalid(answer, field) == {field: ["This field is required."]}
+    assert invalid(client.post(REGISTER, json={}), *ALICE) == {
+        field: ["This field is required."] for field in ALICE
+    }
     assert stored() == before
 
 
 def test_a_field_that_is_wrong_or_unknown_is_named_and_nobody_is_registered(client, stored):
     before = stored()
-    wrong = {
-        "email": [
-            "",
-            "alice",
-            "alice@",
-            "@example.com",
-            "a b@example.com",
-            f"{'x' * 250}@example.com",
-        ],
-        "first_name": ["", "  ", "x" * 151, "a\0b"],
-        "last_name": ["", "  ", "x" * 151, "a\0b"],
-        "username": ["", " ", "x" * 151, "a\0b", "bob@example.com", "a@b"],
-        "phone_number": ["", "12", "call me", "+1 555 123 45 67 ext. 8", "1" * 33, "٠٢٤٤١٢٣٤٥٦"],
-        "is_staff": [True],
-    }
-    for field, values in wrong.items():
-        for value in [*values, *([] if field == "is_staff" else NOT_TEXT)]:
-            invalid(client.post(REGISTER, json={**ALICE, field: value}), field)
+    wrong = {"email": "alice", "first_name": "", "phone_number": 1, "is_staff": True}
+
+    invalid(client.post(REGISTER, json={**ALICE, **wrong}), *wrong)
+    # An e-mail address of somebody else is no username, and others are shorter.
+    for username in ("x" * 151, "bob@example.com", "a@b"):
+        invalid(client.post(REGISTER, json={**ALICE, "username": username}), "username")
     assert stored() == before
 
 
 def test_a_weak_password_is_told_so(client, stored):
     before = stored()
 
-    for password in WEAK:
-        invalid(
-            client.post(
-                REGISTER, json={**ALICE, "password": password, "password_confirm": password}
-            ),
-            "password",
-        )
     answer = client.post(
         REGISTER, json={**ALICE, "password": "123456", "password_confirm": "123456"}
     )
@@ -176,10 +151,8 @@ def test_a_password_that_is_long_or_foreign_or_holds_a_common_one_is_fine(client
 def test_passwords_that_differ_are_told_so(client, stored):
     before = stored()
 
-    for other in (PASSWORD.upper(), f"{PASSWORD} ", ""):
-        invalid(
-            client.post(REGISTER, json={**ALICE, "password_confirm": other}), "password_confirm"
-        )
+    answer = client.post(REGISTER, json={**ALICE, "password_confirm": PASSWORD.upper()})
+    invalid(answer, "password_confirm")
     assert stored() == before
 
 

@@ -37,7 +37,8 @@ def test_a_code_has_the_length_that_was_asked_for_and_characters_of_the_alphabet
 def test_each_character_of_the_alphabet_comes_up_about_as_often():
     drawn = Counter(codes.generate(31_000))
 
-    # 1,000 of each are expected, with a deviation of 31: eight of those either way is one failure in 10 ** 13 runs.
+    # 1,000 of each are expected, with a deviation of 31. Eight deviations either way are one
+    # failure in 10 ** 13 runs.
     assert set(drawn) == set(codes.ALPHABET)
     assert all(750 <= count <= 1_250 for count in drawn.values())
 

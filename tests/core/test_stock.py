@@ -288,7 +288,7 @@ _STEPS = st.one_of(
 )
 
 
-# The fixtures are what the examples share: an account and a database; each example has a stock of its own.
+# The examples share the fixtures, an account and a database. Each has a stock of its own.
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -261,7 +261,8 @@ def test_a_transaction_may_read_first_and_write_later_though_somebody_else_write
     with transaction():
         seen = db.session.scalar(sa.select(Stock.capacity).where(Stock.id == mine))
         other = elsewhere(write_elsewhere)
-        # SQLite has one writer, and since the first statement that is us: the other waits. On PostgreSQL it need not.
+        # SQLite has one writer, and since the first statement that is us, so the other waits. On
+        # PostgreSQL it need not.
         assert finished.wait(timeout=20 if is_postgresql() else 0.3) == is_postgresql()
         stock.set_left(mine, seen + 1)
     other.result(timeout=20)
@@ -302,7 +303,7 @@ def test_two_that_wait_for_each_other_in_a_circle_both_succeed(app, together):
 
 
 def fails(times, state):
-    """A use case that PostgreSQL refuses that often, in its own words, and a list that grows with each try."""
+    """Return a use case that PostgreSQL refuses that often, and a list that grows with each try."""
     tries = []
 
     def use_case(name):
@@ -927,7 +928,8 @@ def test_a_statement_is_prepared_once_for_each_connection(fresh_connections, rol
     with_a_session(run)
     assert times_run() == 3
 
-    # Transactions have connections of their own; what is prepared in one that is rolled back stays prepared.
+    # Transactions have connections of their own. What is prepared in one that is rolled back stays
+    # prepared.
     with rolled_back():
         run()
     with transaction():
@@ -946,7 +948,8 @@ def test_a_new_connection_prepares_anew(fresh_connections, caught, place):
     with sa.create_engine(db.engine.url, poolclass=sa.NullPool).connect() as other:
         assert other.scalar(sa.text("SELECT pg_terminate_backend(:pid, 20000)"), {"pid": first})
 
-    # Nothing has happened yet where it stands alone: it is done at once on a new connection, and nobody notices.
+    # Nothing has happened yet where it stands alone, so it is done at once on a new connection, and
+    # nobody notices.
     if place is not PLACES["alone"]:
         assert is_unavailable(caught(ask))
     assert ask() == ask() != first

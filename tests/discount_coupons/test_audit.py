@@ -58,7 +58,8 @@ def test_books_of_ordinary_business_add_up(redeemed):
             ["order redemption"],
         ),
         (
-            "UPDATE redemptions SET claim_key = NULL, rolled_back_at = created_at WHERE rolled_back_at IS NULL",
+            "UPDATE redemptions SET claim_key = NULL, rolled_back_at = created_at "
+            "WHERE rolled_back_at IS NULL",
             ["order redemption", "order redemption", "stock", "stock"],
         ),
     ],

@@ -182,7 +182,10 @@ def test_who_may_not_manage_coupons_changes_none(shop, alice, discount_books):
 
 @pytest.mark.parametrize("limits", [{}, {"perDay": 100}])
 def test_an_order_that_waits_for_a_change_is_judged_by_what_was_changed(app, shop, limits):
-    """On PostgreSQL a statement that has waited judges other tables as they were before: the claim must not be fooled by that."""
+    """The claim must see the change that it waited for.
+
+    On PostgreSQL, a statement that has waited sees other tables as they were when it began.
+    """
     made = shop.new(code="SALE", limits=limits)
     order = {"code": "SALE", "cartTotal": 10, "productIds": ["p1"], "customerId": "c1"}
     assert shop.post(f"{PATH}/redeem", json={**order, "orderId": "first"}).status_code == 201

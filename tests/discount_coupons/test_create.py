@@ -102,97 +102,22 @@ def test_what_is_not_said_is_the_default(shop):
     }
 
 
-WRONG = [
-    {"code": "AB"},
-    {"code": "A" * 21},
-    {"code": "A B"},
-    {"code": "ÄÖÜ"},
-    {"code": "ABC\n"},
-    {"code": None},
-    {"type": "free"},
-    {"type": 1},
-    {"couponFor": "everything"},
-    {"discount": -1},
-    {"discount": 100.01},
-    {"discount": "1e1"},
-    {"discount": "-1"},
-    {"discount": "NaN"},
-    {"discount": " 5"},
-    {"discount": True},
-    {"discount": None},
-    {"discount": [1]},
-    {"discount": 0.00001},
-    {"type": "fixed", "discount": 0.001},
-    {"type": "fixed", "discount": "0.001"},
-    {"type": "fixed", "discount": 10**13},
-    {"type": "fixed", "discount": 1e300},
-    {"type": "fixed", "discount": 0.5, "currency": "JPY"},
-    {"currency": "XYZ"},
-    {"currency": "eur"},
-    {"couponFor": "minPurchase"},
-    {"couponFor": "minPurchase", "minPurchaseAmount": None},
-    {"minPurchaseAmount": -0.01},
-    {"minPurchaseAmount": "9.999"},
-    {"maxDiscountAmount": -1},
-    {"maxDiscountAmount": 0.001},
-    {"maxUsage": -1},
-    {"maxUsage": 1.5},
-    {"maxUsage": "1"},
-    {"isActive": 1},
-    {"isActive": None},
-    {"startsAt": "2030-01-01"},
-    {"startsAt": "2030-01-02T00:00:00Z", "expiresAt": "2030-01-02T00:00:00Z"},
-    {"schedule": {"weekdays": [0]}},
-    {"schedule": {"weekdays": [8]}},
-    {"schedule": {"weekdays": []}},
-    {"schedule": {"weekdays": [1, 1]}},
-    {"schedule": {"from": "09:00"}},
-    {"schedule": {"until": "09:00"}},
-    {"schedule": {"from": "09:00", "until": "09:00"}},
-    {"schedule": {"from": "9:00", "until": "10:00"}},
-    {"schedule": {"from": "09:00", "until": "24:00"}},
-    {"schedule": {"timezone": "Mars/Base"}},
-    {"schedule": {"timezone": "../../etc/passwd"}},
-    {"schedule": {"hours": 1}},
-    {"limits": {"perDay": -1}},
-    {"limits": {"perDay": 1.5}},
-    {"limits": {"perYear": 1}},
-    {"limits": {"budget": -1}},
-    {"limits": {"budget": "0.001"}},
-    {"limits": None},
-    {"products": [""]},
-    {"products": ["x" * 65]},
-    {"products": [1]},
-    {"products": "p1"},
-    {"customerIds": ["a\x00"]},
-    {"exclusiveGroup": ""},
-    {"priority": 1.0},
-    {"base": "all"},
-    {"usageCount": 1},
-    {"id": "1"},
-    {"whatever": 1},
-]
-
-
-def test_nothing_is_made_of_what_is_wrong(shop, discount_books):
+# All other wrong bodies are in test_schemas.py.
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("discount", {"discount": -1}),
+        ("schedule.weekdays", {"schedule": {"weekdays": [0]}}),
+        ("expiresAt", {"startsAt": "2030-01-02T00:00:00Z", "expiresAt": "2030-01-02T00:00:00Z"}),
+    ],
+)
+def test_nothing_is_made_of_what_is_wrong(shop, discount_books, field, wrong):
     before = discount_books()
 
-    for wrong in WRONG:
-        answer = shop.post(PATH, json=coupon_body(**wrong))
-        assert refusal(answer, "discount_coupons") == (400, "validation_error"), wrong
-        assert (
-            next(iter(wrong)).split(".")[0] in answer.json["message"]
-            or "minPurchaseAmount" in answer.json["message"]
-            or len(wrong) > 1
-        ), (
-            wrong,
-            answer.json,
-        )
-    for missing in ("code", "type", "discount", "couponFor"):
-        body = coupon_body()
-        del body[missing]
-        assert refusal(shop.post(PATH, json=body), "discount_coupons") == (400, "validation_error")
+    answer = shop.post(PATH, json=coupon_body(**wrong))
 
+    assert refusal(answer, "discount_coupons") == (400, "validation_error")
+    assert field in answer.json["message"]
     assert discount_books() == before
 
 

@@ -1,4 +1,7 @@
-"""GET /api/v1/coupons, one coupon by id or code, and those for a product: what is found, in which order, by whom."""
+"""GET /api/v1/coupons, one coupon by id or code, and those for a product.
+
+What is found, in which order, and by whom.
+"""
 
 import pytest
 
@@ -120,29 +123,13 @@ def test_every_scalar_field_sorts_and_what_has_no_value_comes_last(shop):
         assert len(codes(shop.get(f"{PATH}?sortBy={name}:desc"))) == 3, name
 
 
-@pytest.mark.parametrize(
-    "query", ["page=0", "page=x", "limit=0", "limit=101", "type=free", "couponFor=x", "isActive=1"]
-)
+# All other wrong bodies are in test_schemas.py.
+@pytest.mark.parametrize("query", ["limit=101", "sortBy=products"])
 def test_a_query_that_is_wrong_is_refused(shop, query):
-    assert refusal(shop.get(f"{PATH}?{query}"), "discount_coupons") == (400, "validation_error")
+    answer = shop.get(f"{PATH}?{query}")
 
-
-def test_an_order_that_is_none_is_refused(shop):
-    for sort in (
-        "products",
-        "password",
-        "code:up",
-        "code:",
-        "",
-        "code,,id",
-        "is_public",
-        "batchId",
-        "usage_count",
-    ):
-        assert refusal(shop.get(f"{PATH}?sortBy={sort}"), "discount_coupons") == (
-            400,
-            "validation_error",
-        ), sort
+    assert refusal(answer, "discount_coupons") == (400, "validation_error")
+    assert query.split("=")[0] in answer.json["message"]
 
 
 @pytest.fixture

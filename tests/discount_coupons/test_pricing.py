@@ -1,4 +1,7 @@
-"""discount_coupons/pricing.py: what coupons take off a cart. Examples with the contract's figures, and properties against a naive model written here."""
+"""discount_coupons/pricing/: what coupons take off a cart.
+
+Examples with the contract's figures, and properties against a naive model written here.
+"""
 
 import random
 from dataclasses import replace
@@ -437,7 +440,8 @@ def test_of_equally_good_sets_the_smallest_wins_and_then_the_first_in_order():
 
 
 def test_beyond_twelve_candidates_the_twelve_with_the_largest_savings_are_looked_at():
-    # Priority says who goes first, not who is looked at; who does not fit or saves nothing is no candidate.
+    # Priority says which goes first, not which are looked at. A coupon that does not fit or saves
+    # nothing is no candidate.
     tiny, no_candidates = (
         fixed("TINY", "0.01", priority=9),
         [coupon("NIL", "0"), coupon("NONE", "5", products=["z"])],
@@ -448,7 +452,8 @@ def test_beyond_twelve_candidates_the_twelve_with_the_largest_savings_are_looked
     assert (exact.exact, exact.combined.discount) == (True, D("12.00"))
     not_exact = best([*twelve, tiny, *no_candidates], CART)
     assert (not_exact.exact, not_exact.combined.discount) == (False, D("12.00"))
-    # Chosen by their own savings, they still go by priority: after 60.00 of 150.00 are off, 70.00 is more than half of the rest.
+    # They are chosen by their own savings, and still go by priority: after 60.00 of 150.00 are
+    # off, 70.00 is more than half of the rest.
     of_one_group = [
         coupon("HALF", "50", exclusive_group="g"),
         fixed("SEVENTY", "70", exclusive_group="g"),
@@ -468,7 +473,10 @@ def fits(terms, item):
 
 
 def naive_take(terms, initial, left):
-    """What comes off each line that matches, in cents; `initial` and `left` are in cents, by position."""
+    """What comes off each line that matches, in cents.
+
+    `initial` and `left` are in cents, by position.
+    """
     room, start = sum(left.values()), sum(initial[position] for position in left)
     by_initial = terms.type == "percentage" and terms.base == "initial"
     scale = 10**terms.exponent
@@ -688,7 +696,7 @@ def test_a_combination_is_what_redeeming_in_its_order_gives(terms, cart):
     )
     assert sum(combined.lines) == combined.discount == sum(one.amount for one in combined.applied)
     assert combined.final == cart.total - combined.discount >= 0
-    # What was promised is what redeeming those that were applied gives, and each coupon has one answer.
+    # What was promised is what redeeming the applied ones gives, and each coupon has one answer.
     assert combine(chosen, cart) == replace(combined, left_out=())
     assert sorted(
         [one.code for one in combined.applied] + [code for code, _ in combined.left_out]

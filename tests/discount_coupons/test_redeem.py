@@ -1,4 +1,7 @@
-"""POST /api/v1/coupons/redeem and increment-usage: a use is taken with the order, all or nothing, once."""
+"""POST /api/v1/coupons/redeem and increment-usage: a use is taken with the order, once.
+
+All codes of an order are redeemed, or none.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -180,21 +183,11 @@ def test_a_refusal_takes_nothing_and_says_why(shop, discount_books):
 
     assert refused(shop.redeem(coupon["code"])) == (400, "coupon_inactive")
     assert refused(shop.redeem("NONE")) == (404, "coupon_not_found")
-    for wrong in (
-        {"orderId": ""},
-        {"orderId": None},
-        {"orderId": 5},
-        {"codes": ["A"]},
-        {"codes": []},
-        {"code": None},
-        {"cartTotal": -1},
-    ):
-        body = {"code": coupon["code"], "orderId": "o1", "cartTotal": 1, **wrong}
-        assert refused(shop.post(f"{PATH}/redeem", json=body)) == (400, "validation_error"), wrong
-    assert refused(shop.post(f"{PATH}/redeem", json={"orderId": "o1", "cartTotal": 1})) == (
-        400,
-        "validation_error",
-    )
+    # All other wrong bodies are in test_schemas.py.
+    body = {"code": coupon["code"], "orderId": "", "cartTotal": 1}
+    answer = shop.post(f"{PATH}/redeem", json=body)
+    assert refused(answer) == (400, "validation_error")
+    assert "orderId" in answer.json["message"]
 
     assert discount_books() == before
 

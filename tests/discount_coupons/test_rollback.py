@@ -1,4 +1,4 @@
-"""POST /api/v1/redemptions/<id>/rollback: what an order took of every limit comes back, exactly once."""
+"""POST /api/v1/redemptions/<id>/rollback: what an order took of every limit comes back, once."""
 
 import pytest
 import sqlalchemy as sa
@@ -205,25 +205,11 @@ def test_what_is_not_there_or_wrong_is_refused(shop, alice, discount_books):
         "permission_denied",
     )
     assert refused(shop.roll_back(plain, lines=[0])) == (400, "validation_error")
-    for wrong in (
-        {"reason": None},
-        {"reason": ""},
-        {"lines": []},
-        {"lines": None},
-        {"lines": [1]},
-        {"lines": [-1]},
-        {"lines": [0, 0]},
-        {"lines": ["0"]},
-        {"restore": None},
-        {"restore": {"use": 1}},
-        {"restore": {"all": True}},
-        {"whatever": 1},
-    ):
-        assert refused(shop.roll_back(lines, **wrong)) == (400, "validation_error"), wrong
-    assert refused(shop.post(f"/api/v1/redemptions/{plain}/rollback", json={})) == (
-        400,
-        "validation_error",
-    )
+    # All other wrong bodies are in test_schemas.py.
+    for wrong in ({"lines": [1]}, {"restore": {"all": True}}):
+        answer = shop.roll_back(lines, **wrong)
+        assert refused(answer) == (400, "validation_error"), wrong
+        assert next(iter(wrong)) in answer.json["message"]
 
     assert discount_books() == before
     assert shop.get(f"{PATH}?code={coupon}").json["results"][0]["usageCount"] == 2

@@ -1,4 +1,7 @@
-"""Size: with tens of thousands of coupons and redemptions a page looks at as many rows as it needs, and a call sends few statements."""
+"""Size: with tens of thousands of coupons a page looks at as many rows as it needs.
+
+A call sends as few statements as it needs.
+"""
 
 import json
 
@@ -27,33 +30,50 @@ BIG_TABLES = {
     "limit_uses",
 }
 
-# Every hundredth coupon is public, every second lists a product; the others are codes that were made for somebody.
+# Every hundredth coupon is public, every second lists a product. The others are codes that were
+# made for somebody.
 _SEED = """
-CREATE TEMPORARY TABLE seeded AS SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS stock_id FROM generate_series(1, %(coupons)s) n;
+CREATE TEMPORARY TABLE seeded AS
+SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS stock_id
+FROM generate_series(1, %(coupons)s) n;
 INSERT INTO stocks (id, capacity, claimed) SELECT stock_id, 1, 0 FROM seeded;
-INSERT INTO discount_coupons (id, code, type, discount, currency, coupon_for, products, categories, excluded_products, excluded_categories,
-    customer_ids, first_order_only, limits, combinable, priority, base, is_active, is_public, is_bound, for_every_product, stock_id, version,
-    created_at, updated_at)
-SELECT id, 'SEEDED-' || n, 'percentage', 100000, 'EUR', 'product', CASE WHEN n %% 2 = 0 THEN json_build_array('p' || n %% 5000) ELSE '[]' END,
-    '[]', '[]', '[]', '[]', false, '{}', true, n %% 100, 'remaining', n %% 10 <> 0, n %% 100 = 1, false, n %% 2 = 1, stock_id, 1,
+INSERT INTO discount_coupons (id, code, type, discount, currency, coupon_for,
+    products, categories, excluded_products, excluded_categories,
+    customer_ids, first_order_only, limits, combinable, priority, base,
+    is_active, is_public, is_bound, for_every_product, stock_id, version, created_at, updated_at)
+SELECT id, 'SEEDED-' || n, 'percentage', 100000, 'EUR', 'product',
+    CASE WHEN n %% 2 = 0 THEN json_build_array('p' || n %% 5000) ELSE '[]' END, '[]', '[]', '[]',
+    '[]', false, '{}', true, n %% 100, 'remaining',
+    n %% 10 <> 0, n %% 100 = 1, false, n %% 2 = 1, stock_id, 1,
     now() - n * interval '1 second', now()
 FROM seeded;
-INSERT INTO discount_coupon_targets (kind, target, coupon_id) SELECT 'product', 'p' || n %% 5000, id FROM seeded WHERE n %% 2 = 0;
-CREATE TEMPORARY TABLE orders AS SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS redemption_id FROM generate_series(1, %(redemptions)s) n;
-INSERT INTO redemptions (id, stock_id, claim_key, units, kind, account_id, code, amount, currency, created_at)
-SELECT redemption_id, (SELECT stock_id FROM seeded WHERE seeded.n = 1), 'order:' || id, 1, 'discount', %(account)s, 'SEEDED-' || n %% 1000, 0, 'EUR', now()
+INSERT INTO discount_coupon_targets (kind, target, coupon_id)
+SELECT 'product', 'p' || n %% 5000, id FROM seeded WHERE n %% 2 = 0;
+CREATE TEMPORARY TABLE orders AS
+SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS redemption_id
+FROM generate_series(1, %(redemptions)s) n;
+INSERT INTO redemptions
+    (id, stock_id, claim_key, units, kind, account_id, code, amount, currency, created_at)
+SELECT redemption_id, (SELECT stock_id FROM seeded WHERE seeded.n = 1), 'order:' || id, 1,
+    'discount', %(account)s, 'SEEDED-' || n %% 1000, 0, 'EUR', now()
 FROM orders;
-INSERT INTO order_redemptions (id, account_id, order_id, order_key, fingerprint, customer_id, currency, original, discount, answer, snapshot, rollbacks,
-    version, created_at)
-SELECT id, %(account)s, 'order-' || n, 'order-' || n, '', 'customer-' || n %% 1000, 'EUR', 0, 0, '{}', '{}', '[]', 1, now() FROM orders;
-INSERT INTO order_redemption_codes (order_redemption_id, position, code, coupon_id, redemption_id, amount, lines)
+INSERT INTO order_redemptions (id, account_id, order_id, order_key, fingerprint, customer_id,
+    currency, original, discount, answer, snapshot, rollbacks, version, created_at)
+SELECT id, %(account)s, 'order-' || n, 'order-' || n, '', 'customer-' || n %% 1000,
+    'EUR', 0, 0, '{}', '{}', '[]', 1, now()
+FROM orders;
+INSERT INTO order_redemption_codes
+    (order_redemption_id, position, code, coupon_id, redemption_id, amount, lines)
 SELECT id, 0, 'SEEDED-' || n %% 1000, redemption_id, redemption_id, 0, '[]' FROM orders;
 """
 
 
 @pytest.fixture(scope="module")
 def large(new_database):
-    """An application on a large database, a way to call it as the shop and as a shopper, and a connection to read plans with."""
+    """Callers of an application on a large database, and a connection to read plans with.
+
+    It can be called as the shop and as a shopper.
+    """
     url = new_database("postgresql")
     app = create_app(settings_for(url))
     with app.app_context():
@@ -72,7 +92,8 @@ def large(new_database):
     connection.close()
 
 
-# Who asks for what, and how many rows of one table may be looked at. Counting a list's results looks at the index that they stand in.
+# Who asks for what, and how many rows of one table may be looked at. Counting a list's results
+# looks at the index that they stand in.
 REQUESTS = [
     ("shop", "", 100),
     ("shop", "?sortBy=code&limit=50", 100),
@@ -124,10 +145,11 @@ STATEMENTS = [
     ("POST", "/apply", {"code": "{limited}", "customerId": "c1"}, 4),
     ("POST", "/apply-all", {"codes": ["{code}", "{limited}", "{other}"], "customerId": "c1"}, 4),
     ("POST", "/best", {}, 3),
-    # Is it redeemed already? The coupon; whether a webhook wants to know; all the rest is one statement.
+    # Whether it is redeemed already; the coupon; whether a webhook wants to know; the rest in one.
     ("POST", "/redeem", {"code": "{code}", "orderId": "o1"}, 5),
-    # Is it redeemed already? The coupon, and what its limits have used; the claim with its redemption; three limits that are taken, and the note of it;
-    # the order; its codes; whether a webhook wants to know.
+    # Whether it is redeemed already; the coupon, and what its limits have used; the claim with its
+    # redemption; three limits that are taken, and the note of it; the order; its codes; whether a
+    # webhook wants to know.
     ("POST", "/redeem", {"code": "{limited}", "orderId": "o1", "customerId": "c1"}, 13),
     ("POST", "/increment-usage", {"code": "{code}"}, 4),
 ]

@@ -1,4 +1,4 @@
-"""POST /api/v1/coupons/validate: each refusal, in the contract's order, for the shop and for shoppers."""
+"""POST /api/v1/coupons/validate: each refusal, in the contract's order, for shop and shoppers."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -211,51 +211,30 @@ def test_the_window_begins_at_its_start_and_ends_before_its_end(shop, time_is):
         assert (validate(shop, coupon).json["message"]) == (told or "Coupon is valid")
 
 
-WRONG = [
-    {"cartTotal": None},
-    {"cartTotal": -1},
-    {"cartTotal": "1,5"},
-    {"cartTotal": True},
-    {"cartTotal": 10**13},
-    {"cartTotal": 0.30000000000000004},
-    {"cartTotal": "0.001"},
-    {"code": 5},
-    {"code": ""},
-    {"code": None},
-    {"productIds": "p1"},
-    {"productIds": [1]},
-    {"productIds": None},
-    {"customerId": None},
-    {"customerId": ""},
-    {"customerId": "c" * 65},
-    {"items": []},
-    {"items": None},
-    {"items": [{"productId": "p", "quantity": 1}]},
-    {"items": [{"productId": "p", "quantity": 0, "unitPrice": 100}], "cartTotal": 0},
-    {"items": [{"productId": "p", "quantity": 1.0, "unitPrice": 100}]},
-    {"items": [{"productId": "p", "quantity": 1, "unitPrice": -1}]},
-    {"items": [{"productId": "p", "quantity": 1, "unitPrice": 99.99}]},
-    {"items": [{"productId": "p", "quantity": 2, "unitPrice": "50.005"}], "cartTotal": "100.01"},
-    {"items": [{"productId": "p", "quantity": 1, "unitPrice": 100, "name": "Tea"}]},
-    {"items": [{"productId": "p", "quantity": 1, "unitPrice": 0}] * 10_001, "cartTotal": 0},
-    {"whatever": 1},
-]
+# All other wrong bodies are in test_schemas.py.
+@pytest.mark.parametrize("path", ["validate", "apply"])
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("customerId", {"customerId": None}),
+        # More decimals than the currency has.
+        ("cartTotal", {"cartTotal": "0.001"}),
+        (
+            "cartTotal",
+            {
+                "items": [{"productId": "p", "quantity": 2, "unitPrice": "50.005"}],
+                "cartTotal": "100.01",
+            },
+        ),
+    ],
+)
+def test_a_body_that_is_wrong_is_refused(shop, path, field, wrong):
+    body = {"code": shop.new()["code"], "cartTotal": 100, **wrong}
 
+    answer = shop.post(f"{PATH}/{path}", json=body)
 
-def test_a_body_that_is_wrong_is_refused(shop):
-    code = shop.new()["code"]
-    for path in ("validate", "apply"):
-        for wrong in WRONG:
-            answer = shop.post(f"{PATH}/{path}", json={"code": code, "cartTotal": 100, **wrong})
-            assert refusal(answer, "discount_coupons") == (400, "validation_error"), (
-                path,
-                str(wrong)[:99],
-            )
-        for missing in ({"code": code}, {"cartTotal": 1}):
-            assert refusal(shop.post(f"{PATH}/{path}", json=missing), "discount_coupons") == (
-                400,
-                "validation_error",
-            )
+    assert refusal(answer, "discount_coupons") == (400, "validation_error")
+    assert field in answer.json["message"]
 
 
 def test_a_cart_has_10000_items_and_4_mib(shop):

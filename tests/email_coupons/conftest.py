@@ -31,7 +31,7 @@ Ask = Callable[..., TestResponse]
 
 @pytest.fixture
 def ask(client: FlaskClient) -> Ask:
-    """Asks for a code as the popup does."""
+    """Return a function that asks for a code as the popup does."""
     return lambda email="user@example.com", website="example.com", **options: client.post(
         PATH, json={"email": email, "website": website}, **options
     )
@@ -46,7 +46,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[sender.Mail]:
-    """What was given to the mail server."""
+    """Return the mails that are given to the mail server."""
     mails: list[sender.Mail] = []
     monkeypatch.setattr(sender, "send", mails.append)
     return mails
@@ -54,7 +54,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[sender.Mail]:
 
 @pytest.fixture
 def deliver(sent: list[sender.Mail]) -> Callable[[], list[sender.Mail]]:
-    """Has the outbox deliver what is due, and says which mails that were."""
+    """Return a function that has the outbox deliver what is due, and returns those mails."""
 
     def run() -> list[sender.Mail]:
         before = len(sent)
@@ -66,7 +66,7 @@ def deliver(sent: list[sender.Mail]) -> Callable[[], list[sender.Mail]]:
 
 @pytest.fixture
 def email_books(app: Flask) -> Callable[[], dict[str, Any]]:
-    """Everything that a code is made of; a refusal must leave it as it was."""
+    """Return a reader of all that a code is made of: a refusal must leave it as it was."""
     models = (EmailCoupon, DiscountCoupon, Stock, OutboxMessage, UnsubscribedAddress)
 
     def read() -> dict[str, Any]:
@@ -85,7 +85,7 @@ def email_books(app: Flask) -> Callable[[], dict[str, Any]]:
 
 @pytest.fixture
 def rows(app: Flask) -> Callable[[Any], None]:
-    """Writes what no call of the service does."""
+    """Return a function that writes what no call of the service writes."""
 
     def write(statement: Any) -> None:
         with transaction():

@@ -106,18 +106,10 @@ def test_filters_know_what_is_the_same(admin, given):
 
 
 def test_a_query_that_is_wrong_is_told_by_field(admin):
-    for query, field, message in (
-        ("email=user", "email", "Enter a valid email address."),
-        ("website=example", "website", "Enter a valid website."),
-        ("page=0", "page", None),
-        ("page=x", "page", None),
-        ("page=", "page", None),
-        ("page_size=0", "page_size", None),
-        ("page_size=101", "page_size", None),
-    ):
-        answer = admin.get(f"{PATH}?{query}")
-        assert (answer.status_code, set(answer.json)) == (400, {field, "error_code"}), query
-        assert message is None or answer.json[field] == [message]
+    answer = admin.get(f"{PATH}?email=user&page=0")
+
+    assert (answer.status_code, set(answer.json)) == (400, {"email", "page", "error_code"})
+    assert answer.json["email"] == ["Enter a valid email address."]
 
 
 def test_codes_that_the_shop_has_deleted_are_not_there(admin, given, rows):

@@ -19,7 +19,7 @@ from .conftest import PATH
 
 
 class _Page(HTMLParser):
-    """The text of a page, and what it links to."""
+    """Collects the text of a page, and what it links to."""
 
     def __init__(self, page):
         super().__init__()
@@ -60,7 +60,8 @@ def test_it_says_code_percentage_website_and_expiry_in_html_and_in_text(ask, del
         for said in ("10% off", code, "example.com", "7 November 2025, 13:45 UTC", "once"):
             assert said in text, said
     assert link in sent.text
-    # Nothing is loaded, and nobody else is linked to: whoever typed the website typed it into our mail.
+    # Nothing is loaded from elsewhere and nobody else is linked to: a stranger has typed the
+    # website, and it stands in our mail.
     assert page.links == [link]
 
 

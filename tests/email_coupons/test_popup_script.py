@@ -16,7 +16,7 @@ SOURCE = ROOT / "frontend" / "popup.js"
 
 @pytest.fixture
 def popup(tmp_path):
-    """A client of an application with these settings, whose database nobody asks."""
+    """Return a maker of clients of an application with these settings and no database."""
     return lambda **settings: create_app(
         settings_for(f"sqlite:///{tmp_path}/none.db", **settings)
     ).test_client()
@@ -118,7 +118,8 @@ def test_it_asks_nothing_of_a_page_that_a_strict_policy_forbids():
 
     assert (
         re.findall(
-            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|import\(|createElement\(.script",
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b"
+            r"|new Function|import\(|createElement\(.script",
             source,
         )
         == []

@@ -17,18 +17,25 @@ BIG_TABLES = {"email_coupons", "discount_coupons", "outbox_messages"}
 
 # Every tenth address has codes on several websites, half of them on one; a tenth has been deleted.
 _SEED = """
-CREATE TEMPORARY TABLE seeded AS SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS stock_id FROM generate_series(1, %(codes)s) n;
+CREATE TEMPORARY TABLE seeded AS SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS stock_id
+FROM generate_series(1, %(codes)s) n;
 INSERT INTO stocks (id, capacity, claimed) SELECT stock_id, 1, 0 FROM seeded;
-INSERT INTO discount_coupons (id, code, type, discount, currency, coupon_for, products, categories, excluded_products, excluded_categories,
-    customer_ids, first_order_only, limits, combinable, priority, base, is_active, is_public, is_bound, for_every_product, stock_id, version,
-    created_at, updated_at, expires_at)
-SELECT id, 'SEEDED-' || n, 'percentage', 100000, 'USD', 'product', '[]', '[]', '[]', '[]', '[]', false, '{}', false, 0, 'remaining', true, false, false,
-    true, stock_id, 1, now(), now(), now() + interval '30 days'
+INSERT INTO discount_coupons (id, code, type, discount, currency, coupon_for,
+    products, categories, excluded_products, excluded_categories, customer_ids,
+    first_order_only, limits, combinable, priority, base,
+    is_active, is_public, is_bound, for_every_product,
+    stock_id, version, created_at, updated_at, expires_at)
+SELECT id, 'SEEDED-' || n, 'percentage', 100000, 'USD', 'product',
+    '[]', '[]', '[]', '[]', '[]',
+    false, '{}', false, 0, 'remaining',
+    true, false, false, true,
+    stock_id, 1, now(), now(), now() + interval '30 days'
 FROM seeded;
 INSERT INTO outbox_messages (id, topic, payload, created_at, due_at, attempts, delivered_at)
 SELECT id, 'email_coupon', '{}', now(), now(), 1, now() FROM seeded;
 INSERT INTO email_coupons (id, email, website, number, coupon_id, message_id, created_at)
-SELECT gen_random_uuid(), 'user' || n %% 27000 || '@example.com', CASE WHEN n %% 2 = 0 THEN 'big.example' ELSE 'w' || n || '.example' END,
+SELECT gen_random_uuid(), 'user' || n %% 27000 || '@example.com',
+    CASE WHEN n %% 2 = 0 THEN 'big.example' ELSE 'w' || n || '.example' END,
     1 + n / 27000, CASE WHEN n %% 10 <> 9 THEN id END, id, now()
 FROM seeded;
 """
@@ -36,7 +43,7 @@ FROM seeded;
 
 @pytest.fixture(scope="module")
 def large(new_database):
-    """A client and an administrator of an application on a large database, and a connection to read plans with."""
+    """Return a client and an administrator of a large database, and a connection to it."""
     url = new_database("postgresql")
     app = create_app(settings_for(url))
     with app.app_context():
@@ -92,7 +99,7 @@ def test_the_code_of_a_pair_is_found_through_indexes(large):
 
 
 def most_rows(connection, sent):
-    """How many rows of each big table a statement has read at most."""
+    """Return how many rows of each big table a statement has read at most."""
     most = {}
     for statement, parameters in sent:
         for scan in scans(connection, statement, parameters):

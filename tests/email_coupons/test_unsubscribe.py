@@ -32,7 +32,7 @@ class _Elements(HTMLParser):
 
 @pytest.fixture
 def link(ask, deliver):
-    """The link of a mail to user@example.com, as it stands in the header."""
+    """Return the link of a mail to user@example.com, as its header has it."""
     assert ask().status_code == 201
     (sent,) = deliver()
     url = urlsplit(re.fullmatch(r"<(.+)>", sent.headers["List-Unsubscribe"])[1])

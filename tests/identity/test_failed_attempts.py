@@ -1,4 +1,4 @@
-"""identity/failed_attempts.py: so many wrong guesses in ten minutes, then nothing more is tried."""
+"""identity/failed_attempts.py: so many failures in ten minutes, then nothing more is tried."""
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ LIMITS = {"code:alice": 3}
 
 
 def wait(limits=LIMITS):
-    """Seconds until another guess is allowed; 0 where it is allowed now."""
+    """Return the seconds until another attempt is allowed, 0 if it is allowed now."""
     try:
         failed_attempts.check(limits)
     except errors.RateLimited as refused:
@@ -28,31 +28,31 @@ def wait(limits=LIMITS):
 def test_as_many_wrong_guesses_as_the_limit_says_are_allowed_and_then_none(app):
     for _ in range(3):
         assert wait() == 0
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
 
     assert wait() > 0
 
 
 def test_the_window_slides_with_each_guess(app, time):
     for _ in range(3):
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
         time.passes(minutes=4)
 
     # Wrong at 0, 4 and 8 minutes; it is 12, so the first has left the window.
     assert wait() == 0
-    failed_attempts.count_wrong(LIMITS)
+    failed_attempts.record(LIMITS)
     assert wait() == 120
     time.passes(seconds=118.5)
     assert wait() == 2
     time.passes(seconds=1.5)
     assert wait() == 0
-    failed_attempts.count_wrong(LIMITS)
+    failed_attempts.record(LIMITS)
     assert wait() == 240
 
 
 def test_a_guess_counts_for_exactly_ten_minutes(app, time):
     for _ in range(3):
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
 
     assert wait() == 600
     time.passes(minutes=10, microseconds=-1)
@@ -63,10 +63,10 @@ def test_a_guess_counts_for_exactly_ten_minutes(app, time):
 
 def test_where_a_limit_was_lowered_the_latest_guesses_count(app, time):
     for _ in range(5):
-        failed_attempts.count_wrong({"code:alice": 5})
+        failed_attempts.record({"code:alice": 5})
         time.passes(minutes=1)
 
-    # Wrong at 0, 1, 2, 3 and 4 minutes; it is 5, and the last three are all that the new limit allows.
+    # Wrong at 0, 1, 2, 3 and 4 minutes; it is 5, and the new limit looks at the last three.
     assert wait(LIMITS) == 7 * 60
 
 
@@ -78,7 +78,7 @@ def test_looking_costs_one_select_and_no_write(app, statements):
 
 def test_being_refused_does_not_lengthen_the_wait(app, time):
     for _ in range(3):
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
     time.passes(minutes=5)
 
     assert [wait(), wait(), wait()] == [300, 300, 300]
@@ -86,20 +86,20 @@ def test_being_refused_does_not_lengthen_the_wait(app, time):
 
 def test_each_subject_has_guesses_of_its_own(app):
     for _ in range(3):
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
 
     assert wait({"code:bob": 3}) == 0
 
 
 def test_each_subject_has_a_limit_of_its_own_and_the_longest_wait_counts(app, time):
     both = {"code:alice": 2, "address:203.0.113.7": 4}
-    failed_attempts.count_wrong({"address:203.0.113.7": 4})
+    failed_attempts.record({"address:203.0.113.7": 4})
     time.passes(minutes=1)
-    failed_attempts.count_wrong({"address:203.0.113.7": 4})
+    failed_attempts.record({"address:203.0.113.7": 4})
     time.passes(minutes=1)
     for _ in range(2):
         assert wait(both) == 0
-        failed_attempts.count_wrong(both)
+        failed_attempts.record(both)
 
     assert wait({"code:alice": 2}) == 600
     assert wait({"address:203.0.113.7": 4}) == 480
@@ -107,7 +107,7 @@ def test_each_subject_has_a_limit_of_its_own_and_the_longest_wait_counts(app, ti
 
 
 def test_of_a_burst_only_as_many_as_the_limit_allows_are_told_that_they_were_wrong(app, together):
-    outcomes = together(*[lambda: failed_attempts.count_wrong(LIMITS)] * 8)
+    outcomes = together(*[lambda: failed_attempts.record(LIMITS)] * 8)
 
     assert [type(outcome) for outcome in outcomes if outcome is not None] == [
         errors.RateLimited
@@ -117,11 +117,11 @@ def test_of_a_burst_only_as_many_as_the_limit_allows_are_told_that_they_were_wro
 
 def test_one_wrong_guess_too_many_is_noted_all_the_same(app, time):
     for _ in range(3):
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
     time.passes(minutes=5)
 
     with pytest.raises(errors.RateLimited) as refused:
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
 
     assert refused.value.facts == {"retry_after": 300}
     time.passes(minutes=5)
@@ -132,14 +132,14 @@ def test_one_wrong_guess_too_many_is_noted_all_the_same(app, time):
 
 def test_without_limits_nothing_is_counted_and_nothing_asked(app, statements):
     for _ in range(20):
-        failed_attempts.count_wrong({})
+        failed_attempts.record({})
         failed_attempts.check({})
 
     assert statements == []
 
 
 def test_a_wrong_guess_is_committed_before_its_request_fails(app, elsewhere):
-    failed_attempts.count_wrong(LIMITS)
+    failed_attempts.record(LIMITS)
 
     assert (
         elsewhere(
@@ -166,6 +166,6 @@ def test_wrong_codes_are_remembered_though_their_requests_fail(configured_app, k
 
 def test_a_wrong_guess_outlives_an_answer_that_was_never_finished(app):
     with held_commit():
-        failed_attempts.count_wrong(LIMITS)
+        failed_attempts.record(LIMITS)
 
     assert db.session.scalar(sa.select(sa.func.count()).select_from(GuessLog)) == 1

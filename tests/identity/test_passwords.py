@@ -13,7 +13,7 @@ from ..support.server import TEST_ENVIRONMENT
 
 @pytest.fixture
 def cost():
-    """Sets what one hash costs, for this test alone."""
+    """Set what one hash costs, for this test alone."""
     tests = (
         int(TEST_ENVIRONMENT["PASSWORD_HASH_MEMORY_KIB"]),
         int(TEST_ENVIRONMENT["PASSWORD_HASH_ROUNDS"]),
@@ -79,7 +79,7 @@ def test_a_password_longer_than_any_that_was_ever_set_is_wrong(length, looked_at
 
 
 def seconds(password, hashed):
-    """The best of five: what disturbs a measurement only ever makes it longer."""
+    """Return the best of five tries: a disturbance only ever adds time."""
     taken = []
     for _ in range(5):
         began = perf_counter()

@@ -78,7 +78,7 @@ def test_what_stands_is_the_account_and_the_refresh_token_that_is_alive(account)
 
 def test_asking_whether_a_session_stands_is_one_select(account, statements):
     grant = open_session(account)
-    # The first of a connection is prepared.
+    # The first one of a connection also prepares the statement.
     assert stands(grant)
     statements.clear()
 

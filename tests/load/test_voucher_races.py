@@ -69,7 +69,7 @@ def a_voucher(racer, **terms):
         racer.id,
         voucher_type_id=sold(**terms).id,
         quantity=1,
-        guess_limits={},
+        attempt_limits={},
         credit_value=CreditValue(Decimal("0.01"), "USD"),
     )
     return db.session.execute(

@@ -551,12 +551,12 @@ def test_the_loop_purges_once_in_an_hour(running, time):
     def spent_guesses():
         return db.session.scalar(sa.select(sa.func.count()).select_from(GuessLog))
 
-    failed_attempts.count_wrong({"code:alice": 3})
+    failed_attempts.record({"code:alice": 3})
     time.passes(minutes=11)
     running(Mailbox(), pause_seconds=0.01)
     wait_until(lambda: spent_guesses() == 0, "the loop purges")
 
-    failed_attempts.count_wrong({"code:bob": 3})
+    failed_attempts.record({"code:bob": 3})
     time.passes(hours=1, microseconds=-1)
     message_id = write()
     wait_until(lambda: stored(message_id)["delivered_at"], "the loop goes on")

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.both_databases
 
 @pytest.fixture
 def paid(carol, kind):
-    """Delivers a purchase of two vouchers, for which nothing was paid."""
+    """Return a function that delivers a purchase of two vouchers, for which nothing is paid."""
 
     def deliver(purchase_id):
         with transaction():
@@ -196,7 +196,7 @@ def test_what_has_no_discount_holds_nothing(carol, kind, voucher_books):
 
 
 def books_after(statement):
-    """What the audit says; then all is as it was."""
+    """Return what the audit says after a statement, and undo the statement."""
     told = []
     with suppress(ZeroDivisionError), transaction():
         db.session.execute(sa.text(statement))

@@ -1,4 +1,7 @@
-"""POST /api/payments/create-payment-intent/: a transaction is written down, a discount is held, Stripe is asked."""
+"""POST /api/payments/create-payment-intent/.
+
+A transaction is written down, a discount is held, Stripe is asked.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -54,38 +57,16 @@ def test_a_top_up_costs_what_its_credits_are_worth(buyer, stripe):
     assert buyer.credit() == 100
 
 
-WRONG = [
-    ({}, {"voucher_type_id"}),
-    ({"voucher_type_id": "x"}, {"voucher_type_id"}),
-    ({"voucher_type_id": str(new_id())}, {"voucher_type_id"}),
-    ({"voucher_type_id": None}, {"voucher_type_id"}),
-    ({"voucher_type_id": "exam", "quantity": 0}, {"quantity"}),
-    ({"voucher_type_id": "exam", "quantity": 11}, {"quantity"}),
-    ({"voucher_type_id": "exam", "quantity": "2"}, {"quantity"}),
-    ({"voucher_type_id": "exam", "discount_code": ""}, {"discount_code"}),
-    ({"voucher_type_id": "exam", "discount_code": "NOBODYS"}, {"discount_code"}),
-    ({"voucher_type_id": "exam", "amount": 1}, {"amount"}),
-    ({"voucher_type_id": "exam", "credit_amount": 100}, {"voucher_type_id"}),
-    ({"credit_amount": 0}, {"credit_amount"}),
-    ({"credit_amount": 1.5}, {"credit_amount"}),
-    ({"credit_amount": True}, {"credit_amount"}),
-    ({"credit_amount": 100, "quantity": 1, "discount_code": "X"}, {"quantity", "discount_code"}),
-]
-
-
 def test_a_wrong_field_is_named_and_nothing_is_begun(buyer, exam, stripe, payment_books):
     before = payment_books()
-    for body, fields in WRONG:
-        body = (
-            {**body, "voucher_type_id": str(exam["id"])}
-            if body.get("voucher_type_id") == "exam"
-            else body
-        )
-        answer = buyer.ask(**body)
-        assert (answer.status_code, set(answer.json) - {"error_code"}) == (400, fields), (
-            body,
-            answer.json,
-        )
+    for answer, fields in (
+        (buyer.ask(), {"voucher_type_id"}),
+        (buyer.ask(voucher_type_id=str(new_id())), {"voucher_type_id"}),
+        (buyer.ask(exam, quantity=0), {"quantity"}),
+        (buyer.ask(exam, discount_code="NOBODYS"), {"discount_code"}),
+        (buyer.ask(exam, credit_amount=100), {"voucher_type_id"}),
+    ):
+        assert (answer.status_code, set(answer.json) - {"error_code"}) == (400, fields)
     assert payment_books() == before
     assert stripe.asked == []
 

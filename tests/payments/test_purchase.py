@@ -148,30 +148,11 @@ def test_what_is_sold_in_another_currency_is_not_bought_with_credit(carol, admin
 def test_a_wrong_field_is_named_and_nothing_moves(carol, admin, kind, voucher_books):
     gone = sell(admin, is_active=False)
     before = voucher_books()
-    wrong = {
-        "voucher_type_id": [
-            NOBODYS,
-            gone["id"],
-            "x",
-            5,
-            None,
-            "{" + kind["id"] + "}",
-            "urn:uuid:" + kind["id"],
-        ],
-        "quantity": [0, 11, -1, "1", 1.0, True, None],
-        "discount_code": ["", None, 5, "x" * 65],
-        "price": [1],
-    }
 
-    for name, values in wrong.items():
-        for value in values:
-            assert set(
-                fields(
-                    carol.post(
-                        f"{PATH}/purchase/", json={"voucher_type_id": kind["id"], name: value}
-                    )
-                )
-            ) == {name}, value
+    for voucher_type_id in (NOBODYS, gone["id"]):
+        answer = carol.post(f"{PATH}/purchase/", json={"voucher_type_id": voucher_type_id})
+        assert set(fields(answer)) == {"voucher_type_id"}
+    assert set(fields(buy(carol, kind, quantity=0, price=1))) == {"quantity", "price"}
     assert set(fields(carol.post(f"{PATH}/purchase/", json={}))) == {"voucher_type_id"}
 
     assert voucher_books() == before

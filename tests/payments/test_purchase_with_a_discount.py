@@ -1,4 +1,7 @@
-"""POST /api/vouchers/purchase/ with a `discount_code`: priced by the same rules as a shop's order, and taken with the purchase or not at all."""
+"""POST /api/vouchers/purchase/ with a `discount_code`.
+
+It is priced by the rules of a shop's order, and taken with the purchase or not at all.
+"""
 
 from dataclasses import replace
 from uuid import UUID
@@ -16,7 +19,7 @@ from ..support.vouchers import buy, sell
 
 
 def refused(answer):
-    """The name of why a discount code can't be used, from a body that says it in the contract's way."""
+    """Return the name of why a discount code can't be used, from a body as the contract has it."""
     assert answer.status_code == 400, answer.text
     (sentence,) = answer.json["discount_code"]
     assert isinstance(sentence, str)
@@ -106,7 +109,8 @@ def test_a_code_that_can_not_be_used_is_refused_by_its_name_and_nothing_moves(
         "usage_limit_exceeded": {"maxUsage": 0},
         "period_limit_reached": {"limits": {"perDay": 0}},
         "budget_used_up": {"limits": {"budget": "0.99"}},
-        # Before anything else about it: its amounts mean nothing here. Yen have no cents to count the price in.
+        # This is checked before anything else: the coupon's amounts mean nothing in this currency,
+        # and yen have no cents to count the price in.
         "currency_mismatch": {"currency": "JPY", "isActive": False},
     }
     codes = {name: shop.new(**terms)["code"] for name, terms in told.items()}

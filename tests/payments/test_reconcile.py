@@ -1,4 +1,4 @@
-"""`flask payments reconcile`, and the same by the clock: what nobody told us Stripe is asked for."""
+"""`flask payments reconcile`, and the same by the clock: Stripe is asked what nobody told us."""
 
 import threading
 from datetime import timedelta
@@ -25,7 +25,10 @@ def flask(app, stripe):
 
 @pytest.fixture
 def in_time(time_is):
-    """Time goes on by so much from now on; whoever wants to speak HTTP comes back before tokens have expired."""
+    """Set the clock to so long after the test's start.
+
+    Set it back before speaking HTTP: tokens expire meanwhile.
+    """
     start = clock.now()
     return lambda later: time_is(start + later)
 

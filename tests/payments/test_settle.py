@@ -1,4 +1,4 @@
-"""Confirmation and webhooks: paid once, delivered once, in whatever order and however often Stripe is heard."""
+"""Confirmation and webhooks: in any order and however often heard, delivered once."""
 
 from itertools import permutations
 
@@ -116,7 +116,14 @@ def test_somebody_elses_intent_and_an_unknown_one_are_not_there(buyer, other, ex
     assert goods() == (0, 0)
 
 
-def test_an_answer_of_stripe_that_is_lost_after_the_money_was_taken_is_502_and_the_next_try_delivers(
+def test_a_confirmation_that_names_no_intent_is_refused_by_field(buyer, stripe):
+    answer = buyer.person.post("/api/payments/confirm-payment/", json={})
+
+    assert (answer.status_code, set(answer.json)) == (400, {"payment_intent_id", "error_code"})
+    assert stripe.asked == []
+
+
+def test_an_answer_lost_after_the_money_was_taken_is_502_and_the_next_try_delivers(
     buyer, exam, stripe
 ):
     intent = buyer.intent(exam)
@@ -145,7 +152,7 @@ def test_a_payment_whose_browser_died_is_delivered_by_the_webhook(buyer, exam, s
 
 
 def test_a_webhook_that_comes_before_stripes_own_answer_has_arrived_delivers(buyer, exam, stripe):
-    """The answer to our question for an intent is lost, and somebody pays it."""
+    """Stripe's answer with the intent is lost, and somebody pays it all the same."""
     with stripe.losing_answers("POST /v1/payment_intents"):
         assert buyer.ask(exam).status_code == 502
     (intent_id,) = stripe.intents
@@ -159,7 +166,7 @@ def test_a_webhook_that_comes_before_stripes_own_answer_has_arrived_delivers(buy
 def test_every_webhook_five_times_in_every_order_delivers_once_and_gives_back_once(
     buyer, exam, shop, stripe
 ):
-    """A decline, the payment after it, and a full refund on Stripe's dashboard; each order of hearing of them ends the same."""
+    """A decline, the payment after it, and a full refund on Stripe's dashboard, in any order."""
     for order in permutations(range(3)):
         coupon = shop.new(discount=50, maxUsage=1, currency="USD")
         intent = buyer.intent(exam, discount_code=coupon["code"])

@@ -64,7 +64,7 @@ def make_session(time):
 
 
 def make_guess(time):
-    failed_attempts.count_wrong({"code:alice": 3})
+    failed_attempts.record({"code:alice": 3})
 
 
 def make_reset(time):
@@ -186,9 +186,9 @@ def test_the_books_are_never_purged(alice, books, time):
 def test_a_purge_and_a_wrong_guess_that_wait_for_each_other_in_a_circle_both_succeed(
     app, time, elsewhere
 ):
-    # A purge meets the rows as they lie, a wrong guess in the order of their names.
+    # A purge meets the rows as they lie, a failed attempt in the order of their names.
     for subject in ("code:b", "code:a"):
-        failed_attempts.count_wrong({subject: 3})
+        failed_attempts.record({subject: 3})
     time.passes(hours=1)
     guesser, subjects, purges = threading.get_ident(), [], []
 
@@ -205,7 +205,7 @@ def test_a_purge_and_a_wrong_guess_that_wait_for_each_other_in_a_circle_both_suc
 
     sa.event.listen(sa.Engine, "before_cursor_execute", purge_between_the_two)
     try:
-        failed_attempts.count_wrong({"code:a": 3, "code:b": 3})
+        failed_attempts.record({"code:a": 3, "code:b": 3})
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", purge_between_the_two)
 

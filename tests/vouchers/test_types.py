@@ -21,8 +21,7 @@ def test_anybody_sees_the_active_types_by_creation(client, admin):
         None,
         "http://localhost/api/vouchers/types?page_size=1&page=1",
     )
-    for query in ("page=0", "page_size=0", "page_size=101", "page=x"):
-        assert set(fields(client.get(f"{PATH}/types/?{query}"))) == {query.partition("=")[0]}
+    assert set(fields(client.get(f"{PATH}/types/?page_size=101"))) == {"page_size"}
 
 
 def test_an_administrator_puts_a_type_on_sale(admin):
@@ -53,33 +52,13 @@ def test_an_administrator_puts_a_type_on_sale(admin):
     assert answer.json == {"id": answer.json["id"], **least, **told}
 
 
-WRONG = {
-    "name": ["", "x" * 201, 5, None],
-    "description": [5, None, "x" * 2001],
-    "price": [-1, "1,5", True, None, 10**13, 0.00001, "NaN"],
-    "currency": ["usd", "XYZ", 5, ""],
-    "service_type": ["", "x" * 65],
-    "is_active": ["true", 1],
-    "validity_days": [0, 36_501, 1.0, "1"],
-    "max_uses": [0, 1_000_001],
-    "id": [NOBODYS],
-    "created_at": ["2026-01-01T00:00:00Z"],
-}
-
-
 def test_a_wrong_field_is_named_and_nothing_is_made_or_changed(admin, voucher_books):
     kind = sell(admin)
     before = voucher_books()
 
-    for name, values in WRONG.items():
-        for value in values:
-            assert set(fields(admin.post(f"{PATH}/types/", json=type_body(**{name: value})))) == {
-                name
-            }, value
-            assert set(fields(admin.patch(f"{PATH}/types/{kind['id']}/", json={name: value}))) == {
-                name
-            }, value
-    assert set(fields(admin.post(f"{PATH}/types/", json={}))) == {"name", "price", "service_type"}
+    assert set(fields(admin.post(f"{PATH}/types/", json=type_body(price="1,5")))) == {"price"}
+    answer = admin.patch(f"{PATH}/types/{kind['id']}/", json={"max_uses": 0, "id": NOBODYS})
+    assert set(fields(answer)) == {"max_uses", "id"}
 
     assert voucher_books() == before
 

@@ -1,4 +1,4 @@
-"""Time that a test sets, and applications that need no tables."""
+"""A clock that a test sets, and applications that need no tables."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -15,13 +15,16 @@ from ..support import people
 
 @pytest.fixture
 def time_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
-    """Stops the clock at a moment. The signatures of tokens know no other time than the real one: a test that needs both starts in the past."""
+    """Stop the clock at a moment.
+
+    Signatures of tokens go by the real time. A test that needs both starts in the past.
+    """
     return lambda moment: monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 @pytest.fixture(scope="module")
 def app_without_tables(tmp_path_factory) -> Iterator[Callable[..., Flask]]:
-    """Makes an application whose database has no tables, for what happens before anybody asks it."""
+    """Make an application whose database has no tables and must not be needed."""
     made, folder = [], tmp_path_factory.mktemp("without_tables")
 
     def make(**overrides) -> Flask:
@@ -36,7 +39,10 @@ def app_without_tables(tmp_path_factory) -> Iterator[Callable[..., Flask]]:
 
 @pytest.fixture(scope="session")
 def database_with_alice(new_database: Callable[[str], str]) -> Callable[..., str]:
-    """Makes a database of that kind in which Alice is a user, for a server of its own: `database_with_alice("sqlite", credit=100)`."""
+    """Make a database of that kind in which Alice is a user, for a server of its own.
+
+    `database_with_alice("sqlite", credit=100)`
+    """
 
     def make(kind: str, **given) -> str:
         url = new_database(kind)
@@ -50,5 +56,5 @@ def database_with_alice(new_database: Callable[[str], str]) -> Callable[..., str
 
 @pytest.fixture
 def somebody() -> Callable[..., people.Person]:
-    """Makes somebody and signs them in to that application: `somebody(app, credit=100)`."""
+    """Make somebody and sign them in to that application: `somebody(app, credit=100)`."""
     return lambda app, **given: people.sign_in(app.test_client(), *people.make_user(**given))

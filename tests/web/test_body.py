@@ -1,4 +1,4 @@
-"""Bodies and queries: types are strict, unknown fields are refused, and nothing is made of what was not meant."""
+"""Bodies and queries: types are strict, unknown fields are refused, nothing is converted."""
 
 import json
 
@@ -16,7 +16,7 @@ from ..support.refusals import refusal
 
 @pytest.fixture(scope="module")
 def form(tmp_path_factory):
-    """A client of an application with a form at /v1/form, and nothing behind it."""
+    """Return a client of an application with a form at /v1/form that stores nothing."""
     app = create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('form')}/empty.db"))
     add_form(app, "/v1")
     return app.test_client()

@@ -1,4 +1,7 @@
-"""What is wrong with a request is told in the body of the contract that its path belongs to, whatever goes wrong and whoever notices."""
+"""Errors have the body of the contract that the path belongs to.
+
+That holds whatever goes wrong, and whoever notices it.
+"""
 
 from datetime import timedelta
 from io import BytesIO
@@ -25,7 +28,7 @@ MIB = 1024 * 1024
 
 EVERYWHERE = pytest.mark.parametrize(("contract", "prefix"), PREFIXES.items())
 
-# What belongs to whom, to the segment.
+# Paths and their contracts: a prefix matches whole segments.
 WHOSE = {
     "/v1": "credit_coupons",
     "/v1/no/such/thing": "credit_coupons",
@@ -63,7 +66,10 @@ WHOSE = {
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory):
-    """A client of an application that has under every prefix a form, a route that fails and one that asks who you are, and no tables."""
+    """Return a client of an application without tables.
+
+    Under every prefix it has a form, a route that fails and one that asks who is calling.
+    """
     app = create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('probed')}/empty.db"))
     for prefix in PREFIXES.values():
         add_form(app, prefix)
@@ -228,7 +234,7 @@ def test_who_sends_no_token_is_401_in_the_contracts_body(probed, contract, prefi
 
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
 def without_database(request, tmp_path_factory):
-    """A client of an application whose database can't be reached, and a token that it has signed."""
+    """Return a client of an application whose database is away, and a token that it signed."""
     nowhere = {
         "postgresql": f"postgresql://coupons@127.0.0.1:{free_port()}/coupons",
         "sqlite": f"sqlite:///{tmp_path_factory.mktemp('folder')}",
@@ -374,7 +380,10 @@ def test_a_database_that_goes_away_between_two_requests_is_503_and_once_it_is_ba
 
 
 def routes_of(app):
-    """A path and a method of each route of the API whose path has an end. Pages for administrators lead to where they sign in."""
+    """Yield a path and a method of each route of the API whose path has an end.
+
+    Pages for administrators are left out: they lead to the page for signing in.
+    """
     for rule in app.url_map.iter_rules():
         if "<path:" not in rule.rule and not rule.rule.startswith("/admin/"):
             path = rule.rule
@@ -395,7 +404,7 @@ def without_time(answer):
 
 def test_a_trailing_slash_makes_no_difference_and_never_redirects(app, client):
     for method, path in routes_of(app):
-        # Metrics count the very requests that are compared here.
+        # Metrics count the requests that this test compares.
         if path == "/metrics":
             continue
         plain, slashed = client.open(path, method=method), client.open(path + "/", method=method)

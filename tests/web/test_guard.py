@@ -1,4 +1,7 @@
-"""The guard: who is asking, and may it? On routes of the service, and on probes where the service has none of the kind yet."""
+"""The guard: who is asking, and may it?
+
+It is tested on routes of the service, and on probes where no route is of the kind.
+"""
 
 import re
 from base64 import urlsafe_b64encode
@@ -51,7 +54,7 @@ def open_session(account_id):
 
 
 def use_with(person, header):
-    """Somebody's request that would change something, with this Authorization header in place of their own."""
+    """Send a request that would change something, with this Authorization header."""
     coupon = make_coupon()
     headers = {} if header is None else {"Authorization": header}
     return person.client.post(f"/v1/coupons/use/{coupon.hidden_code}", headers=headers)
@@ -105,12 +108,12 @@ def test_the_scheme_is_compared_without_case(alice):
 
 @pytest.fixture
 def claims(alice):
-    """What Alice's access token says, in a session that stands."""
+    """Return the claims of an access token of Alice's whose session stands."""
     return jwt.decode(alice.access_token, DEVELOPMENT_SECRET_KEY, ["HS256"])
 
 
 def test_the_claims_of_a_token_signed_by_us_are_accepted(alice, claims):
-    # So that the refusals below are for what they change and nothing else.
+    # Without changes it is accepted: each refusal below is for the one change.
     assert use_with(alice, f"Bearer {signed(**claims)}").status_code == 200
 
 
@@ -332,7 +335,7 @@ def test_who_is_asking_costs_one_statement(statements, configured_app, somebody)
     assert len(statements) == 1, statements
 
 
-# Order of checks: each step is wrong in everything that the steps after it are wrong in, too.
+# Order of checks: each step has all the faults of the steps after it, and one more.
 
 LONG_KEY = {"Idempotency-Key": "k" * 256}
 WRONG_BODY = {"number_left": "many"}
@@ -389,7 +392,7 @@ def test_a_null_character_in_a_path_is_400(alice):
 
 @pytest.fixture(scope="session")
 def keyed_app(database_url):
-    """Its probes take API keys: one for anybody, one that asks for `manageCoupons`."""
+    """Return an application with probes for API keys: any key, and one with `manageCoupons`."""
     keyed = create_app(settings_for(database_url))
     add_guarded(keyed, "/api/v1/probe", who_asks, api_key=True)
     add_guarded(keyed, "/api/v1/managed", who_asks, api_key=True, permission="manageCoupons")

@@ -81,7 +81,7 @@ def test_a_mail_server_that_failed_last_is_failing_on_every_process_until_it_tak
         with app.app_context(), pytest.raises(sender.MailFailed):
             send()
         assert mail_of(app) == mail_of(other) == "failing"
-        # What a terminal prints does not depend on it.
+        # The command's output does not depend on it.
         monkeypatch.setitem(
             other.extensions,
             "settings",

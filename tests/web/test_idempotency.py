@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request, however often it is sent, happens once and is answered the same."""
+"""Idempotency-Key: a request happens once, however often it is sent, with one answer."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -28,7 +28,7 @@ def kept_keys():
 
 
 def give_ten(**answer):
-    """A view that grants its caller 10 credits."""
+    """Grant the caller 10 credits."""
     with transaction():
         wallet.credit(actor().id, 10, reason="probe")
     return {"granted": 10, **answer}
@@ -325,7 +325,10 @@ def test_a_key_is_remembered_for_24_hours_and_then_free(configured_app, somebody
 
 @pytest.fixture
 def slow(configured_app, somebody):
-    """Alice, a thread of hers that has begun a request and not finished it, and the event that lets it finish."""
+    """Return Alice, a thread with a request of hers that has begun, and the event that ends it.
+
+    The request finishes once the event is set.
+    """
     app = configured_app()
     began, finish = Event(), Event()
 
@@ -400,7 +403,7 @@ def test_of_many_at_once_one_happens(app, alice):
             path, headers={"Authorization": f"Bearer {alice.access_token}", **KEY}
         )
 
-    # Whichever coupon comes first has the key; the others are other requests.
+    # The key belongs to the first coupon. Requests for the others are other requests.
     paths = [f"/v1/coupons/use/{coupons[number % 3].hidden_code}" for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(send, paths))

@@ -1,4 +1,7 @@
-"""Rate limits by the caller's address: in Redis, counted by all; without it, or while it is away, by each process."""
+"""Rate limits: counted in Redis for all processes, or by each one for itself.
+
+The latter holds without Redis and while it is away.
+"""
 
 import time
 
@@ -15,14 +18,14 @@ from ..support.ports import free_port
 from ..support.refusals import refusal
 from ..support.server import running_server
 
-# By the hour: no test lasts that long.
+# Per hour: no test lasts that long.
 THREE = "3 per hour"
 WRONG = {"username": "alice", "password": "wrong"}
 
 
 @pytest.fixture
 def limited(configured_app):
-    """A client of an application that takes three log-ins an hour from one address; and Alice, who can log in."""
+    """Return a client of an application that allows three log-ins an hour. Alice is a user."""
     app = configured_app(rate_limits_enabled=True, rate_limit_logins=THREE)
     make_user(username="alice")
     return app.test_client()
@@ -153,7 +156,7 @@ def test_coupons_are_limited_by_the_callers_address_good_requests_or_bad(configu
     assert issued() == 2
 
     assert ask(client, address="10.0.0.2").status_code == 200
-    # Who asks for other things is not counted with them.
+    # Calls for other things are not counted with them.
     assert refusal(log_in(client, **WRONG)) == (401, "wrong_credentials")
 
 
@@ -166,7 +169,7 @@ def test_coupons_are_limited_by_e_mail_however_it_is_written_and_wherever_it_is_
         assert (
             ask(client, email, f"w{number}.example", address=f"10.0.0.{number}").status_code == 201
         )
-        # What is not valid is nobody's.
+        # A call that is not valid counts for no e-mail address.
         assert ask(client, "user@example.com", "x", address=f"10.0.1.{number}").status_code == 400
 
     answer = ask(client, website="another.example", address="10.0.2.1")
@@ -194,7 +197,7 @@ def test_a_limit_holds_in_any_span_of_its_length_and_says_when_the_next_call_may
     now += 7
     assert ask(client).status_code == 429
     now += 1
-    # It alone has lapsed, and to be refused has cost nothing.
+    # The first call alone has lapsed, and the refused ones have not counted.
     assert [ask(client).status_code, ask(client).status_code] == [200, 429]
 
 
@@ -217,7 +220,7 @@ def test_wrong_codes_are_limited_by_account_and_by_address(configured_app, someb
     for _ in range(10):
         assert alice.get("/v1/coupons/WRONG").status_code == 404
 
-    # Bob sits at the same address as Alice, and then elsewhere.
+    # Bob has the same address as Alice, and then another.
     for who in (alice, bob):
         answer = who.post(f"/v1/coupons/use/{coupon.hidden_code}")
         assert refusal(answer) == (429, "rate_limited")

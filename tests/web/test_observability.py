@@ -1,4 +1,4 @@
-"""What operators see: request ids, one line for each request that never holds a secret, and metrics that survive workers."""
+"""What operators see: request ids, log lines without secrets, metrics that survive workers."""
 
 import os
 import re
@@ -23,7 +23,7 @@ SECRET = "s" * 32
 
 
 def samples(text, name):
-    """What a metric says, by its labels."""
+    """Return the values of a metric by its labels."""
     return {
         tuple(sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -33,7 +33,7 @@ def samples(text, name):
 
 
 def answered(text, route):
-    """How many requests to that route are counted."""
+    """Return how many requests to that route were counted."""
     return sum(
         value
         for labels, value in samples(text, "http_requests_total").items()
@@ -43,7 +43,7 @@ def answered(text, route):
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory):
-    """A client of an application with nothing behind it."""
+    """Return a client of an application without tables."""
     return create_app(
         settings_for(f"sqlite:///{tmp_path_factory.mktemp('quiet')}/empty.db")
     ).test_client()
@@ -208,13 +208,13 @@ def test_metrics_tell_how_long_answers_took(quiet):
 
     before = count()
     quiet.get("/api/ping")
-    # One for the ping, one for the reading before it.
+    # One for the ping, one for the first reading.
     assert count() == before + 2
 
 
 @pytest.fixture(scope="module")
 def server(database_with_alice, tmp_path_factory):
-    """A real one in production, with two workers that log all there is, and a user of it."""
+    """Return a real server in production with two workers that log everything, and a user."""
     url = database_with_alice("postgresql", credit=100)
     metrics = tmp_path_factory.mktemp("metrics")
     configuration = {
@@ -264,7 +264,7 @@ def test_lines_of_a_server_never_hold_what_a_client_sent_in_confidence(server):
         SECRET,
     ):
         assert secret not in log
-    # What the command says before it serves is for whoever typed it.
+    # Before it serves, the command writes plain text for whoever typed it.
     lines = [orjson.loads(line) for line in log.splitlines() if not line.startswith("Serving on ")]
     (use,) = [line for line in lines if line.get("request_id") == "the-use"]
     assert use.pop("milliseconds") >= 0
@@ -280,12 +280,12 @@ def test_lines_of_a_server_never_hold_what_a_client_sent_in_confidence(server):
 
 
 def counting_pids(server):
-    """The workers that have counted anything."""
+    """Return the workers that have counted anything."""
     return {int(re.search(r"\d+", file.stem)[0]) for file in server.files.glob("counter_*.db")}
 
 
 def worker_pids(server):
-    """The workers that live, or nothing while one is in the middle of dying."""
+    """Return the living workers, or nothing while one is dying."""
     try:
         return set(server.running.worker_pids())
     except psutil.Error:
@@ -302,7 +302,7 @@ def test_metrics_are_the_sums_over_all_workers_also_over_one_that_was_killed_and
         return times
 
     def counted():
-        # Whichever worker answers, it answers for all.
+        # Any worker answers for all.
         texts = [server.request("GET", "/metrics").text for _ in range(6)]
         assert len({answered(text, "/api/test") for text in texts}) == 1
         return answered(texts[0], "/api/test")

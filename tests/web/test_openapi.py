@@ -1,4 +1,4 @@
-"""The description of the API is valid and complete, and its page needs nobody else."""
+"""The description of the API is valid and complete, and its page needs no other host."""
 
 import re
 from html.parser import HTMLParser
@@ -21,7 +21,7 @@ UNDESCRIBED = {
 }
 UNDESCRIBED |= {"/popup.js", "/dev/mailbox", "/dev/mailbox/<key>", "/reset-password"}
 
-# What answers something else than JSON, by how its path ends.
+# Routes that answer something other than JSON, by the end of their path.
 OTHER_KINDS = {
     "/unsubscribe": "text/html",
     ".csv": "text/csv",
@@ -31,13 +31,13 @@ OTHER_KINDS = {
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
+def application(tmp_path_factory):
     return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/empty.db"))
 
 
 @pytest.fixture(scope="module")
-def client(app):
-    return app.test_client()
+def client(application):
+    return application.test_client()
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,10 @@ def test_the_description_is_valid_openapi_3_1(spec):
     assert list(OpenAPIV31SpecValidator(spec).iter_errors()) == []
 
 
-def test_every_route_is_described_with_its_methods_and_nothing_else_is(app, spec):
+def test_every_route_is_described_with_its_methods_and_nothing_else_is(application, spec):
     routes = {
         method + " " + re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
-        for rule in app.url_map.iter_rules()
+        for rule in application.url_map.iter_rules()
         if rule.rule not in UNDESCRIBED and not rule.rule.startswith("/admin/")
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
@@ -93,7 +93,7 @@ def test_every_operation_says_what_it_does_and_what_it_answers(spec):
         answers = operation["responses"]
         assert any(status.startswith("2") for status in answers), name
         assert {"500", "503"} <= set(answers), name
-        # A body for whatever is not named would be one that no contract sends.
+        # No contract has a body for statuses that are not listed.
         assert "default" not in answers, name
         for status, answer in answers.items():
             assert answer["description"], (name, status)
@@ -121,7 +121,7 @@ def test_what_follows_from_a_guard_a_body_or_a_variable_is_documented(spec):
             assert "400" in answers, name
         if has_key:
             assert {"400", "409", "422"} <= answers, name
-        # Signing in and out are safe to repeat in their own way.
+        # Signing in and out ignore the key: they are safe to repeat in their own way.
         if not name.startswith("GET") and "security" in operation and "/auth/" not in name:
             assert has_key, name
         if re.search(r"{\w*id}", name):
@@ -154,7 +154,7 @@ def test_what_a_stranger_is_answered_is_documented_as_it_is(client, spec):
 
 def test_a_password_never_goes_out(spec):
     for name, schema in spec["components"]["schemas"].items():
-        # What is wrong with one may be said.
+        # An error may say what is wrong with one.
         if "password" in schema.get("properties", {}) and "error_code" not in schema["properties"]:
             assert schema["properties"]["password"].get("writeOnly"), name
 

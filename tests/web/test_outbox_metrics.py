@@ -1,4 +1,7 @@
-"""What /metrics says of the outbox: what is in the database, whichever process delivers, and nothing where that can't be read."""
+"""What /metrics says of the outbox.
+
+It says what the database holds, whichever process delivers, and nothing while that can't be read.
+"""
 
 from types import SimpleNamespace
 
@@ -69,11 +72,15 @@ def test_a_database_that_can_not_be_read_leaves_the_rest_of_the_metrics(app_with
     assert not [name for name in found if name.startswith("outbox")]
 
 
-# Of another topic many wait, as mails do where there is no server to send them to; most of all have been delivered.
+# Many messages of another topic wait, as mails do without a mail server. Most of all messages have
+# been delivered.
 _SEED = """
-INSERT INTO outbox_messages (id, topic, payload, created_at, due_at, attempts, delivered_at, given_up_at)
-SELECT gen_random_uuid(), CASE WHEN n %% 4 = 0 THEN 'email_coupon' ELSE 'webhook' END, '{}', now(), now() - interval '1 day', 0,
-    CASE WHEN n %% 4 <> 0 AND n %% 1000 <> 1 THEN now() END, CASE WHEN n %% 1000 = 1 THEN now() END
+INSERT INTO outbox_messages
+    (id, topic, payload, created_at, due_at, attempts, delivered_at, given_up_at)
+SELECT gen_random_uuid(), CASE WHEN n %% 4 = 0 THEN 'email_coupon' ELSE 'webhook' END, '{}',
+    now(), now() - interval '1 day', 0,
+    CASE WHEN n %% 4 <> 0 AND n %% 1000 <> 1 THEN now() END,
+    CASE WHEN n %% 1000 = 1 THEN now() END
 FROM generate_series(1, %(messages)s) n
 """
 

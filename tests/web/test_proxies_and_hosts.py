@@ -1,4 +1,7 @@
-"""TRUSTED_PROXIES and ALLOWED_HOSTS: who is believed about where a request comes from, and whom we answer to."""
+"""TRUSTED_PROXIES and ALLOWED_HOSTS.
+
+Which proxies are believed about where a request comes from, and which hosts are answered.
+"""
 
 from functools import cache
 
@@ -12,7 +15,7 @@ CLIENT = "8.8.8.8"
 
 @pytest.fixture(scope="module")
 def seen(app_without_tables):
-    """Sends a request to an application that trusts these proxies, and says what it saw."""
+    """Send a request to an application that trusts these proxies, and return what it saw."""
 
     @cache
     def app_that_trusts(*proxies):

@@ -8,7 +8,7 @@ SECRET = "s" * 32
 
 @pytest.fixture(scope="module")
 def failing(app_without_tables):
-    """A client of an application that also fails."""
+    """Return a client of an application with a route that fails."""
     app = app_without_tables()
 
     @app.get("/failing")
@@ -33,7 +33,7 @@ def test_every_answer_tells_browsers_to_be_careful(failing, capsys, path):
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
     assert policy["script-src"] == policy["connect-src"] == "'self'"
-    # No other host anywhere.
+    # No directive names another host.
     assert "*" not in headers["Content-Security-Policy"]
     assert "http" not in headers["Content-Security-Policy"]
     assert "Set-Cookie" not in headers
@@ -51,14 +51,14 @@ def test_every_answer_tells_browsers_to_be_careful(failing, capsys, path):
 def test_production_asks_browsers_to_stay_with_https(app_without_tables, environment, url, strict):
     answer = app_without_tables(**environment).test_client().get("/api/ping", base_url=url)
 
-    # The proxy in front redirects, not the service: an API's client would not follow.
+    # A proxy may redirect; the service does not, because an API's client would not follow.
     assert answer.status_code == 200
     assert ("Strict-Transport-Security" in answer.headers) is strict
 
 
 @pytest.fixture(scope="module")
 def cors(app_without_tables):
-    """A client of an application that pages of two origins may call."""
+    """Return a client of an application that pages of two origins may call."""
     return app_without_tables(cors_allowed_origins=[ORIGIN, "http://localhost:3000"]).test_client()
 
 
@@ -147,7 +147,7 @@ def test_where_no_origin_is_named_pages_of_any_may_ask_for_e_mail_coupons(app_wi
         assert "POST" in before.headers["Access-Control-Allow-Methods"]
         answer = client.post(path, json={}, headers={"Origin": origin})
         assert answer.status_code == (429 if origin == "null" else 400)
-        # Also why it is refused, and when to come back, is for the page to read.
+        # The page may read why it is refused and when to come back.
         assert set(answer.headers["Access-Control-Expose-Headers"].split(", ")) == EXPOSED
         for told in (before, answer):
             assert told.headers["Access-Control-Allow-Origin"] == "*"

@@ -154,36 +154,8 @@ def _described(where: Condition) -> sa.CTE:
         .subquery()
     )
     kind, stock_id = of_stock.c.kind, of_stock.c.stock_id
-    discounts = outerjoin(DiscountCoupon, EmailCoupon, EmailCoupon.coupon_id == DiscountCoupon.id)
-    with_stock = discounts.join(Stock, Stock.id == DiscountCoupon.stock_id)
-    voucher_type = _of_stock(
-        sa.cast(Voucher.voucher_type_id, sa.Text), Voucher.stock_id, stock_id, Voucher
-    )
-    types = {
-        RedemptionKind.DISCOUNT: _of_stock(
-            sa.type_coerce(DiscountCoupon.type, sa.Text),
-            DiscountCoupon.stock_id,
-            stock_id,
-            DiscountCoupon,
-        ),
-        RedemptionKind.PROMO: _of_stock(
-            sa.type_coerce(Promo.mode, sa.Text), Promo.stock_id, stock_id, Promo
-        ),
-        RedemptionKind.VOUCHER: voucher_type,
-    }
-    offers = {
-        RedemptionKind.DISCOUNT: _of_stock(
-            _offer_of_discount(), DiscountCoupon.stock_id, stock_id, with_stock
-        ),
-        RedemptionKind.PROMO: _of_stock(
-            sa.cast(Promo.id, sa.Text), Promo.stock_id, stock_id, Promo
-        ),
-        RedemptionKind.CREDIT: _of_stock(
-            sa.cast(CreditCoupon.id, sa.Text), CreditCoupon.stock_id, stock_id, CreditCoupon
-        ),
-        RedemptionKind.VOUCHER: voucher_type,
-    }
-    email_id = _of_stock(EmailCoupon.id, DiscountCoupon.stock_id, stock_id, discounts)
+    types, offers = _types(stock_id), _offers(stock_id)
+    email_id = _of_stock(EmailCoupon.id, DiscountCoupon.stock_id, stock_id, _discounts())
     email = sa.literal(Kind.EMAIL, sa.Text)
     is_email = sa.and_(kind == RedemptionKind.DISCOUNT, email_id.is_not(None))
     return (
@@ -199,6 +171,42 @@ def _described(where: Condition) -> sa.CTE:
         .select_from(of_stock)
         .cte()
     )
+
+
+def _types(stock_id: Column) -> dict[RedemptionKind, Column]:
+    discount, promo = (
+        sa.type_coerce(DiscountCoupon.type, sa.Text),
+        sa.type_coerce(Promo.mode, sa.Text),
+    )
+    return {
+        RedemptionKind.DISCOUNT: _of_stock(
+            discount, DiscountCoupon.stock_id, stock_id, DiscountCoupon
+        ),
+        RedemptionKind.PROMO: _of_stock(promo, Promo.stock_id, stock_id, Promo),
+        RedemptionKind.VOUCHER: _voucher_type(stock_id),
+    }
+
+
+def _offers(stock_id: Column) -> dict[RedemptionKind, Column]:
+    discounts = _discounts().join(Stock, Stock.id == DiscountCoupon.stock_id)
+    promo, credit = sa.cast(Promo.id, sa.Text), sa.cast(CreditCoupon.id, sa.Text)
+    return {
+        RedemptionKind.DISCOUNT: _of_stock(
+            _offer_of_discount(), DiscountCoupon.stock_id, stock_id, discounts
+        ),
+        RedemptionKind.PROMO: _of_stock(promo, Promo.stock_id, stock_id, Promo),
+        RedemptionKind.CREDIT: _of_stock(credit, CreditCoupon.stock_id, stock_id, CreditCoupon),
+        RedemptionKind.VOUCHER: _voucher_type(stock_id),
+    }
+
+
+def _voucher_type(stock_id: Column) -> Column:
+    type_id = sa.cast(Voucher.voucher_type_id, sa.Text)
+    return _of_stock(type_id, Voucher.stock_id, stock_id, Voucher)
+
+
+def _discounts() -> sa.FromClause:
+    return outerjoin(DiscountCoupon, EmailCoupon, EmailCoupon.coupon_id == DiscountCoupon.id)
 
 
 def _by_kind(

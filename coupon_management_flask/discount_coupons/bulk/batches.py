@@ -23,6 +23,7 @@ from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
 from .. import terms as coupon_terms
 from ..refusals import BatchNotDone, BatchNotFound
 from ..schemas.coupons import CouponTemplate
+from ..schemas.names import invalid
 from ..stored import Json
 from ..terms import Terms
 from . import write
@@ -99,9 +100,8 @@ def generate(
 def _terms(template: Json) -> Terms:
     terms: Terms = _template.load(template)
     if terms.get("max_usage", 1) != 1:
-        raise errors.Invalid(
-            {"template.maxUsage": ["Generated codes are used once: leave it out, or say 1."]}
-        )
+        problem = "Generated codes are used once: leave it out, or say 1."
+        raise invalid({"template.max_usage": [problem]})
     return coupon_terms.complete({**terms, "max_usage": 1})
 
 

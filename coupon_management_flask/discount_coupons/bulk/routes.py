@@ -40,7 +40,7 @@ AS_A_FILE: Headers = {
     schemas.BatchSchema(),
     description="They are being made; more than 1,000 are made in the background.",
 )
-def generate_codes(body: dict[str, Any]) -> Any:
+def generate_codes(body: dict[str, Any]) -> tuple[batches.Batch, int]:
     """Make a batch of single-use codes"""
     batch = batches.generate(actor().id, **body, currency=config.current().currency)
     return batch, 201 if batch.status == batches.BatchStatus.DONE else 202

@@ -1,4 +1,4 @@
-"""Coupons by the thousand: one statement writes them all, and the unique code decides which of them."""
+"""Coupons by the thousand: one statement writes them, and the unique code decides which."""
 
 from decimal import Decimal
 from functools import cache

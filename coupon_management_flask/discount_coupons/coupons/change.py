@@ -132,7 +132,9 @@ def _write_targets(coupon_id: UUID, terms: Terms) -> None:
         for kind, target in coupon_terms.targets(terms)
     ]
     if rows:
-        db.session.execute(sa.insert(DiscountCouponTarget), rows)
+        db.session.execute(
+            sa.insert(DiscountCouponTarget).execution_options(dml_strategy="raw"), rows
+        )
 
 
 def _delete_targets(coupon_id: UUID) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from ...core import clock
+from ...db.pages import Page
 from ...db.session import db
 from ...identity import failed_attempts
 from ...models import DiscountCoupon, DiscountCouponTarget, Stock
 from ...models.kinds import CouponFor, DiscountType, TargetKind
-from ...web.pagination import Page
 from ..caller import Caller
 from ..refusals import CouponNotFound
 from .coupon import COLUMNS, SELECT, Coupon, coupons
@@ -101,15 +102,15 @@ def read_coupon(caller: Caller, coupon_id: UUID) -> Coupon:
 
 
 def read_by_code(caller: Caller, code: str) -> Coupon:
-    """Return the coupon with this code; one that a shopper does not find is a wrong guess.
+    """Return the coupon with this code; one that a shopper does not find is a failed attempt.
 
     Raises: CouponNotFound, for a shopper also where the coupon is not public; RateLimited.
     """
-    failed_attempts.check(caller.guess_limits)
+    failed_attempts.check(caller.attempt_limits)
     try:
         return _read(caller, DiscountCoupon.code == code.upper())
     except CouponNotFound:
-        failed_attempts.count_wrong(caller.guess_limits)
+        failed_attempts.record(caller.attempt_limits)
         raise
 
 
@@ -150,9 +151,9 @@ def list_for_product(caller: Caller, product_id: str) -> list[Coupon]:
     ]
     order: list[sa.ColumnElement[Any]] = [DiscountCoupon.priority.desc(), DiscountCoupon.id.desc()]
     ids = sa.select(DiscountCoupon.id).where(*conditions).order_by(*order).limit(MOST_OF_A_PRODUCT)
-    listing = DiscountCouponTarget.__table__.alias()
-    listed = ids.join(listing, listing.c.coupon_id == DiscountCoupon.id).where(
-        listing.c.kind == TargetKind.PRODUCT, listing.c.target == product_id
+    listing = aliased(DiscountCouponTarget)
+    listed = ids.join(listing, listing.coupon_id == DiscountCoupon.id).where(
+        listing.kind == TargetKind.PRODUCT, listing.target == product_id
     )
     # Each half is found by its own index, as far as it is needed.
     halves = (listed, ids.where(DiscountCoupon.for_every_product))

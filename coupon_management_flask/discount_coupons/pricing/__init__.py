@@ -1,4 +1,4 @@
-"""What coupons take off a cart: arithmetic alone, the same for the promise and for what is redeemed.
+"""What coupons take off a cart: the same arithmetic for what is promised and what is redeemed.
 
 Where the contract leaves it open:
 

@@ -90,8 +90,8 @@ class _Search:
     ) -> None:
         """Try every set that begins with those chosen.
 
-        `lines_left` is what is left of each line, as long as it matters; `sums` what is left of each
-        coupon's lines.
+        `lines_left` is what is left of each line, as long as it matters. `sums` is what is left
+        of each coupon's lines.
         """
         most, fewest = self._found
         # Of as many codes, the first found is the first in order.

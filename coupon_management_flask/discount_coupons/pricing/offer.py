@@ -140,9 +140,10 @@ class Offer:
 def offer(terms: Terms, cart: Cart) -> Offer:
     """Match a coupon with a cart, once for each of the two. Raises what `Offer` raises."""
     known = cart.lines.offers
-    if terms not in known:
-        known[terms] = Offer(terms, cart.lines)
-    return known[terms]
+    found = known.get(terms)
+    if found is None:
+        found = known[terms] = Offer(terms, cart.lines)
+    return found
 
 
 def saving(terms: Terms, cart: Cart) -> Saving:

@@ -32,9 +32,9 @@ from .fields import (
     ShopIds,
     Wire,
     all_different,
-    camel,
     one_of,
 )
+from .names import camel
 
 
 def _is_zone(name: str) -> None:

@@ -17,7 +17,8 @@ from ..pricing import Cart, Item, Saving
 from ..rules import Decision
 from ..stored import Json, exactly, plain
 from .coupons import DiscountCouponSchema
-from .fields import Wire, camel
+from .fields import Wire
+from .names import camel
 
 _coupon = DiscountCouponSchema()
 

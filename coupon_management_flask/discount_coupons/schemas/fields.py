@@ -9,15 +9,11 @@ from marshmallow import validate
 
 from ...web.answers import AnswerSchema
 from ...web.body import QueryWhole, Text
+from .names import camel
 
 MOST_ITEMS = 10_000
 MOST_CODES = 100
 LONGEST_ID = 64
-
-
-def camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(word.capitalize() for word in others)
 
 
 def nothing() -> None:

@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from ... import config
+from ...db.pages import Page
+from ...models import WebhookDelivery
 from ...web.body import NO_STORE, Routes
 from ...web.guard import guard, no_store
 from ..errors import DiscountErrorSchema
@@ -25,7 +27,7 @@ routes: Routes = Routes(
 @routes.arguments(schemas.NewWebhook())
 @routes.response(201, schemas.WebhookCreatedSchema(), headers=NO_STORE)
 def create_webhook(body: dict[str, Any]) -> service.Subscriber:
-    """Have a URL told of events; the secret that signs what it is sent is shown this once"""
+    """Make a webhook that is told of events; the secret that signs them is shown this once"""
     return service.create(**body, allow_private=config.current().webhooks_allow_private)
 
 
@@ -33,7 +35,7 @@ def create_webhook(body: dict[str, Any]) -> service.Subscriber:
 @guard(permission="manageCoupons", api_key=True)
 @routes.arguments(PageQuery(), location="query")
 @routes.response(200, schemas.WebhooksPage())
-def list_webhooks(query: dict[str, int]) -> Any:
+def list_webhooks(query: dict[str, int]) -> Page:
     """The webhooks, oldest first"""
     return service.list_webhooks(**query)
 
@@ -52,7 +54,7 @@ def read_webhook(webhook_id: UUID) -> service.Subscriber:
 @routes.response(204)
 @routes.refuses(404)
 def delete_webhook(webhook_id: UUID) -> None:
-    """Tell it nothing any more, not even what was not delivered yet"""
+    """Delete a webhook; what was not delivered to it yet never is"""
     service.delete(webhook_id)
 
 
@@ -61,8 +63,8 @@ def delete_webhook(webhook_id: UUID) -> None:
 @routes.arguments(PageQuery(), location="query")
 @routes.response(200, schemas.DeliveriesPage())
 @routes.refuses(404)
-def list_deliveries(query: dict[str, int], webhook_id: UUID) -> Any:
-    """What was sent to it, each attempt, latest first"""
+def list_deliveries(query: dict[str, int], webhook_id: UUID) -> Page:
+    """The attempts to deliver something to a webhook, latest first"""
     return service.list_deliveries(webhook_id, **query)
 
 
@@ -70,6 +72,6 @@ def list_deliveries(query: dict[str, int], webhook_id: UUID) -> Any:
 @guard(permission="manageCoupons", api_key=True)
 @routes.response(202, schemas.DeliverySchema())
 @routes.refuses(404)
-def resend_delivery(webhook_id: UUID, delivery_id: UUID) -> Any:
-    """Send its message once more, under the same id; answers with the attempt that is repeated"""
+def resend_delivery(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+    """Send a delivery's message once more, under the same id"""
     return service.resend(webhook_id, delivery_id)

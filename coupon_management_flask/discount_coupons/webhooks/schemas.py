@@ -1,13 +1,22 @@
 """The shapes of webhooks."""
 
-from typing import Any
+from enum import StrEnum
 
 import marshmallow as ma
 from marshmallow import validate
 
 from ...messaging.webhooks import addresses, recording
+from ...models import WebhookDelivery
 from ...web.body import Moment, Text
 from ..schemas.fields import PageSchema
+
+
+class DeliveryStatus(StrEnum):
+    """Worked out from the facts, never stored."""
+
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
 
 
 class NewWebhook(ma.Schema):
@@ -34,7 +43,8 @@ class WebhookCreatedSchema(WebhookSchema):
     secret = ma.fields.String(
         required=True,
         metadata={
-            "description": "Verifies what is sent, as Standard Webhooks describes. Shown here and never again."
+            "description": "Verifies what is sent, as Standard Webhooks describes. "
+            "It is shown here and never again."
         },
     )
 
@@ -48,7 +58,7 @@ class DeliverySchema(ma.Schema):
     status = ma.fields.Function(
         lambda delivery: _status(delivery),
         required=True,
-        metadata={"type": "string", "enum": ["started", "succeeded", "failed"]},
+        metadata={"type": "string", "enum": [*map(str, DeliveryStatus)]},
     )
     responseStatus = ma.fields.Integer(attribute="response_status", required=True, allow_none=True)
     error = ma.fields.String(required=True, allow_none=True)
@@ -56,10 +66,10 @@ class DeliverySchema(ma.Schema):
     finishedAt = Moment(attribute="finished_at", required=True, allow_none=True)
 
 
-def _status(delivery: Any) -> str:
+def _status(delivery: WebhookDelivery) -> DeliveryStatus:
     if delivery.finished_at is None:
-        return "started"
-    return "succeeded" if delivery.error is None else "failed"
+        return DeliveryStatus.STARTED
+    return DeliveryStatus.SUCCEEDED if delivery.error is None else DeliveryStatus.FAILED
 
 
 class WebhooksPage(PageSchema):

@@ -1,5 +1,10 @@
-"""Use cases of webhooks. They are the shop's, not an account's: whoever manages coupons manages all of them, and none shows its secret twice."""
+"""What a shop does with its webhooks.
 
+They belong to the shop, not to an account: whoever manages coupons manages all of them. None
+shows its secret twice.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,28 +15,17 @@ import sqlalchemy as sa
 from ... import config
 from ...core import clock, errors
 from ...db.dialects import rows_changed
-from ...db.session import AnyRow, AnySelect, db, transaction
+from ...db.pages import Page
+from ...db.session import db, transaction
 from ...messaging import outbox
 from ...messaging.webhooks import addresses, delivery, recording
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
-from ...web.pagination import Page, paginate
-
-_webhooks: Any = Webhook.__table__
-_deliveries: Any = WebhookDelivery.__table__
-_subscriptions: Any = WebhookSubscription.__table__
-
-
-class WebhookNotFound(errors.NotFound):
-    name = "webhook_not_found"
-
-
-class DeliveryNotFound(errors.NotFound):
-    name = "delivery_not_found"
+from ..refusals import DeliveryNotFound, WebhookNotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A webhook as its clients see it; `secret` is known once."""
+    """A webhook as its clients see it. `secret` is known once, when it is made."""
 
     id: UUID
     url: str
@@ -41,54 +35,61 @@ class Subscriber:
 
 
 def create(url: str, events: list[str], *, allow_private: bool) -> Subscriber:
-    """A webhook that is told of these events from now on, with the secret that signs what it is sent. Raises Invalid where the URL may not be called."""
+    """Make a webhook that is told of these events from now on.
+
+    It comes with the secret that signs what it is sent.
+
+    Raises: Invalid where the URL may not be called.
+    """
     refusal = addresses.refuse_url(url, allow_private=allow_private)
     if refusal is not None:
         raise errors.Invalid({"url": [refusal]})
     webhook = Subscriber(new_id(), url, _in_order(events), clock.now(), recording.new_secret())
     with transaction():
         db.session.execute(
-            sa.insert(_webhooks).values(
+            sa.insert(Webhook).values(
                 id=webhook.id, url=url, secret=webhook.secret, created_at=webhook.created_at
             )
         )
         db.session.execute(
-            sa.insert(_subscriptions),
+            sa.insert(WebhookSubscription),
             [{"event": event, "webhook_id": webhook.id} for event in webhook.events],
         )
     return webhook
 
 
-def _in_order(events: Any) -> list[str]:
+def _in_order(events: Collection[str]) -> list[str]:
     return [event for event in recording.EVENTS if event in events]
 
 
 def list_webhooks(page: int, limit: int) -> Page:
-    """The webhooks, oldest first."""
-    found = paginate(sa.select(_webhooks).order_by(_webhooks.c.id), page, limit)
-    return Page(_shown(found.items), found.total, found.number, found.size)
+    """Return a page of the webhooks, oldest first."""
+    total = db.session.scalar(sa.select(sa.func.count()).select_from(Webhook)) or 0
+    found = db.session.scalars(
+        sa.select(Webhook).order_by(Webhook.id).limit(limit).offset((page - 1) * limit)
+    ).all()
+    return Page(_shown(found), total, page, limit)
 
 
 def read(webhook_id: UUID) -> Subscriber:
-    """Raises WebhookNotFound."""
+    """Raises: WebhookNotFound."""
     return _shown([_existing(webhook_id)])[0]
 
 
-def _existing(webhook_id: UUID) -> AnyRow:
-    webhook = db.session.execute(
-        sa.select(_webhooks).where(_webhooks.c.id == webhook_id)
-    ).one_or_none()
+def _existing(webhook_id: UUID) -> Webhook:
+    webhook = db.session.scalars(sa.select(Webhook).where(Webhook.id == webhook_id)).one_or_none()
     if webhook is None:
         raise WebhookNotFound
     return webhook
 
 
-def _shown(found: list[AnyRow]) -> list[Subscriber]:
+def _shown(found: Sequence[Webhook]) -> list[Subscriber]:
     events: dict[UUID, set[str]] = {webhook.id: set() for webhook in found}
-    for row in db.session.execute(
-        sa.select(_subscriptions).where(_subscriptions.c.webhook_id.in_(events))
-    ):
-        events[row.webhook_id].add(row.event)
+    subscriptions = db.session.scalars(
+        sa.select(WebhookSubscription).where(WebhookSubscription.webhook_id.in_(events))
+    )
+    for subscription in subscriptions:
+        events[subscription.webhook_id].add(subscription.event)
     return [
         Subscriber(webhook.id, webhook.url, _in_order(events[webhook.id]), webhook.created_at)
         for webhook in found
@@ -96,43 +97,64 @@ def _shown(found: list[AnyRow]) -> list[Subscriber]:
 
 
 def delete(webhook_id: UUID) -> None:
-    """Ends a webhook and forgets its deliveries; what was not delivered yet never is. Raises WebhookNotFound."""
+    """Delete a webhook with its deliveries. What was not delivered yet never is.
+
+    Raises: WebhookNotFound.
+    """
     with transaction():
-        if (
-            rows_changed(
-                db.session.execute(sa.delete(_webhooks).where(_webhooks.c.id == webhook_id))
-            )
-            == 0
-        ):
+        deleted = db.session.execute(
+            sa.delete(Webhook)
+            .where(Webhook.id == webhook_id)
+            .execution_options(synchronize_session=False)
+        )
+        if rows_changed(deleted) == 0:
             raise WebhookNotFound
 
 
 def list_deliveries(webhook_id: UUID, page: int, limit: int) -> Page:
-    """The attempts to deliver something to a webhook, latest first. Raises WebhookNotFound."""
+    """Return a page of the attempts to deliver something to a webhook, latest first.
+
+    Raises: WebhookNotFound.
+    """
     _existing(webhook_id)
-    return paginate(_of(webhook_id).order_by(_deliveries.c.id.desc()), page, limit)
+    of_webhook = WebhookDelivery.webhook_id == webhook_id
+    total = db.session.scalar(
+        sa.select(sa.func.count()).select_from(WebhookDelivery).where(of_webhook)
+    )
+    found = db.session.scalars(
+        sa.select(WebhookDelivery)
+        .where(of_webhook)
+        .order_by(WebhookDelivery.id.desc())
+        .limit(limit)
+        .offset((page - 1) * limit)
+    )
+    return Page(list(found), total or 0, page, limit)
 
 
-def _of(webhook_id: UUID) -> AnySelect:
-    return sa.select(_deliveries).where(_deliveries.c.webhook_id == webhook_id)
+def resend(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+    """Make the message of a delivery due again, under the id that it had.
 
+    A message that is being delivered at this moment is left to that attempt. Returns the delivery
+    that is repeated.
 
-def resend(webhook_id: UUID, delivery_id: UUID) -> AnyRow:
-    """Makes the message of a delivery due again, under the id that it had; one that is being delivered at this moment is left to that.
-
-    Says which delivery it was. Raises WebhookNotFound, DeliveryNotFound.
+    Raises: WebhookNotFound, DeliveryNotFound.
     """
     _existing(webhook_id)
     with transaction():
-        delivery = db.session.execute(
-            _of(webhook_id).where(_deliveries.c.id == delivery_id)
+        delivery = db.session.scalars(
+            sa.select(WebhookDelivery).where(
+                WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.id == delivery_id
+            )
         ).one_or_none()
         if delivery is None:
             raise DeliveryNotFound
         outbox.send_again(delivery.message_id)
-        # Whoever asks for it has mended something: it need not rest any longer.
+        # Whoever asks for it has mended something: the webhook need not rest any longer.
         db.session.execute(
-            sa.update(_webhooks).where(_webhooks.c.id == webhook_id).values(rests_until=None)
+            sa.update(Webhook)
+            .where(Webhook.id == webhook_id)
+            .values(rests_until=None)
+            .execution_options(synchronize_session=False)
         )
     return delivery
 

@@ -1,6 +1,6 @@
 """What a payment by card buys, vouchers or credit: handed out, taken back and given again.
 
-Inside an open transaction, all of it.
+All of it is called inside an open transaction.
 """
 
 from fractions import Fraction

@@ -8,9 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ...core import money
+from ...db.pages import Page, paginate
 from ...db.session import db
 from ...models import PaymentStatus, PaymentTransaction, VoucherType
-from ...web.pagination import Page, paginate
 from ..errors import TransactionNotFound
 
 

@@ -44,7 +44,7 @@ def pay_for_vouchers(
     voucher_type_id: UUID,
     quantity: int,
     discount_code: str | None,
-    guess_limits: failed_attempts.Limits,
+    attempt_limits: failed_attempts.Limits,
 ) -> Asked:
     """Begin a payment by card for vouchers.
 
@@ -57,7 +57,7 @@ def pay_for_vouchers(
     gateway.current()
 
     def quote() -> tuple[Quote, int]:
-        quoted = quotes.quote(buyer_id, voucher_type_id, quantity, discount_code, guess_limits)
+        quoted = quotes.quote(buyer_id, voucher_type_id, quantity, discount_code, attempt_limits)
         return quoted, _in_units(quoted.total, quoted.currency, "voucher_type_id")
 
     def begin(quoted: tuple[Quote, int]) -> tuple[Payment, int]:

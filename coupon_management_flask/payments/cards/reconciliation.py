@@ -1,7 +1,7 @@
-"""Ask Stripe again: about payments that nobody confirmed, intents whose answer was lost, and
-refunds that were begun.
+"""Ask Stripe again about payments that are undecided.
 
-`due_at` says when a payment is asked about next, ever more rarely. Whoever moves it asks.
+Nobody has confirmed them, the answer with their intent was lost, or their refund was only begun.
+`due_at` says when a payment is asked about next, at growing intervals. Whoever moves it asks.
 """
 
 from collections.abc import Iterator
@@ -35,8 +35,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Reconciled:
-    """How many payments were asked about, how many of them are decided now, and whether Stripe was
-    away before the end.
+    """How many payments were asked about, and how many of them are decided now.
+
+    `is_away` means that Stripe could not be reached before the end.
     """
 
     asked: int = 0
@@ -99,7 +100,7 @@ def _undecided() -> Iterator[Payment]:
 def _take(payment: Payment) -> bool:
     """Return whether this payment is ours to ask about.
 
-    If so, nobody else asks before the next time, which comes whatever becomes of us.
+    If it is, nobody else asks before the next time. That time comes even if this process dies.
     """
     is_ours = sa.and_(
         PaymentTransaction.id == payment.id, PaymentTransaction.due_at == payment.due_at

@@ -90,7 +90,7 @@ def go_on(payment: Payment) -> None:
     # What was paid was paid through an intent.
     assert payment.intent_id is not None
     stripe = gateway.current()
-    # Stripe keeps a refusal under its key, so that a new try needs a new key. With whatever key, it
+    # Stripe keeps a refusal under its key, so that a new try needs a new key. Whatever the key, it
     # never sends back more than came in.
     attempt = "" if payment.refund_attempts == 1 else f":{payment.refund_attempts}"
     try:

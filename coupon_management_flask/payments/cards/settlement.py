@@ -1,7 +1,7 @@
 """What Stripe says becomes what is: the one place that changes a payment which may be paid.
 
 Goods, holds and debts follow a step in the same transaction. Locks: the payment's row first, then
-in the order of all.
+in the order that holds everywhere.
 """
 
 from fractions import Fraction
@@ -40,7 +40,8 @@ def was_handled(event_id: str) -> bool:
 def settle(payment_id: UUID, seen: Intent, *, event: gateway.Event | None = None) -> None:
     """Bring a payment to what Stripe has just said of its intent.
 
-    In any order and however often: it is completed, delivered and given back once.
+    Calls may come in any order and any number of times: a payment is completed, delivered and
+    given back once.
     An event is handled together with it or not at all, and once.
     Money that is not what was asked for buys nothing; the audit tells of it.
     """
@@ -56,8 +57,8 @@ def settle(payment_id: UUID, seen: Intent, *, event: gateway.Event | None = None
 def _settle(
     payment_id: UUID, seen: Intent, event: gateway.Event | None, again: Quote | None
 ) -> None:
-    # At once: settling again changes nothing, so that it need not wait for the answer to be stored
-    # with it, and it must stay whatever becomes of the request.
+    # Commit at once and not with the request's stored answer: this must last even if the request
+    # fails, and settling again changes nothing.
     with transaction(at_once=True):
         if event is not None and not _note(event):
             return
@@ -190,7 +191,7 @@ def _quote_again(payment_id: UUID, seen: Intent) -> Quote | None:
             wanted.voucher_type_id,
             wanted.quantity,
             payment.discount_code,
-            guess_limits={},
+            attempt_limits={},
         )
     except errors.DomainError:
         return None

@@ -34,7 +34,7 @@ STEPS: dict[PaymentStatus, tuple[PaymentStatus, ...]] = {
     ),
 }
 
-# How long whoever asked Stripe for something has before reconciliation takes them for dead.
+# How long a request has to settle what it asked Stripe for, before reconciliation steps in.
 FIRST_LOOK = timedelta(minutes=5)
 
 _FRESH = {"synchronize_session": False, "populate_existing": True}

@@ -54,7 +54,7 @@ def purchase(
     voucher_type_id: UUID,
     quantity: int,
     discount_code: str | None = None,
-    guess_limits: failed_attempts.Limits,
+    attempt_limits: failed_attempts.Limits,
     credit_value: CreditValue,
 ) -> Purchased:
     """Buy so many vouchers with credit: all of them or none.
@@ -68,7 +68,7 @@ def purchase(
             voucher_type_id,
             quantity,
             discount_code,
-            guess_limits,
+            attempt_limits,
             currency=credit_value.currency,
         )
 

@@ -1,7 +1,7 @@
 """Delivery of vouchers that are paid, and what takes them back.
 
-Inside an open transaction, all of it. Locks are taken in the order of all: wallet, stock,
-redemption, code.
+All of it is called inside an open transaction. Locks are taken in the order that holds
+everywhere: wallet, stock, redemption, code.
 """
 
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _make_vouchers(sale: Sale, now: datetime) -> None:
             .on_conflict_do_nothing(index_elements=[Voucher.code_key])
             .returning(Voucher.position)
         )
-        # Whoever drew a code that exists already draws again.
+        # A voucher whose code exists already is missing still, and draws another.
         for position in db.session.scalars(insert):
             del missing[position]
         if not missing:
@@ -127,7 +127,7 @@ def restore(purchase_id: UUID) -> None:
 
 
 def _set_cancelled(purchase_id: UUID, moment: datetime | None) -> None:
-    # Whoever holds the stocks decides about the vouchers: until this is committed nobody redeems.
+    # Nobody redeems a voucher while its stock is locked, which is until this is committed.
     stock.lock(_stocks_of(purchase_id))
     is_changed = (
         Voucher.cancelled_at.is_not(None) if moment is None else Voucher.cancelled_at.is_(None)

@@ -13,14 +13,16 @@ from ...identity import failed_attempts
 
 
 def decide(
-    buyer_id: UUID, code: str, item: Item, currency: str, guess_limits: failed_attempts.Limits
+    buyer_id: UUID, code: str, item: Item, currency: str, attempt_limits: failed_attempts.Limits
 ) -> Decision:
     """Return what a code takes off an item that is sold in `currency`; takes nothing.
 
-    Raises: CouponNotFound, which counts as a wrong guess; RateLimited; CurrencyMismatch; and the
+    Raises: CouponNotFound, which counts as a failed attempt; RateLimited; CurrencyMismatch; and the
     first refusal in the contract's order.
     """
-    caller = Caller(buyer_id, manages=False, customer_id=str(buyer_id), guess_limits=guess_limits)
+    caller = Caller(
+        buyer_id, manages=False, customer_id=str(buyer_id), attempt_limits=attempt_limits
+    )
     checkout = caller.checkout([code], Cart(item.total, items=(item,)))
     return rules.decide(caller, checkout, currency=currency)
 

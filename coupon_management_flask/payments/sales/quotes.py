@@ -41,7 +41,7 @@ def quote(
     voucher_type_id: UUID,
     quantity: int,
     discount_code: str | None,
-    guess_limits: failed_attempts.Limits,
+    attempt_limits: failed_attempts.Limits,
     *,
     currency: str | None = None,
 ) -> Quote:
@@ -50,7 +50,7 @@ def quote(
     With `currency`, the type must be sold in it.
 
     Raises: Invalid for a type that can't be bought; FieldRefused on `discount_code` for a code that
-    can't be used, where an unknown one counts as a wrong guess; RateLimited.
+    can't be used, where an unknown one counts as a failed attempt; RateLimited.
     """
     on_sale = db.session.execute(
         sa.select(VoucherType.price, VoucherType.currency, VoucherType.service_type).where(
@@ -67,7 +67,9 @@ def quote(
     if discount_code is not None:
         item = Item(str(voucher_type_id), quantity, money.from_minor(price, sold_in), service_type)
         try:
-            applied = discounts.decide(buyer_id, discount_code.upper(), item, sold_in, guess_limits)
+            applied = discounts.decide(
+                buyer_id, discount_code.upper(), item, sold_in, attempt_limits
+            )
         except (errors.Refused, CouponNotFound) as refusal:
             raise errors.FieldRefused("discount_code", refusal) from refusal
     return Quote(voucher_type_id, quantity, price, sold_in, applied)

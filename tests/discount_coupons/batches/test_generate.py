@@ -1,4 +1,7 @@
-"""`POST /api/v1/coupons/generate` and `GET /api/v1/coupons/batches/...`: exactly as many codes as were asked for, whatever happens meanwhile."""
+"""POST /api/v1/coupons/generate and GET /api/v1/coupons/batches/...: as many codes as asked for.
+
+There are exactly as many, whatever happens meanwhile.
+"""
 
 import json
 import os
@@ -173,45 +176,14 @@ def test_a_pattern_that_could_be_guessed_is_refused_and_the_length_that_would_do
 
 
 def test_bodies_of_the_wrong_shape_are_refused_and_nothing_is_made(shop, generate):
-    bad = [{"count": count} for count in (0, -1, 1_000_001, "3", 3.0, True, None)]
-    bad += [
-        {"pattern": pattern}
-        for pattern in (
-            "",
-            "##",
-            "#" * 21,
-            "##########é",
-            "########## ",
-            "##########%s",
-            "##########\n",
-            1,
-            None,
-        )
-    ]
-    bad += [
-        {"template": template}
-        for template in (
-            None,
-            [],
-            "x",
-            {},
-            {**TEMPLATE, "code": "MINE"},
-            {**TEMPLATE, "discount": 101},
-            {**TEMPLATE, "x": 1},
-        )
-    ]
-    bad += [{"template": {**TEMPLATE, "maxUsage": value}} for value in (None, 0, 2)] + [{"x": 1}]
-    for body in bad:
+    # All other wrong bodies are in test_schemas.py.
+    bad = [("count", {"count": 0})]
+    bad += [("discount", {"template": {**TEMPLATE, "discount": 101}})]
+    bad += [("maxUsage", {"template": {**TEMPLATE, "maxUsage": value}}) for value in (None, 0, 2)]
+    for field, body in bad:
         answer = shop.post(f"{PATH}/generate", json={"count": 3, "template": TEMPLATE, **body})
         assert refusal(answer, "discount_coupons") == (400, "validation_error"), body
-    for missing in ("count", "template"):
-        body = {
-            name: value for name, value in (("count", 3), ("template", TEMPLATE)) if name != missing
-        }
-        assert refusal(shop.post(f"{PATH}/generate", json=body), "discount_coupons") == (
-            400,
-            "validation_error",
-        )
+        assert field in answer.json["message"]
     assert refusal(
         generate({"products": [str(number) for number in range(11)]}, count=1_000_000),
         "discount_coupons",

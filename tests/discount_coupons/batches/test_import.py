@@ -1,4 +1,7 @@
-"""`POST /api/v1/coupons/import`: every line of a CSV file is a coupon, or none is and each bad line is named with its reason."""
+"""POST /api/v1/coupons/import: every line of a CSV file is a coupon, or none is.
+
+In that case each bad line is named with its reason.
+"""
 
 import io
 import tracemalloc

@@ -1,4 +1,7 @@
-"""To whom a webhook is sent: never to an address that is not public, whatever a name means at that moment, and over TLS to the name's own certificate alone."""
+"""Where webhooks are sent: never to an address that is not public.
+
+Whatever a name resolves to at that moment; and over TLS only to the name's own certificate.
+"""
 
 import socket
 import ssl
@@ -16,7 +19,10 @@ PUBLIC = "93.184.215.14"
 
 @pytest.fixture
 def names(monkeypatch):
-    """What names mean: for each lookup in turn its addresses, the last ones for ever. It notes what was asked for, and what was connected to."""
+    """Resolve names to the addresses given for each lookup in turn, the last ones for ever.
+
+    What was looked up and what was connected to is noted.
+    """
 
     class Names:
         answers: list[list[str]] = [[]]
@@ -133,7 +139,10 @@ def test_a_name_that_nobody_knows_is_a_failure(subscribe, receiver, names, error
 def certificate(tmp_path_factory):
     """A certificate of shop.example.com and its key, in one file."""
     file = tmp_path_factory.mktemp("tls") / "shop.pem"
-    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=shop.example.com -addext subjectAltName=DNS:shop.example.com -keyout - -out -"
+    words = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=shop.example.com "
+        "-addext subjectAltName=DNS:shop.example.com -keyout - -out -"
+    )
     file.write_bytes(subprocess.run(words.split(), capture_output=True, check=True).stdout)
     return file
 

@@ -1,4 +1,4 @@
-"""What a webhook is sent, and how often: signed, at least once, under one id, each attempt on record."""
+"""What a webhook is sent: signed, at least once, under one id, with each attempt on record."""
 
 import json
 import os

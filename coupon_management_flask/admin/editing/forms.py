@@ -12,9 +12,9 @@ from flask_admin.form import BaseForm
 from marshmallow import validate
 from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, TextAreaField
 
-from ..core.clock import rfc3339
-from ..promos.schemas import Day
-from ..web.body import AmountField, Moment, Truth, Whole
+from ...core.clock import rfc3339
+from ...promos.schemas import Day
+from ...web.body import AmountField, Moment, Truth, Whole
 
 LONG_TEXT = 200
 

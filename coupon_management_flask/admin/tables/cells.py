@@ -10,9 +10,9 @@ from flask import url_for
 from markupsafe import Markup
 from sqlalchemy import Table
 
-from ..core import money
-from ..core.clock import rfc3339
-from ..web.spreadsheets import no_formula
+from ...core import money
+from ...core.clock import rfc3339
+from ...text.spreadsheets import no_formula
 from . import columns
 
 NOTHING = "—"

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask_admin.model.filters import BaseFilter
 
-from ..models import first_id_at
+from ...models import first_id_at
 from . import columns
 from .columns import Column
 

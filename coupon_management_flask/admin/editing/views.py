@@ -15,16 +15,17 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.model import BaseModelView
 
-from ..core import errors
-from ..db.failures import retried
-from ..db.session import db, transaction
-from ..identity import change_log
-from ..models import ChangeAction
-from ..web.body import Truth
-from .access import administrator
-from .cells import Row
-from .columns import Key
-from .errors import CONTRACT, ChangedMeanwhile
+from ...core import errors
+from ...db.failures import retried
+from ...db.session import db, transaction
+from ...identity import change_log
+from ...models import ChangeAction
+from ...web.body import Truth
+from ..access import administrator
+from ..errors import CONTRACT, ChangedMeanwhile
+from ..tables.cells import Row
+from ..tables.columns import Key
+from ..tables.view import TableView, require_id
 from .forms import (
     EditForm,
     RowForm,
@@ -36,7 +37,6 @@ from .forms import (
     tell,
     typed,
 )
-from .tables import TableView, require_id
 
 
 class ChangingView(TableView):

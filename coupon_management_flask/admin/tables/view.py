@@ -1,6 +1,6 @@
 """A view of a table: its list, one row of it, and a file of all that is found.
 
-Nothing changes here. editing.py has the views in which something may.
+Nothing changes here. editing/ has the views in which something may.
 """
 
 import re
@@ -17,11 +17,11 @@ from flask_admin.tools import iterdecode, iterencode
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from ..core import clock
-from ..db.session import Model, before_waiting, db
-from ..models import VoucherType
+from ...core import clock
+from ...db.session import Model, before_waiting, db
+from ...models import VoucherType
+from ..access import SignedIn
 from . import cells, columns, finding
-from .access import SignedIn
 from .cells import Row
 from .columns import Key
 from .finding import Filter
@@ -54,7 +54,7 @@ class TableView(SignedIn, BaseModelView):
     details_template = "console/details.html"
 
     # Flask-Admin has a route for each of these. A view that changes nothing has none that could:
-    # those in editing.py bring back what they offer.
+    # those in editing/ bring back what they offer.
     create_view = edit_view = delete_view = None
     action_view = ajax_lookup = ajax_update = None
 

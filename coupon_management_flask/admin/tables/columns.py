@@ -11,8 +11,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ..db.types import Moment
-from ..models import Account, RedemptionKind, Stock
+from ...db.types import Moment
+from ...models import Account, RedemptionKind, Stock
 
 Column = sa.Column[Any]
 Key = tuple[object, ...]
