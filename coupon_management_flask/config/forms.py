@@ -25,7 +25,7 @@ class Words(ma.fields.Field[tuple[str, ...]]):
     """A YAML list of strings, or their comma-separated form in the environment."""
 
     def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
     ) -> tuple[str, ...]:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -37,10 +37,10 @@ class Zone(ma.fields.Field[ZoneInfo]):
     """A time zone of the IANA database, by name."""
 
     def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
     ) -> ZoneInfo:
         try:
-            return ZoneInfo(value)
+            return ZoneInfo(str(value))
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
             raise ma.ValidationError(f"{value!r} is no time zone such as Europe/Berlin") from error
 
@@ -62,7 +62,7 @@ class Websites(ma.fields.Field[WebsiteTable]):
     """A YAML table of websites and the terms of their e-mail coupons; JSON in the environment."""
 
     def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
     ) -> WebsiteTable:
         try:
             table = yaml.safe_load(value) or {} if isinstance(value, str) else value

@@ -20,6 +20,9 @@ from .settings import DECLARATIONS, DEVELOPMENT_SECRET_KEY, Settings
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHORTEST_SECRET_KEY = 32
 
+# What the schema has checked: of each setting the value that its form gives.
+Known = dict[str, Any]
+
 _schema = ma.Schema.from_dict({one.name: one.form for one in DECLARATIONS})(unknown=ma.RAISE)
 
 
@@ -51,9 +54,9 @@ def load_settings(
     return settings
 
 
-def _checked(values: Mapping[str, object], file: Path) -> dict[str, Any]:
+def _checked(values: Mapping[str, object], file: Path) -> Known:
     try:
-        known: dict[str, Any] = _schema.load(values)
+        known: Known = _schema.load(values)
     except ma.ValidationError as error:
         name, problems = next(iter(error.messages_dict.items()))
         if name not in _schema.fields:
@@ -93,7 +96,7 @@ def _from_environment(dotenv: Path | None, environment: Mapping[str, str]) -> di
     return {one.name: value for one in DECLARATIONS if (value := variables.get(one.name.upper()))}
 
 
-def _database_url(known: Mapping[str, Any]) -> str:
+def _database_url(known: Known) -> str:
     if known["database_url"]:
         try:
             url = make_url(known["database_url"])
@@ -126,7 +129,7 @@ def _database_url(known: Mapping[str, Any]) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _redis_url(known: Mapping[str, Any]) -> str:
+def _redis_url(known: Known) -> str:
     if known["redis_url"] or not known["redis_host"]:
         return str(known["redis_url"])
     return f"redis://{known['redis_host']}:{known['redis_port']}/0"

@@ -6,9 +6,10 @@ shop's server does.
 """
 
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 import marshmallow as ma
@@ -53,6 +54,34 @@ class _OrderSchema(_CartSchema):
 _cart, _order = _CartSchema(), _OrderSchema()
 
 
+class Line(TypedDict):
+    product: str
+    quantity: int
+
+
+class Cart(TypedDict):
+    items: list[Line]
+    code: str
+
+
+class Order(Cart):
+    cart: str
+
+
+class PricedLine(TypedDict):
+    productId: str
+    quantity: int
+    unitPrice: str
+
+
+class PricedCart(TypedDict):
+    """A cart on the wire, as the service's contract has it."""
+
+    code: str
+    cartTotal: str
+    items: list[PricedLine]
+
+
 def service_url(public_url: str, host: str = "", port: str = "") -> str:
     """Return where the service is reached: at PUBLIC_URL, if that is set.
 
@@ -73,7 +102,7 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
     # The page names the default address of the service, so that it works without this server too.
     page = (FRONTEND / "demo.html").read_text(encoding="utf-8").replace(DEFAULT_SERVICE, service)
 
-    def ask(call: str, body: dict[str, Any]) -> dict[str, Any]:
+    def ask(call: str, body: Mapping[str, object]) -> dict[str, object]:
         """Return the service's answer. A refusal is passed on in the service's own words."""
         try:
             answer = pool.request("POST", f"{service}/api/v1/coupons/{call}", json=body)
@@ -98,12 +127,12 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
 
     @app.post("/discount")
     def discount() -> Response:
-        cart: Any = _cart.load(request.get_json())
+        cart: Cart = _cart.load(request.get_json())
         return jsonify(ask("apply", _priced(cart)))
 
     @app.post("/orders")
     def order() -> tuple[Response, int]:
-        cart: Any = _order.load(request.get_json())
+        cart: Order = _order.load(request.get_json())
         order_id, priced = f"demo-{cart['cart']}", _priced(cart)
         # A code is redeemed when the order is placed, and not before. Asked again for the same
         # order, the service gives the same answer.
@@ -138,9 +167,9 @@ def create_demo_shop(service: str, api_key: str) -> Flask:
     return app
 
 
-def _priced(cart: dict[str, Any]) -> dict[str, Any]:
+def _priced(cart: Cart) -> PricedCart:
     """Return the cart as the service wants to see it, with this shop's own prices."""
-    items = [
+    items: list[PricedLine] = [
         {
             "productId": line["product"],
             "quantity": line["quantity"],
