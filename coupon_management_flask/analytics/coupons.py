@@ -55,7 +55,7 @@ def _ends(moments: tuple[datetime, datetime], days: tuple[date, date]) -> sa.Col
 
 
 def _at_most(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    """Return how many fulfil a condition, as far as we count."""
+    """Return how many rows fulfil a condition. Counting stops at COUNTED_AT_ONCE."""
     some = sa.select(sa.literal(1)).where(condition).limit(COUNTED_AT_ONCE).subquery()
     return sa.select(sa.func.count()).select_from(some).scalar_subquery()
 

@@ -28,7 +28,7 @@ def serve(host: str, port: int, workers: int) -> None:
         os.environ[thread.ASKED_FOR] = "1"
         settings = config.current()
         if not settings.is_production:
-            # Links in mails lead here, wherever here is this time.
+            # Links in mails lead to the host and port that this server listens on.
             os.environ["PUBLIC_URL"] = service_url(settings.public_url, host, str(port))
         click.echo(f"Serving on http://{host}:{port} (API description: /docs)", err=True)
         _serve("coupon_management_flask.wsgi:app", host, port, workers=workers)

@@ -289,7 +289,7 @@ class TableView(SignedIn, BaseModelView):
         statement = self._rows(source).where(condition).order_by(*key).limit(ROWS_AT_ONCE)
         page = _read(statement)
         while page:
-            # Whoever reads them may be slow.
+            # The client may read slowly, and must not hold a connection meanwhile.
             before_waiting()
             yield page
             last = [sa.literal(page[-1][column.name], column.type) for column in names]

@@ -106,7 +106,7 @@ def _terms(template: Json) -> Terms:
 
 
 def _check_odds(pattern: str, count: int) -> None:
-    # A guess may hit a code of any batch of this pattern.
+    # Somebody who guesses may hit a code of any batch with this pattern, so all of them count.
     of_others = sa.select(sa.func.sum(CouponBatch.size)).where(CouponBatch.pattern == pattern)
     codes_of_pattern = count + (db.session.scalar(of_others) or 0)
     needed = 1

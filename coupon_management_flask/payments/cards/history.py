@@ -41,7 +41,7 @@ def _select() -> sa.Select[PaymentTransaction, VoucherType]:
 
 
 def _shown(row: PaymentTransaction, voucher_type: VoucherType | None) -> Transaction:
-    # A refund that Stripe has not agreed to yet is none.
+    # Until Stripe has agreed to a refund, clients are told `completed`.
     is_refunding = row.status is PaymentStatus.REFUNDING
     return Transaction(
         id=row.id,
