@@ -21,7 +21,7 @@ from coupon_management_flask.db.session import db
 from coupon_management_flask.models import ApiKey
 
 from .support.ports import free_port
-from .support.server import ROOT, Server, assert_books_add_up, run_flask, running_server
+from .support.server import ROOT, Server, assert_books_add_up, run_command, running_server
 from .support.waiting import wait_until
 
 pytestmark = pytest.mark.server
@@ -49,7 +49,7 @@ def server(database):
 
 @pytest.fixture(scope="module")
 def api_key(database, server):
-    return run_flask(
+    return run_command(
         "api-keys",
         "create",
         "--service",
@@ -59,7 +59,7 @@ def api_key(database, server):
         "--permission",
         "manageCoupons",
         database_url=database,
-    ).stdout.strip()
+    ).strip()
 
 
 @pytest.fixture(scope="module")
@@ -323,6 +323,7 @@ def test_make_run_starts_both_and_whatever_ends_the_service_ends_both(tmp_path, 
         assert_all_ends(server, demo_port)
 
 
+@pytest.mark.long
 def test_make_run_goes_on_without_a_demo_shop_where_its_port_is_taken(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

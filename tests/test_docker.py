@@ -422,6 +422,7 @@ def celery(resolved, image, redis_server, new_database):
     assert sorted(image.rglob("*")) == before
 
 
+@pytest.mark.long
 @pytest.mark.server
 def test_celery_of_compose_starts_in_the_image_writes_no_file_is_healthy_and_ends(celery):
     start, is_healthy = celery

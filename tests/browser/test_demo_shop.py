@@ -8,7 +8,7 @@ from werkzeug.serving import make_server
 
 from coupon_management_flask.cli.demo.shop import create_demo_shop
 
-from ..support.server import assert_books_add_up, copy_checkout, run_flask, running_server
+from ..support.server import assert_books_add_up, copy_checkout, run_command, running_server
 from ..support.waiting import wait_until
 from .conftest import Visit, needs_axe, needs_browser, violations
 
@@ -36,9 +36,9 @@ def server(database, tmp_path_factory):
 def shop_url(server, database):
     """The address of the shop, which is another origin than the service's."""
     permissions = ["--permission", "getCoupons", "--permission", "manageCoupons"]
-    api_key = run_flask(
+    api_key = run_command(
         "api-keys", "create", "--service", "demo-shop", *permissions, database_url=database
-    ).stdout.strip()
+    ).strip()
     shop = make_server("127.0.0.1", 0, create_demo_shop(server.url, api_key), threaded=True)
     Thread(target=shop.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{shop.server_port}/"

@@ -11,7 +11,7 @@ import requests
 
 from ..support.discounts import PATH, Shop, items
 from ..support.remote import Answer, RemoteClient
-from ..support.server import assert_books_add_up, run_flask, running_server
+from ..support.server import assert_books_add_up, run_command, running_server
 from ..support.waiting import wait_until
 
 pytestmark = pytest.mark.server
@@ -30,7 +30,7 @@ _numbers = count(1)
 
 
 def key_of(shared_url: str) -> str:
-    return run_flask(*KEY, database_url=shared_url).stdout.strip()
+    return run_command(*KEY, database_url=shared_url).strip()
 
 
 @pytest.fixture(scope="module")

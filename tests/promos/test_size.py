@@ -3,17 +3,14 @@
 They look at as many rows as a page needs, whatever else there is, and send few statements.
 """
 
-from datetime import timedelta
-
 import psycopg2
 import pytest
+import sqlalchemy as sa
 
-from benchmarks.seed import seed
+from benchmarks.seed import email_of, seed
 from coupon_management_flask import create_app
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db
-from coupon_management_flask.identity import sessions
-from coupon_management_flask.web.guard import access_token
 
 from ..conftest import settings_for
 from ..support.plans import scans, sent_while
@@ -44,10 +41,11 @@ FROM generate_series(1, %(crowd)s) n, promos p,
     (SELECT id, row_number() OVER () AS number FROM accounts WHERE kind = 'user') u
 WHERE p.id = %(promo)s AND u.number = n %% 50 + 1;
 INSERT INTO promo_comments (id, promo_id, account_id, text, created_at)
-SELECT gen_random_uuid(), %(promo)s, %(user)s, 'What a fine promo this is',
+SELECT gen_random_uuid(), %(promo)s, u.id, 'What a fine promo this is',
     now() - n * interval '1 second'
-FROM generate_series(1, %(crowd)s) n;
-INSERT INTO promo_likes SELECT id, %(user)s FROM promos LIMIT %(crowd)s;
+FROM generate_series(1, %(crowd)s) n, accounts u WHERE u.email = %(user)s;
+INSERT INTO promo_likes
+SELECT p.id, u.id FROM promos p, accounts u WHERE u.email = %(user)s LIMIT %(crowd)s;
 UPDATE promo_counters SET comments = %(crowd)s WHERE promo_id = %(promo)s;
 INSERT INTO promo_country_counts SELECT %(promo)s, 'de', %(crowd)s;
 UPDATE stocks SET claimed = %(crowd)s WHERE id = (SELECT stock_id FROM promos WHERE id = %(promo)s);
@@ -62,26 +60,17 @@ def large(new_database):
     activates.
     """
     url = new_database("postgresql")
-    plain = url.replace("+psycopg2", "")
-    seeded = seed(plain, promos=PROMOS, users=50)
-    with psycopg2.connect(plain) as connection:
-        connection.cursor().execute(
-            _CROWD, {"crowd": CROWD, "promo": str(seeded.hot_promo), "user": str(seeded.users[0])}
-        )
+    app = create_app(settings_for(url))
+    seeded = seed(app, sa.make_url(url), promos=PROMOS, users=50)
+    with psycopg2.connect(url.replace("+psycopg2", "")) as connection:
+        crowd = {"crowd": CROWD, "promo": str(seeded.hot_promo), "user": email_of(0)}
+        connection.cursor().execute(_CROWD, crowd)
     connection.autocommit = True
     connection.cursor().execute("VACUUM ANALYZE")
     # As the service's own connections have it. The plan that is looked at is the one that every
     # call gets.
     connection.cursor().execute("SET plan_cache_mode = force_generic_plan")
-    app = create_app(settings_for(url))
-    life = timedelta(hours=1)
-    with app.app_context():
-        signed_in = {
-            kind: access_token(
-                sessions.open_only_session(account, issued_by="promo", lifetime=life), life
-            )
-            for kind, account in (("user", seeded.users[0]), ("company", seeded.company))
-        }
+    signed_in = {"user": seeded.user_tokens[0], "company": seeded.company_token}
     yield app, connection, signed_in, seeded.hot_promo
     connection.close()
 

@@ -49,6 +49,7 @@ def test_what_is_written_down_is_delivered_and_a_turn_is_no_line_in_the_log(cele
     assert any(line.endswith("ready.") for line in lines)
 
 
+@pytest.mark.long
 def test_of_two_workers_and_two_beats_each_message_is_delivered_once(celery, receiver):
     for number in range(40):
         happen(number)
@@ -86,6 +87,7 @@ def test_what_a_worker_was_delivering_when_it_was_killed_another_delivers_after_
     assert (first.id, first.body) == (second.id, second.body)
 
 
+@pytest.mark.long
 def test_a_slow_topic_holds_up_no_other_and_a_worker_that_stops_finishes_what_it_has_begun(
     celery, service, receiver
 ):
@@ -112,6 +114,7 @@ def test_a_slow_topic_holds_up_no_other_and_a_worker_that_stops_finishes_what_it
     assert len(receiver.received) == AT_ONCE
 
 
+@pytest.mark.long
 def test_a_broker_that_is_away_is_waited_for_at_the_start_and_later(celery, receiver, redis_server):
     if not redis_server.command:
         pytest.skip("TEST_REDIS_URL names a server that is not ours to stop")
@@ -139,6 +142,7 @@ def test_a_broker_that_is_away_is_waited_for_at_the_start_and_later(celery, rece
     assert len(receiver.received) == 2
 
 
+@pytest.mark.long
 def test_without_a_worker_turns_do_not_pile_up_and_with_one_they_go_on(
     celery, broker_url, receiver
 ):
