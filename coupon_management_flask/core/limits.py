@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
-from ..db.dialects import is_postgresql, rows_changed, upsert
+from ..db.dialects import is_postgresql, rows_changed, table, upsert
 from ..db.session import db
 from ..models import LimitUse, RedemptionTake
 from ..models.kinds import LimitRule
@@ -41,6 +41,7 @@ class Take:
 
 _KEY = (LimitUse.owner_id, LimitUse.rule, LimitUse.customer, LimitUse.period)
 _NAMES = tuple(column.key for column in _KEY)
+_USES = table(LimitUse)
 
 
 def _values(key: LimitKey) -> dict[str, object]:
@@ -60,18 +61,16 @@ def _take_within(insert: "postgresql.Insert | sqlite.Insert") -> ReturningInsert
         insert.from_select([*key, "used"], first)
         .on_conflict_do_update(
             index_elements=[*key],
-            set_={"used": LimitUse.used + units},
-            where=LimitUse.used + units <= limit,
+            set_={"used": _USES.c.used + units},
+            where=_USES.c.used + units <= limit,
         )
-        .returning(LimitUse.used)
-        # As it is: with parameters, it would be taken for a list of rows.
-        .execution_options(dml_strategy="raw")
+        .returning(_USES.c.used)
     )
 
 
 _TAKE_WITHIN = {
-    True: _take_within(postgresql.insert(LimitUse)),
-    False: _take_within(sqlite.insert(LimitUse)),
+    True: _take_within(postgresql.insert(_USES)),
+    False: _take_within(sqlite.insert(_USES)),
 }
 
 
@@ -99,7 +98,7 @@ def note_takes(takes: Iterable[Take]) -> None:
         {"redemption_id": take.redemption_id, "units": take.units, **_values(take.key)}
         for take in takes
     ]
-    db.session.execute(sa.insert(RedemptionTake).execution_options(dml_strategy="raw"), rows)
+    db.session.execute(sa.insert(table(RedemptionTake)), rows)
 
 
 def add_uses(key: LimitKey, units: int) -> None:

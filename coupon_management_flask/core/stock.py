@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
-from ..db.dialects import is_postgresql, rows_changed
+from ..db.dialects import is_postgresql, rows_changed, table
 from ..db.failures import broken_constraint
 from ..db.session import commits_alone, db, transaction
 from ..db.statements import Prepared, Rows
@@ -49,7 +49,7 @@ It is given the claim as something to select from, with the columns `claimed` an
 def create(capacity: int | None) -> UUID:
     """Make a stock of `capacity` units, none of them claimed. None means no limit."""
     stock_id = new_id()
-    db.session.execute(sa.insert(Stock).values(id=stock_id, capacity=capacity, claimed=0))
+    db.session.execute(sa.insert(table(Stock)).values(id=stock_id, capacity=capacity, claimed=0))
     return stock_id
 
 

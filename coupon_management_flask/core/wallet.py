@@ -4,9 +4,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from ..db.dialects import table
 from ..db.session import db
 from ..models import LedgerEntry, Wallet, new_id
 from . import clock, errors
+
+_WALLETS = table(Wallet)
 
 
 def open_wallet(account_id: UUID, credit: int = 0, reason: str = "opening balance") -> None:
@@ -15,7 +18,7 @@ def open_wallet(account_id: UUID, credit: int = 0, reason: str = "opening balanc
     What it starts with is an entry like any other, so that the ledger's sum is the balance from
     the first day.
     """
-    db.session.execute(sa.insert(Wallet).values(account_id=account_id, balance=0))
+    db.session.execute(sa.insert(_WALLETS).values(account_id=account_id, balance=0))
     if credit:
         change(account_id, credit, reason=reason)
 
@@ -29,29 +32,26 @@ def change(
         without a wallet.
     """
     balance = db.session.scalar(
-        sa.update(Wallet)
-        .where(Wallet.account_id == account_id, Wallet.balance + amount >= 0)
-        .values(balance=Wallet.balance + amount)
-        .returning(Wallet.balance)
-        .execution_options(synchronize_session=False)
+        sa.update(_WALLETS)
+        .where(_WALLETS.c.account_id == account_id, _WALLETS.c.balance + amount >= 0)
+        .values(balance=_WALLETS.c.balance + amount)
+        .returning(_WALLETS.c.balance)
     )
     if balance is None:
         if balance_of(account_id) is None:
             raise errors.NotFound
         raise errors.InsufficientCredit
-    return db.session.execute(
-        sa.insert(LedgerEntry)
-        .values(
-            id=new_id(),
-            account_id=account_id,
-            amount=amount,
-            balance_after=balance,
-            reason=reason,
-            reference=reference,
-            created_at=clock.now(),
-        )
-        .returning(LedgerEntry)
-    ).scalar_one()
+    entry = {
+        "id": new_id(),
+        "account_id": account_id,
+        "amount": amount,
+        "balance_after": balance,
+        "reason": reason,
+        "reference": reference,
+        "created_at": clock.now(),
+    }
+    db.session.execute(sa.insert(table(LedgerEntry)).values(entry))
+    return LedgerEntry(**entry)
 
 
 def debit(

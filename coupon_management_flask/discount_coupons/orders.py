@@ -14,7 +14,7 @@ from ..core import limits, stock
 from ..core.claims import Overtaken
 from ..core.limits import Take
 from ..core.stock import given
-from ..db.dialects import is_postgresql
+from ..db.dialects import is_postgresql, table
 from ..db.failures import broken_constraint
 from ..db.session import commits_alone, db, transaction
 from ..models import DiscountCoupon, OrderRedemption, OrderRedemptionCode
@@ -205,7 +205,7 @@ def _claim_in_several(order: Order, codes: Sequence[OrderCode], takes: Sequence[
 
 def _write(order: Order, codes: Sequence[OrderCode]) -> None:
     db.session.execute(
-        sa.insert(OrderRedemption).values(
+        sa.insert(table(OrderRedemption)).values(
             id=order.id,
             account_id=order.account_id,
             order_id=order.order_id,
@@ -223,7 +223,7 @@ def _write(order: Order, codes: Sequence[OrderCode]) -> None:
         )
     )
     db.session.execute(
-        sa.insert(OrderRedemptionCode).execution_options(dml_strategy="raw"),
+        sa.insert(table(OrderRedemptionCode)),
         [
             {
                 "order_redemption_id": order.id,

@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, errors
+from ..db.dialects import table
 from ..db.session import db, transaction
 from ..db.statements import Prepared
 from ..db.types import Moment
@@ -56,7 +57,7 @@ def open_session(
         if password_hash is not None:
             _check_is_current(account_id, password_hash)
         db.session.execute(
-            sa.insert(LoginSession).values(
+            sa.insert(table(LoginSession)).values(
                 id=grant.session_id,
                 account_id=account_id,
                 issued_by=issued_by,

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from ..core import clock
-from ..db.dialects import is_postgresql, rows_changed
+from ..db.dialects import is_postgresql, rows_changed, table
 from ..db.failures import is_unavailable
 from ..db.session import db, transaction
 from ..models import OutboxMessage, new_id
@@ -88,7 +88,7 @@ def write(topic: str, payload: Payload) -> UUID:
     message_id = new_id()
     now = clock.now()
     db.session.execute(
-        sa.insert(OutboxMessage).values(
+        sa.insert(table(OutboxMessage)).values(
             id=message_id, topic=topic, payload=payload, created_at=now, due_at=now, attempts=0
         )
     )

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ..core import errors, stock
 from ..core.claims import claim_or_explain
+from ..db.dialects import table
 from ..db.failures import retried
 from ..db.pages import Page
 from ..db.session import db, transaction
@@ -114,7 +115,7 @@ def _claim(owner_id: UUID, voucher: OwnedVoucher, service_type: str, details: ob
             service_type=service_type,
         )
         db.session.execute(
-            sa.insert(VoucherUsage).values(
+            sa.insert(table(VoucherUsage)).values(
                 redemption_id=redemption_id,
                 voucher_id=voucher.id,
                 service_type=service_type,

@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ...core import clock, codes, errors, stock
-from ...db.dialects import upsert
+from ...db.dialects import table, upsert
 from ...db.session import db
 from ...models import Stock, Voucher, VoucherPurchase, VoucherType, new_id
 from ...text.codes import comparable
@@ -51,7 +51,7 @@ def deliver(sale: Sale) -> Sequence[OwnedVoucher]:
     """
     now = clock.now()
     insert = (
-        upsert(VoucherPurchase)
+        upsert(table(VoucherPurchase))
         .values(
             id=sale.purchase_id,
             account_id=sale.buyer_id,
@@ -65,8 +65,8 @@ def deliver(sale: Sale) -> Sequence[OwnedVoucher]:
             order_redemption_id=sale.order_redemption_id,
             created_at=now,
         )
-        .on_conflict_do_nothing(index_elements=[VoucherPurchase.id])
-        .returning(VoucherPurchase.id)
+        .on_conflict_do_nothing(index_elements=["id"])
+        .returning(table(VoucherPurchase).c.id)
     )
     if db.session.scalar(insert) is not None:
         _make_vouchers(sale, now)
@@ -95,10 +95,10 @@ def _make_vouchers(sale: Sale, now: datetime) -> None:
     for _ in range(TRIES):
         rows = [{**voucher, **_draw_code()} for voucher in missing.values()]
         insert = (
-            upsert(Voucher)
+            upsert(table(Voucher))
             .values(rows)
-            .on_conflict_do_nothing(index_elements=[Voucher.code_key])
-            .returning(Voucher.position)
+            .on_conflict_do_nothing(index_elements=["code_key"])
+            .returning(table(Voucher).c.position)
         )
         # A voucher whose code exists already is missing still, and draws another.
         for position in db.session.scalars(insert):

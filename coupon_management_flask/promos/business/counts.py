@@ -4,19 +4,17 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ...db.dialects import upsert
+from ...db.dialects import table, upsert
 from ...db.session import db
 from ...models import CompanyPromoCount
 
 
 def add_promo(company_id: UUID, country_key: str) -> None:
-    insert = upsert(CompanyPromoCount).values(
-        company_id=company_id, country_key=country_key, promos=1
-    )
+    counts = table(CompanyPromoCount)
+    insert = upsert(counts).values(company_id=company_id, country_key=country_key, promos=1)
     db.session.execute(
         insert.on_conflict_do_update(
-            index_elements=["company_id", "country_key"],
-            set_={"promos": CompanyPromoCount.promos + 1},
+            index_elements=["company_id", "country_key"], set_={"promos": counts.c.promos + 1}
         )
     )
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from ...core import clock, stock
+from ...db.dialects import table
 from ...db.session import db, transaction
 from ...models import Promo, PromoCounter, PromoMode, PromoValue, new_id
 from .. import targeting
@@ -44,7 +45,7 @@ def publish(company_id: UUID, new: Publication, *, timezone: ZoneInfo) -> UUID:
     with transaction():
         is_active = targeting.is_open(terms, days.held_day(today)) and new.capacity > 0
         db.session.execute(
-            sa.insert(Promo).values(
+            sa.insert(table(Promo)).values(
                 id=promo_id,
                 company_id=company_id,
                 mode=new.mode,
@@ -56,13 +57,15 @@ def publish(company_id: UUID, new: Publication, *, timezone: ZoneInfo) -> UUID:
                 **terms.columns(),
             )
         )
-        db.session.execute(sa.insert(PromoCounter).values(promo_id=promo_id, likes=0, comments=0))
+        db.session.execute(
+            sa.insert(table(PromoCounter)).values(promo_id=promo_id, likes=0, comments=0)
+        )
         if new.promo_unique:
             values = [
                 {"promo_id": promo_id, "position": position, "value": value}
                 for position, value in enumerate(new.promo_unique)
             ]
-            db.session.execute(sa.insert(PromoValue), values)
+            db.session.execute(sa.insert(table(PromoValue)), values)
         counts.add_promo(company_id, terms.country_key)
         entries.enter(promo_id, terms.audience, is_active=is_active)
     return promo_id

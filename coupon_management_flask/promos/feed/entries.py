@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ...db.dialects import upsert
+from ...db.dialects import table, upsert
 from ...db.session import db
 from ...models import FeedCount, FeedEntry, Promo
 from .ages import nodes_of_ages
@@ -47,7 +47,7 @@ def enter(promo_id: UUID, audience: Audience, *, is_active: bool) -> None:
         for category in sorted({ANY_CATEGORY, *map(category_key, audience.categories or ())})
         for node in nodes_of_ages(audience.age_from, audience.age_until)
     ]
-    db.session.execute(sa.insert(FeedEntry), rows)
+    db.session.execute(sa.insert(table(FeedEntry)), rows)
     _add_to_counts([promo_id])
 
 
@@ -113,12 +113,10 @@ def _counted(promo_ids: Sequence[UUID]) -> sa.Select[str, str, int, bool, int]:
 
 def _add_to_counts(promo_ids: Sequence[UUID]) -> None:
     names = [column.key for column in _KEY]
-    insert = upsert(FeedCount).from_select([*names, "promos"], _counted(promo_ids))
-    db.session.execute(
-        insert.on_conflict_do_update(
-            index_elements=names, set_={"promos": FeedCount.promos + insert.excluded.promos}
-        )
-    )
+    counts = table(FeedCount)
+    insert = upsert(counts).from_select([*names, "promos"], _counted(promo_ids))
+    added = {"promos": counts.c.promos + insert.excluded.promos}
+    db.session.execute(insert.on_conflict_do_update(index_elements=names, set_=added))
 
 
 def _take_from_counts(promo_ids: Sequence[UUID]) -> None:

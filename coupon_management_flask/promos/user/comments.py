@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ...core import clock
-from ...db.dialects import rows_changed
+from ...db.dialects import rows_changed, table
 from ...db.session import db, transaction
 from ...models import Account, PromoComment, PromoCounter, new_id
 from ..errors import CommentNotFound, NotYourComment, PromoNotFound
@@ -53,7 +53,7 @@ def comment(account_id: UUID, promo_id: UUID, text: str) -> Comment:
     comment_id = new_id()
     with transaction():
         db.session.execute(
-            sa.insert(PromoComment).values(
+            sa.insert(table(PromoComment)).values(
                 id=comment_id,
                 promo_id=promo_id,
                 account_id=account_id,

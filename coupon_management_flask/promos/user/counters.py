@@ -4,18 +4,20 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from ...db.dialects import table
 from ...db.session import db
 from ...models import Promo, PromoCounter
 from ..errors import PromoNotFound
+
+_COUNTERS = table(PromoCounter)
 
 
 def add(promo_id: UUID, *, likes: int = 0, comments: int = 0) -> None:
     """Add to what a promo counts; negative numbers take away."""
     db.session.execute(
-        sa.update(PromoCounter)
-        .where(PromoCounter.promo_id == promo_id)
-        .values(likes=PromoCounter.likes + likes, comments=PromoCounter.comments + comments)
-        .execution_options(synchronize_session=False)
+        sa.update(_COUNTERS)
+        .where(_COUNTERS.c.promo_id == promo_id)
+        .values(likes=_COUNTERS.c.likes + likes, comments=_COUNTERS.c.comments + comments)
     )
 
 

@@ -4,10 +4,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from ...db.dialects import rows_changed, upsert
+from ...db.dialects import rows_changed, table, upsert
 from ...db.session import db, transaction
 from ...models import PromoLike
 from . import counters
+
+_LIKES = table(PromoLike)
 
 
 def like(account_id: UUID, promo_id: UUID) -> None:
@@ -18,9 +20,7 @@ def like(account_id: UUID, promo_id: UUID) -> None:
     counters.check_exists(promo_id)
     with transaction():
         liked = db.session.execute(
-            upsert(PromoLike)
-            .values(promo_id=promo_id, account_id=account_id)
-            .on_conflict_do_nothing()
+            upsert(_LIKES).values(promo_id=promo_id, account_id=account_id).on_conflict_do_nothing()
         )
         if rows_changed(liked):
             counters.add(promo_id, likes=1)
@@ -34,9 +34,9 @@ def unlike(account_id: UUID, promo_id: UUID) -> None:
     counters.check_exists(promo_id)
     with transaction():
         unliked = db.session.execute(
-            sa.delete(PromoLike)
-            .where(PromoLike.promo_id == promo_id, PromoLike.account_id == account_id)
-            .execution_options(synchronize_session=False)
+            sa.delete(_LIKES).where(
+                _LIKES.c.promo_id == promo_id, _LIKES.c.account_id == account_id
+            )
         )
         if rows_changed(unliked):
             counters.add(promo_id, likes=-1)
