@@ -4,6 +4,7 @@ A test that uses `app` (or anyone of the cast) starts with empty tables. It runs
 with `pytestmark = both_databases` on SQLite as well. `--databases both` runs all of them on both.
 """
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
@@ -208,6 +210,21 @@ def empty_tables() -> None:
         # PostgreSQL takes all of them in one round trip.
         for statement in ["; ".join(deletions)] if is_postgresql() else deletions:
             db.session.connection().exec_driver_sql(statement)
+
+
+@pytest.fixture(autouse=True)
+def logging_stays() -> Iterator[None]:
+    """Put logging back as it was before the test.
+
+    Each application configures it for the whole process, with the stderr of that moment. Where that
+    belonged to a test's `capsys`, it is closed by the time a later test logs.
+    """
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -306,7 +306,9 @@ def assert_all_ends(server: Server, demo_port: int) -> None:
     assert "Traceback" not in server.log()
 
 
-@pytest.mark.parametrize("ending", ["ctrl-c", "the service dies"])
+@pytest.mark.parametrize(
+    "ending", ["ctrl-c", pytest.param("the service dies", marks=pytest.mark.long)]
+)
 def test_make_run_starts_both_and_whatever_ends_the_service_ends_both(tmp_path, ending):
     demo_port = free_port()
     with made_run(tmp_path, demo_port) as server:

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +17,6 @@ from coupon_management_flask.audit.rules import discrepancies
 
 from ..conftest import empty_tables
 from ..support.people import make_coupon, make_user, sign_in
-
-pytestmark = pytest.mark.both_databases
 
 USERS = ("alice", "bob")
 CODES = ("ABC", "BCD", "CDE")

@@ -318,6 +318,7 @@ def test_every_refusal_of_the_contract_is_met(collection, run):
     assert refusals(run) == collection.refusals
 
 
+@pytest.mark.long
 @needs_newman
 def test_vouchers_are_bought_with_credit_where_there_is_no_stripe(new_database, tmp_path_factory):
     with serving(new_database("sqlite"), tmp_path_factory) as server:

@@ -16,7 +16,6 @@ from coupon_management_flask.discount_coupons.bulk import batches
 from coupon_management_flask.models import OutboxMessage
 from coupon_management_flask.tasks import jobs
 
-from ..conftest import DATABASES
 from ..support.redis import running_redis
 from ..support.server import ROOT, environment
 from ..support.waiting import wait_until
@@ -32,7 +31,7 @@ A_TURN = "worker.purged"
 TEMPLATE = {"type": "percentage", "discount": 10, "couponFor": "product"}
 
 
-@pytest.mark.parametrize("kind", DATABASES)
+@pytest.mark.parametrize("kind", ["postgresql", pytest.param("sqlite", marks=pytest.mark.long)])
 def test_what_is_written_down_is_delivered_and_a_turn_is_no_line_in_the_log(celery, receiver):
     happen(1)
     in_production = {"APP_ENV": "production", "SECRET_KEY": "s" * 32}

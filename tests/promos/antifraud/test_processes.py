@@ -15,7 +15,7 @@ import requests
 from coupon_management_flask import create_app
 from coupon_management_flask.web import idempotency
 
-from ...conftest import DATABASES, dispose_engines, settings_for
+from ...conftest import dispose_engines, settings_for
 from ...support.antifraud import BROKEN, NO, YES, verdict
 from ...support.promos import Caller, new_company, new_user, publish
 from ...support.remote import RemoteClient
@@ -29,7 +29,9 @@ ASKER_HAS_DIED = timedelta(seconds=26)
 FAR = "2999-01-01T00:00:00.000"
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(
+    scope="module", params=["postgresql", pytest.param("sqlite", marks=pytest.mark.long)]
+)
 def two_clients(request, new_database, antifraud_service):
     """The clients of two servers on one database."""
     database_url = new_database(request.param)

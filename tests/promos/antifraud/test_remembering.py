@@ -13,8 +13,6 @@ from ...support.promos import new_company, new_user, publish
 from ...support.redis import running_redis
 from .answers import ACTIVATED, REFUSED, activate, refusal
 
-pytestmark = pytest.mark.both_databases
-
 # Within the life of a token.
 SOON = (datetime.now(UTC) + timedelta(hours=6)).replace(microsecond=0)
 MILLISECOND = timedelta(milliseconds=1)

@@ -18,8 +18,6 @@ from ...support.people import make_user, sign_in
 from ...support.promos import new_company, new_user, promo_body
 from .shapes import page
 
-pytestmark = pytest.mark.both_databases
-
 FIRST_DAY = date(2025, 6, 15)
 # Signed in so late in the year that the session outlasts every day that an example can reach.
 LATE = "2025-12-01"
