@@ -44,7 +44,7 @@ test: $(TOOLS) ## Run what a change must pass, in 8 minutes on two cores (one pa
 	@$(BIN)/pytest $(IN_PARALLEL) -m "not long" $(NO_SKIPS) $(PYTEST)
 
 .PHONY: test-fast
-test-fast: $(TOOLS) ## Run what needs no process of its own, on PostgreSQL, in 2 minutes
+test-fast: $(TOOLS) ## Run what needs no process of its own, on PostgreSQL, in 3 minutes
 	@$(BIN)/pytest $(IN_PARALLEL) -m "not long and not server" --databases postgresql $(PYTEST)
 
 .PHONY: test-long
