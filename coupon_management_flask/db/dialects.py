@@ -24,9 +24,9 @@ def table(model: type[Model]) -> sa.Table:
     return found
 
 
-def upsert(table: type[Model] | sa.Table) -> "postgresql.Insert | sqlite.Insert":
+def upsert(target: type[Model] | sa.Table) -> "postgresql.Insert | sqlite.Insert":
     """Return an INSERT that takes ON CONFLICT, for the database at hand."""
-    return postgresql.insert(table) if is_postgresql() else sqlite.insert(table)
+    return postgresql.insert(target) if is_postgresql() else sqlite.insert(target)
 
 
 def one_of(

@@ -33,8 +33,6 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from .types import Moment
 
-AnyRow = sa.Row[*tuple[Any, ...]]
-
 AnySelect = sa.Select[*tuple[Any, ...]]
 
 # A constraint's name tells which rule was broken. `failures.broken_constraint` reads it.
