@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.analytics.dashboard import read_dashboard
-from coupon_management_flask.analytics.figures import folding, rollup
+from coupon_management_flask.analytics.figures import counting, folding, rebuilding, rollup
 from coupon_management_flask.analytics.figures.measures import Measure
 from coupon_management_flask.audit import rules
 from coupon_management_flask.core import clock, stock
@@ -31,6 +31,7 @@ from coupon_management_flask.models import (
 from coupon_management_flask.payments.sales import delivery
 
 from ..support import people
+from ..support.books import rows_of
 from ..support.server import ROOT, environment
 from ..support.vouchers import bought, redeem, sell
 from .conftest import DASHBOARD
@@ -355,7 +356,52 @@ def test_of_days_that_are_over_the_best_offers_are_kept_and_the_others_put_toget
     assert dashboard()["redemptions"]["discount"] == 15
 
 
-def test_an_operator_sees_wrong_figures_and_rebuilds_them(app, admin, buyer, sum_up, dashboard):
+def test_of_two_who_fold_the_same_days_one_does(shop, admin, sum_up, monkeypatch):
+    monkeypatch.setattr(folding, "OFFERS_OF_A_DAY", 1)
+    for number in range(3):
+        shop.new(code=f"CODE{number}")
+        assert shop.redeem(f"CODE{number}").status_code == 201
+    sum_up()
+    with transaction():
+        db.session.execute(
+            sa.update(RollUpMark)
+            .where(RollUpMark.stream == "redemptions")
+            .values(last_id=first_id_at(clock.now() + timedelta(days=3)))
+        )
+    move_mark = folding.move_mark
+
+    def somebody_was_faster(stream, start, end):
+        assert move_mark(stream, start, end)
+        return move_mark(stream, start, end)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folding, "move_mark", somebody_was_faster)
+        folding.fold_offers()
+
+    of_offers = sa.select(sa.func.count()).where(DailyFigure.measure == Measure.OF_OFFER)
+    assert db.session.scalar(of_offers) == 3
+
+
+def test_of_two_who_count_coupons_at_once_one_writes(app, admin, monkeypatch):
+    counting.count_coupons()
+    before = rows_of(DailyFigure)
+    people.make_coupon(active=False)
+    move_mark = counting.move_mark
+
+    def somebody_was_faster(stream, start, end):
+        assert move_mark(stream, start, end)
+        return move_mark(stream, start, end)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(counting, "move_mark", somebody_was_faster)
+        counting.count_coupons()
+
+    assert rows_of(DailyFigure) == before
+
+
+def test_an_operator_sees_wrong_figures_and_rebuilds_them(
+    app, admin, buyer, sum_up, dashboard, monkeypatch
+):
     exams = bought(buyer, sell(admin), quantity=2)
     redeem(buyer, exams[0])
     before = dashboard()
@@ -373,6 +419,9 @@ def test_an_operator_sees_wrong_figures_and_rebuilds_them(app, admin, buyer, sum
         f"figures of {today}, sold USD: they say 2 and 2001, what happened says 2 and 2000",
     ]
 
+    # What one step takes is not all there is.
+    monkeypatch.setattr(rollup, "STEPS_AT_ONCE", 1)
+    monkeypatch.setattr(rebuilding, "STEPS_AT_ONCE", 1)
     run = app.test_cli_runner().invoke(args=["analytics", "rebuild"])
 
     assert run.exit_code == 0, run.output

@@ -3,8 +3,10 @@
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from coupon_management_flask.audit.rules import discrepancies
+from coupon_management_flask.credit_coupons import coupons
 
 from ..support.envelope import invalid, ok, refused, shown, shown_with_code
 from ..support.people import make_coupon
@@ -148,6 +150,15 @@ def test_a_hidden_code_that_another_has_is_refused_and_nothing_of_it_changes(
         409,
         "hidden_code_taken",
     )
+    assert books() == before
+
+
+def test_a_rule_of_the_database_that_is_not_about_the_code_is_not_told_as_a_code_taken(app, books):
+    coupon = make_coupon()
+    before = books()
+
+    with pytest.raises(IntegrityError):
+        coupons.change_coupon(coupon.id, {"value": -1, "hidden_code": "Spring-7"})
     assert books() == before
 
 
