@@ -16,8 +16,14 @@ RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
 
 IN_PARALLEL := --numprocesses 2 --dist loadfile
+# Collecting schemathesis' tests takes each worker seconds, and all of them are long.
+NOT_LONG := --ignore tests/contracts
+NO_SERVERS := $(NOT_LONG) $(foreach kind,browser load postman,--ignore tests/$(kind))
 # Where CI runs, a tool that is missing is a failure and no reason to skip.
 NO_SKIPS := $(if $(CI),--no-skips)
+
+# pytest rewrites the asserts of every test file, and keeps the result as Python keeps its bytecode.
+test test-fast test-long: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## List the targets
@@ -41,11 +47,11 @@ serve: $(RUNTIME) ## Production: migrate and serve (HOST, PORT, WORKERS; needs S
 .PHONY: test
 test: $(TOOLS) ## Run what a change must pass, in 8 minutes on two cores (one part: make test PYTEST="tests/core -x")
 	@bash tests/tools/install
-	@$(BIN)/pytest $(IN_PARALLEL) -m "not long" $(NO_SKIPS) $(PYTEST)
+	@$(BIN)/pytest $(IN_PARALLEL) -m "not long" $(NOT_LONG) $(NO_SKIPS) $(PYTEST)
 
 .PHONY: test-fast
 test-fast: $(TOOLS) ## Run what needs no process of its own, on PostgreSQL, in 3 minutes
-	@$(BIN)/pytest $(IN_PARALLEL) -m "not long and not server" --databases postgresql $(PYTEST)
+	@$(BIN)/pytest $(IN_PARALLEL) -m "not long and not server" $(NO_SERVERS) --databases postgresql $(PYTEST)
 
 .PHONY: test-long
 test-long: $(TOOLS) ## Run everything on both databases, with coverage: what `make test` leaves out, and all else
