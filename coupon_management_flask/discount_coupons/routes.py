@@ -137,7 +137,7 @@ def list_for_product(product: str) -> list[Coupon]:
 
 
 @routes.route("/coupons/validate", methods=["POST"])
-@guard(permission=GET, api_key=True)
+@guard(permission=GET, api_key=True, idempotent=False)
 @routes.arguments(carts.CodeAndCart())
 @routes.response(200, carts.ValidSchema())
 @routes.refuses(404, 429)
@@ -147,7 +147,7 @@ def validate(body: dict[str, Any]) -> checkout.Valid:
 
 
 @routes.route("/coupons/apply", methods=["POST"])
-@guard(permission=GET, api_key=True)
+@guard(permission=GET, api_key=True, idempotent=False)
 @routes.arguments(carts.CodeAndCart())
 @routes.response(200, carts.AppliedSchema())
 @routes.refuses(404, 429)
@@ -157,7 +157,7 @@ def apply(body: dict[str, Any]) -> checkout.Applied:
 
 
 @routes.route("/coupons/apply-all", methods=["POST"])
-@guard(permission=GET, api_key=True)
+@guard(permission=GET, api_key=True, idempotent=False)
 @routes.arguments(carts.CodesAndCart())
 @routes.response(200, carts.AppliedAllSchema())
 @routes.refuses(429)
@@ -167,7 +167,7 @@ def apply_all(body: dict[str, Any]) -> checkout.AppliedAll:
 
 
 @routes.route("/coupons/best", methods=["POST"])
-@guard(permission=GET, api_key=True)
+@guard(permission=GET, api_key=True, idempotent=False)
 @routes.arguments(carts.CartAndMaybeCodes())
 @routes.response(200, carts.BestSchema())
 @routes.refuses(429)

@@ -58,7 +58,7 @@ _IDEMPOTENCY_KEY: Description = {
 }
 # Answers of these kinds are not kept under an Idempotency-Key: the others are successes and
 # refusals by business rules.
-_NOT_KEPT = {401, 404, 413, 422, 429, 500, 503}
+_NOT_KEPT = {401, 404, 413, 422, 429, 500, 502, 503}
 
 
 @dataclass(frozen=True, slots=True)
