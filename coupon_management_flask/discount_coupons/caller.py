@@ -25,7 +25,9 @@ class Checkout:
         """What is equal where an order is asked for with the same codes, cart and customer.
 
         It is worked out once, for a cart of 10,000 items takes a while. It is kept with each
-        order, so its form never changes.
+        order, so its form never changes: a field that is added later enters only where it is
+        given. It is a bare hash, for it must outlive SECRET_KEY, and what is in it stands beside
+        it in the order.
         """
         items = [
             [item.product_id, item.category, item.quantity, str(item.unit_price.normalize())]

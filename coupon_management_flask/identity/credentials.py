@@ -1,6 +1,5 @@
 """Names and passwords: signing in with them, and the ways to a new password."""
 
-import hashlib
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,6 +11,7 @@ from ..db.session import db, transaction
 from ..models import Account, AccountKind, PasswordReset
 from . import failed_attempts, passwords, sessions
 from .accounts import Identity, comparable, find
+from .keyed_hashes import keyed_hash
 
 WRONG_PASSWORDS_PER_ACCOUNT = 10
 # An office behind one address has many people; a machine that tries a list of stolen passwords
@@ -32,7 +32,8 @@ def authenticate(
     """
     account = find(login, kind)
     if account is None:
-        whose = hashlib.sha256(comparable(login).encode()).hexdigest()
+        # What was typed may be a password in the wrong field.
+        whose = keyed_hash("failed_attempts", comparable(login).encode())
         _check_password(password, None, f"{kind}:{whose}", address)
         # There is no hash that a password could match.
         raise errors.WrongCredentials

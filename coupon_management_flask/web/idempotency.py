@@ -21,12 +21,15 @@ from ..core import clock, errors
 from ..db.dialects import rows_changed, upsert
 from ..db.held_commit import held_commit
 from ..db.session import db, transaction
+from ..identity.keyed_hashes import keyed_hash
 from ..models import IdempotencyKey, new_id
 from .contract import error_response
 
 LEASE = timedelta(seconds=30)
 KEPT = timedelta(hours=24)
 LONGEST = 255
+
+_KEYED = "keyed:"
 
 # The plain table: by the ORM each statement of a keyed request would cost more.
 _keys = cast(sa.Table, IdempotencyKey.__table__)
@@ -41,8 +44,8 @@ class _Lease:
 def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
     """Do the work, or return the answer that it had. Without the header, just do the work.
 
-    Answers of 2xx and refusals by business rules are kept. After anything else the key is free
-    again.
+    Answers of 2xx and refusals by business rules are kept, but for 401, 429 and 5xx. After
+    anything else the key is free again.
 
     Raises: KeyReused where the key belongs to another request; RequestInProgress while the first
     still runs.
@@ -52,7 +55,7 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
         return current_app.make_response(work())
     if not 1 <= len(key) <= LONGEST:
         raise errors.Invalid({"Idempotency-Key": [f"It must have 1 to {LONGEST} characters."]})
-    lease = _take_lease(account_id, key, _fingerprint())
+    lease = _take_lease(account_id, key)
     if isinstance(lease, Response):
         return lease
     try:
@@ -61,6 +64,9 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
                 answer = current_app.make_response(work())
             except (errors.Refused, errors.Conflict) as refusal:
                 answer = error_response(refusal)
+                if answer.status_code in (401, 429) or answer.status_code >= 500:
+                    held.settle()
+                    raise
             except errors.DomainError:
                 # The answer is not kept. What the use case committed before it raised (a failed
                 # attempt, for one) was meant to stay.
@@ -73,21 +79,39 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
         raise
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256()
-    for part in (
+def _parts() -> tuple[bytes, ...]:
+    """Return what makes a request the same request."""
+    return (
         request.method.encode(),
         request.path.rstrip("/").encode(),
         request.query_string,
         request.get_data(cache=True),
-    ):
+    )
+
+
+def _fingerprint() -> str:
+    """Return what is kept of a request.
+
+    A body may hold a password, so the hash is keyed. It says so itself, for what was kept before
+    was a bare one.
+    """
+    return _KEYED + keyed_hash("idempotency", *_parts())
+
+
+def _is_this_request(kept: str, fingerprint: str) -> bool:
+    """Return whether a fingerprint that was kept, of whichever form, is that of this request."""
+    if kept.startswith(_KEYED):
+        return kept == fingerprint
+    digest = hashlib.sha256()
+    for part in _parts():
         digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
+    return kept == digest.hexdigest()
 
 
-def _take_lease(account_id: UUID, key: str, fingerprint: str) -> _Lease | Response:
+def _take_lease(account_id: UUID, key: str) -> _Lease | Response:
+    fingerprint = known_as = _fingerprint()
     while True:
-        lease = _insert_or_take_over(account_id, key, fingerprint)
+        lease = _insert_or_take_over(account_id, key, fingerprint, known_as)
         if lease is not None:
             return lease
         row = db.session.execute(
@@ -96,16 +120,25 @@ def _take_lease(account_id: UUID, key: str, fingerprint: str) -> _Lease | Respon
         if row is None:
             # The first request has just failed and given its key back.
             continue
-        if row.fingerprint != fingerprint:
+        if not _is_this_request(row.fingerprint, fingerprint):
             raise errors.KeyReused
         if row.status is not None:
             return Response(
                 row.body, row.status, {"Idempotent-Replayed": "true"}, mimetype="application/json"
             )
-        raise errors.RequestInProgress(retry_after=1)
+        if row.fingerprint == known_as:
+            raise errors.RequestInProgress(retry_after=1)
+        # It was kept in the old form. Where its lease has lapsed, it is taken over in that form.
+        known_as = row.fingerprint
 
 
-def _insert_or_take_over(account_id: UUID, key: str, fingerprint: str) -> _Lease | None:
+def _insert_or_take_over(
+    account_id: UUID, key: str, fingerprint: str, known_as: str
+) -> _Lease | None:
+    """Take a key that is new, or over a day old, or whose lease lapsed without an answer.
+
+    The last belongs to the same request, `known_as` its fingerprint.
+    """
     now = clock.now()
     lease_id = new_id()
     insert = upsert(_keys).values(
@@ -118,7 +151,7 @@ def _insert_or_take_over(account_id: UUID, key: str, fingerprint: str) -> _Lease
         created_at=now,
     )
     lapsed = sa.and_(
-        _keys.c.status.is_(None), _keys.c.leased_until <= now, _keys.c.fingerprint == fingerprint
+        _keys.c.status.is_(None), _keys.c.leased_until <= now, _keys.c.fingerprint == known_as
     )
     statement = insert.on_conflict_do_update(
         index_elements=[_keys.c.account_id, _keys.c.key],

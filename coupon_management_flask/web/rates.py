@@ -6,7 +6,6 @@ worker counts for itself.
 
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
-from hashlib import sha256
 from math import ceil
 from time import monotonic, time
 from typing import ParamSpec, TypeVar
@@ -21,6 +20,7 @@ from limits.strategies import MovingWindowRateLimiter
 from .. import config
 from ..core import errors
 from ..identity import failed_attempts
+from ..identity.keyed_hashes import keyed_hash
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,8 +107,7 @@ def count_coupon_email(email: str) -> None:
 
     Raises: RateLimited.
     """
-    # Neither a log nor Redis need know who it is.
-    _count("coupon_emails", sha256(email.encode()).hexdigest())
+    _count_email("coupon_emails", email)
 
 
 def count_password_reset_email(email: str) -> None:
@@ -116,7 +115,12 @@ def count_password_reset_email(email: str) -> None:
 
     Raises: RateLimited.
     """
-    _count("password_reset_emails", sha256(email.encode()).hexdigest())
+    _count_email("password_reset_emails", email)
+
+
+def _count_email(name: str, email: str) -> None:
+    # Neither a log nor Redis need know who it is.
+    _count(name, keyed_hash("rate_limits", email.encode()))
 
 
 def limited_address() -> str | None:

@@ -33,6 +33,8 @@ SECRETS = {
     "accounts.password_hash",
     "api_keys.digest",
     "idempotency_keys.body",
+    "idempotency_keys.fingerprint",
+    "order_redemptions.fingerprint",
     "outbox_messages.payload",
     "password_resets.digest",
     "sessions.refresh_id",

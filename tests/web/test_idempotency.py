@@ -1,18 +1,22 @@
 """Idempotency-Key: a request happens once, however often it is sent, with one answer."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier, Event
 
+import orjson
 import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.core import clock, errors, wallet
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import IdempotencyKey
+from coupon_management_flask.web import contract
 from coupon_management_flask.web.guard import actor
 
 from ..support.books import read_books
+from ..support.discounts import new_shop
 from ..support.people import PASSWORD, make_coupon, make_user
 from ..support.probes import add_guarded
 from ..support.refusals import refusal
@@ -531,3 +535,142 @@ def test_a_new_session_of_the_same_account_gets_the_kept_answer(app):
 
     assert first.status_code == 200
     assert (again.data, again.headers["Idempotent-Replayed"]) == (first.data, "true")
+
+
+PRICE_CHECKS = ("validate", "apply", "apply-all", "best")
+
+
+@pytest.mark.parametrize("call", PRICE_CHECKS)
+def test_a_price_check_ignores_the_key_and_keeps_nothing(client, call):
+    shop = new_shop(client)
+    coupon = shop.new(discount=10)
+    is_of_one = call in ("validate", "apply")
+    codes = {"code": coupon["code"]} if is_of_one else {"codes": [coupon["code"], "UNKNOWN"]}
+
+    def check(key, total):
+        answer = shop.post(
+            f"/api/v1/coupons/{call}",
+            json={**codes, "cartTotal": total},
+            headers={"Idempotency-Key": key},
+        )
+        assert answer.status_code == 200, answer.text
+        assert "Idempotent-Replayed" not in answer.headers
+        return answer.json
+
+    first, other_cart = check("7f1c", 100), check("7f1c", 200)
+    assert (first == other_cart) == (call == "validate")
+    shop.patch(f"/api/v1/coupons/{coupon['id']}", json={"discount": 20})
+    now = check("k" * 256, 100)
+
+    assert now != first
+    assert kept_keys() == 0
+    operation = client.get("/openapi.json").json["paths"][f"/api/v1/coupons/{call}"]["post"]
+    assert operation.get("parameters", []) == []
+
+
+def kept_fingerprint():
+    return db.session.scalar(sa.select(IdempotencyKey.fingerprint))
+
+
+def bare_hash(method, path, body):
+    """Return the form in which fingerprints were kept before they were keyed."""
+    digest = hashlib.sha256()
+    for part in (method, path, b"", body):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def test_what_is_kept_of_a_request_does_not_tell_a_password_that_was_in_it(
+    configured_app, somebody
+):
+    path, new = "/api/users/change-password", "quite another 2"
+    body = orjson.dumps({"old_password": PASSWORD, "new_password": new, "confirm_password": new})
+    kept = []
+    for secret_key in ("one key of many letters, 32 at least", "another key of as many letters!!!"):
+        alice = somebody(configured_app(secret_key=secret_key))
+        assert alice.post(path, data=body, headers=KEY).status_code == 200
+        kept.append(kept_fingerprint())
+
+    # Whoever has the database can't try passwords without the key.
+    assert kept[0] != kept[1]
+    guesses = {
+        hashlib.new(name, guess).hexdigest()
+        for name in ("sha256", "blake2b")
+        for guess in (new.encode(), body)
+    } | {bare_hash(b"POST", path.encode(), body)}
+    assert not any(guess in fingerprint for guess in guesses for fingerprint in kept)
+
+
+@pytest.fixture
+def kept_before(alice):
+    """Return a request that was made before fingerprints were keyed, and its first answer."""
+    path, body = "/v1/coupons/use/" + make_coupon(value=10).hidden_code, b'{"ignored": 1}'
+    first = alice.post(path, data=body, headers=KEY)
+    assert first.status_code == 200
+    change_key(fingerprint=bare_hash(b"POST", path.encode(), body))
+    return path, body, first
+
+
+def change_key(**columns):
+    with transaction():
+        db.session.execute(sa.update(IdempotencyKey).values(columns))
+
+
+def test_a_request_that_was_kept_before_the_upgrade_is_recognised(alice, books, kept_before):
+    path, body, first = kept_before
+    before = books()
+
+    again = alice.post(path, data=body, headers=KEY)
+    assert (again.data, again.headers["Idempotent-Replayed"]) == (first.data, "true")
+    assert alice.post(path, data=b"{}", headers=KEY).status_code == 422
+    assert books() == before
+
+
+def test_a_lease_from_before_the_upgrade_that_lapsed_is_taken_over_by_the_same_request_alone(
+    alice, books, kept_before
+):
+    path, body, _ = kept_before
+    change_key(status=None, body=None, leased_until=clock.now() + timedelta(seconds=30))
+    before = books()
+    running = alice.post(path, data=body, headers=KEY)
+    assert refusal(running) == (409, "idempotency_key_in_use")
+    change_key(leased_until=clock.now())
+
+    assert alice.post(path, data=b"{}", headers=KEY).status_code == 422
+    taken_over = alice.post(path, data=body, headers=KEY)
+
+    # The use is there already: the answer says so, and is kept.
+    assert refusal(taken_over) == (400, "coupon_already_used")
+    assert alice.post(path, data=body, headers=KEY).headers["Idempotent-Replayed"] == "true"
+    assert books() == before
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"), [(400, True), (409, True), (401, False), (429, False), (502, False)]
+)
+def test_a_refusal_by_a_rule_is_kept_unless_its_contract_tells_it_as_401_429_or_5xx(
+    configured_app, somebody, monkeypatch, status, kept
+):
+    class NotToday(errors.Conflict):
+        name = "not_today"
+
+    monkeypatch.setitem(contract.STATUSES, NotToday, status)
+    refusals = [NotToday()]
+
+    def refuse_once():
+        if refusals:
+            raise refusals.pop()
+        return give_ten()
+
+    app = configured_app()
+    add_guarded(app, "/v1/probe", refuse_once)
+    alice = somebody(app, credit=100)
+    assert alice.post("/v1/probe", headers=KEY).status_code == status
+
+    again = alice.post("/v1/probe", headers=KEY)
+
+    assert ("Idempotent-Replayed" in again.headers, again.status_code) == (
+        kept,
+        status if kept else 200,
+    )
+    assert wallet.balance_of(alice.id) == (100 if kept else 110)
