@@ -12,7 +12,7 @@ from ..analytics.dashboard import DayFigures, read_dashboard
 from ..analytics.schemas import DaysQuery
 from ..core import errors
 from ..web.body import Text
-from ..web.rates import limit_logins, limited_address
+from ..web.rates import caller_address, limit_logins, limited_address
 from ..web.security import ADMIN, ADMIN_FILES
 from . import access, charts, service, views
 from .access import SignedIn, administrator
@@ -99,7 +99,7 @@ def _enter(console: Console) -> ResponseReturnValue:
             given["login"],
             given["password"],
             address=limited_address(),
-            caller=request.remote_addr,
+            caller=caller_address(),
         )
     except ma.ValidationError:
         return _ask(console, 401, errors.WrongCredentials())

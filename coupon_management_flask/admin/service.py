@@ -21,9 +21,7 @@ ISSUED_BY = sessions.Issuer.ADMIN
 LIFETIME = timedelta(hours=12)
 
 
-def sign_in(
-    login: str, password: str, *, address: str | None, caller: str | None
-) -> sessions.Grant:
+def sign_in(login: str, password: str, *, address: str | None, caller: str) -> sessions.Grant:
     """Open a session for the administrator of that username or e-mail.
 
     `address` limits failed attempts, as in `credentials.authenticate`. `caller` is for the log.

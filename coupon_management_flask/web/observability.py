@@ -8,7 +8,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from ipaddress import ip_address
 from secrets import compare_digest
 from time import perf_counter
 from typing import Any
@@ -33,6 +32,7 @@ from uuid_utils import uuid7
 from .. import config
 from ..core import errors
 from ..messaging import loop, outbox
+from ..text.callers import parse_address
 
 log = structlog.get_logger("access")
 
@@ -107,7 +107,8 @@ def _check_metrics_reader(token: str) -> None:
     forwarded = any(
         name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP")
     )
-    if forwarded or not request.remote_addr or not ip_address(request.remote_addr).is_loopback:
+    address = parse_address(request.remote_addr)
+    if forwarded or address is None or not address.is_loopback:
         raise errors.Forbidden
 
 

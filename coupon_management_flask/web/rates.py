@@ -21,6 +21,7 @@ from .. import config
 from ..core import errors
 from ..identity import failed_attempts
 from ..identity.keyed_hashes import keyed_hash
+from ..text.callers import counted_address
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,10 +84,15 @@ def _count(name: str, whose: str) -> None:
         limits.count(name, whose)
 
 
+def caller_address() -> str:
+    """Return where the request comes from, as limits and logs count it."""
+    return counted_address(request.remote_addr)
+
+
 def _limit_by_address(name: str, view: Callable[P, R]) -> Callable[P, R]:
     @wraps(view)
     def limited(*args: P.args, **path: P.kwargs) -> R:
-        _count(name, request.remote_addr or "unknown")
+        _count(name, caller_address())
         return view(*args, **path)
 
     return limited
@@ -125,7 +131,7 @@ def _count_email(name: str, email: str) -> None:
 
 def limited_address() -> str | None:
     """Return whose failed attempts are counted together, or None where nothing is limited."""
-    return (request.remote_addr or "unknown") if config.current().rate_limits_enabled else None
+    return caller_address() if config.current().rate_limits_enabled else None
 
 
 def code_limits(account_id: UUID) -> failed_attempts.Limits:

@@ -18,6 +18,7 @@ from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from .. import config
+from ..text.callers import UNKNOWN, parse_address
 from .contract import MAX_BODY, contract_of
 
 CHUNK = 64 * 1024
@@ -103,7 +104,7 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     )
     app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.trusted_proxies:
-        app.wsgi_app = wrap_wsgi_with_proxy_headers(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
+        app.wsgi_app = _behind_proxies(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
     origins = list(settings.cors_allowed_origins)
     # The popup stands on anybody's website, unless the operator names websites. It uses no cookie.
     CORS(
@@ -122,6 +123,29 @@ def init_app(app: Flask, settings: config.Settings) -> None:
         ],
         max_age=600,
     )
+
+
+def _behind_proxies(wsgi_app: Any, proxies: list[str]) -> Any:
+    """Take the caller's address and scheme from what trusted proxies say.
+
+    Granian's function knows an address only in its plain form. Proxies also write ports, brackets
+    and quotes, and a socket of both families writes `::ffff:10.0.0.1`.
+    """
+    believing = wrap_wsgi_with_proxy_headers(wsgi_app, proxies)
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["REMOTE_ADDR"] = _plain(environ.get("REMOTE_ADDR", ""))
+        if "HTTP_X_FORWARDED_FOR" in environ:
+            told = environ["HTTP_X_FORWARDED_FOR"].split(",")
+            environ["HTTP_X_FORWARDED_FOR"] = ", ".join(_plain(one) for one in told if one.strip())
+        return believing(environ, start_response)
+
+    return answer
+
+
+def _plain(text: str) -> str:
+    address = parse_address(text)
+    return UNKNOWN if address is None else str(address)
 
 
 def _is_below(path: str, prefix: str) -> bool:

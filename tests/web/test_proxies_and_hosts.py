@@ -95,6 +95,31 @@ def test_of_a_chain_of_trusted_proxies_the_first_that_is_not_trusted_is_the_clie
     )
 
 
+@pytest.mark.parametrize(
+    ("peer", "told", "client"),
+    [
+        ("::ffff:10.0.0.1", CLIENT, CLIENT),
+        ("10.0.0.1", f"{CLIENT}:4711", CLIENT),
+        ("10.0.0.1", f'"{CLIENT}"', CLIENT),
+        ("10.0.0.1", f"::FFFF:{CLIENT}", CLIENT),
+        ("10.0.0.1", '"[2001:DB8:0::1]:443"', "2001:db8::1"),
+        ("10.0.0.1", "2001:db8::1%eth0", "2001:db8::1"),
+        ("10.0.0.1", f"1.1.1.1, {CLIENT}:80, 10.0.0.3:5555, [::ffff:10.0.0.2]:80, ", CLIENT),
+        # A proxy that is asked about itself.
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", " , ", "10.0.0.1"),
+        # What a proxy writes where it does not know, and whatever a client has put before it.
+        ("10.0.0.1", f"{CLIENT}, _hidden", "unknown"),
+        ("10.0.0.1", "<script>, 10.0.0.3", "unknown"),
+        # 6to4 of a trusted address is somebody else's address.
+        ("2002:a00:1::1", CLIENT, "2002:a00:1::1"),
+        ("11.0.0.1", CLIENT, "11.0.0.1"),
+    ],
+)
+def test_an_address_is_read_however_a_proxy_writes_it(seen, peer, told, client):
+    assert seen(["10.0.0.0/8"], peer, X_Forwarded_For=told)["address"] == client
+
+
 @pytest.mark.parametrize("proto", ["ftp", "javascript", "https, http", ""])
 def test_a_scheme_that_is_none_is_not_believed(seen, proto):
     assert (
@@ -118,6 +143,30 @@ def test_metrics_are_not_for_whoever_a_trusted_proxy_brings(app_without_tables):
     for forwarded in (CLIENT, "127.0.0.1", "nonsense", ""):
         answer = client.get("/metrics", headers={"X-Forwarded-For": forwarded})
         assert refusal(answer, "promos") == (403, "permission_denied")
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("::1", 200),
+        ("::ffff:127.0.0.1", 200),
+        ("127.0.0.1%lo", 200),
+        # Whole addresses are compared, not what limits go by: these are others in the same /64.
+        ("::2", 403),
+        ("64:ff9b::127.0.0.1", 403),
+        ("2002:7f00:1::1", 403),
+        ("10.0.0.1", 403),
+        ("nonsense", 403),
+        ("", 403),
+    ],
+)
+def test_metrics_without_a_token_are_for_loopback_alone(app_without_tables, peer, status):
+    client = app_without_tables().test_client()
+
+    answer = client.get("/metrics", environ_overrides={"REMOTE_ADDR": peer})
+
+    assert answer.status_code == status
 
 
 def test_log_ins_are_limited_by_the_client_behind_the_proxy(configured_app):
