@@ -14,13 +14,15 @@ from ..core import clock, codes, errors, stock
 from ..db.failures import broken_constraint
 from ..db.pages import Page, paginate
 from ..db.session import db, transaction
-from ..identity import failed_attempts
+from ..identity import change_log, failed_attempts
 from ..models import CreditCoupon, Stock, new_id
 from ..text.codes import comparable
 from .errors import CouponNotFound, HiddenCodeTaken
 
 # 31 ** 12 codes: a million coupons leave a guess a chance of one in 10 ** 11.
 GENERATED_CODE_LENGTH = 12
+
+_TABLE = CreditCoupon.__tablename__
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,9 @@ def create_coupon(
                 created_at=clock.now(),
             )
         )
-        return find(coupon_id)
+        coupon = find(coupon_id)
+        change_log.note(_TABLE, coupon_id, after=coupon)
+        return coupon
 
 
 class CouponChanges(TypedDict, total=False):
@@ -169,10 +173,10 @@ def change_coupon(coupon_id: UUID, changes: CouponChanges) -> RevealedCoupon:
     }
     if "hidden_code" in changes:
         columns["hidden_code_key"] = comparable(changes["hidden_code"])
-    coupon = find(coupon_id)
     with transaction(), _unique_code():
+        before = find(coupon_id)
         if "number_left" in changes:
-            stock.set_left(coupon.stock_id, changes["number_left"])
+            stock.set_left(before.stock_id, changes["number_left"])
         if columns:
             db.session.execute(
                 sa.update(CreditCoupon)
@@ -180,7 +184,15 @@ def change_coupon(coupon_id: UUID, changes: CouponChanges) -> RevealedCoupon:
                 .values(**columns)
                 .execution_options(synchronize_session=False)
             )
-        return find(coupon_id)
+        after = find(coupon_id)
+        # Uses change what is left too, meanwhile: what was not named is nobody's change.
+        change_log.note(
+            _TABLE,
+            coupon_id,
+            before={name: getattr(before, name) for name in changes},
+            after={name: getattr(after, name) for name in changes},
+        )
+        return after
 
 
 def deactivate_coupon(coupon_id: UUID) -> RevealedCoupon:

@@ -11,7 +11,7 @@ from ..core import errors, wallet
 from ..db.failures import retried
 from ..db.pages import Page, paginate
 from ..db.session import db, transaction
-from ..identity import accounts
+from ..identity import accounts, change_log
 from ..models import Account, AccountKind, LedgerEntry, Wallet
 from .errors import UserNotFound
 
@@ -101,7 +101,11 @@ def create_user(
         user_id = accounts.create_user(
             username=username, password=password, name=name, email=email, credit=credit
         )
-        return find(user_id)
+        user = find(user_id)
+        change_log.note(
+            Account.__tablename__, user_id, after={**change_log.facts_of(user), "email": email}
+        )
+        return user
 
 
 def read_ledger(user_id: UUID, *, reader: Reader, page: int, per_page: int) -> Page:
@@ -147,5 +151,11 @@ def change_credit(
             reason=written.reason,
             reference=written.reference,
             created_at=written.created_at,
+        )
+        change_log.note(
+            Wallet.__tablename__,
+            user_id,
+            before={"balance": entry.balance_after - entry.amount},
+            after={"balance": entry.balance_after, "reason": reason},
         )
         return CreditChanged(find(user_id), entry)

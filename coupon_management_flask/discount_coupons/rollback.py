@@ -11,6 +11,7 @@ from ..core import clock, errors, limits, money, stock
 from ..db.dialects import rows_changed
 from ..db.failures import retried
 from ..db.session import db, transaction
+from ..identity import change_log
 from ..models import OrderRedemption, OrderRedemptionCode
 from ..models.kinds import LimitRule
 from . import events
@@ -62,6 +63,13 @@ def roll_back(
         _give_back(codes, step, restore)
         _write(order, version, {**answer, "asked": lines}, step, now)
         events.rolled_back(answer, order_id=order.order_id, customer_id=order.customer_id)
+        change_log.note(
+            OrderRedemption.__tablename__,
+            order.id,
+            before={},
+            after={name: answer[name] for name in ("status", "reason", "lines", "restore")},
+            also_by_servers=False,
+        )
     return answer
 
 

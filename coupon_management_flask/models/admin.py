@@ -1,4 +1,4 @@
-"""What administrators did under /admin."""
+"""What administrators did, under /admin and through the API."""
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,6 +11,8 @@ from .kinds import ChangeAction
 
 class AdminChange(Model):
     """One thing that an administrator did, written by the transaction that did it. Append-only.
+
+    A server that manages coupons with its API key is one too.
 
     `row_id` is the key of the row in `table_name`. `before` and `after` have the columns that
     differ, never a secret. A failed sign-in belongs to the account that was named, if there is

@@ -7,12 +7,15 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..core import clock, errors, money
-from ..db.dialects import rows_changed, upsert
+from ..db.dialects import upsert
 from ..db.failures import retried
 from ..db.pages import Page, paginate
 from ..db.session import db, transaction
+from ..identity import change_log
 from ..models import VoucherType, new_id
 from .errors import VoucherTypeNotFound
+
+_TABLE = VoucherType.__tablename__
 
 # Name, price in US dollars, service type. The ids are fixed, so that loading the samples again
 # finds them, whatever has become of them since.
@@ -82,6 +85,7 @@ def create_type(**terms: Unpack[TypeTerms]) -> VoucherType:
     )
     with transaction():
         db.session.add(made)
+        change_log.note(_TABLE, made.id, after=made)
     return made
 
 
@@ -104,10 +108,12 @@ def change_type(type_id: UUID, **changes: Unpack[TypeChanges]) -> VoucherType:
         changed = db.session.get(VoucherType, type_id, with_for_update=True)
         if changed is None:
             raise VoucherTypeNotFound
+        before = change_log.facts_of(changed)
         currency = changes.get("currency", changed.currency)
         price = changes.get("price", money.from_minor(changed.price, changed.currency))
         for name, value in {**changes, "price": _in_minor(price, currency)}.items():
             setattr(changed, name, value)
+        change_log.note(_TABLE, type_id, before=before, after=changed)
     return changed
 
 
@@ -116,15 +122,7 @@ def deactivate_type(type_id: UUID) -> None:
 
     Raises: VoucherTypeNotFound.
     """
-    with transaction():
-        deactivated = db.session.execute(
-            sa.update(VoucherType)
-            .where(VoucherType.id == type_id)
-            .values(is_active=False)
-            .execution_options(synchronize_session=False)
-        )
-        if not rows_changed(deactivated):
-            raise VoucherTypeNotFound
+    change_type(type_id, is_active=False)
 
 
 def create_samples() -> int:

@@ -8,6 +8,7 @@ indexed SELECT.
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
@@ -23,8 +24,8 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 
 from .. import config
 from ..core import clock, errors
-from ..identity import api_keys, sessions
-from ..identity.roles import PERMISSIONS
+from ..identity import api_keys, change_log, sessions
+from ..identity.roles import PERMISSIONS, Permission
 from ..models import AccountKind, Role
 from . import idempotency
 from .operations import Guarded, note
@@ -93,12 +94,22 @@ def guard(
                 raise errors.Forbidden
             if not idempotent or request.method in ("GET", "HEAD"):
                 return view(*args, **_checked(path))
-            return idempotency.once(current.id, lambda: view(*args, **_checked(path)))
+            with _noted(current):
+                return idempotency.once(current.id, lambda: view(*args, **_checked(path)))
 
         how = Guarded(api_key=api_key, may_forbid=bool(role or permission), idempotent=idempotent)
         return note(guarded, guarded=how)
 
     return decorate
+
+
+def _noted(current: Actor) -> AbstractContextManager[None]:
+    """Have the log of changes name whoever manages something."""
+    if Permission.MANAGE_COUPONS not in current.permissions:
+        return nullcontext()
+    return change_log.acting(
+        change_log.Acting(current.id, is_server=current.kind == AccountKind.SERVICE)
+    )
 
 
 def _authenticate(kind: str, token_types: tuple[str, ...], api_key: bool) -> Actor:

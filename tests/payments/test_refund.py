@@ -11,7 +11,7 @@ import pytest
 from coupon_management_flask.audit import rules
 from coupon_management_flask.core import clock, wallet
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.models import PaymentDebt, PaymentTransaction
+from coupon_management_flask.models import AdminChange, PaymentDebt, PaymentTransaction
 
 from ..support.payments import Buyer, goods, make_voucher_type, transaction_row
 from ..support.refusals import refusal
@@ -129,6 +129,11 @@ def test_an_owner_has_fourteen_days_and_an_administrator_any_time(buyer, exam, a
     assert refusal(buyer.refund(late), "vouchers") == (409, "refund_period_over")
     assert buyer.status(late) == "completed"
     assert Buyer(admin, stripe).refund(late).json["transaction"]["user"] == str(buyer.person.id)
+    # What owners do with their own money is no change of an administrator.
+    (noted,) = db.session.query(AdminChange)
+    assert (noted.account_id, noted.row_id) == (admin.id, late["transaction_id"])
+    assert (noted.table_name, noted.before) == ("payment_transactions", {"status": "completed"})
+    assert noted.after == {"status": "refunding", "reason": "changed my mind"}
     assert buyer.status(late) == "refunded"
 
 

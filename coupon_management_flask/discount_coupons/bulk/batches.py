@@ -18,6 +18,7 @@ from ...core import clock, codes, errors
 from ...db.dialects import rows_changed
 from ...db.failures import retried
 from ...db.session import before_waiting, db, transaction
+from ...identity import change_log
 from ...messaging import outbox
 from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
 from .. import terms as coupon_terms
@@ -94,6 +95,11 @@ def generate(
             _ask_for_more(batch_id, 0)
         else:
             _make(batch_id, pattern, terms, 0, count)
+        change_log.note(
+            CouponBatch.__tablename__,
+            batch_id,
+            after={"pattern": pattern, "template": template, "size": count},
+        )
         return read(batch_id)
 
 

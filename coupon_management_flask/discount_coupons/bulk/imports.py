@@ -13,6 +13,8 @@ import marshmallow as ma
 from ...core import errors
 from ...db.failures import retried
 from ...db.session import transaction
+from ...identity import change_log
+from ...models import DiscountCoupon
 from .. import terms as coupon_terms
 from ..refusals import CodeTaken
 from ..schemas.coupons import CouponTemplate
@@ -84,12 +86,12 @@ def import_coupons(body: Iterable[bytes], *, currency: str) -> int:
         _refuse(bad)
         if count == 0:
             raise errors.Invalid({"body": ["There is no coupon in it."]})
-        _write(file, currency)
+        _write(file, currency, count)
     return count
 
 
 @retried
-def _write(file: BinaryIO, currency: str) -> None:
+def _write(file: BinaryIO, currency: str, count: int) -> None:
     bad: dict[int, str] = {}
     with transaction():
         waiting: list[Line] = []
@@ -102,6 +104,7 @@ def _write(file: BinaryIO, currency: str) -> None:
                 waiting, rows = [], 0
         _write_those(waiting, bad)
         _refuse(bad)
+        change_log.note(DiscountCoupon.__tablename__, None, after={"imported": count})
 
 
 def _write_those(waiting: list[Line], bad: dict[int, str]) -> None:

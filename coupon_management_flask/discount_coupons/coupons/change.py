@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from ...core import clock, errors, stock
 from ...db.failures import broken_constraint, retried
 from ...db.session import db, transaction
+from ...identity import change_log
 from ...models import DiscountCoupon, DiscountCouponTarget, LimitUse, new_id
 from ...models.kinds import LimitRule
 from .. import coupon_limits, events
@@ -18,6 +19,8 @@ from .. import terms as coupon_terms
 from ..refusals import CodeTaken, MaxUsageTooLow
 from ..terms import Terms
 from .coupon import Coupon, by_id
+
+_TABLE = DiscountCoupon.__tablename__
 
 
 def create_coupon(
@@ -47,6 +50,7 @@ def create_coupon(
         _write_targets(coupon_id, whole)
         coupon = by_id(coupon_id)
         events.coupon_created(coupon)
+        change_log.note(_TABLE, coupon_id, after=coupon)
         return coupon
 
 
@@ -90,6 +94,7 @@ def change_coupon(coupon_id: UUID, changes: Terms) -> Coupon:
         new_limits = sorted(after.limits.keys() - before.limits.keys())
         coupon_limits.count_what_was_used_before(after, map(LimitRule, new_limits), now)
         events.coupon_updated(after)
+        change_log.note(_TABLE, coupon_id, before=before, after=after)
         return after
 
 
@@ -117,13 +122,14 @@ def delete_coupon(coupon_id: UUID) -> None:
     """
     with transaction():
         stock.lock([by_id(coupon_id).stock_id])
-        by_id(coupon_id)
+        before = by_id(coupon_id)
         _delete_targets(coupon_id)
         db.session.execute(
             sa.delete(DiscountCoupon)
             .where(DiscountCoupon.id == coupon_id)
             .execution_options(synchronize_session=False)
         )
+        change_log.note(_TABLE, coupon_id, before=before)
 
 
 def _write_targets(coupon_id: UUID, terms: Terms) -> None:

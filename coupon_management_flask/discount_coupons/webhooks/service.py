@@ -17,10 +17,13 @@ from ...core import clock, errors
 from ...db.dialects import rows_changed
 from ...db.pages import Page
 from ...db.session import db, transaction
+from ...identity import change_log
 from ...messaging import outbox
 from ...messaging.webhooks import addresses, delivery, recording
 from ...models import Webhook, WebhookDelivery, WebhookSubscription, new_id
 from ..refusals import DeliveryNotFound, WebhookNotFound
+
+_TABLE = Webhook.__tablename__
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def create(url: str, events: list[str], *, allow_private: bool) -> Subscriber:
             sa.insert(WebhookSubscription),
             [{"event": event, "webhook_id": webhook.id} for event in webhook.events],
         )
+        change_log.note(_TABLE, webhook.id, after=webhook)
     return webhook
 
 
@@ -102,6 +106,7 @@ def delete(webhook_id: UUID) -> None:
     Raises: WebhookNotFound.
     """
     with transaction():
+        before = read(webhook_id)
         deleted = db.session.execute(
             sa.delete(Webhook)
             .where(Webhook.id == webhook_id)
@@ -109,6 +114,7 @@ def delete(webhook_id: UUID) -> None:
         )
         if rows_changed(deleted) == 0:
             raise WebhookNotFound
+        change_log.note(_TABLE, webhook_id, before=before)
 
 
 def list_deliveries(webhook_id: UUID, page: int, limit: int) -> Page:
@@ -155,6 +161,9 @@ def resend(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
             .where(Webhook.id == webhook_id)
             .values(rests_until=None)
             .execution_options(synchronize_session=False)
+        )
+        change_log.note(
+            WebhookDelivery.__tablename__, delivery_id, before={}, after={"sent_again": True}
         )
     return delivery
 

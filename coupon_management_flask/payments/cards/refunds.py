@@ -11,6 +11,7 @@ from ... import config
 from ...core import clock
 from ...db.failures import retried
 from ...db.session import transaction
+from ...identity import change_log
 from ...models import PaymentStatus, PaymentTransaction
 from .. import gateway
 from ..errors import (
@@ -77,7 +78,17 @@ def _begin(payment: Payment, reason: str) -> Payment:
         if not begun.amount:
             # Nothing was paid, so that nothing has to be sent back.
             settlement.finish_refund(begun)
+        _note(payment.id, payment.status, {"status": PaymentStatus.REFUNDING, "reason": reason})
         return begun
+
+
+def _note(payment_id: UUID, was: PaymentStatus, now: change_log.Facts) -> None:
+    change_log.note(
+        PaymentTransaction.__tablename__,
+        payment_id,
+        before={"status": was},
+        after=now,
+    )
 
 
 def go_on(payment: Payment) -> None:
@@ -115,3 +126,4 @@ def _undo(payment_id: UUID) -> None:
         )
         if payment is not None:
             goods.give_again(payment)
+            _note(payment.id, PaymentStatus.REFUNDING, {"status": PaymentStatus.COMPLETED})
