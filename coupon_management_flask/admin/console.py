@@ -7,11 +7,12 @@ from flask import Blueprint, Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, AdminIndexView, expose
 from flask_admin.theme import Theme
+from marshmallow import validate
 
 from ..analytics.dashboard import DayFigures, read_dashboard
 from ..analytics.schemas import DaysQuery
 from ..core import errors
-from ..web.body import Text
+from ..web.body import LONGEST_LOGIN, LONGEST_PASSWORD, BoundedSchema, Credential
 from ..web.rates import caller_address, limit_logins, limited_address
 from ..web.security import ADMIN, ADMIN_FILES
 from . import access, charts, service, views
@@ -30,9 +31,9 @@ files = Blueprint(
 )
 
 
-class _SignIn(ma.Schema):
-    login = Text(required=True)
-    password = Text(required=True)
+class _SignIn(BoundedSchema):
+    login = Credential(LONGEST_LOGIN, validate=validate.Length(1))
+    password = Credential(LONGEST_PASSWORD, validate=validate.Length(1))
 
 
 _sign_in = _SignIn()

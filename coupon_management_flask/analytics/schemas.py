@@ -7,12 +7,12 @@ import marshmallow as ma
 
 from ..core import money
 from ..models import VoucherStatus
-from ..web.body import QueryWhole
+from ..web.body import BoundedSchema, QueryWhole
 from .figures.measures import Kind
 from .statements import BEST
 
 
-class DaysQuery(ma.Schema):
+class DaysQuery(BoundedSchema):
     days = QueryWhole(
         1,
         366,

@@ -2,14 +2,14 @@
 
 import marshmallow as ma
 
-from ..web.body import Text
+from ..web.body import LONGEST_LOGIN, LONGEST_PASSWORD, BoundedSchema, Credential
 
 
-class CreditLogin(ma.Schema):
+class CreditLogin(BoundedSchema):
     """Lengths are checked when a name or password is set, not when somebody signs in with it."""
 
-    username = Text(0, required=True)
-    password = Text(0, required=True, load_only=True)
+    username = Credential(LONGEST_LOGIN)
+    password = Credential(LONGEST_PASSWORD, load_only=True)
 
 
 class CreditLoginUserSchema(ma.Schema):

@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 
 from ..promos.schemas import Country, Input, Output, Url
-from ..web.body import EmailAddress, Text, Whole
+from ..web.body import LONGEST_LOGIN, LONGEST_PASSWORD, Credential, EmailAddress, Text, Whole
 
 
 def _strong(password: str) -> None:
@@ -41,8 +41,8 @@ class CompanySignUp(Input):
 class SignIn(Input):
     """Lengths are checked when they are set, not when somebody signs in."""
 
-    email = Text(0, required=True)
-    password = Text(0, required=True, load_only=True)
+    email = Credential(LONGEST_LOGIN)
+    password = Credential(LONGEST_PASSWORD, load_only=True)
 
 
 class CompanyTokenSchema(ma.Schema):

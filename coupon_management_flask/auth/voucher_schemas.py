@@ -13,7 +13,16 @@ from marshmallow import validate
 from ..core import clock
 from ..identity import passwords
 from ..vouchers.schemas import VoucherErrorSchema
-from ..web.body import EmailAddress, Moment, Text
+from ..web.body import (
+    LONGEST_LOGIN,
+    LONGEST_PASSWORD,
+    LONGEST_TOKEN,
+    BoundedSchema,
+    Credential,
+    EmailAddress,
+    Moment,
+    Text,
+)
 
 LONGEST_EMAIL = 254
 LONGEST_NAME = 150
@@ -24,7 +33,7 @@ LONGEST_URL = 350
 EARLIEST_BIRTH = date(1900, 1, 1)
 
 
-class _Input(ma.Schema):
+class _Input(BoundedSchema):
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
         words = {"required": "This field is required.", "null": "This field may not be null."}
         field_obj.error_messages = {**field_obj.error_messages, **words}
@@ -36,7 +45,9 @@ class _Line(Text):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
-        return super()._deserialize(value, attr, data, **kwargs).strip()
+        # The length is that of the text without them.
+        typed = value.strip() if isinstance(value, str) else value
+        return super()._deserialize(typed, attr, data, **kwargs)
 
 
 def _not_blank(text: str) -> None:
@@ -67,14 +78,23 @@ class _NewPassword(Text):
             "minLength": passwords.SHORTEST,
             "maxLength": passwords.LONGEST,
         }
-        super().__init__(0, rules=[_strong], required=True, load_only=True, metadata=metadata)
+        super().__init__(
+            0,
+            passwords.LONGEST,
+            too_long=passwords.TOO_LONG,
+            rules=[_strong],
+            required=True,
+            load_only=True,
+            metadata=metadata,
+        )
 
 
-class _Secret(Text):
-    """What is only compared, whatever its length: a password that was set, a token."""
+def _password() -> Credential:
+    return Credential(LONGEST_PASSWORD, load_only=True)
 
-    def __init__(self) -> None:
-        super().__init__(0, required=True, load_only=True)
+
+def _token() -> Credential:
+    return Credential(LONGEST_TOKEN, load_only=True)
 
 
 class _Day(ma.fields.Date):
@@ -111,7 +131,7 @@ def _username(**kwargs: Any) -> _FilledLine:
 class Registration(_Input):
     email = EmailAddress(required=True)
     password = _NewPassword()
-    password_confirm = _Secret()
+    password_confirm = _password()
     first_name = _FilledLine(LONGEST_NAME, required=True, attribute="name")
     last_name = _FilledLine(LONGEST_NAME, required=True, attribute="surname")
     username = _username()
@@ -139,18 +159,18 @@ class Login(_Input):
     Lengths are checked when a name or password is set, not when somebody signs in with it.
     """
 
-    email = Text(0, required=True)
-    password = _Secret()
+    email = Credential(LONGEST_LOGIN)
+    password = _password()
 
 
 class RefreshToken(_Input):
-    refresh = _Secret()
+    refresh = _token()
 
 
 class ChangePassword(_Input):
-    old_password = _Secret()
+    old_password = _password()
     new_password = _NewPassword()
-    confirm_password = _Secret()
+    confirm_password = _password()
 
     @ma.validates_schema
     def confirmed(self, body: dict[str, object], **_: object) -> None:
@@ -162,9 +182,9 @@ class AskForReset(_Input):
 
 
 class ConfirmReset(_Input):
-    token = _Secret()
+    token = _token()
     password = _NewPassword()
-    password_confirm = _Secret()
+    password_confirm = _password()
 
     @ma.validates_schema
     def confirmed(self, body: dict[str, object], **_: object) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from ..identity import accounts, passwords
-from ..web.body import EmailAddress, Moment, QueryTruth, Text, Truth, Whole
+from ..web.body import BoundedSchema, EmailAddress, Moment, QueryTruth, Text, Truth, Whole
 from ..web.pagination import PageQuery
 from .envelope import enveloped
 
@@ -24,7 +24,7 @@ def _fits_in_a_path(code: str) -> None:
         )
 
 
-class _CouponInput(ma.Schema):
+class _CouponInput(BoundedSchema):
     name = Text(longest=200)
     value = Whole(0)
     hidden_code = Text(longest=64, rules=[_fits_in_a_path])
@@ -45,7 +45,7 @@ class CouponChanges(_CouponInput):
     pass
 
 
-class HiddenCode(ma.Schema):
+class HiddenCode(BoundedSchema):
     hidden_code = Text(longest=64, required=True)
 
 
@@ -53,7 +53,7 @@ class CouponsQuery(PageQuery):
     all = QueryTruth(load_default=False, attribute="with_unusable")
 
 
-class NewUser(ma.Schema):
+class NewUser(BoundedSchema):
     username = Text(longest=accounts.LONGEST_USERNAME, required=True)
     password = Text(passwords.SHORTEST, passwords.LONGEST, required=True, load_only=True)
     name = Text(longest=100, required=True)
@@ -66,7 +66,7 @@ def _not_zero(amount: int) -> None:
         raise ma.ValidationError("It must not be 0.")
 
 
-class CreditChange(ma.Schema):
+class CreditChange(BoundedSchema):
     amount = Whole(-1_000_000_000, required=True, rules=[_not_zero], metadata={"not": {"const": 0}})
     reason = Text(longest=200, required=True)
 

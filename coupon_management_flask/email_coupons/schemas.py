@@ -7,7 +7,7 @@ import email_validator
 import marshmallow as ma
 
 from ..text.hosts import website_host
-from ..web.body import Moment
+from ..web.body import LONGEST_TOKEN, BoundedSchema, Credential, Moment
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
 
 
@@ -29,10 +29,10 @@ class _Typed(ma.fields.String):
         self, value: object, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         typed = super()._deserialize(value, attr, data, **kwargs)
-        if not typed.strip():
-            raise self.make_error("blank")
         if len(typed) > self.longest:
             raise self.make_error("too_long", longest=self.longest)
+        if not typed.strip():
+            raise self.make_error("blank")
         try:
             return self.in_one_form(typed.strip())
         except ValueError as error:
@@ -65,7 +65,7 @@ class WebsiteField(_Typed):
         return website_host(typed)
 
 
-class PairSchema(ma.Schema):
+class PairSchema(BoundedSchema):
     email = EmailField(
         required=True, metadata={"format": "email", "minLength": 1, "maxLength": EmailField.longest}
     )
@@ -104,5 +104,11 @@ class EmailCouponPageSchema(LinkedPageSchema):
     )
 
 
-class TokenQuery(ma.Schema):
-    token = ma.fields.String(required=True, error_messages={"required": "This field is required."})
+class TokenQuery(BoundedSchema):
+    token = Credential(
+        LONGEST_TOKEN,
+        error_messages={
+            "required": "This field is required.",
+            "null_character": "This link is not valid.",
+        },
+    )

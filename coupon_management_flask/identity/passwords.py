@@ -11,6 +11,7 @@ with warnings.catch_warnings():
 
 # Of new passwords, where a contract sets no rules of its own.
 SHORTEST, LONGEST = 8, 128
+TOO_LONG = f"This password is too long. It must contain at most {LONGEST} characters."
 # passlib refuses to look at longer ones; nothing as long was ever set.
 _LONGEST_LOOKED_AT = 4096
 
@@ -29,12 +30,12 @@ def configure(memory_kib: int, rounds: int) -> None:
 
 def weaknesses(password: str) -> list[str]:
     """Return, in words, what is wrong with a new password where a contract sets no own rules."""
-    length = len(password)
+    if len(password) > LONGEST:
+        # Nothing else is done with a text of any length.
+        return [TOO_LONG]
     found = []
-    if length < SHORTEST:
+    if len(password) < SHORTEST:
         found.append(f"This password is too short. It must contain at least {SHORTEST} characters.")
-    if length > LONGEST:
-        found.append(f"This password is too long. It must contain at most {LONGEST} characters.")
     if password.lower() in _common():
         found.append("This password is too common.")
     if password.isdigit():

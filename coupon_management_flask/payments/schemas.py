@@ -7,7 +7,7 @@ from marshmallow import validate
 
 from ..models import PaymentStatus
 from ..vouchers.schemas import VoucherSchema, VoucherTypeSchema
-from ..web.body import LARGEST, IdField, Moment, NumberField, Text, Whole
+from ..web.body import LARGEST, BoundedSchema, IdField, Moment, NumberField, Text, Whole
 from ..web.pagination import LinkedPageSchema
 
 LONGEST_CODE = 64
@@ -22,7 +22,7 @@ _NULL_IF_FREE = {"description": "null where nothing is to be paid, and all is de
 # --- With credit
 
 
-class VoucherPurchase(ma.Schema):
+class VoucherPurchase(BoundedSchema):
     voucher_type_id = IdField(required=True)
     quantity = Whole(1, MOST_AT_ONCE, load_default=1)
     discount_code = Text(1, LONGEST_CODE)
@@ -41,7 +41,7 @@ class VouchersPurchasedSchema(ma.Schema):
 # --- By card
 
 
-class NewPayment(ma.Schema):
+class NewPayment(BoundedSchema):
     """Vouchers or credit: one of the two."""
 
     voucher_type_id = IdField()
@@ -64,11 +64,11 @@ class NewPayment(ma.Schema):
         return data if "credit_amount" in data else {"quantity": 1, "discount_code": None, **data}
 
 
-class Confirmation(ma.Schema):
+class Confirmation(BoundedSchema):
     payment_intent_id = Text(1, 255, required=True)
 
 
-class Refund(ma.Schema):
+class Refund(BoundedSchema):
     transaction_id = IdField(required=True)
     reason = Text(1, LONGEST_REASON, required=True)
 

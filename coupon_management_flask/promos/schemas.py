@@ -15,14 +15,14 @@ from marshmallow import validate
 
 from ..models import PromoMode
 from ..web.answers import AnswerSchema
-from ..web.body import Moment, QueryTruth, Text, Whole
+from ..web.body import BoundedList, BoundedSchema, Moment, QueryTruth, Text, Whole
 from ..web.pagination import OffsetQuery
 from .business.own_promos import ShownPromo, SortBy
 from .business.publish import Publication
 from .business.terms import Terms
 
 
-class Input(ma.Schema):
+class Input(BoundedSchema):
     class Meta:
         unknown = ma.EXCLUDE
 
@@ -101,7 +101,7 @@ class TargetSchema(Input):
     age_from = Whole(0, 100)
     age_until = Whole(0, 100)
     country = Country()
-    categories = ma.fields.List(Text(2, 20), validate=validate.Length(max=20))
+    categories = BoundedList(Text(2, 20), None, 20)
 
     @ma.validates_schema
     def in_order(self, target: dict[str, Any], **_: Any) -> None:
@@ -139,7 +139,7 @@ class NewPromo(_Terms):
     max_count = Whole(0, 100_000_000, required=True)
     mode = ma.fields.String(required=True, validate=validate.OneOf([*PromoMode]))
     promo_common = Text(5, 30)
-    promo_unique = ma.fields.List(Text(3, 30), validate=validate.Length(1, 5000))
+    promo_unique = BoundedList(Text(3, 30), 1, 5000)
 
     @ma.validates_schema
     def value_of_the_mode(self, promo: dict[str, Any], **_: Any) -> None:
@@ -275,23 +275,29 @@ class PingSchema(ma.Schema):
     status = ma.fields.String(required=True)
 
 
-class CountriesField(ma.fields.List[str]):
+# More than there are.
+MOST_COUNTRIES = 300
+
+
+class CountriesField(BoundedList[str]):
     """Countries as in `country=ru,fr&country=us`: repeated, comma-separated, or both."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            ma.fields.String(metadata={"pattern": "^[A-Za-z]{2}(,[A-Za-z]{2})*$"}), **kwargs
+            ma.fields.String(metadata={"pattern": "^[A-Za-z]{2}(,[A-Za-z]{2})*$"}),
+            None,
+            MOST_COUNTRIES,
+            **kwargs,
         )
         self._country = Country()
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> list[Any]:
-        return [
-            self._country.deserialize(code)
-            for text in super()._deserialize(value, attr, data, **kwargs)
-            for code in str(text).split(",")
-        ]
+        texts = super()._deserialize(value, attr, data, **kwargs)
+        codes = [code for text in texts for code in str(text).split(",")]
+        self._length(codes)
+        return [self._country.deserialize(code) for code in codes]
 
 
 class OwnPromosQuery(OffsetQuery):
@@ -305,5 +311,5 @@ class OwnPromosQuery(OffsetQuery):
 
 
 class FeedQuery(OffsetQuery):
-    category = Text(1, load_default=None)
+    category = Text(1, 1000, load_default=None)
     active = QueryTruth(load_default=None)

@@ -9,7 +9,16 @@ from marshmallow import validate
 
 from ..core import money
 from ..models import VoucherStatus
-from ..web.body import AmountField, CurrencyField, Moment, NumberField, Text, Truth, Whole
+from ..web.body import (
+    AmountField,
+    BoundedSchema,
+    CurrencyField,
+    Moment,
+    NumberField,
+    Text,
+    Truth,
+    Whole,
+)
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
 
 LONGEST_CODE = 64
@@ -88,7 +97,7 @@ class VoucherTypeSchema(ma.Schema):
     max_uses = ma.fields.Integer(required=True)
 
 
-class VoucherTypeChanges(ma.Schema):
+class VoucherTypeChanges(BoundedSchema):
     name = Text(1, 200)
     description = Text(0, 2000)
     price = AmountField()
@@ -162,7 +171,7 @@ class VoucherStatsSchema(ma.Schema):
 # --- Redeeming
 
 
-class VoucherUse(ma.Schema):
+class VoucherUse(BoundedSchema):
     code = Text(1, LONGEST_CODE, required=True)
     service_type = Text(1, LONGEST_SERVICE_TYPE, required=True)
     details = Details()

@@ -2,13 +2,18 @@
 
 Types are strict: a string is no number, a boolean neither. Schemas are passed as instances; a class
 would be built anew for each request.
+
+Size comes before work. Marshmallow looks at lengths last, when all that is inside has been worked
+on, so the base fields here look at them first: `Text`, `BoundedList` and, for objects,
+`BoundedSchema`. What a route takes is made of these.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from itertools import islice
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import email_validator
@@ -32,22 +37,119 @@ from .operations import Headers as Headers
 LARGEST = 1_000_000_000
 # In a currency's major unit. Larger ones would lose their cents as JSON numbers.
 LARGEST_AMOUNT = Decimal(1_000_000_000_000)
+# So many faults of a body are told. What comes after them is not looked at.
+MOST_FAULTS = 20
+# Names of fields that we don't know are told, shortened to this.
+LONGEST_NAME_TOLD = 100
+# What somebody may type to sign in. No longer name or token was ever given; passlib looks at no
+# longer password.
+LONGEST_LOGIN, LONGEST_PASSWORD, LONGEST_TOKEN = 1000, 4096, 1000
+
+T = TypeVar("T")
+
+
+class BoundedSchema(ma.Schema):
+    """An object that is not looked into where it has far more fields than it may have."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._expected = {field.data_key or name for name, field in self.load_fields.items()}
+
+    def load(self, data: Any, *, unknown: Any = None, **kwargs: Any) -> Any:
+        """Load an object; see marshmallow.
+
+        Raises: ma.ValidationError.
+        """
+        if (
+            isinstance(data, Mapping)
+            and len(data) > len(self._expected) + MOST_FAULTS
+            and (unknown or self.unknown) == ma.RAISE
+        ):
+            others = (name for name in data if name not in self._expected)
+            words = [self.error_messages["unknown"]]
+            raise ma.ValidationError(dict.fromkeys(islice(others, MOST_FAULTS), words))
+        return super().load(data, unknown=unknown, **kwargs)
+
+
+class BoundedList(ma.fields.List[T]):
+    """A list of `shortest` to `longest` values. Those after the 20th bad one are not looked at."""
+
+    def __init__(
+        self, inner: ma.fields.Field[T], shortest: int | None, longest: int, **kwargs: Any
+    ) -> None:
+        self._length = validate.Length(shortest, longest)
+        rules = [self._length, *kwargs.pop("rules", [])]
+        super().__init__(inner, validate=rules, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[T | None]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        self._length(value)
+        loaded: list[T | None] = []
+        faults: dict[int, Any] = {}
+        for position, one in enumerate(value):
+            try:
+                loaded.append(self.inner.deserialize(one, **kwargs))
+            except ma.ValidationError as error:
+                faults[position] = error.messages
+                if len(faults) == MOST_FAULTS:
+                    break
+        if faults:
+            raise ma.ValidationError(faults)
+        return loaded
+
+
+# PostgreSQL can't store it.
+_NO_NULL: dict[str, str | list[Any] | dict[Any, Any]] = {
+    "null_character": "Null characters are not allowed."
+}
 
 
 class Text(ma.fields.String):
-    """Text of `shortest` to `longest` characters, without NUL, which PostgreSQL can't store."""
+    """Text of `shortest` to `longest` characters, without NUL."""
 
-    def __init__(self, shortest: int = 1, longest: int | None = None, **kwargs: Any) -> None:
-        rules = [validate.Length(min=shortest, max=longest), *kwargs.pop("rules", [])]
-        super().__init__(validate=rules, **kwargs)
+    default_error_messages = _NO_NULL
+
+    def __init__(
+        self, shortest: int = 1, longest: int = 1000, *, too_long: str | None = None, **kwargs: Any
+    ) -> None:
+        self.longest = longest
+        self._length = validate.Length(min=shortest, max=longest, error=too_long)
+        super().__init__(validate=[self._length, *kwargs.pop("rules", [])], **kwargs)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) > self.longest:
+            self._length(text)
         if "\x00" in text:
-            raise ma.ValidationError("Null characters are not allowed.")
+            raise self.make_error("null_character")
         return text
+
+
+class Credential(ma.fields.String):
+    """A name, password or token that somebody shows, whatever its length.
+
+    Lengths are checked when it is set or given. What is longer than any that there is gets cut: it
+    is wrong as it was, and costs no more than others.
+    """
+
+    default_error_messages = _NO_NULL
+
+    def __init__(self, longest: int, **kwargs: Any) -> None:
+        self.longest = longest
+        super().__init__(required=True, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        shown = super()._deserialize(value, attr, data, **kwargs)[: self.longest + 1]
+        if "\x00" in shown:
+            raise self.make_error("null_character")
+        return shown
 
 
 class EmailAddress(Text):
@@ -236,20 +338,18 @@ class _Parser(FlaskParser):
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         # webargs nests the messages under where the input came from, which a client knows.
-        raise errors.Invalid(
-            {name: words for where in error.messages_dict.values() for name, words in _flat(where)}
-        )
+        faults = (fault for where in error.messages_dict.values() for fault in _flat(where))
+        raise errors.Invalid(dict(islice(faults, MOST_FAULTS)))
 
 
-def _flat(messages: Any, above: str = "") -> list[tuple[str, list[str]]]:
-    if isinstance(messages, dict):
+def _flat(messages: Any, above: str = "") -> Iterator[tuple[str, list[str]]]:
+    if not isinstance(messages, dict):
+        yield above or "body", messages if isinstance(messages, list) else [str(messages)]
+        return
+    for name, inner in messages.items():
         # `_schema` is marshmallow's name for what is wrong with an object as a whole.
-        paths = {
-            name: ".".join(part for part in (above, "" if name == "_schema" else str(name)) if part)
-            for name in messages
-        }
-        return [pair for name, inner in messages.items() for pair in _flat(inner, paths[name])]
-    return [(above or "body", messages if isinstance(messages, list) else [str(messages)])]
+        own = "" if name == "_schema" else str(name)[:LONGEST_NAME_TOLD]
+        yield from _flat(inner, ".".join(filter(None, (above, own))))
 
 
 class Routes(flask_smorest.Blueprint):

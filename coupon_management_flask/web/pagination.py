@@ -6,15 +6,15 @@ from urllib.parse import urlencode
 import marshmallow as ma
 from flask import request
 
-from .body import QueryWhole
+from .body import BoundedSchema, QueryWhole
 
 
-class PageQuery(ma.Schema):
+class PageQuery(BoundedSchema):
     page = QueryWhole(1, load_default=1)
     per_page = QueryWhole(1, 100, load_default=10)
 
 
-class OffsetQuery(ma.Schema):
+class OffsetQuery(BoundedSchema):
     """`limit` and `offset`.
 
     A limit above 1,000 means 1,000. An offset beyond what a database can count to means the largest
@@ -33,7 +33,7 @@ class OffsetQuery(ma.Schema):
         }
 
 
-class LinkedPageQuery(ma.Schema):
+class LinkedPageQuery(BoundedSchema):
     page = QueryWhole(1, load_default=1)
     page_size = QueryWhole(1, 100, load_default=20)
 

@@ -21,7 +21,7 @@ from ...promos.business.terms import TermsChanges
 from ...promos.feed import days
 from ...vouchers import schemas as voucher_schemas
 from ...vouchers import types as voucher_types
-from ...web.body import Text, Truth
+from ...web.body import BoundedSchema, Text, Truth
 from .. import service
 from ..access import administrator
 from ..tables.cells import Row
@@ -30,7 +30,7 @@ from .forms import SchemaField, Texts, as_text, typed
 from .views import CreatableView, DeletableView, EditableView
 
 
-class AccountChanges(ma.Schema):
+class AccountChanges(BoundedSchema):
     name = Text(1, 100)
     surname = Text(0, 120)
     role = ma.fields.String(validate=validate.OneOf(list(Role)))
@@ -206,7 +206,7 @@ class VoucherTypes(CreatableView, EditableView):
         return (voucher_types.create_type(**{"currency": config.current().currency, **given}).id,)
 
 
-class NewAddress(ma.Schema):
+class NewAddress(BoundedSchema):
     email = EmailField(required=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from ...web.body import Text, Whole
+from ...web.body import BoundedSchema, Text, Whole
 from ..schemas.coupons import CouponTemplate
 from ..schemas.fields import Wire
 from .batches import BatchStatus
@@ -29,7 +29,7 @@ class Template(ma.fields.Nested):
         return value
 
 
-class NewBatch(ma.Schema):
+class NewBatch(BoundedSchema):
     count = Whole(1, MOST_CODES, required=True)
     pattern = Text(
         3,

@@ -3,12 +3,21 @@
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import validate
 
-from ...web.body import AmountField, NumberField, Whole
+from ...web.body import AmountField, BoundedList, NumberField, Whole
 from ..pricing import Cart, Item
 from .coupons import DiscountCouponSchema
-from .fields import MOST_ITEMS, Answer, AnyCode, Codes, ShopId, ShopIds, Wire, nothing
+from .fields import (
+    MOST_ITEMS,
+    MOST_ITEMS_OF_BEST,
+    Answer,
+    AnyCode,
+    Codes,
+    ShopId,
+    ShopIds,
+    Wire,
+    nothing,
+)
 
 
 class ItemSchema(Wire):
@@ -18,16 +27,16 @@ class ItemSchema(Wire):
     unit_price = AmountField(required=True)
 
 
+def _items(most: int) -> BoundedList[Any]:
+    return BoundedList(ma.fields.Nested(ItemSchema()), 1, most, load_default=nothing)
+
+
 class _Cart(Wire):
     """A body about a cart; it loads to `cart` and the other fields."""
 
     cart_total = AmountField(required=True)
     product_ids = ShopIds(load_default=[])
-    items = ma.fields.List(
-        ma.fields.Nested(ItemSchema()),
-        validate=validate.Length(1, MOST_ITEMS),
-        load_default=nothing,
-    )
+    items = _items(MOST_ITEMS)
     customer_id = ShopId(load_default=nothing)
 
     @ma.validates_schema
@@ -55,6 +64,7 @@ class CodesAndCart(_Cart):
 
 
 class CartAndMaybeCodes(_Cart):
+    items = _items(MOST_ITEMS_OF_BEST)
     codes = Codes(load_default=nothing)
 
 

@@ -14,6 +14,8 @@ from ...core.money import number
 from ...models.kinds import CouponFor, DiscountBase, DiscountType
 from ...web.body import (
     AmountField,
+    BoundedList,
+    BoundedSchema,
     CurrencyField,
     Moment,
     NumberField,
@@ -57,17 +59,13 @@ class Hour(Text):
         super().__init__(5, 5, rules=rules, metadata={"pattern": pattern}, **kwargs)
 
 
-class ScheduleSchema(ma.Schema):
+class ScheduleSchema(BoundedSchema):
     """Hours of some days of the week.
 
     Hours that end before they begin last over midnight.
     """
 
-    weekdays = ma.fields.List(
-        Whole(1, 7),
-        validate=[validate.Length(1, 7), all_different],
-        metadata={"uniqueItems": True},
-    )
+    weekdays = BoundedList(Whole(1, 7), 1, 7, rules=[all_different], metadata={"uniqueItems": True})
     begins = Hour(data_key="from")
     ends = Hour(data_key="until")
     timezone = Text(1, 64, rules=[_is_zone])
@@ -225,6 +223,9 @@ SORTABLE = tuple(
 _BY_WIRE_NAME = {camel(name): name for name in SORTABLE}
 
 
+LONGEST_SORT_BY = 1000
+
+
 class SortBy(ma.fields.Field[list[tuple[str, bool]]]):
     """Fields to sort by, such as `createdAt:desc,code`.
 
@@ -234,7 +235,11 @@ class SortBy(ma.fields.Field[list[tuple[str, bool]]]):
     def __init__(self, **kwargs: Any) -> None:
         one = f"({'|'.join(_BY_WIRE_NAME)})(:(asc|desc))?"
         super().__init__(
-            metadata={"type": "string", "pattern": f"^{one}(,{one})*$"},
+            metadata={
+                "type": "string",
+                "pattern": f"^{one}(,{one})*$",
+                "maxLength": LONGEST_SORT_BY,
+            },
             load_default=lambda: [("created_at", True)],
             **kwargs,
         )
@@ -243,7 +248,9 @@ class SortBy(ma.fields.Field[list[tuple[str, bool]]]):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> list[tuple[str, bool]]:
         found: dict[str, bool] = {}
-        for part in str(value).split(","):
+        if len(value) > LONGEST_SORT_BY:
+            raise ma.ValidationError(f"Longer than maximum length {LONGEST_SORT_BY}.")
+        for part in value.split(","):
             name, _, direction = part.strip().partition(":")
             if (
                 name not in _BY_WIRE_NAME

@@ -8,10 +8,12 @@ import marshmallow as ma
 from marshmallow import validate
 
 from ...web.answers import AnswerSchema
-from ...web.body import QueryWhole, Text
+from ...web.body import BoundedList, BoundedSchema, QueryWhole, Text
 from .names import camel
 
 MOST_ITEMS = 10_000
+# Every public coupon is tried on each of them.
+MOST_ITEMS_OF_BEST = 1_000
 MOST_CODES = 100
 LONGEST_ID = 64
 
@@ -23,7 +25,7 @@ def nothing() -> None:
     """
 
 
-class Wire(ma.Schema):
+class Wire(BoundedSchema):
     """Fields are called in camelCase by clients."""
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
@@ -42,11 +44,11 @@ class ShopId(Text):
         super().__init__(1, LONGEST_ID, **kwargs)
 
 
-class ShopIds(ma.fields.List[str]):
+class ShopIds(BoundedList[str]):
     """A set of the shop's names, in the order in which they were given first."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(ShopId(), validate=validate.Length(max=MOST_ITEMS), **kwargs)
+        super().__init__(ShopId(), None, MOST_ITEMS, **kwargs)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -95,11 +97,11 @@ class AnyCode(Text):
         return super()._deserialize(value, attr, data, **kwargs).upper()
 
 
-class Codes(ma.fields.List[str]):
+class Codes(BoundedList[str]):
     """Codes to look for, each of them once."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(AnyCode(), validate=validate.Length(1, MOST_CODES), **kwargs)
+        super().__init__(AnyCode(), 1, MOST_CODES, **kwargs)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -107,7 +109,7 @@ class Codes(ma.fields.List[str]):
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
-class PageQuery(ma.Schema):
+class PageQuery(BoundedSchema):
     page = QueryWhole(1, load_default=1)
     limit = QueryWhole(1, 100, load_default=10)
 

@@ -1,9 +1,8 @@
 """What was redeemed, and what was rolled back of it."""
 
 import marshmallow as ma
-from marshmallow import validate
 
-from ...web.body import Moment, NumberField, Text, Truth, Whole
+from ...web.body import BoundedList, BoundedSchema, Moment, NumberField, Text, Truth, Whole
 from ..coupon_limits import EVERYTHING, Restore
 from .carts import CodeAmountSchema, Totals
 from .fields import MOST_ITEMS, AnyCode, PageQuery, PageSchema, ShopId, Wire, all_different, nothing
@@ -20,7 +19,7 @@ class RedeemedSchema(Totals):
     codes = ma.fields.List(ma.fields.Nested(CodeAmountSchema()), required=True)
 
 
-class RestoreSchema(ma.Schema):
+class RestoreSchema(BoundedSchema):
     use = Truth(load_default=True)
     customer = Truth(load_default=True)
     budget = Truth(load_default=True)
@@ -30,13 +29,11 @@ class RestoreSchema(ma.Schema):
         return Restore(**restore)
 
 
-class Rollback(ma.Schema):
+class Rollback(BoundedSchema):
     reason = Text(1, 500, required=True)
     restore = ma.fields.Nested(RestoreSchema(), load_default=EVERYTHING)
-    lines = ma.fields.List(
-        Whole(0, MOST_ITEMS - 1),
-        validate=[validate.Length(1, MOST_ITEMS), all_different],
-        load_default=nothing,
+    lines = BoundedList(
+        Whole(0, MOST_ITEMS - 1), 1, MOST_ITEMS, rules=[all_different], load_default=nothing
     )
 
 

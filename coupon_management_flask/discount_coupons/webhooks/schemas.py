@@ -7,7 +7,7 @@ from marshmallow import validate
 
 from ...messaging.webhooks import addresses, recording
 from ...models import WebhookDelivery
-from ...web.body import Moment, Text
+from ...web.body import BoundedList, BoundedSchema, Moment, Text
 from ..schemas.fields import PageSchema
 
 
@@ -19,16 +19,14 @@ class DeliveryStatus(StrEnum):
     FAILED = "failed"
 
 
-class NewWebhook(ma.Schema):
+class NewWebhook(BoundedSchema):
     url = Text(
         longest=addresses.LONGEST_URL,
         required=True,
         metadata={"format": "uri", "description": "https, to a public address."},
     )
-    events = ma.fields.List(
-        ma.fields.String(validate=validate.OneOf(recording.EVENTS)),
-        required=True,
-        validate=validate.Length(min=1, max=100),
+    events = BoundedList(
+        ma.fields.String(validate=validate.OneOf(recording.EVENTS)), 1, 100, required=True
     )
 
 

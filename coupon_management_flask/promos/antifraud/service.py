@@ -11,6 +11,7 @@ from datetime import datetime
 import marshmallow as ma
 import orjson
 from flask import Flask, Response, jsonify, request
+from marshmallow import validate
 
 from ...config import load_settings
 from ...core import clock
@@ -21,9 +22,11 @@ class QuestionSchema(ma.Schema):
     class Meta:
         unknown = ma.EXCLUDE
 
-    user_email = ma.fields.String(required=True)
-    promo_id = ma.fields.String(required=True)
+    user_email = ma.fields.String(required=True, validate=validate.Length(max=254))
+    promo_id = ma.fields.String(required=True, validate=validate.Length(max=64))
 
+
+MAX_BODY = 16 * 1024
 
 _question = QuestionSchema()
 
@@ -59,6 +62,7 @@ class RecentQuestions:
 def create_antifraud_app(max_per_minute: int | None = None) -> Flask:
     """Make the service; without a limit, ANTIFRAUD_MAX_PER_MINUTE is the limit."""
     app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     recent = RecentQuestions(max_per_minute or load_settings().antifraud_max_per_minute)
 
     @app.post("/api/validate")
