@@ -11,6 +11,7 @@ from wtforms import ValidationError
 
 from ..identity import sessions
 from ..models import Role
+from ..web.security import check_form_size
 from .errors import FormExpired
 
 csrf_token = generate_csrf
@@ -94,6 +95,8 @@ def _let_in() -> ResponseReturnValue | None:
         here = None if is_sent() else request.full_path.rstrip("?")
         return redirect(url_for(SIGN_IN, next=here), 303)
     if is_sent():
+        if g.administrator is None:
+            check_form_size()
         check_form()
     return None
 

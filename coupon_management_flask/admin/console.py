@@ -14,7 +14,7 @@ from ..analytics.schemas import DaysQuery
 from ..core import errors
 from ..web.body import LONGEST_LOGIN, LONGEST_PASSWORD, BoundedSchema, Credential
 from ..web.rates import caller_address, limit_logins, limited_address
-from ..web.security import ADMIN, ADMIN_FILES
+from ..web.security import ADMIN, ADMIN_FILES, form_fields
 from . import access, charts, service, views
 from .access import SignedIn, administrator
 from .errors import CONTRACT
@@ -95,7 +95,7 @@ def _charts(series: list[DayFigures]) -> list[charts.Chart]:
 @limit_logins
 def _enter(console: Console) -> ResponseReturnValue:
     try:
-        given = _sign_in.load({name: request.form.get(name, "") for name in _sign_in.fields})
+        given = _sign_in.load(form_fields(_sign_in.fields))
         grant = service.sign_in(
             given["login"],
             given["password"],

@@ -10,6 +10,7 @@ from ..core import errors
 from ..identity import password_reset, passwords
 from ..web.guard import no_store
 from ..web.rates import limit_logins
+from ..web.security import form_fields
 from . import reset, reset_mail
 from .voucher_schemas import ConfirmReset
 
@@ -44,7 +45,7 @@ def ask_for_password() -> Response:
 @no_store
 def set_password() -> Response:
     """Set the password that was typed."""
-    typed = {name: request.form.get(name, "") for name in _form.fields}
+    typed = form_fields(_form.fields)
     try:
         body = _form.load(typed)
         reset.reset_password(body["token"], body["password"])

@@ -51,12 +51,20 @@ MESSAGES = {
     "idempotency_key_in_use": "A request with this Idempotency-Key is still running.",
     "idempotency_key_reused": "This Idempotency-Key belongs to another request.",
     "body_too_large": "The body is too large.",
+    "url_too_long": "The URL is too long.",
+    "headers_too_large": "A header is too long.",
     "rate_limited": "Too many tries; come back later.",
     "service_unavailable": "The service can't answer right now; come back later.",
     "internal_error": "Something went wrong on our side.",
 }
 
-_HTTP_NAMES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_HTTP_NAMES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    414: "url_too_long",
+    431: "headers_too_large",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,13 @@ from ..identity import api_keys, change_log, sessions
 from ..identity.roles import PERMISSIONS, Permission
 from ..models import AccountKind, Role
 from . import idempotency
+from .body import LONGEST_TOKEN
 from .operations import Guarded, note
 
 CACHED_TOKENS = 10_000
+
+# A text in a path that is longer names nothing, and neither does what is left of it.
+LONGEST_NAME = 255
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -179,6 +183,8 @@ def _bearer() -> str:
 def _checked(path: dict[str, str]) -> dict[str, str | UUID]:
     """Return the path's arguments: UUIDs where the name ends in `id`, else text without a NUL.
 
+    A text that is longer than anything that it could name is cut.
+
     Raises: Invalid.
     """
     checked: dict[str, str | UUID] = {}
@@ -191,7 +197,7 @@ def _checked(path: dict[str, str]) -> dict[str, str | UUID]:
         elif "\x00" in value:
             raise errors.Invalid({name: ["Null characters are not allowed."]})
         else:
-            checked[name] = value
+            checked[name] = value[: LONGEST_NAME + 1]
     return checked
 
 
@@ -215,6 +221,9 @@ def _claims(token: str) -> _Claims:
     with _verified_lock:
         claims = _verified.get(cache_key)
     if claims is None:
+        # The signature is looked at last: anybody can make the library read a token.
+        if len(token) > LONGEST_TOKEN:
+            raise errors.InvalidToken
         claims = _verify(token)
         with _verified_lock:
             _verified[cache_key] = claims
@@ -223,10 +232,25 @@ def _claims(token: str) -> _Claims:
     return claims
 
 
+# What the libraries raise for a text that is no token of ours, whoever has signed it: its JSON may
+# be nested deeply and its numbers infinite.
+_NO_TOKEN = (
+    jwt.PyJWTError,
+    JWTExtendedException,
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+
+
 def _verify(token: str) -> _Claims:
     try:
         claims = decode_token(token)
         is_refresh = claims["type"] == "refresh"
+        if type(claims["exp"]) is not int:
+            raise errors.InvalidToken
         return _Claims(
             claims["type"],
             _from_text(claims["sub"]),
@@ -234,7 +258,7 @@ def _verify(token: str) -> _Claims:
             _from_text(claims["jti"]) if is_refresh else None,
             claims["exp"],
         )
-    except (jwt.PyJWTError, JWTExtendedException, KeyError, TypeError, ValueError) as error:
+    except _NO_TOKEN as error:
         raise errors.InvalidToken from error
 
 

@@ -6,7 +6,7 @@ that may call.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +15,21 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_cors import CORS
 from flask_talisman import Talisman
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import (
+    RequestEntityTooLarge,
+    RequestHeaderFieldsTooLarge,
+    RequestURITooLarge,
+)
 
 from .. import config
 from ..text.callers import UNKNOWN, parse_address
 from .contract import MAX_BODY, contract_of
 
 CHUNK = 64 * 1024
+# No client needs more, and what reads them (cookies, conditions, lists of types) may be slow.
+LONGEST_URL, LONGEST_HEADER = 16 * 1024, 32 * 1024
+# The fields of a page that anybody may open are few.
+LONGEST_FORM = 16 * 1024
 
 # An answer of the API is never a page. Our pages load from this host alone. Swagger UI styles its
 # elements inline.
@@ -87,8 +95,39 @@ def body_in_chunks() -> Iterator[bytes]:
         yield chunk
 
 
+def check_form_size() -> None:
+    """Look at the size of a form that anybody may send, before its fields are read.
+
+    Raises: RequestEntityTooLarge.
+    """
+    # A body in chunks does not say how long it is. Its bytes are cheap, its fields are not.
+    if len(request.get_data()) > LONGEST_FORM:
+        raise RequestEntityTooLarge
+
+
+def form_fields(names: Iterable[str]) -> dict[str, str]:
+    """Return these fields of a form that anybody may send; one that is not there is empty.
+
+    Raises: RequestEntityTooLarge.
+    """
+    check_form_size()
+    return {name: request.form.get(name, "") for name in names}
+
+
+def _check_sizes() -> None:
+    """Refuse a URL or a header that is too long, before anything reads it."""
+    environ = request.environ
+    if len(environ["PATH_INFO"]) + len(environ.get("QUERY_STRING", "")) > LONGEST_URL:
+        raise RequestURITooLarge
+    if len(environ.get("CONTENT_TYPE", "")) > LONGEST_HEADER or any(
+        len(value) > LONGEST_HEADER for name, value in environ.items() if name.startswith("HTTP_")
+    ):
+        raise RequestHeaderFieldsTooLarge
+
+
 def init_app(app: Flask, settings: config.Settings) -> None:
     app.request_class = BoundedRequest
+    app.before_request(_check_sizes)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["TRUSTED_HOSTS"] = [host.lower() for host in settings.allowed_hosts] or None
     # A trailing slash makes no difference, and nothing redirects.
@@ -104,7 +143,9 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     )
     app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.trusted_proxies:
-        app.wsgi_app = _behind_proxies(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
+        app.wsgi_app = _with_few_forwarders(  # type: ignore[method-assign]
+            _behind_proxies(app.wsgi_app, list(settings.trusted_proxies))
+        )
     origins = list(settings.cors_allowed_origins)
     # The popup stands on anybody's website, unless the operator names websites. It uses no cookie.
     CORS(
@@ -166,6 +207,21 @@ class _AdminSessions(SecureCookieSessionInterface):
         if not _is_below(request.path, ADMIN) or _is_below(request.path, ADMIN_FILES):
             return None
         return super().open_session(app, request)
+
+
+def _with_few_forwarders(wsgi_app: Any) -> Any:
+    """Cut X-Forwarded-For where it is too long, before every address in it is looked at.
+
+    It is still too long then, and is refused as any other header is.
+    """
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        if len(forwarded) > LONGEST_HEADER:
+            environ["HTTP_X_FORWARDED_FOR"] = forwarded[-LONGEST_HEADER - 1 :]
+        return wsgi_app(environ, start_response)
+
+    return answer
 
 
 def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:

@@ -294,6 +294,41 @@ def test_a_signed_body_that_is_no_event_is_refused(buyer, stripe):
         assert refusal(buyer.hear(body), "vouchers") == (400, "invalid_signature")
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"[" * 500_000,
+        b'{"a":' * 200_000,
+        b'{"id":"evt_1","type":"x","data":{"object":' + b"[" * 5_000 + b"]" * 5_000 + b"}}",
+        *(
+            b'{"id":"%b","object":"event","type":"payment_intent.succeeded",'
+            b'"data":{"object":{"object":"payment_intent","id":"%b"}}}' % names
+            for names in (
+                (rb"evt\u0000", b"pi_1"),
+                (rb"evt\ud800", b"pi_1"),
+                (b"e" * 256, b"pi_1"),
+                (b"", b"pi_1"),
+                (b"evt_1", rb"pi\u0000"),
+                (b"evt_1", rb"pi\udfff"),
+                (b"evt_1", b"p" * 256),
+            )
+        ),
+    ],
+    ids=lambda written: repr(written[:60]),
+)
+def test_a_signed_body_that_no_database_or_stack_could_hold_is_refused(
+    buyer, stripe, payment_books, written
+):
+    before = payment_books()
+    sent = stripe.webhook(None, written=written)
+
+    answer = buyer.person.client.post("/api/payments/webhook/", **sent)
+
+    assert refusal(answer, "vouchers") == (400, "invalid_signature")
+    assert payment_books() == before
+    assert stripe.number_asked(READ) == 0
+
+
 def test_the_webhook_asks_for_no_token_and_keeps_no_idempotency_key(buyer, exam, stripe):
     sent = stripe.webhook(stripe.pay(buyer.intent(exam)["payment_intent_id"]))
     sent["headers"]["Idempotency-Key"] = "a"

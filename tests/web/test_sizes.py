@@ -4,20 +4,27 @@ What a refusal costs is counted: calls, bytes, memory. A deadline is there only 
 minutes.
 """
 
+import io
+import ipaddress
 import json
 import tracemalloc
+import unicodedata
 from collections.abc import Iterator
+from types import SimpleNamespace
+from urllib.parse import quote
 
 import email_validator
 import marshmallow as ma
 import pytest
 from marshmallow import validate
+from werkzeug.formparser import FormDataParser
 
 from coupon_management_flask import create_app
 from coupon_management_flask.admin import console as admin_console
 from coupon_management_flask.admin.editing import use_cases as admin_use_cases
 from coupon_management_flask.discount_coupons.schemas.coupons import SortBy
 from coupon_management_flask.promos.schemas import CountriesField, Day
+from coupon_management_flask.text import codes
 from coupon_management_flask.vouchers.schemas import Details
 from coupon_management_flask.web.body import (
     MOST_FAULTS,
@@ -252,3 +259,87 @@ def test_best_is_asked_among_at_most_1000_items(alice):
 
     assert ask("best", 1_000).status_code == 200
     assert refusal(ask("best", 1_001)) == (400, "validation_error")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/coupons/" + "x" * 17_000, (414, "url_too_long")),
+        ("/api/user/feed?category=" + "x" * 17_000, (414, "url_too_long")),
+        ("/nothing/" * 2_000, (414, "url_too_long")),
+        ("/v1/coupons/" + "x" * 15_000, (401, "authentication_required")),
+    ],
+)
+def test_a_url_that_is_too_long_is_refused_in_the_contracts_body(everything, path, status):
+    assert refusal(everything.test_client().get(path)) == status
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Accept", "Content-Type", "Cookie", "If-None-Match", "Idempotency-Key", "Stripe-Signature"],
+)
+@pytest.mark.parametrize("path", ["/api/ping", "/api/payments/webhook", "/v1/auth/login"])
+def test_a_header_that_is_too_long_is_refused_unread(everything, path, name):
+    answer = everything.test_client(use_cookies=False).open(path, headers={name: "a,=;" * 20_000})
+
+    assert refusal(answer) == (431, "headers_too_large")
+
+
+def test_a_chain_of_proxies_that_is_too_long_is_not_followed(tmp_path, monkeypatch):
+    app = create_app(
+        settings_for(f"sqlite:///{tmp_path}/empty.db", trusted_proxies=["10.0.0.0/8", "127.0.0.1"])
+    )
+    looked_at, read = [], ipaddress.ip_address
+    monkeypatch.setattr(ipaddress, "ip_address", lambda one: looked_at.append(one) or read(one))
+
+    answer = app.test_client().get(
+        "/api/ping", headers={"X-Forwarded-For": ",".join(["10.0.0.1"] * 50_000)}
+    )
+
+    assert refusal(answer) == (431, "headers_too_large")
+    assert len(looked_at) < 5_000
+
+
+@pytest.mark.parametrize("marks", [60, 2_500])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/coupons/{}",
+        "/v1/coupons/use/{}",
+        "/api/vouchers/detail/{}",
+        "/api/v1/coupons/code/{}",
+    ],
+)
+def test_a_code_of_any_length_in_a_path_is_not_found_at_the_price_of_a_short_one(
+    alice, monkeypatch, path, marks
+):
+    lengths, normalise = [], unicodedata.normalize
+    fake = SimpleNamespace(
+        normalize=lambda form, text: lengths.append(len(text)) or normalise(form, text)
+    )
+    monkeypatch.setattr(codes, "unicodedata", fake)
+    call = alice.post if "use" in path else alice.get
+
+    answer = call(path.format("a" + quote("\u0301" * marks)))
+
+    assert refusal(answer)[0] == 404
+    assert all(length <= 256 for length in lengths)
+
+
+@pytest.mark.parametrize("path", ["/reset-password", "/admin/sign-in"])
+def test_a_form_of_many_fields_is_refused_unread(everything, path, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        FormDataParser, "parse", lambda *_, **__: read.append(1) or pytest.fail("it was read")
+    )
+    client, form = everything.test_client(), "&".join(f"a{number}" for number in range(100_000))
+
+    in_chunks = {
+        "input_stream": io.BytesIO(form.encode()),
+        "environ_overrides": {"wsgi.input_terminated": True},
+    }
+    for how in ({"data": form}, in_chunks):
+        answer = client.post(path, content_type="application/x-www-form-urlencoded", **how)
+        assert answer.status_code == 413
+        assert len(answer.data) < BYTES_FOR_A_REFUSAL
+    assert read == []
