@@ -13,9 +13,11 @@ from .caller import Caller, Checkout
 from .coupons.coupon import SELECT, Coupon, coupons
 from .coupons.find import public_for, shown
 from .pricing import Cart
-from .rules import Decision
 from .totals import CodeAmount, Totals, amounts
 from .wording import sentence
+
+# Each is tried on up to 1,000 items.
+MOST_CANDIDATES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +94,34 @@ def apply_all(caller: Caller, codes: Sequence[str], cart: Cart) -> AppliedAll:
 def best(caller: Caller, codes: Sequence[str] | None, cart: Cart, *, currency: str) -> Best:
     """Find the set of codes with the lowest final amount.
 
-    It is looked for among these codes, or else among all public coupons in `currency`.
+    It is looked for among these codes, or else among the public coupons in `currency`. Of more
+    than `MOST_CANDIDATES` of those it looks at the ones of the highest priority, and is not exact.
 
     Raises: Invalid, RateLimited.
     """
+    are_all = True
     if codes is not None:
         decision = rules.choose(caller, caller.checkout(codes, cart))
     else:
         rules.check_decimals(cart, currency)
-        decision = _public(caller, cart, currency)
+        candidates, are_all = _public(caller, currency)
+        decision = rules.judged(Checkout((), cart, caller.customer_id), candidates)
     found = pricing.best(decision.usable, cart)
     return Best(
         codes=[one.code for one in found.combined.applied],
-        exact=found.exact,
+        exact=found.exact and are_all,
         **amounts(cart, found.combined.discount, found.combined.lines),
     )
 
 
-def _public(caller: Caller, cart: Cart, currency: str) -> Decision:
+def _public(caller: Caller, currency: str) -> tuple[list[Coupon], bool]:
+    """Return the public coupons of the highest priority, and whether these are all."""
     # A server that names no customer has no coupons of a customer's own.
     is_public = public_for(caller.customer_id, clock.now())
-    rows = db.session.execute(SELECT.where(is_public, DiscountCoupon.currency == currency))
-    return rules.judged(Checkout((), cart, caller.customer_id), coupons(rows))
+    rows = db.session.execute(
+        SELECT.where(is_public, DiscountCoupon.currency == currency)
+        .order_by(DiscountCoupon.priority.desc(), DiscountCoupon.id.desc())
+        .limit(MOST_CANDIDATES + 1)
+    )
+    found = coupons(rows)
+    return found[:MOST_CANDIDATES], len(found) <= MOST_CANDIDATES

@@ -13,7 +13,7 @@ from ..models import OrderRedemption
 from ..models.kinds import LimitRule
 from . import coupon_limits, pricing
 from .coupons.coupon import Coupon
-from .pricing import Cart, Saving
+from .pricing import Cart, Offer
 from .refusals import (
     BudgetUsedUp,
     CouponExpired,
@@ -50,16 +50,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A coupon for a cart: what each rule says, and what the coupon alone takes off.
-
-    The rules are in the contract's order. `saving` is None without a cart, and where the coupon's
-    terms do not fit it.
-    """
+    """A coupon for a cart, and what each rule says, in the contract's order."""
 
     coupon: Coupon
     terms: pricing.Terms
     rules: tuple[Rule, ...]
-    saving: Saving | None
 
     @property
     def refusal(self) -> errors.Refused | None:
@@ -126,23 +121,24 @@ def judge(coupon: Coupon, seen: Seen, customer_id: str | None, cart: Cart | None
     need none.
     """
     terms = terms_of(coupon)
-    saving: Saving | None = None
+    offer: Offer | None = None
     misfit: DoesNotFit | None = None
     if cart is not None:
         try:
-            saving = pricing.saving(terms, cart)
+            # Not what it takes off each line: `best` judges every coupon there is.
+            offer = pricing.offer(terms, cart)
         except DoesNotFit as refused:
             misfit = refused
     rules = [
         *_state_rules(coupon, seen.now),
-        *_limit_rules(coupon, seen, customer_id, saving),
+        *_limit_rules(coupon, seen, customer_id, offer),
         _customer_rule(coupon, customer_id),
     ]
     if coupon.first_order_only:
         rules.append(Rule(FirstOrdersOnly, not seen.has_ordered, {"has_ordered": seen.has_ordered}))
     if cart is not None:
         rules += _cart_rules(coupon, cart, misfit)
-    return Judgement(coupon, terms, tuple(rules), saving)
+    return Judgement(coupon, terms, tuple(rules))
 
 
 def _state_rules(coupon: Coupon, now: datetime) -> list[Rule]:
@@ -177,7 +173,7 @@ _COUNTED = (
 
 
 def _limit_rules(
-    coupon: Coupon, seen: Seen, customer_id: str | None, saving: Saving | None
+    coupon: Coupon, seen: Seen, customer_id: str | None, offer: Offer | None
 ) -> list[Rule]:
     has_uses = coupon.max_usage is None or coupon.usage_count < coupon.max_usage
     facts: Facts = {"usage_count": coupon.usage_count, "max_usage": coupon.max_usage}
@@ -195,17 +191,17 @@ def _limit_rules(
                 )
             )
     if LimitRule.BUDGET in places:
-        found.append(_budget_rule(coupon, seen, *places[LimitRule.BUDGET], saving))
+        found.append(_budget_rule(coupon, seen, *places[LimitRule.BUDGET], offer))
     return found
 
 
 def _budget_rule(
-    coupon: Coupon, seen: Seen, key: LimitKey, budget: int, saving: Saving | None
+    coupon: Coupon, seen: Seen, key: LimitKey, budget: int, offer: Offer | None
 ) -> Rule:
     # A discount that does not fit any more is not given in part: what was promised is redeemed.
     used, asked = seen.used[key], 0
-    if saving is not None:
-        asked = max(1, money.to_minor(saving.amount, coupon.currency))
+    if offer is not None:
+        asked = max(1, money.to_minor(offer.saved(offer.own), coupon.currency))
     amounts = {"used": used, "budget": budget, "asked": asked}
     return Rule(
         BudgetUsedUp,

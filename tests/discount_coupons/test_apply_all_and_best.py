@@ -5,6 +5,9 @@ import random
 
 import pytest
 
+from coupon_management_flask.discount_coupons import checkout
+from coupon_management_flask.discount_coupons.pricing import units
+
 from ..support.discounts import PATH, items, new_shop
 from ..support.refusals import refusal
 
@@ -213,3 +216,34 @@ def test_the_best_is_found_by_whoever_may_look_at_coupons(client):
     caller = new_shop(client, "getCoupons")
 
     assert caller.post(f"{PATH}/best", json={"cartTotal": 1}).status_code == 200
+
+
+def test_best_works_out_the_lines_of_the_winners_alone_however_many_coupons_there_are(
+    shop, monkeypatch
+):
+    for number in range(30):
+        shop.new(discount=number + 1, combinable=False)
+    cart = items(*[(f"p{number}", 1, 1000) for number in range(1_000)])
+    split, share = [], units.largest_remainder
+    monkeypatch.setattr(units, "largest_remainder", lambda *given: split.append(1) or share(*given))
+
+    answer = shop.post(f"{PATH}/best", json=cart)
+
+    assert answer.status_code == 200
+    assert (answer.json["discountAmount"], answer.json["exact"]) == (3000, False)
+    assert len(split) < 5
+
+
+def test_best_looks_at_so_many_public_coupons_of_the_highest_priority(shop, monkeypatch):
+    monkeypatch.setattr(checkout, "MOST_CANDIDATES", 2)
+    first, second = (shop.new(discount=discount, priority=2) for discount in (10, 20))
+
+    exact = shop.post(f"{PATH}/best", json=items(("a", 1, 100))).json
+    shop.new(discount=50, priority=1)
+    bounded = shop.post(f"{PATH}/best", json=items(("a", 1, 100))).json
+    named = shop.post(
+        f"{PATH}/best", json={"codes": [first["code"], second["code"]], **items(("a", 1, 100))}
+    ).json
+
+    assert exact["exact"] is named["exact"] is True
+    assert (bounded["codes"], bounded["exact"]) == ([second["code"]], False)

@@ -23,7 +23,7 @@ a cent where coupons overlap in part. The total of one coupon never depends on i
 from .best import EXACT_UP_TO, Best, best
 from .cart import Cart, Item
 from .combine import Combined, combine
-from .offer import Saving, Steps, saving
+from .offer import Offer, Saving, Steps, offer, saving
 from .terms import Terms
 
 __all__ = [
@@ -32,10 +32,12 @@ __all__ = [
     "Cart",
     "Combined",
     "Item",
+    "Offer",
     "Saving",
     "Steps",
     "Terms",
     "best",
     "combine",
+    "offer",
     "saving",
 ]
