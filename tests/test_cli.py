@@ -37,7 +37,7 @@ from coupon_management_flask.tasks import jobs, thread
 from .conftest import dispose_engines, settings_for
 from .support.people import PASSWORD, make_coupon, make_user, sign_in
 from .support.ports import free_port
-from .support.server import FLASK, ROOT, environment, run_flask, running_server
+from .support.server import FLASK, ROOT, STRONG_KEY, environment, run_flask, running_server
 from .support.waiting import wait_until
 from .support.webhook_receiver import running_receiver
 
@@ -347,7 +347,7 @@ def test_seed_demo_loads_once(flask, books):
 
 
 def test_seed_demo_refuses_production(configured_app, capsys):
-    app = configured_app(app_env="production", secret_key="s" * 32)
+    app = configured_app(app_env="production", secret_key=STRONG_KEY)
 
     result = app.test_cli_runner().invoke(args=["seed-demo"])
 

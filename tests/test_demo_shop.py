@@ -21,7 +21,14 @@ from coupon_management_flask.db.session import db
 from coupon_management_flask.models import ApiKey
 
 from .support.ports import free_port
-from .support.server import ROOT, Server, assert_books_add_up, run_command, running_server
+from .support.server import (
+    ROOT,
+    STRONG_KEY,
+    Server,
+    assert_books_add_up,
+    run_command,
+    running_server,
+)
 from .support.waiting import wait_until
 
 pytestmark = pytest.mark.server
@@ -247,7 +254,7 @@ def test_keys_of_earlier_starts_end(app, monkeypatch):
 
 
 def test_it_is_not_for_production(configured_app):
-    production = configured_app(app_env="production", secret_key="s" * 32)
+    production = configured_app(app_env="production", secret_key=STRONG_KEY)
 
     ran = production.test_cli_runner().invoke(args=["demo-shop", "--port", str(free_port())])
 

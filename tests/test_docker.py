@@ -22,13 +22,13 @@ from coupon_management_flask import config
 from coupon_management_flask.config.settings import DECLARATIONS
 
 from .support.ports import free_port
-from .support.server import ROOT, running_server
+from .support.server import ROOT, STRONG_KEY, running_server
 from .support.waiting import wait_until
 
 TOOLS = Path(sys.executable).parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
-SECRETS = {"SECRET_KEY": "k" * config.SHORTEST_SECRET_KEY, "POSTGRES_PASSWORD": "p@ss"}
+SECRETS = {"SECRET_KEY": STRONG_KEY, "POSTGRES_PASSWORD": "p@ss"}
 SETTINGS = {one.name.upper() for one in DECLARATIONS}
 SERVER_VARIABLES = {"HOST", "PORT", "WORKERS"}
 
@@ -224,7 +224,7 @@ def test_what_the_image_has_is_enough_to_migrate_serve_and_be_healthy(image):
     started = ["sh", "-c", 'cd "$0" && exec "$@"', str(image), *COMMAND]
     hosts = "127.0.0.1, .example.com"
     with running_server(
-        "",
+        f"sqlite:///{image}/instance/coupons.db",
         command=started,
         **in_image,
         SECRET_KEY=SECRETS["SECRET_KEY"],

@@ -4,7 +4,8 @@ from typing import cast
 
 from flask import current_app
 
-from .load import ROOT, SHORTEST_SECRET_KEY, ConfigurationError, load_settings
+from .load import ROOT, ConfigurationError, load_settings
+from .production import SHORTEST_SECRET_KEY
 from .settings import DEVELOPMENT_SECRET_KEY, Settings
 
 __all__ = [

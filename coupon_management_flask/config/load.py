@@ -15,10 +15,10 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .settings import DECLARATIONS, DEVELOPMENT_SECRET_KEY, Settings
+from . import production
+from .settings import DECLARATIONS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SHORTEST_SECRET_KEY = 32
 
 # What the schema has checked: of each setting the value that its form gives.
 Known = dict[str, Any]
@@ -34,23 +34,30 @@ def load_settings(
     file: Path = ROOT / "application.yml",
     environment: Mapping[str, str] | None = None,
     dotenv: Path | None = ROOT / ".env",
+    signs_and_stores: bool = True,
     **overrides: object,
 ) -> Settings:
     """Read the file, over it `.env`, over that the environment, over all of them `overrides`.
 
+    Production asks for a secret and a database, unless the process neither signs nor stores.
+
     Raises:
         ConfigurationError: A setting is unknown, missing or not valid.
     """
-    values = {
-        **_from_file(file),
-        **_from_environment(dotenv, os.environ if environment is None else environment),
-        **overrides,
+    variables = {
+        **(dotenv_values(dotenv) if dotenv is not None else {}),
+        **(os.environ if environment is None else environment),
     }
+    values = {**_from_file(file), **_from_environment(variables), **overrides}
     known = _checked(values, file)
     settings = Settings(
         **known | {"database_url": _database_url(known), "redis_url": _redis_url(known)}
     )
-    _check_production(settings)
+    if settings.is_production and signs_and_stores:
+        is_named = bool(known["database_url"] or known["postgres_host"])
+        refusal = production.refusal(settings, variables, is_database_named=is_named)
+        if refusal is not None:
+            raise ConfigurationError(f"Configuration: {refusal}")
     return settings
 
 
@@ -90,8 +97,7 @@ def _from_file(file: Path) -> dict[str, object]:
     return {str(key): "" if value is None else value for key, value in values.items()}
 
 
-def _from_environment(dotenv: Path | None, environment: Mapping[str, str]) -> dict[str, object]:
-    variables = {**(dotenv_values(dotenv) if dotenv is not None else {}), **environment}
+def _from_environment(variables: Mapping[str, str | None]) -> dict[str, object]:
     # An empty variable is one that is not set: Compose files pass them on that way.
     return {one.name: value for one in DECLARATIONS if (value := variables.get(one.name.upper()))}
 
@@ -133,18 +139,3 @@ def _redis_url(known: Known) -> str:
     if known["redis_url"] or not known["redis_host"]:
         return str(known["redis_url"])
     return f"redis://{known['redis_host']}:{known['redis_port']}/0"
-
-
-def _check_production(settings: Settings) -> None:
-    if not settings.is_production:
-        return
-    if settings.secret_key in {"", DEVELOPMENT_SECRET_KEY}:
-        raise ConfigurationError(
-            "Configuration: SECRET_KEY must be set in production "
-            "(python -c 'import secrets; print(secrets.token_urlsafe(48))' makes one)."
-        )
-    if len(settings.secret_key) < SHORTEST_SECRET_KEY:
-        raise ConfigurationError(
-            f"Configuration: SECRET_KEY must have at least {SHORTEST_SECRET_KEY} characters "
-            "in production."
-        )

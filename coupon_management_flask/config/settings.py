@@ -81,11 +81,11 @@ class Settings:
     app_env: str = _setting(
         _word_of("development", "production"),
         "development",
-        "development: readable logs and a ready-made secret. production: JSON logs, and no start "
-        "without a SECRET_KEY of your own.",
+        "development: readable logs, a ready-made secret and a database in a file. production: "
+        "JSON logs, and no start without a SECRET_KEY of your own and a database that is named.",
         opens=True,
     )
-    secret_key: str = _setting(_text(), DEVELOPMENT_SECRET_KEY)
+    secret_key: str = _setting(_text(validate.Length(min=1)), DEVELOPMENT_SECRET_KEY)
 
     public_url: str = _setting(
         _url(),
@@ -118,7 +118,8 @@ class Settings:
         _text(),
         "",
         "postgresql://user:password@host:5432/name or sqlite:////absolute/path.db. Empty: "
-        "PostgreSQL at postgres_host, or if that is empty too, SQLite in instance/coupons.db.",
+        "PostgreSQL at postgres_host, or if that is empty too, SQLite in instance/coupons.db "
+        "(development only).",
         opens=True,
     )
     postgres_host: str = _setting(_text(), "")
@@ -273,7 +274,7 @@ class Settings:
     rate_limit_password_reset_emails: str = _setting(_text(forms.rate), "3 per hour")
 
     metrics_token: str = _setting(
-        _text(),
+        _text(forms.one_word),
         "",
         "The bearer token for /metrics. Empty: only callers on this machine may read it.",
         opens=True,

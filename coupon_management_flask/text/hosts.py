@@ -30,6 +30,15 @@ def website_host(text: str) -> str:
     return _address(host) or _name(host, text)
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host, without a port, means the machine that looks it up."""
+    host = host.lower().rstrip(".").removeprefix("[").removesuffix("]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return f".{host}".endswith(".localhost")
+
+
 def _address(host: str) -> str | None:
     # After a % stands the network card of one machine, under any name.
     if "%" in host:

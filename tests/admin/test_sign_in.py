@@ -15,6 +15,7 @@ from coupon_management_flask.models import Account, AdminChange, LoginSession
 from coupon_management_flask.web.guard import access_token
 
 from ..support.people import PASSWORD, make_user
+from ..support.server import STRONG_KEY
 from .conftest import SIGN_IN, Browser, told
 
 
@@ -184,7 +185,7 @@ def test_signing_in_again_ends_the_session_before(console):
 
 @pytest.mark.parametrize(
     ("environment", "secure"),
-    [({}, False), ({"app_env": "production", "secret_key": "s" * 32}, True)],
+    [({}, False), ({"app_env": "production", "secret_key": STRONG_KEY}, True)],
     ids=["development", "production"],
 )
 def test_the_cookie_goes_to_admin_alone_and_no_script_or_website_has_it(

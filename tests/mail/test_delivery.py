@@ -21,12 +21,10 @@ from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.tasks import thread
 
 from ..conftest import settings_for
-from ..support.server import ROOT, environment
+from ..support.server import ROOT, STRONG_KEY, environment
 from ..support.smtp import running_smtp
 from ..support.waiting import wait_until
 from .conftest import ALICE, deliver_due, outages, stored, write
-
-SECRET = "s" * 32
 
 
 @pytest.fixture
@@ -129,7 +127,7 @@ def test_a_recipient_who_is_refused_delays_nobody_else(mailing, smtp, topic, pas
 def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_there_is_one(
     configured_app, database_url, smtp, topic, passes
 ):
-    app = configured_app(app_env="production", secret_key=SECRET, email_backend="")
+    app = configured_app(app_env="production", secret_key=STRONG_KEY, email_backend="")
     message_id = write()
     before = stored(message_id)
     for _ in range(3):
@@ -144,7 +142,7 @@ def test_in_production_without_a_server_mails_wait_untouched_and_go_out_when_the
         "email_port": smtp.port,
         "email_use_tls": False,
     }
-    set_now = settings_for(database_url, app_env="production", secret_key=SECRET, **server)
+    set_now = settings_for(database_url, app_env="production", secret_key=STRONG_KEY, **server)
     app.extensions["settings"] = set_now
     sender.init_app(app, set_now)
     assert deliver_due() == 1

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from coupon_management_flask.messaging.mail import mailbox, sender
 
 from ..support.refusals import refusal
+from ..support.server import STRONG_KEY
 from .conftest import deliver_due, new_mail, outages, stored, write
 
 
@@ -121,7 +122,7 @@ def test_only_mails_of_the_mailbox_are_shown(developing, key):
 
 @pytest.mark.parametrize("path", ["/dev/mailbox", "/dev/mailbox/", "/dev/mailbox/1.M1P1Q1.host"])
 def test_in_production_there_is_no_mailbox(configured_app, path):
-    client = configured_app(app_env="production", secret_key="s" * 32).test_client()
+    client = configured_app(app_env="production", secret_key=STRONG_KEY).test_client()
 
     assert refusal(client.get(path), "promos") == (404, "not_found")
 

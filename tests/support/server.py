@@ -24,6 +24,9 @@ from .waiting import wait_until
 ROOT = Path(__file__).resolve().parent.parent.parent
 FLASK = [sys.executable, "-m", "flask", "--app", "coupon_management_flask"]
 
+# What production takes for a SECRET_KEY.
+STRONG_KEY = "vT3mJ0xQ9sKf7bWc2ZpLr8YhNd4GuA6e"
+
 # Settings that tests and benchmarks need otherwise than people do.
 TEST_ENVIRONMENT = {
     "PASSWORD_HASH_MEMORY_KIB": "8",

@@ -17,7 +17,7 @@ from coupon_management_flask.models import OutboxMessage
 from coupon_management_flask.tasks import jobs
 
 from ..support.redis import running_redis
-from ..support.server import ROOT, environment
+from ..support.server import ROOT, STRONG_KEY, environment
 from ..support.waiting import wait_until
 from .conftest import CELERY, START_SECONDS, happen, messages, wait_until_all_are_delivered
 
@@ -34,7 +34,7 @@ TEMPLATE = {"type": "percentage", "discount": 10, "couponFor": "product"}
 @pytest.mark.parametrize("kind", ["postgresql", pytest.param("sqlite", marks=pytest.mark.long)])
 def test_what_is_written_down_is_delivered_and_a_turn_is_no_line_in_the_log(celery, receiver):
     happen(1)
-    in_production = {"APP_ENV": "production", "SECRET_KEY": "s" * 32}
+    in_production = {"APP_ENV": "production", "SECRET_KEY": STRONG_KEY}
     worker, beat = celery("worker", **in_production), celery("beat", **in_production)
     wait_until_all_are_delivered()
     happen(2)

@@ -11,6 +11,7 @@ from coupon_management_flask.models import new_id
 
 from ..conftest import settings_for
 from ..support.ports import free_port
+from ..support.server import STRONG_KEY
 from ..support.smtp import running_smtp
 
 WELL = {
@@ -56,7 +57,7 @@ SERVER = {"email_backend": "", "email_host": "127.0.0.1", "email_use_tls": False
 
 
 def test_mails_that_go_nowhere_are_not_configured(configured_app):
-    nowhere = {"email_backend": "", "app_env": "production", "secret_key": "s" * 32}
+    nowhere = {"email_backend": "", "app_env": "production", "secret_key": STRONG_KEY}
 
     assert mail_of(configured_app(**nowhere)) == "not configured"
     assert mail_of(configured_app(**{**nowhere, "email_backend": "smtp"})) == "not configured"

@@ -16,10 +16,8 @@ from coupon_management_flask import create_app
 from ..conftest import settings_for
 from ..support.people import PASSWORD
 from ..support.refusals import refusal
-from ..support.server import running_server
+from ..support.server import STRONG_KEY, running_server
 from ..support.waiting import wait_until
-
-SECRET = "s" * 32
 
 
 def samples(text, name):
@@ -77,7 +75,7 @@ def test_a_request_id_that_could_be_anything_is_replaced(quiet, given):
 
 
 def test_in_production_every_line_is_json_and_carries_the_request_id(capsys, app_without_tables):
-    app = app_without_tables(app_env="production", secret_key=SECRET, log_level="INFO")
+    app = app_without_tables(app_env="production", secret_key=STRONG_KEY, log_level="INFO")
 
     @app.get("/v1/failing/<code>")
     def fail(code):
@@ -120,7 +118,7 @@ def test_in_development_lines_are_for_people(capsys, app_without_tables):
 
 def test_a_request_id_does_not_stay_for_the_next_request(capsys, app_without_tables):
     client = app_without_tables(
-        app_env="production", secret_key=SECRET, log_level="INFO"
+        app_env="production", secret_key=STRONG_KEY, log_level="INFO"
     ).test_client()
     client.get("/api/ping", headers={"X-Request-ID": "abc"})
     client.get("/api/ping")
@@ -219,7 +217,7 @@ def server(database_with_alice, tmp_path_factory):
     metrics = tmp_path_factory.mktemp("metrics")
     configuration = {
         "APP_ENV": "production",
-        "SECRET_KEY": SECRET,
+        "SECRET_KEY": STRONG_KEY,
         "LOG_LEVEL": "INFO",
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
     }
@@ -261,7 +259,7 @@ def test_lines_of_a_server_never_hold_what_a_client_sent_in_confidence(server):
         PASSWORD,
         "wrong-password-1",
         "key-in-confidence",
-        SECRET,
+        STRONG_KEY,
     ):
         assert secret not in log
     # Before it serves, the command writes plain text for whoever typed it.

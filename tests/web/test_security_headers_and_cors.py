@@ -2,8 +2,9 @@
 
 import pytest
 
+from ..support.server import STRONG_KEY
+
 ORIGIN = "https://shop.example"
-SECRET = "s" * 32
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def test_every_answer_tells_browsers_to_be_careful(failing, capsys, path):
 @pytest.mark.parametrize(
     ("environment", "url", "strict"),
     [
-        ({"app_env": "production", "secret_key": SECRET}, "https://localhost", True),
-        ({"app_env": "production", "secret_key": SECRET}, "http://localhost", False),
+        ({"app_env": "production", "secret_key": STRONG_KEY}, "https://localhost", True),
+        ({"app_env": "production", "secret_key": STRONG_KEY}, "http://localhost", False),
         ({}, "https://localhost", False),
     ],
     ids=["production, https", "production, http", "development, https"],
