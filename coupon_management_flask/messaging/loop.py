@@ -7,7 +7,7 @@ job is done once in its period.
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 import sqlalchemy as sa
@@ -22,6 +22,8 @@ from ..models import Lease
 from . import outbox
 
 PAUSE_SECONDS = 1.0
+# Some job has its turn several times a minute, wherever the background runs.
+SILENCE = timedelta(minutes=2)
 
 log = structlog.get_logger(__name__)
 
@@ -105,3 +107,18 @@ def take_turn(name: str, every: timedelta) -> bool:
     ).returning(Lease.name)
     with transaction():
         return db.session.scalar(statement) is not None
+
+
+def last_runs() -> dict[str, datetime]:
+    """Return when each job had its last turn, whoever took it. One that never had any is left out.
+
+    The leases tell it, so it is the same for a thread of a server, `flask worker` and Celery.
+    """
+    jobs = current().jobs
+    leases = sa.select(Lease.name, Lease.leased_until).where(Lease.name.in_(jobs))
+    return {name: until - jobs[name].every for name, until in db.session.execute(leases)}
+
+
+def is_running() -> bool:
+    """Return whether anybody runs the jobs at the moment, in whichever process."""
+    return any(run >= clock.now() - SILENCE for run in last_runs().values())

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -127,20 +127,35 @@ def deliver_due(
     return delivered
 
 
-def count_waiting() -> dict[str, int]:
-    """Count the messages of each topic that are not delivered yet, also those being delivered."""
-    return _count(_WAITING)
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The messages of a topic that are not delivered yet, also those being delivered.
+
+    While a message is delivered it is due again only when its lease lapses.
+    """
+
+    waiting: int
+    first_due: datetime
+
+
+def look() -> dict[str, Queue]:
+    """Return the queue of each topic that has one."""
+    by_topic = (
+        sa.select(OutboxMessage.topic, sa.func.count(), sa.func.min(OutboxMessage.due_at))
+        .where(_WAITING)
+        .group_by(OutboxMessage.topic)
+    )
+    return {
+        topic: Queue(waiting, first_due)
+        for topic, waiting, first_due in db.session.execute(by_topic)
+    }
 
 
 def count_given_up() -> dict[str, int]:
     """Count the messages of each topic that were given up and are not purged yet."""
-    return _count(_GIVEN_UP)
-
-
-def _count(condition: sa.ColumnElement[bool]) -> dict[str, int]:
     by_topic = (
         sa.select(OutboxMessage.topic, sa.func.count())
-        .where(condition)
+        .where(_GIVEN_UP)
         .group_by(OutboxMessage.topic)
     )
     return dict(db.session.execute(by_topic).all())

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from secrets import compare_digest
 from time import perf_counter
 from typing import Any
@@ -23,6 +23,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client import values as counts
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -30,15 +31,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
 
 from .. import config
-from ..core import errors
+from ..core import clock, errors
 from ..messaging import loop, outbox
 from ..text.callers import parse_address
 
 log = structlog.get_logger("access")
 
 # Several workers write to files in the directory that PROMETHEUS_MULTIPROC_DIR names (`flask serve`
-# makes one), and each answers for all. There are only counters and histograms: what a worker
-# counted stays counted when it has died.
+# makes one, see `count_in`), and each answers for all. There are only counters and histograms: what
+# a worker counted stays counted when it has died.
 _REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
 _SECONDS = Histogram(
     "http_request_duration_seconds",
@@ -52,48 +53,79 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 metrics = Blueprint("metrics", __name__)
 
 
+def count_in(directory: str) -> None:
+    """Have this process and those that it starts count together, in files of that directory.
+
+    The library looks for the variable when it is imported. In a process that forks its workers that
+    was before anybody could set it, so it is told again.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+    counts.ValueClass = counts.get_value_class()  # type: ignore[no-untyped-call]
+
+
 @metrics.get("/metrics")
 def read_metrics() -> Response:
     _check_metrics_reader(config.current().metrics_token)
     registry: CollectorRegistry = REGISTRY
-    outbox_now = CollectorRegistry()
-    outbox_now.register(_OutboxCollector())
+    background = CollectorRegistry()
+    background.register(_BackgroundCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(
-        generate_latest(registry) + generate_latest(outbox_now), content_type=CONTENT_TYPE_LATEST
+        generate_latest(registry) + generate_latest(background), content_type=CONTENT_TYPE_LATEST
     )
 
 
-class _OutboxCollector(Collector):
-    """What the outbox holds.
+class _BackgroundCollector(Collector):
+    """What the outbox holds, and when the jobs ran.
 
-    It is counted in the database: who delivers the messages may be another server or Celery, and
-    counts nothing in this process.
+    The database tells it: who does the work may be another server or Celery, and counts nothing in
+    this process.
     """
 
     def collect(self) -> Iterable[Metric]:
-        waiting = GaugeMetricFamily(
-            "outbox_waiting_messages", "Messages that are still to be delivered.", labels=["topic"]
-        )
-        given_up = GaugeMetricFamily(
-            "outbox_given_up_messages",
-            "Messages of the last 30 days that were tried for a day in vain.",
-            labels=["topic"],
-        )
         try:
-            for family, found in (
-                (waiting, outbox.count_waiting()),
-                (given_up, outbox.count_given_up()),
-            ):
-                for topic in sorted({*loop.current().topics, *found}):
-                    family.add_metric([topic], found.get(topic, 0))
+            queues, given_up = outbox.look(), outbox.count_given_up()
+            runs = loop.last_runs()
         except SQLAlchemyError:
             # The other metrics are answered all the same. A request that needs the database logs
             # that it is away.
-            return []
-        return [waiting, given_up]
+            return
+        now = clock.now()
+        yield _by_topic(
+            "outbox_waiting_messages",
+            "Messages that are still to be delivered.",
+            {topic: queue.waiting for topic, queue in queues.items()},
+        )
+        yield _by_topic(
+            "outbox_oldest_due_seconds",
+            "For how long the oldest message that is due has been due.",
+            {
+                topic: max((now - queue.first_due).total_seconds(), 0)
+                for topic, queue in queues.items()
+            },
+        )
+        yield _by_topic(
+            "outbox_given_up_messages",
+            "Messages of the last 30 days that were tried for a day in vain.",
+            given_up,
+        )
+        last_run = GaugeMetricFamily(
+            "background_job_last_run_timestamp_seconds",
+            "When a job of the background had its last turn, 0 if it never had any.",
+            labels=["job"],
+        )
+        for job in sorted(loop.current().jobs):
+            last_run.add_metric([job], runs[job].timestamp() if job in runs else 0)
+        yield last_run
+
+
+def _by_topic(name: str, about: str, found: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, about, labels=["topic"])
+    for topic in sorted({*loop.current().topics, *found}):
+        family.add_metric([topic], found.get(topic, 0))
+    return family
 
 
 def _check_metrics_reader(token: str) -> None:

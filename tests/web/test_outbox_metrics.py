@@ -1,8 +1,9 @@
-"""What /metrics says of the outbox.
+"""What /metrics says of the outbox and the jobs.
 
 It says what the database holds, whichever process delivers, and nothing while that can't be read.
 """
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import psycopg2
@@ -19,6 +20,8 @@ from coupon_management_flask.models import OutboxMessage
 from ..conftest import dispose_engines, settings_for
 from ..support.plans import scans, sent_while
 
+LAST_RUN = "background_job_last_run_timestamp_seconds"
+
 
 def read(app):
     answer = app.test_client().get("/metrics")
@@ -26,7 +29,8 @@ def read(app):
     found = {}
     for family in text_string_to_metric_families(answer.text):
         for sample in family.samples:
-            found.setdefault(sample.name, {})[sample.labels.get("topic")] = sample.value
+            label = sample.labels.get("topic") or sample.labels.get("job")
+            found.setdefault(sample.name, {})[label] = sample.value
     return found
 
 
@@ -62,6 +66,24 @@ def test_messages_that_wait_and_that_were_given_up_are_told_by_topic(
     assert found["outbox_given_up_messages"] == {**nothing, "webhook": 1, "of_another_version": 1}
 
 
+def test_the_age_of_the_oldest_message_that_is_due_and_each_jobs_last_turn_are_told(app, time_is):
+    jobs = loop.current().jobs
+    assert {*read(app)[LAST_RUN].values()} == {0}
+    began = clock.now()
+    for seconds in (30, 90, -60):
+        write("webhook", due_at=began - timedelta(seconds=seconds))
+    loop.take_turn("purge", jobs["purge"].every)
+
+    time_is(began + timedelta(seconds=10))
+    found = read(app)
+    assert found["outbox_oldest_due_seconds"] == {
+        **dict.fromkeys(loop.current().topics, 0),
+        "webhook": 100,
+    }
+    assert found[LAST_RUN].pop("purge") == pytest.approx(began.timestamp(), abs=5)
+    assert found[LAST_RUN] == dict.fromkeys(set(jobs) - {"purge"}, 0)
+
+
 def test_a_database_that_can_not_be_read_leaves_the_rest_of_the_metrics(app_without_tables):
     app = app_without_tables()
 
@@ -69,7 +91,7 @@ def test_a_database_that_can_not_be_read_leaves_the_rest_of_the_metrics(app_with
     found = read(app)
 
     assert found["http_requests_total"]
-    assert not [name for name in found if name.startswith("outbox")]
+    assert not [name for name in found if name.startswith(("outbox", "background"))]
 
 
 # Many messages of another topic wait, as mails do without a mail server. Most of all messages have
