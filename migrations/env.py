@@ -3,10 +3,13 @@
 All of them are run or none, and once, however many servers start at the same moment.
 """
 
+import click
 import sqlalchemy as sa
 from alembic import context
 
 from coupon_management_flask import models
+from coupon_management_flask.db import schema
+from coupon_management_flask.db.failures import is_unavailable
 from coupon_management_flask.db.session import db
 from coupon_management_flask.db.types import Moment, Word
 
@@ -67,4 +70,9 @@ def _migrate() -> None:
 
 if context.is_offline_mode():
     raise SystemExit("Migrations run against a database; there is no offline mode.")
-_migrate()
+try:
+    _migrate()
+except Exception as error:
+    if not is_unavailable(error):
+        raise
+    raise click.ClickException(schema.explanation(error)) from error

@@ -734,14 +734,14 @@ def test_what_a_worker_is_delivering_when_it_is_told_to_stop_is_brought_to_its_e
     ids=["a server alone", "beside Celery", "under another server"],
 )
 def test_a_server_process_works_in_the_background_where_nobody_else_does(
-    tmp_path, asked_for, broker_url, works
+    new_database, asked_for, broker_url, works
 ):
     program = (
         "import threading, coupon_management_flask.wsgi; "
         "print([one.name for one in threading.enumerate() if one.name.startswith('background')])"
     )
     told = environment(
-        f"sqlite:///{tmp_path}/coupons.db",
+        new_database("sqlite"),
         CELERY_BROKER_URL=broker_url,
         **{thread.ASKED_FOR: asked_for},
     )

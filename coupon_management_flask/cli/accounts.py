@@ -3,14 +3,13 @@
 from datetime import timedelta
 
 import click
-from flask.cli import AppGroup
 
 from ..identity import accounts, credentials
 from ..identity import api_keys as keys
 from ..identity.roles import Permission
 from ..models import AccountKind, Role
 from ..web.body import LARGEST, EmailAddress, Text
-from .terminal import Command, checked, new_password, password_option
+from .terminal import Command, Group, checked, new_password, password_option
 
 _username = checked(Text(longest=accounts.LONGEST_USERNAME))
 _email = checked(EmailAddress())
@@ -64,10 +63,10 @@ def change_password(login: str, password: str, company: bool) -> None:
     click.echo(f"Password of {login} changed; all its sessions have ended.")
 
 
-api_keys = AppGroup("api-keys", help="Keys with which servers sign in.")
+api_keys = Group("api-keys", help="Keys with which servers sign in.")
 
 
-@api_keys.command("create", cls=Command)
+@api_keys.command("create")
 @click.option(
     "--service", required=True, help="Whose key it is; keys of one service act as one account."
 )
@@ -90,7 +89,7 @@ def create_api_key(service: str, permissions: tuple[str, ...], days: int) -> Non
     click.echo(keys.create_api_key(service, list(permissions), timedelta(days=days)))
 
 
-@api_keys.command("revoke", cls=Command)
+@api_keys.command("revoke")
 @click.option("--service", required=True)
 def revoke_api_keys(service: str) -> None:
     """End all keys of a service."""

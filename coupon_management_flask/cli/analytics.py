@@ -1,11 +1,11 @@
 """The daily figures."""
 
 import click
-from flask.cli import AppGroup
 
 from ..analytics.figures import rebuilding, rollup
+from .terminal import Group
 
-analytics = AppGroup("analytics", help="The daily figures that the dashboard reads.")
+analytics = Group("analytics", help="The daily figures that the dashboard reads.")
 
 
 @analytics.command("roll-up")

@@ -3,9 +3,10 @@
 import click
 
 from ..audit import rules
+from .terminal import Command
 
 
-@click.command("audit")
+@click.command("audit", cls=Command)
 def audit_books() -> None:
     """Prove that the books add up: print what does not, and exit 1 if there is anything.
 

@@ -7,14 +7,15 @@ from signal import SIGINT, SIGTERM, signal
 import click
 import structlog
 from flask import Flask, current_app
-from flask.cli import AppGroup
 
+from ..health import start
 from ..messaging import loop, outbox
 from ..tasks import purge, thread
+from .terminal import Command, Group
 
 log = structlog.get_logger(__name__)
 
-outbox_group = AppGroup("outbox", help="What is to be done after commits.")
+outbox_group = Group("outbox", help="What is to be done after commits.")
 
 
 @outbox_group.command("deliver")
@@ -23,16 +24,17 @@ def deliver_outbox() -> None:
     click.echo(f"{outbox.deliver_due(loop.current().topics)} delivered.")
 
 
-@click.command("purge")
+@click.command("purge", cls=Command)
 def purge_spent() -> None:
     """Delete what nobody can need any more: spent keys, sessions, guesses, delivered messages."""
     for table, count in purge.spent().items():
         click.echo(f"{table}: {count} deleted")
 
 
-@click.command()
+@click.command(cls=Command)
 def worker() -> None:
     """Deliver the outbox and do the periodic jobs, until stopped."""
+    start.check_database()
     stop = threading.Event()
     _on_stop(stop.set)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -6,16 +6,15 @@ from typing import IO
 
 import click
 import marshmallow as ma
-from flask.cli import AppGroup
 
 from .. import config
 from ..discount_coupons.bulk import batches, schemas
-from .terminal import Command
+from .terminal import Group
 
-codes = AppGroup("codes", help="Discount codes in bulk.")
+codes = Group("codes", help="Discount codes in bulk.")
 
 
-@codes.command("generate", cls=Command)
+@codes.command("generate")
 @click.option("--count", type=int, required=True)
 @click.option(
     "--pattern", default="##########", show_default=True, help="Each # is a random character."

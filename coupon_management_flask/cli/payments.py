@@ -1,15 +1,14 @@
 """Payments by card."""
 
 import click
-from flask.cli import AppGroup
 
 from ..payments.cards import reconciliation
-from .terminal import Command
+from .terminal import Group
 
-payments = AppGroup("payments", help="Payments by card.")
+payments = Group("payments", help="Payments by card.")
 
 
-@payments.command("reconcile", cls=Command)
+@payments.command("reconcile")
 def reconcile_payments() -> None:
     """Ask Stripe about every payment that is not decided, and settle it."""
     done = reconciliation.reconcile(at_once=True)

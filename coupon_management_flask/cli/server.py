@@ -1,18 +1,22 @@
 """Serving: the service itself, and the built-in antifraud check as a service of its own."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
-from tempfile import TemporaryDirectory
 
 import click
 
 from .. import config
+from ..db import schema
 from ..db.engines import SERVER_THREADS
+from ..db.session import db
+from ..health import start
 from ..tasks import thread
+from ..web import observability
 from .demo.shop import service_url
+from .listening import check_port, metrics_directory
+from .terminal import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--host", envvar="HOST", default="127.0.0.1", show_default=True)
 @click.option(
     "--port", envvar="PORT", type=click.IntRange(1, 65535), default=8000, show_default=True
@@ -22,19 +26,27 @@ from .demo.shop import service_url
 )
 def serve(host: str, port: int, workers: int) -> None:
     """Serve with granian. HOST, PORT and WORKERS may also come from the environment."""
-    with _metrics_directory() as directory:
+    settings = config.current()
+    check_port(host, port)
+    start.check_database()
+    with metrics_directory() as directory:
         # Workers are new processes: what they are to know goes through the environment.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        observability.count_in(directory)
         os.environ[thread.ASKED_FOR] = "1"
-        settings = config.current()
         if not settings.is_production:
             # Links in mails lead to the host and port that this server listens on.
             os.environ["PUBLIC_URL"] = service_url(settings.public_url, host, str(port))
-        click.echo(f"Serving on http://{host}:{port} (API description: /docs)", err=True)
+        database = schema.name_of(db.engine.url)
+        click.echo(
+            f"Serving on http://{host}:{port} with {database} (API description: /docs)", err=True
+        )
+        start.warn(works_itself=not settings.celery_broker_url)
+        start.warn_of_strangers(host)
+        start.let_go()
         _serve("coupon_management_flask.wsgi:app", host, port, workers=workers)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--host", envvar="ANTIFRAUD_HOST", default="127.0.0.1", show_default=True)
 @click.option(
     "--port",
@@ -45,6 +57,7 @@ def serve(host: str, port: int, workers: int) -> None:
 )
 def antifraud(host: str, port: int) -> None:
     """Serve the built-in antifraud check as a service of its own, for development and Compose."""
+    check_port(host, port)
     click.echo(f"Antifraud on http://{host}:{port}", err=True)
     # One process: it counts in memory.
     target = "coupon_management_flask.promos.antifraud.service:create_antifraud_app"
@@ -67,11 +80,6 @@ def _serve(target: str, host: str, port: int, *, workers: int, factory: bool = F
         websockets=False,
         log_enabled=config.current().log_level == "DEBUG",
     ).serve()
-
-
-def _metrics_directory() -> AbstractContextManager[str]:
-    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return nullcontext(given) if given else TemporaryDirectory(prefix="coupon-metrics-")
 
 
 COMMANDS = (serve, antifraud)

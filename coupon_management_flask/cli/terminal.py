@@ -1,23 +1,46 @@
 """What commands have in common: how they check their options, and how they tell of a refusal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 import marshmallow as ma
+from flask.cli import AppGroup
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..core import errors
+from ..db import schema
 from ..identity import passwords
 from ..web.body import Text
 
 
 class Command(click.Command):
-    """A command that tells of a refusal in a sentence."""
+    """A command that tells of a refusal, and of a database that is away, in a sentence."""
 
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with _in_a_sentence():
             return super().invoke(ctx)
-        except errors.DomainError as error:
-            raise _told(error) from error
+
+
+class Group(AppGroup):
+    """A group of such commands."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _in_a_sentence():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except errors.DomainError as error:
+        raise _told(error) from error
+    except SQLAlchemyError as error:
+        sentence = schema.explanation(error)
+        if sentence is None:
+            raise
+        raise click.ClickException(sentence) from error
 
 
 def _told(error: errors.DomainError) -> click.ClickException:

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ def init_app(app: Flask, url: str) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     app.config["SQLALCHEMY_BINDS"] = {READING: {"url": url, **reading}}
     if is_sqlite:
-        Path(str(sa.make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
+        # Where it can't be made, who opens the database says what is wrong.
+        with suppress(OSError):
+            Path(str(sa.make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
         engines = db.engines

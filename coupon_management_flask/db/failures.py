@@ -71,7 +71,13 @@ def is_unavailable(error: Exception) -> bool:
     if isinstance(error.orig, sqlite3.OperationalError):
         return any(
             words in str(error.orig)
-            for words in ("database is locked", "unable to open", "disk I/O")
+            for words in (
+                "database is locked",
+                "unable to open",
+                "disk I/O",
+                "disk is full",
+                "readonly database",
+            )
         )
     # psycopg2 could not connect at all: an OperationalError without a state.
     return isinstance(error, sa.exc.OperationalError) and not state

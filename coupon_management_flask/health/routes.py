@@ -11,9 +11,12 @@ from .service import Health
 class HealthSchema(ma.Schema):
     status = ma.fields.String(required=True, metadata={"enum": ["healthy", "unhealthy"]})
     flask = ma.fields.String(required=True)
-    database = ma.fields.String(required=True, metadata={"enum": ["ok", "failing"]})
+    database = ma.fields.String(required=True, metadata={"enum": ["ok", "failing", "wrong schema"]})
     redis = ma.fields.String(required=True, metadata={"enum": ["ok", "not configured", "failing"]})
     mail = ma.fields.String(required=True, metadata={"enum": ["ok", "not configured", "failing"]})
+    background = ma.fields.String(
+        required=True, metadata={"enum": ["ok", "not running", "failing"]}
+    )
     version = ma.fields.String(required=True)
 
 
@@ -42,7 +45,11 @@ routes: Routes = Routes(
 
 @routes.route("/health", methods=["GET"])
 @routes.response(200, HealthSchema())
-@routes.alt_response(503, schema=HealthSchema(), description="The database can't be reached")
+@routes.alt_response(
+    503,
+    schema=HealthSchema(),
+    description="The database can't be reached, or lacks this release's tables",
+)
 def health() -> Health | tuple[Health, int, dict[str, str]]:
     """What the service needs, and whether it is there"""
     found = service.look()

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import redis
-import sqlalchemy as sa
 
 from .. import __version__, config
+from ..db import schema
 from ..db.failures import is_unavailable
-from ..db.session import db
+from ..messaging import loop
 from ..messaging.mail import sender
 
 
@@ -16,6 +16,8 @@ class State(StrEnum):
     OK = "ok"
     NOT_CONFIGURED = "not configured"
     FAILING = "failing"
+    WRONG_SCHEMA = "wrong schema"
+    NOT_RUNNING = "not running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,16 @@ class Health:
     database: State
     redis: State
     mail: State
+    background: State
     version: str = __version__
     flask: str = "running"
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the database answers. The service can do without the rest for a while."""
+        """Whether the database answers, with the tables of this release.
+
+        The service can do without the rest for a while.
+        """
         return self.database == State.OK
 
     @property
@@ -40,17 +46,19 @@ class Health:
 
 def look() -> Health:
     database = _database()
-    return Health(database, _redis(config.current().redis_url), _mail(database))
+    return Health(
+        database, _redis(config.current().redis_url), _mail(database), _background(database)
+    )
 
 
 def _database() -> State:
     try:
-        db.session.execute(sa.text("SELECT 1"))
+        found = schema.look()
     except Exception as error:
         if not is_unavailable(error):
             raise
         return State.FAILING
-    return State.OK
+    return State.OK if found == schema.Schema.KNOWN else State.WRONG_SCHEMA
 
 
 def _mail(database: State) -> State:
@@ -59,6 +67,12 @@ def _mail(database: State) -> State:
     # Mails are taken from the database.
     is_ok = database == State.OK and not sender.is_failing()
     return State.OK if is_ok else State.FAILING
+
+
+def _background(database: State) -> State:
+    if database != State.OK:
+        return State.FAILING
+    return State.OK if loop.is_running() else State.NOT_RUNNING
 
 
 def _redis(url: str) -> State:

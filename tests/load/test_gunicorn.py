@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from ..support.people import PASSWORD, make_coupon
 from .clients import Request
@@ -10,22 +11,34 @@ from .track import OK, Sums, balances, laid_track, one_race, outcomes, successes
 
 pytestmark = pytest.mark.server
 
+# The folder is what docs/operations asks for.
 GUNICORN = (
-    f'exec "{sys.executable}" -m gunicorn --bind "$HOST:$PORT" --workers "$WORKERS" '
-    "--threads 4 coupon_management_flask.wsgi:app"
+    f'PROMETHEUS_MULTIPROC_DIR="$(mktemp -d)" exec "{sys.executable}" -m gunicorn '
+    '--bind "$HOST:$PORT" --workers "$WORKERS" --threads 4 coupon_management_flask.wsgi:app'
 )
 
 
 @pytest.fixture
-def gunicorn_track(fresh_database_url, clients):
+def gunicorn_track(fresh_database_url, clients, tmp_path):
+    command = ["sh", "-c", GUNICORN]
     with (
-        laid_track(fresh_database_url, clients, command=["sh", "-c", GUNICORN]) as laid,
+        laid_track(fresh_database_url, clients, command=command, TMPDIR=str(tmp_path)) as laid,
         one_race(laid) as track,
     ):
         yield track
 
 
-def test_gunicorn_with_two_workers_serves_it_as_well(gunicorn_track):
+def counted(server):
+    text = server.request("GET", "/metrics").text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "http_requests_total" and sample.labels["route"] == "/api/test"
+    )
+
+
+def test_gunicorn_with_two_workers_serves_it_as_well(gunicorn_track, tmp_path):
     coupon = make_coupon(value=30, number_left=5)
     user = gunicorn_track.user(credit=100)
 
@@ -48,3 +61,13 @@ def test_gunicorn_with_two_workers_serves_it_as_well(gunicorn_track):
     assert successes(answers)[0]["credit"] == 70
     assert balances([user]) == [70]
     assert sums(coupon) == Sums(capacity=5, claimed=1, uses=1, owed=30, paid=30)
+
+    # Whichever worker is asked, /metrics tells of both.
+    server = gunicorn_track.server
+    assert len(list(tmp_path.glob("*/counter_*.db"))) == 2
+    for _ in range(20):
+        assert server.request("GET", "/api/test").ok
+    assert {counted(server) for _ in range(6)} == {20}
+
+    assert server.request("GET", "/api/health").json()["background"] == "not running"
+    assert server.log().count("start.no_background") == 2

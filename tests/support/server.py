@@ -22,6 +22,8 @@ from .ports import free_port
 from .waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# `make serve` as an operator types it. What it would install first is there already.
+MAKE_SERVE = ["make", "--silent", "--old-file=.venv/.runtime", "serve"]
 FLASK = [sys.executable, "-m", "flask", "--app", "coupon_management_flask"]
 
 # What production takes for a SECRET_KEY.
@@ -112,13 +114,15 @@ class Server:
         """Return the processes that answer requests."""
         import psutil
 
-        pids = []
+        pids, parents = [], set()
         for child in psutil.Process(self.process.pid).children(recursive=True):
             # A process that has just been killed still exists for a moment.
             with suppress(psutil.NoSuchProcess):
                 if "resource_tracker" not in " ".join(child.cmdline()):
                     pids.append(child.pid)
-        return pids
+                    parents.add(child.ppid())
+        # Under `make serve` the server is a child itself.
+        return [pid for pid in pids if pid not in parents]
 
     def kill(self) -> None:
         """End it as a power cut would: all of it at once, with no chance to finish anything."""

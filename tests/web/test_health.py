@@ -1,11 +1,15 @@
 """`/api/health`, `/api/health/live`, `/api/test` and `/api/ping`: is the service well?"""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from coupon_management_flask import __version__, create_app
-from coupon_management_flask.db.session import db
+from coupon_management_flask.core import clock
+from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.messaging import loop
 from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import new_id
 
@@ -20,6 +24,7 @@ WELL = {
     "database": "ok",
     "redis": "not configured",
     "mail": "ok",
+    "background": "not running",
     "version": __version__,
 }
 
@@ -115,9 +120,60 @@ def test_without_its_database_the_service_is_not_well(without_database):
 
     assert (answer.status_code, answer.json) == (
         503,
-        {**WELL, "status": "unhealthy", "database": "failing", "mail": "failing"},
+        {
+            **WELL,
+            "status": "unhealthy",
+            "database": "failing",
+            "mail": "failing",
+            "background": "failing",
+        },
     )
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+def set_version(version):
+    with transaction():
+        db.session.execute(sa.text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+
+
+@pytest.mark.both_databases
+def test_a_schema_that_is_not_this_releases_is_not_well_also_while_the_server_runs(
+    client, statements
+):
+    before = db.session.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    assert client.get("/api/health").json["database"] == "ok"
+    try:
+        for version in ("9999", "0001"):
+            set_version(version)
+            answer = client.get("/api/health")
+            assert (answer.status_code, answer.json["status"], answer.json["database"]) == (
+                503,
+                "unhealthy",
+                "wrong schema",
+            )
+    finally:
+        set_version(before)
+    statements.clear()
+    assert client.get("/api/health").status_code == 200
+    # The schema, an outage of mail (none is configured here), and the last turns of the jobs.
+    assert len(statements) == 2
+
+
+def test_a_database_without_tables_is_not_well(app_without_tables):
+    answer = app_without_tables().test_client().get("/api/health")
+
+    assert (answer.status_code, answer.json["database"]) == (503, "wrong schema")
+
+
+def test_the_background_runs_for_two_minutes_after_any_turn_in_any_process(client, time_is):
+    assert client.get("/api/health").json["background"] == "not running"
+    began = clock.now()
+    loop.take_turn("figures", timedelta(seconds=15))
+
+    for later, background in ((0, "ok"), (119, "ok"), (121, "not running")):
+        time_is(began + timedelta(seconds=later))
+        answer = client.get("/api/health")
+        assert (answer.status_code, answer.json["background"]) == (200, background)
 
 
 def test_live_ping_and_test_look_at_nothing(without_database):

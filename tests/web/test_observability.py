@@ -9,14 +9,16 @@ from uuid import UUID
 import orjson
 import psutil
 import pytest
+import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
 from coupon_management_flask import create_app
+from coupon_management_flask.tasks.jobs import BACKGROUND
 
 from ..conftest import settings_for
 from ..support.people import PASSWORD
 from ..support.refusals import refusal
-from ..support.server import STRONG_KEY, running_server
+from ..support.server import MAKE_SERVE, STRONG_KEY, run_flask, running_server
 from ..support.waiting import wait_until
 
 
@@ -212,17 +214,13 @@ def test_metrics_tell_how_long_answers_took(quiet):
 
 @pytest.fixture(scope="module")
 def server(database_with_alice, tmp_path_factory):
-    """Return a real server in production with two workers that log everything, and a user."""
+    """Return `make serve` with two workers that log everything, and a user."""
     url = database_with_alice("postgresql", credit=100)
     metrics = tmp_path_factory.mktemp("metrics")
-    configuration = {
-        "APP_ENV": "production",
-        "SECRET_KEY": STRONG_KEY,
-        "LOG_LEVEL": "INFO",
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-    }
-    with running_server(url, workers=2, **configuration) as running:
-        yield SimpleNamespace(running=running, request=running.request, files=metrics)
+    configuration = {"SECRET_KEY": STRONG_KEY, "LOG_LEVEL": "INFO", "TMPDIR": str(metrics)}
+    with running_server(url, workers=2, command=MAKE_SERVE, **configuration) as running:
+        # The server makes a folder of its own there.
+        yield SimpleNamespace(running=running, request=running.request, files=metrics, url=url)
 
 
 @pytest.mark.server
@@ -279,7 +277,10 @@ def test_lines_of_a_server_never_hold_what_a_client_sent_in_confidence(server):
 
 def counting_pids(server):
     """Return the workers that have counted anything."""
-    return {int(re.search(r"\d+", file.stem)[0]) for file in server.files.glob("counter_*.db")}
+    return {
+        int(re.search(r"\d+", file.stem)[0])
+        for file in server.files.glob("coupon-metrics-*/counter_*.db")
+    }
 
 
 def worker_pids(server):
@@ -325,3 +326,59 @@ def test_metrics_are_the_sums_over_all_workers_also_over_one_that_was_killed_and
         more += ping(10)
         assert more < 1000, "the successor answers nothing"
     assert counted() == sent + more
+
+
+@pytest.mark.server
+def test_the_start_says_which_database_it_serves_and_warns_and_shares_its_port_with_nobody(server):
+    database = sa.make_url(server.url)
+    lines = server.running.log().splitlines()
+    (serving,) = [line for line in lines if line.startswith("Serving on ")]
+    assert f"with PostgreSQL {database.database} at {database.host}:{database.port}" in serving
+    assert f":{database.password}@" not in server.running.log()
+    logged = [orjson.loads(line) for line in lines if line.startswith("{")]
+    assert [line["setting"] for line in logged if line["event"] == "start.setting"] == [
+        "RATE_LIMITS_ENABLED",
+        "ALLOWED_HOSTS",
+        "PUBLIC_URL",
+    ]
+    assert [line for line in logged if line["event"] == "start.no_background"] == []
+
+    port = server.running.url.rpartition(":")[2]
+    second = run_flask("serve", database_url=server.url, check=False, HOST="127.0.0.1", PORT=port)
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr == (
+        f"Error: Nothing can listen on 127.0.0.1:{port} (HOST, PORT): Address already in use.\n"
+    )
+
+
+@pytest.mark.server
+def test_health_and_metrics_of_a_server_tell_that_its_threads_do_the_background_work(server):
+    wait_until(
+        lambda: server.request("GET", "/api/health").json()["background"] == "ok",
+        "the background runs",
+    )
+
+    def last_runs():
+        name = "background_job_last_run_timestamp_seconds"
+        return samples(server.request("GET", "/metrics").text, name)
+
+    wait_until(lambda: all(last_runs().values()), "each job had a turn")
+    assert set(last_runs()) == {(("job", name),) for name in BACKGROUND.jobs}
+
+
+@pytest.mark.server
+def test_make_serve_ends_cleanly_when_it_is_told_to_stop_and_leaves_nothing(server):
+    # The last test of this server.
+    workers = worker_pids(server)
+    os.killpg(server.running.process.pid, signal.SIGTERM)
+    server.running.process.wait(60)
+    wait_until(lambda: not any(map(psutil.pid_exists, workers)), "the workers have ended")
+
+    events = [
+        orjson.loads(line).get("event")
+        for line in server.running.log().splitlines()
+        if line.startswith("{")
+    ]
+    assert events.count("background.stopping") == len(workers)
+    assert "Traceback" not in server.running.log()
+    wait_until(lambda: not list(server.files.iterdir()), "the folder for metrics is gone")
