@@ -6,17 +6,24 @@ however many beats and workers there are, and whichever of them dies, each messa
 """
 
 import logging
+import re
+from functools import cache
 from threading import BoundedSemaphore, Event
 from typing import Any
 
 import structlog
 from celery import Celery, signals
 from celery.beat import Scheduler
+from click import ClickException
+from flask import Flask
 
 from .. import config
 from ..application import create_app
 from ..db.failures import is_unavailable
+from ..health import start
 from ..messaging import loop
+from ..web.observability import configure_logging
+from .jobs import BACKGROUND
 
 # How many messages of a topic a worker delivers at once. Each topic has threads of its own: one
 # whose receivers keep us waiting holds up no other.
@@ -31,8 +38,8 @@ TALKATIVE = ("celery.app.trace", "celery.beat", "celery.worker.strategy")
 log = structlog.get_logger(__name__)
 
 try:
-    service = create_app()
-    settings: config.Settings = service.extensions["settings"]
+    # Beat gives turns and needs no secret and no database. A worker asks for them below.
+    settings = config.load_settings(signs_and_stores=False)
     if not settings.celery_broker_url:
         raise config.ConfigurationError(
             "Configuration: CELERY_BROKER_URL is not set; "
@@ -41,8 +48,45 @@ try:
 except config.ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
-_slots = {name: BoundedSemaphore(AT_ONCE) for name in service.extensions["background"].names()}
+configure_logging(settings)
+_slots = {name: BoundedSemaphore(AT_ONCE) for name in BACKGROUND.names()}
 _stopping = Event()
+
+
+@cache
+def _service() -> Flask:
+    return create_app()
+
+
+class _Outage(logging.Filter):
+    """Let one line through when the broker goes away, and log one when it is back.
+
+    Celery would log each try to reach it.
+    """
+
+    _FAILED = re.compile(r"Cannot connect to|Connection to broker lost|Connection error")
+    _LOGGERS = ("celery.worker.consumer.consumer", "celery.beat")
+    _is_away = False
+
+    def watch(self) -> None:
+        for name in self._LOGGERS:
+            logging.getLogger(name).addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not self._FAILED.search(record.getMessage()) or self.begins()
+
+    def begins(self) -> bool:
+        """Note that the broker is away; return whether that is new."""
+        is_new, self._is_away = not self._is_away, True
+        return is_new
+
+    def ends(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            log.warning("broker.available")
+
+
+_outage = _Outage()
 
 
 class Turns(Scheduler):
@@ -58,10 +102,13 @@ class Turns(Scheduler):
         try:
             if producer.channel.queue_declare(QUEUE).message_count >= len(_slots):
                 return None
-            return super().apply_async(entry, producer, advance, **kwargs)
+            given = super().apply_async(entry, producer, advance, **kwargs)
         except self.connection.recoverable_connection_errors as error:
-            log.warning("beat.broker_unavailable", error=type(error).__name__)
+            if _outage.begins():
+                log.warning("beat.broker_unavailable", error=type(error).__name__)
             return None
+        _outage.ends()
+        return given
 
 
 celery = Celery("coupons", broker=settings.celery_broker_url)
@@ -103,11 +150,13 @@ def turn(topic: str) -> None:
 
     Where AT_ONCE threads already do so, do nothing.
     """
+    # Celery itself tells of a new connection below the level of the line that it was lost.
+    _outage.ends()
     slot = _slots[topic]
     if not slot.acquire(blocking=False):
         return
     try:
-        with service.app_context():
+        with _service().app_context():
             while not _stopping.is_set() and loop.turn([topic], _stopping):
                 pass
     except Exception as error:
@@ -123,6 +172,18 @@ def _keep_our_logging(**_: object) -> None:
     """Keep Celery from setting up its own logging, which it does unless somebody listens here."""
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    _outage.watch()
+
+
+@signals.worker_init.connect
+def _check_the_start(**_: object) -> None:
+    """End a worker that could do nothing, with a sentence."""
+    try:
+        with _service().app_context():
+            start.check_database()
+            start.let_go()
+    except ClickException as error:
+        raise SystemExit(str(error)) from None
 
 
 @signals.worker_shutting_down.connect

@@ -1,8 +1,10 @@
 """`celery worker` and `celery beat` give the outbox its turns, whatever happens to any of them."""
 
 import json
+import re
 import signal
 import subprocess
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -16,6 +18,7 @@ from coupon_management_flask.discount_coupons.bulk import batches
 from coupon_management_flask.models import OutboxMessage
 from coupon_management_flask.tasks import jobs
 
+from ..support.ports import free_port
 from ..support.redis import running_redis
 from ..support.server import ROOT, STRONG_KEY, environment
 from ..support.waiting import wait_until
@@ -134,11 +137,20 @@ def test_a_broker_that_is_away_is_waited_for_at_the_start_and_later(celery, rece
         happen(2)
         beat.says("beat.broker_unavailable")
         worker.says("Connection to broker lost")
+        # As long as eight turns for each topic.
+        time.sleep(8)
         broker.start()
         wait_until_all_are_delivered()
 
         assert (worker.end(), beat.end()) == (0, 0)
     assert len(receiver.received) == 2
+    # It was away twice: a line when it went and one when it was back, whatever was tried meanwhile.
+    for process in (worker, beat):
+        log = process.log()
+        assert (
+            len(re.findall("Cannot connect|Connection (?:error|to broker)|unavailable", log)) == 2
+        )
+        assert log.count("broker.available") == 2
 
 
 @pytest.mark.long
@@ -156,6 +168,23 @@ def test_without_a_worker_turns_do_not_pile_up_and_with_one_they_go_on(
     celery("worker")
     wait_until_all_are_delivered()
 
+    assert beat.end() == 0
+
+
+def test_a_worker_whose_database_is_away_ends_with_a_sentence_and_beat_needs_none(
+    celery, broker_url
+):
+    away = {"DATABASE_URL": f"postgresql://coupons:p4ss@127.0.0.1:{free_port()}/coupons"}
+    worker, beat = (
+        celery("worker", **away),
+        celery("beat", APP_ENV="production", **{**away, "DATABASE_URL": ""}),
+    )
+
+    assert worker.popen.wait(timeout=START_SECONDS) == 1
+    (sentence,) = [line for line in worker.log().splitlines() if line.strip()]
+    assert "is not available" in sentence
+    with redis.Redis.from_url(broker_url) as client:
+        wait_until(lambda: client.llen("coupons"), "beat gives turns", START_SECONDS)
     assert beat.end() == 0
 
 
