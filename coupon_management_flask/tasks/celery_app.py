@@ -48,7 +48,6 @@ try:
 except config.ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
-configure_logging(settings)
 _slots = {name: BoundedSemaphore(AT_ONCE) for name in BACKGROUND.names()}
 _stopping = Event()
 
@@ -169,7 +168,8 @@ def turn(topic: str) -> None:
 
 @signals.setup_logging.connect
 def _keep_our_logging(**_: object) -> None:
-    """Keep Celery from setting up its own logging, which it does unless somebody listens here."""
+    """Log as the service does. Celery sets up its own logging unless somebody listens here."""
+    configure_logging(settings)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     _outage.watch()
