@@ -98,7 +98,9 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting(
         forms.Words(),
         [],
-        'Host names to answer to (".example.com" includes its subdomains). Empty: any.',
+        'Host names to answer to (".example.com" includes its subdomains). Empty: any; but what '
+        "development shows (/dev/mailbox, /docs, /admin), and /metrics without a token, answer "
+        "names of this machine alone.",
     )
     trusted_proxies: tuple[str, ...] = _setting(
         forms.Words(validate=forms.networks),

@@ -34,6 +34,7 @@ from .. import config
 from ..core import clock, errors
 from ..messaging import loop, outbox
 from ..text.callers import parse_address
+from . import security
 
 log = structlog.get_logger("access")
 
@@ -142,6 +143,7 @@ def _check_metrics_reader(token: str) -> None:
     address = parse_address(request.remote_addr)
     if forwarded or address is None or not address.is_loopback:
         raise errors.Forbidden
+    security.check_host_is_this_machine()
 
 
 def _begin() -> None:

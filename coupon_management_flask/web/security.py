@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -19,10 +20,12 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
     RequestHeaderFieldsTooLarge,
     RequestURITooLarge,
+    SecurityError,
 )
 
 from .. import config
 from ..text.callers import UNKNOWN, parse_address
+from ..text.hosts import is_loopback
 from .contract import MAX_BODY, contract_of
 
 CHUNK = 64 * 1024
@@ -56,6 +59,8 @@ _ADMIN_CONTENT_SECURITY_POLICY = {
     "base-uri": "'none'",
     "form-action": "'self'",
 }
+# In development nobody but the developer looks at these, and the first has mails of everybody.
+_PAGES_OF_DEVELOPMENT = ("/dev", "/docs", "/openapi.json", ADMIN)
 # After this long without a request, an administrator is signed out.
 ADMIN_IDLE = timedelta(minutes=30)
 
@@ -125,11 +130,38 @@ def _check_sizes() -> None:
         raise RequestHeaderFieldsTooLarge
 
 
+def check_host_is_this_machine() -> None:
+    """Refuse a Host that means another machine, unless ALLOWED_HOSTS names it.
+
+    What is shown to whoever sits at this machine needs this. A website may have its own name lead
+    to 127.0.0.1 (DNS rebinding), and then its scripts read what they find there.
+
+    Raises: SecurityError.
+    """
+    # The names of ALLOWED_HOSTS are checked for every request.
+    if not config.current().allowed_hosts and not is_loopback(_host_without_port()):
+        raise SecurityError
+
+
+def _host_without_port() -> str:
+    try:
+        return urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _check_host_of_pages() -> None:
+    if any(_is_below(request.path, page) for page in _PAGES_OF_DEVELOPMENT):
+        check_host_is_this_machine()
+
+
 def init_app(app: Flask, settings: config.Settings) -> None:
     app.request_class = BoundedRequest
     app.before_request(_check_sizes)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["TRUSTED_HOSTS"] = [host.lower() for host in settings.allowed_hosts] or None
+    if not settings.is_production:
+        app.before_request(_check_host_of_pages)
     # A trailing slash makes no difference, and nothing redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

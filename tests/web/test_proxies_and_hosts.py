@@ -9,6 +9,7 @@ import pytest
 from flask import request
 
 from ..support.refusals import refusal
+from ..support.server import STRONG_KEY
 
 CLIENT = "8.8.8.8"
 
@@ -220,6 +221,36 @@ def test_an_allowed_host_is_answered(hosted, host):
 )
 def test_any_other_host_is_refused_in_the_contracts_body(hosted, host, path, contract):
     assert refusal(hosted.get(path, headers={"Host": host}), contract) == (400, "host_not_allowed")
+
+
+PAGES = ["/dev/mailbox", "/docs", "/openapi.json", "/admin/sign-in", "/metrics"]
+THIS_MACHINE = ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST.:80", "shop.localhost"]
+OTHERS = ["rebound.example", "127.0.0.1.rebound.example", "192.168.1.5:8000", "[::2]", "[", ""]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_is_shown_to_this_machine_answers_no_name_that_a_website_may_rebind(
+    app_without_tables, path
+):
+    client = app_without_tables(email_backend="").test_client()
+    for host in THIS_MACHINE:
+        assert client.get(path, headers={"Host": host}).status_code < 400, host
+    for host in OTHERS:
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == 400, host
+        assert "host" in answer.text.lower()
+
+
+def test_a_name_of_allowed_hosts_is_shown_it_too_and_production_shows_its_pages_to_all(
+    app_without_tables,
+):
+    allowed = app_without_tables(allowed_hosts=["shop.example"]).test_client()
+    for path in PAGES:
+        assert allowed.get(path, headers={"Host": "shop.example"}).status_code < 400
+
+    production = app_without_tables(app_env="production", secret_key=STRONG_KEY).test_client()
+    for path, status in (("/docs", 200), ("/metrics", 400), ("/dev/mailbox", 404)):
+        assert production.get(path, headers={"Host": "shop.example"}).status_code == status
 
 
 def test_without_allowed_hosts_any_is_answered(app_without_tables):
