@@ -5,6 +5,7 @@ from flask import Response, stream_with_context
 from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
+from ..web.rates import limit_reports
 from . import export, schemas
 from .dashboard import Dashboard
 from .dashboard import read_dashboard as read
@@ -32,6 +33,7 @@ AS_A_FILE: Headers = {
 
 @routes.route("/dashboard", methods=["GET"])
 @guard()
+@limit_reports
 @routes.arguments(schemas.DaysQuery(), location="query")
 @routes.response(200, schemas.DashboardSchema())
 def read_dashboard(query: dict[str, int]) -> Dashboard:
@@ -41,6 +43,7 @@ def read_dashboard(query: dict[str, int]) -> Dashboard:
 
 @routes.route("/export.csv", methods=["GET"])
 @guard()
+@limit_reports
 @routes.arguments(schemas.DaysQuery(), location="query")
 @routes.response(200, CSV, content_type="text/csv", headers=AS_A_FILE)
 def export_redemptions(query: dict[str, int]) -> Response:

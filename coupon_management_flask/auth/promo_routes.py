@@ -11,7 +11,7 @@ from ..models import AccountKind
 from ..promos.errors import PromoErrorSchema
 from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
-from ..web.rates import limit_logins, limited_address
+from ..web.rates import count_password_change, limit_logins, limited_address
 from . import promo_profile, promo_schemas, sign_up
 from .promo_profile import Profile
 from .sign_in import SessionTerms, sign_in
@@ -132,6 +132,9 @@ def read_profile() -> Profile:
 @guard()
 @user_routes.arguments(promo_schemas.ProfileChanges())
 @user_routes.response(200, promo_schemas.ProfileSchema())
+@user_routes.refuses(429)
 def change_profile(body: ProfileChanges) -> Profile:
     """Change the signed-in user"""
+    if body["password"] is not None:
+        count_password_change()
     return promo_profile.change_profile(actor().id, **body, session_id=actor().session_id)

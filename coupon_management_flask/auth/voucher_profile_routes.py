@@ -3,7 +3,7 @@
 from ..identity.accounts import UserChanges
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.rates import limited_address
+from ..web.rates import count_password_change, limited_address
 from . import voucher_profile, voucher_schemas
 from .voucher_profile import Profile
 
@@ -52,6 +52,7 @@ def change_profile(body: UserChanges) -> Profile:
 @routes.refuses(429)
 def change_password(body: dict[str, str]) -> dict[str, str]:
     """Change the password; every other session ends"""
+    count_password_change()
     current = actor()
     voucher_profile.change_password(
         current.id,

@@ -274,6 +274,44 @@ class Settings:
         "Requests for password resets from one caller's address, and for one e-mail address.",
     )
     rate_limit_password_reset_emails: str = _setting(_text(forms.rate), "3 per hour")
+    max_open_payments: int = _setting(
+        _whole(1, 1000),
+        5,
+        "How many payments by card one account may have open at once. The limits below are one "
+        "account's too.",
+    )
+    rate_limit_payments: str = _setting(
+        _text(forms.rate),
+        "20 per minute",
+        "Payments that are begun, and calls about one that ask Stripe.",
+    )
+    rate_limit_payment_checks: str = _setting(_text(forms.rate), "60 per minute")
+    rate_limit_comments: str = _setting(_text(forms.rate), "20 per minute", "Comments on promos.")
+    rate_limit_activations: str = _setting(
+        _text(forms.rate), "120 per minute", "Activations of promos, which may ask the antifraud."
+    )
+    rate_limit_promos: str = _setting(
+        _text(forms.rate), "60 per minute", "Promos that a company publishes."
+    )
+    rate_limit_best: str = _setting(
+        _text(forms.rate),
+        "30 per minute",
+        "Searches for the best discount, and a shopper's calls of validate, apply and apply-all. "
+        "A server with an API key, and who manages coupons, may check as many carts as they like.",
+    )
+    rate_limit_price_checks: str = _setting(_text(forms.rate), "120 per minute")
+    rate_limit_batches: str = _setting(
+        _text(forms.rate), "60 per minute", "Batches of codes that are generated or imported."
+    )
+    rate_limit_webhook_sends: str = _setting(
+        _text(forms.rate), "60 per minute", "Messages that are sent to a webhook by hand."
+    )
+    rate_limit_reports: str = _setting(
+        _text(forms.rate), "60 per minute", "Dashboards and exports as CSV."
+    )
+    rate_limit_password_changes: str = _setting(
+        _text(forms.rate), "10 per minute", "Passwords that a signed-in user changes."
+    )
 
     metrics_token: str = _setting(
         _text(forms.one_word),

@@ -11,7 +11,7 @@ from ..core import errors
 from ..db.pages import Page
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.rates import code_limits
+from ..web.rates import code_limits, limit_account, limit_best
 from . import checkout, redemptions, rollback
 from . import explain as explaining
 from . import redeem as redeeming
@@ -50,6 +50,13 @@ def _know_ids(state: BlueprintSetupState) -> None:
 
 
 routes.record(_know_ids)
+
+
+# A server checks the carts of many customers, a shopper one.
+_limit_shoppers = limit_account(
+    "price_checks",
+    only=lambda who: MANAGE not in who.permissions and who.session_id is not None,
+)
 
 
 def caller(customer_id: str | None = None) -> Caller:
@@ -138,6 +145,7 @@ def list_for_product(product: str) -> list[Coupon]:
 
 @routes.route("/coupons/validate", methods=["POST"])
 @guard(permission=GET, api_key=True, idempotent=False)
+@_limit_shoppers
 @routes.arguments(carts.CodeAndCart())
 @routes.response(200, carts.ValidSchema())
 @routes.refuses(404, 429)
@@ -148,6 +156,7 @@ def validate(body: dict[str, Any]) -> checkout.Valid:
 
 @routes.route("/coupons/apply", methods=["POST"])
 @guard(permission=GET, api_key=True, idempotent=False)
+@_limit_shoppers
 @routes.arguments(carts.CodeAndCart())
 @routes.response(200, carts.AppliedSchema())
 @routes.refuses(404, 429)
@@ -158,6 +167,7 @@ def apply(body: dict[str, Any]) -> checkout.Applied:
 
 @routes.route("/coupons/apply-all", methods=["POST"])
 @guard(permission=GET, api_key=True, idempotent=False)
+@_limit_shoppers
 @routes.arguments(carts.CodesAndCart())
 @routes.response(200, carts.AppliedAllSchema())
 @routes.refuses(429)
@@ -168,6 +178,7 @@ def apply_all(body: dict[str, Any]) -> checkout.AppliedAll:
 
 @routes.route("/coupons/best", methods=["POST"])
 @guard(permission=GET, api_key=True, idempotent=False)
+@limit_best
 @routes.arguments(carts.CartAndMaybeCodes())
 @routes.response(200, carts.BestSchema())
 @routes.refuses(429)

@@ -24,6 +24,16 @@ class PaymentProviderError(errors.DomainError):
         self.code = code
 
 
+class TooManyOpenPayments(errors.RateLimited):
+    """`most` is how many there may be. One lapses after `retry_after` if nobody pays it."""
+
+    name = "too_many_open_payments"
+
+    def __init__(self, most: int, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.facts["most"] = most
+
+
 class InvalidSignature(errors.DomainError):
     name = "invalid_signature"
 
@@ -61,6 +71,9 @@ MESSAGES = {
     "payments_not_configured": "Payments by card are not set up here; pay with credit.",
     "payment_provider_error": (
         "The payment provider can't help right now. Nothing was lost; try again in a few minutes."
+    ),
+    "too_many_open_payments": (
+        "You may have {most} payments open at once: pay or cancel one of them first."
     ),
     "invalid_signature": "This was not signed by Stripe in the last five minutes.",
     "transaction_not_found": "There is no such transaction.",

@@ -11,7 +11,7 @@ from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.pagination import LinkedPageQuery
-from ..web.rates import code_limits
+from ..web.rates import code_limits, limit_payment_checks, limit_payments
 from . import schemas
 from .cards import confirm, events, history, intents, refunds
 from .cards.confirm import Confirmed
@@ -36,9 +36,10 @@ _SIGNATURE = {
 
 @routes.route("/create-payment-intent", methods=["POST"])
 @guard()
+@limit_payments
 @routes.arguments(schemas.NewPayment())
 @routes.response(201, schemas.IntentSchema())
-@routes.refuses(429, 502)
+@routes.refuses(502)
 def create_payment_intent(body: dict[str, Any]) -> Asked:
     """Begin to pay for vouchers, or for credit"""
     if "credit_amount" in body:
@@ -48,6 +49,7 @@ def create_payment_intent(body: dict[str, Any]) -> Asked:
 
 @routes.route("/confirm-payment", methods=["POST"])
 @guard()
+@limit_payment_checks
 @routes.arguments(schemas.Confirmation())
 @routes.response(200, schemas.ConfirmedSchema())
 @routes.refuses(404, 502)
@@ -89,6 +91,7 @@ def read_transaction(transaction_id: UUID) -> Transaction:
 
 @routes.route("/refund", methods=["POST"])
 @guard()
+@limit_payment_checks
 @routes.arguments(schemas.Refund())
 @routes.response(200, schemas.RefundedSchema())
 @routes.refuses(404, 502)

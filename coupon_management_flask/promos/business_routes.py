@@ -7,6 +7,7 @@ from .. import config
 from ..models import AccountKind
 from ..web.body import Routes
 from ..web.guard import actor, guard
+from ..web.rates import limit_promos
 from . import schemas
 from .business import change, own_promos, publish, statistics
 from .business.own_promos import ShownPromo
@@ -34,6 +35,7 @@ def ping() -> dict[str, str]:
 
 @routes.route("/business/promo", methods=["POST"])
 @guard(kind=AccountKind.COMPANY)
+@limit_promos
 @routes.arguments(schemas.NewPromo())
 @routes.response(201, schemas.PromoIdSchema())
 def publish_promo(body: Publication) -> dict[str, UUID]:

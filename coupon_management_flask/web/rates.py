@@ -5,6 +5,7 @@ worker counts for itself.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial, wraps
 from math import ceil
 from time import monotonic, time
@@ -22,6 +23,8 @@ from ..core import errors
 from ..identity import failed_attempts
 from ..identity.keyed_hashes import keyed_hash
 from ..text.callers import counted_address
+from .guard import Actor, actor
+from .operations import note, notes_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -129,6 +132,46 @@ def _count_email(name: str, email: str) -> None:
     _count(name, keyed_hash("rate_limits", email.encode()))
 
 
+def limit_account(
+    name: str, *, only: Callable[[Actor], bool] = lambda _: True
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Limit how often an account calls a view that costs the service and not the caller.
+
+    It stands between a view's guard and its arguments. A request that is answered by its
+    Idempotency-Key does not count. `only` says whose calls do.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def limited(*args: P.args, **path: P.kwargs) -> R:
+            if only(who := actor()):
+                _count(name, str(who.id))
+            return view(*args, **path)
+
+        return note(limited, refuses=notes_of(view).refuses | {429})
+
+    return decorate
+
+
+limit_payments = limit_account("payments")
+limit_payment_checks = limit_account("payment_checks")
+limit_comments = limit_account("comments")
+limit_activations = limit_account("activations")
+limit_promos = limit_account("promos")
+limit_best = limit_account("best")
+limit_batches = limit_account("batches")
+limit_webhook_sends = limit_account("webhook_sends")
+limit_reports = limit_account("reports")
+
+
+def count_password_change() -> None:
+    """Limit how often the caller changes a password, which is hashed at some cost.
+
+    Raises: RateLimited.
+    """
+    _count("password_changes", str(actor().id))
+
+
 def limited_address() -> str | None:
     """Return whose failed attempts are counted together, or None where nothing is limited."""
     return caller_address() if config.current().rate_limits_enabled else None
@@ -140,12 +183,11 @@ def code_limits(account_id: UUID) -> failed_attempts.Limits:
 
 
 def init_app(app: Flask, settings: config.Settings) -> None:
+    prefix = "rate_limit_"
     rates = {
-        "logins": settings.rate_limit_logins,
-        "coupons": settings.rate_limit_coupons,
-        "coupon_emails": settings.rate_limit_coupon_emails,
-        "password_resets": settings.rate_limit_password_resets,
-        "password_reset_emails": settings.rate_limit_password_reset_emails,
+        one.name.removeprefix(prefix): getattr(settings, one.name)
+        for one in fields(settings)
+        if one.name.startswith(prefix)
     }
     app.extensions["rate_limits"] = (
         RateLimits(rates, settings.redis_url) if settings.rate_limits_enabled else None

@@ -297,3 +297,34 @@ def _unanswered(track, request):
         track.server.request(
             request.method, request.path, json=request.json, headers=request.headers
         )
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_of_payments_that_are_begun_at_once_as_many_are_open_as_may_be(
+    new_database, clients, stripe, stripe_environment, database
+):
+    limits = {
+        "RATE_LIMITS_ENABLED": "true",
+        "RATE_LIMIT_PAYMENTS": "1000 per minute",
+        "MAX_OPEN_PAYMENTS": "5",
+    }
+    with (
+        laid_track(new_database(database), clients, **stripe_environment, **limits) as laid,
+        one_race(laid) as track,
+    ):
+        kind, (alice, bob) = make_voucher_type(), track.users(2)
+        bodies = ({"voucher_type_id": str(kind["id"])}, {"credit_amount": 400})
+
+        answers = track.at_once(
+            user.request("POST", "/api/payments/create-payment-intent/", body)
+            for body in bodies * 8
+            for user in (alice, bob)
+        )
+
+        assert outcomes(answers) == {201: 10, (429, "too_many_open_payments"): 22}
+        open_payments = db.session.execute(
+            sa.select(PaymentTransaction.account_id, sa.func.count()).group_by(
+                PaymentTransaction.account_id
+            )
+        )
+        assert dict(map(tuple, open_payments)) == {alice.id: 5, bob.id: 5}

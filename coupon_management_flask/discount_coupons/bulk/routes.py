@@ -9,6 +9,7 @@ from flask import Response, stream_with_context
 from ... import config
 from ...web.body import Headers, Routes
 from ...web.guard import actor, guard
+from ...web.rates import limit_batches, limit_reports
 from ...web.security import body_in_chunks
 from ..errors import DiscountErrorSchema
 from . import batches, imports, schemas
@@ -33,6 +34,7 @@ AS_A_FILE: Headers = {
 
 @routes.route("/generate", methods=["POST"])
 @guard(permission="manageCoupons", api_key=True)
+@limit_batches
 @routes.arguments(schemas.NewBatch())
 @routes.response(201, schemas.BatchSchema(), description="They are there.")
 @routes.response(
@@ -57,6 +59,7 @@ def read_batch(batch_id: UUID) -> batches.Batch:
 
 @routes.route("/batches/<batch_id>/codes.csv", methods=["GET"])
 @guard(permission="manageCoupons", api_key=True)
+@limit_reports
 @routes.response(200, CSV, content_type="text/csv", headers=AS_A_FILE)
 @routes.refuses(400, 404, 409)
 def download_codes(batch_id: UUID) -> Response:
@@ -76,6 +79,7 @@ def _after(header: str, lines: Iterator[str]) -> Iterator[str]:
 
 @routes.route("/import", methods=["POST"])
 @guard(permission="manageCoupons", api_key=True)
+@limit_batches
 @routes.doc(requestBody={"required": True, "content": {"text/csv": {"schema": CSV}}})
 @routes.response(201, schemas.ImportedSchema())
 @routes.refuses(400, 413)

@@ -8,6 +8,7 @@ from ...db.pages import Page
 from ...models import WebhookDelivery
 from ...web.body import NO_STORE, Routes
 from ...web.guard import guard, no_store
+from ...web.rates import limit_webhook_sends
 from ..errors import DiscountErrorSchema
 from ..schemas.fields import PageQuery
 from . import schemas, service
@@ -70,6 +71,7 @@ def list_deliveries(query: dict[str, int], webhook_id: UUID) -> Page:
 
 @routes.route("/<webhook_id>/deliveries/<delivery_id>/resend", methods=["POST"])
 @guard(permission="manageCoupons", api_key=True)
+@limit_webhook_sends
 @routes.response(202, schemas.DeliverySchema())
 @routes.refuses(404)
 def resend_delivery(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:

@@ -22,7 +22,7 @@ from ..gateway import Intent
 from ..sales import discounts, quotes
 from ..sales.credit import CreditValue
 from ..sales.quotes import Quote
-from . import settlement, states
+from . import open_payments, settlement, states
 from .states import FIRST_LOOK, Payment
 
 
@@ -51,7 +51,8 @@ def pay_for_vouchers(
     A discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
 
     Raises: what `quotes.quote` raises; Invalid for an amount that Stripe does not take;
-    PaymentsNotConfigured; PaymentProviderError, and then the payment is there and pending.
+    TooManyOpenPayments; PaymentsNotConfigured; PaymentProviderError, and then the payment is there
+    and pending.
     """
     # Nothing is written down where nobody can pay.
     gateway.current()
@@ -73,6 +74,8 @@ def pay_for_vouchers(
 def _begin_vouchers(buyer_id: UUID, quote: Quote, discount_code: str | None) -> Payment:
     payment_id = new_id()
     with transaction():
+        if quote.total:
+            open_payments.check(buyer_id)
         order_redemption_id = discounts.hold(quote.applied, payment_id, buyer_id)
         _begin(
             payment_id,
@@ -94,8 +97,8 @@ def _begin_vouchers(buyer_id: UUID, quote: Quote, discount_code: str | None) -> 
 def pay_for_credit(buyer_id: UUID, *, credit_amount: int) -> Asked:
     """Begin a payment by card for credit of the buyer's wallet.
 
-    Raises: Invalid for an amount that can't be paid; PaymentsNotConfigured; PaymentProviderError,
-    and then the payment is there and pending.
+    Raises: Invalid for an amount that can't be paid; TooManyOpenPayments; PaymentsNotConfigured;
+    PaymentProviderError, and then the payment is there and pending.
     """
     gateway.current()
     settings = config.current()
@@ -106,6 +109,7 @@ def pay_for_credit(buyer_id: UUID, *, credit_amount: int) -> Asked:
         raise errors.Invalid({"credit_amount": ["It is worth less than can be paid."]})
     payment_id = new_id()
     with transaction():
+        open_payments.check(buyer_id)
         _begin(payment_id, buyer_id, credits=credit_amount, amount=amount, currency=currency)
         payment = states.read(payment_id)
     return _ask(payment, counted, "credit_amount")
