@@ -337,7 +337,6 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "RATE_LIMIT_PAYMENTS": "12 per hour",
         "RATE_LIMIT_PAYMENT_CHECKS": "13 per hour",
         "RATE_LIMIT_COMMENTS": "14 per hour",
-        "RATE_LIMIT_ACTIVATIONS": "15 per hour",
         "RATE_LIMIT_PROMOS": "16 per hour",
         "RATE_LIMIT_BEST": "17 per hour",
         "RATE_LIMIT_PRICE_CHECKS": "18 per hour",

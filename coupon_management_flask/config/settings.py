@@ -286,13 +286,10 @@ class Settings:
         "Payments that are begun, and calls about one that ask Stripe.",
     )
     rate_limit_payment_checks: str = _setting(_text(forms.rate), "60 per minute")
-    rate_limit_comments: str = _setting(_text(forms.rate), "20 per minute", "Comments on promos.")
-    rate_limit_activations: str = _setting(
-        _text(forms.rate), "120 per minute", "Activations of promos, which may ask the antifraud."
+    rate_limit_comments: str = _setting(
+        _text(forms.rate), "60 per minute", "Comments on promos, and promos that a company publishes."
     )
-    rate_limit_promos: str = _setting(
-        _text(forms.rate), "60 per minute", "Promos that a company publishes."
-    )
+    rate_limit_promos: str = _setting(_text(forms.rate), "600 per minute")
     rate_limit_best: str = _setting(
         _text(forms.rate),
         "30 per minute",

@@ -8,7 +8,7 @@ from flask import current_app
 from .. import config
 from ..web.body import Routes
 from ..web.guard import actor, guard
-from ..web.rates import limit_activations, limit_comments
+from ..web.rates import limit_comments
 from . import schemas
 from .antifraud.check import Antifraud
 from .errors import PromoErrorSchema
@@ -132,7 +132,6 @@ def delete_comment(promo_id: UUID, comment_id: UUID) -> dict[str, str]:
 
 @routes.route("/promo/<promo_id>/activate", methods=["POST"])
 @guard()
-@limit_activations
 @routes.response(200, schemas.ActivationSchema())
 @routes.refuses(403, 404)
 def activate_promo(promo_id: UUID) -> dict[str, str]:

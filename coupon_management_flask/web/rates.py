@@ -156,7 +156,6 @@ def limit_account(
 limit_payments = limit_account("payments")
 limit_payment_checks = limit_account("payment_checks")
 limit_comments = limit_account("comments")
-limit_activations = limit_account("activations")
 limit_promos = limit_account("promos")
 limit_best = limit_account("best")
 limit_batches = limit_account("batches")
