@@ -45,6 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="on SQLite too: no test, those that are marked so, or all",
     )
     parser.addoption(
+        "--update-documents",
+        action="store_true",
+        help="write what tests find out into the pages that they hold, instead of comparing",
+    )
+    parser.addoption(
         "--no-skips",
         action="store_true",
         help="fail where a test is skipped because a tool is missing",

@@ -204,7 +204,8 @@ def _behind_proxies(wsgi_app: Any, proxies: list[str]) -> Any:
     Granian's function knows an address only in its plain form. Proxies also write ports, brackets
     and quotes, and a socket of both families writes `::ffff:10.0.0.1`.
     """
-    believing = wrap_wsgi_with_proxy_headers(wsgi_app, proxies)
+    plain = [proxy if "/" in proxy else _plain(proxy) for proxy in proxies]
+    believing = wrap_wsgi_with_proxy_headers(wsgi_app, plain)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         environ["REMOTE_ADDR"] = _plain(environ.get("REMOTE_ADDR", ""))

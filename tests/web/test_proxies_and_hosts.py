@@ -68,6 +68,8 @@ def test_whoever_is_not_trusted_is_not_believed(seen, proxies, peer):
         (["192.168.0.1", "10.0.0.0/8"], "10.1.2.3"),
         (["::1"], "::1"),
         (["fd00::/8"], "fd00::5"),
+        (["::ffff:10.0.0.1"], "10.0.0.1"),
+        (["FD00:0::5"], "fd00::5"),
     ],
 )
 def test_a_trusted_proxy_says_who_the_client_is_and_whether_it_came_by_https(seen, proxies, peer):
