@@ -20,7 +20,9 @@ from ..db.session import db, transaction
 from ..models import GuessLog
 
 WINDOW = timedelta(minutes=10)
-WRONG_CODES = 10
+WRONG_CODES_PER_ACCOUNT = 10
+# An office or a school behind one address has many people.
+WRONG_CODES_PER_ADDRESS = 100
 
 Limits = Mapping[str, int]
 """How many failures each subject may have in the window; empty where they are not limited."""
@@ -33,7 +35,10 @@ def code_limits(account_id: UUID, address: str | None) -> Limits:
     """
     if address is None:
         return {}
-    return {f"code:account:{account_id}": WRONG_CODES, f"code:address:{address}": WRONG_CODES}
+    return {
+        f"code:account:{account_id}": WRONG_CODES_PER_ACCOUNT,
+        f"code:address:{address}": WRONG_CODES_PER_ADDRESS,
+    }
 
 
 def check(limits: Limits) -> None:

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.identity import failed_attempts
 from coupon_management_flask.models import GuessLog
 
 from ..conftest import DATABASES
@@ -81,6 +82,8 @@ def test_of_thirty_wrong_codes_at_once_ten_are_told_so_and_then_the_right_one_is
 
 def test_wrong_codes_of_three_users_at_one_address_count_together(limiting_track):
     users = limiting_track.users(3)
+    for _ in range(90):
+        failed_attempts.record({"code:address:127.0.0.1": 100})
     before = read_books()
 
     answers = limiting_track.at_once(

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
+from coupon_management_flask.identity import failed_attempts
 from coupon_management_flask.models import EmailCoupon
 from coupon_management_flask.web import rates
 
@@ -215,10 +216,16 @@ def test_a_log_does_not_tell_whose_e_mail_was_limited(configured_app, capsys):
 
 def test_wrong_codes_are_limited_by_account_and_by_address(configured_app, somebody):
     app = configured_app(rate_limits_enabled=True)
-    alice, bob = somebody(app, credit=100), somebody(app, credit=100)
+    alice, bob, carol = (somebody(app, credit=100) for _ in range(3))
     coupon = make_coupon()
     for _ in range(10):
         assert alice.get("/v1/coupons/WRONG").status_code == 404
+    # Ten are too many for her, and not for an address with other people.
+    assert alice.post(f"/v1/coupons/use/{coupon.hidden_code}").status_code == 429
+    assert carol.post(f"/v1/coupons/use/{coupon.hidden_code}").status_code == 200
+    for _ in range(89):
+        failed_attempts.record({"code:address:127.0.0.1": 100})
+    assert bob.get("/v1/coupons/WRONG").status_code == 404
 
     # Bob has the same address as Alice, and then another.
     for who in (alice, bob):
