@@ -1,20 +1,19 @@
 """Run migrations (`flask db upgrade`, `migrate`, `downgrade`).
 
-All of them are run or none, and once, however many servers start at the same moment.
+Each is run once, however many servers start at the same moment, and wholly or not at all.
 """
+
+from typing import Any
 
 import click
 import sqlalchemy as sa
 from alembic import context
 
 from coupon_management_flask import models
-from coupon_management_flask.db import schema
+from coupon_management_flask.db import migrating, schema
 from coupon_management_flask.db.failures import is_unavailable
 from coupon_management_flask.db.session import db
 from coupon_management_flask.db.types import Moment, Word
-
-# Any number that nothing else on the database uses.
-MIGRATION_LOCK = 7305_1977
 
 
 def _forget_empty(_context, _revision, directives):
@@ -39,39 +38,55 @@ def _render_type(kind, item, _autogen_context):
     return False
 
 
-def _migrate() -> None:
+def _configure(connection: sa.Connection, **options: Any) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=db.metadata,
+        transactional_ddl=True,
+        compare_type=True,
+        render_item=_render_type,
+        process_revision_directives=_forget_empty,
+        **options,
+    )
+
+
+def _migrate_postgresql() -> None:
+    with migrating.alone(db.engine), db.engine.connect() as connection:
+        migrating.give_way(connection)
+        # A migration that has to be tried again must not take back those before it.
+        options = {"transaction_per_migration": True}
+        _configure(connection, **options)
+        remaining = migrating.Remaining(context.get_context().opts["fn"])
+
+        def run() -> None:
+            _configure(connection, **options, fn=remaining)
+            context.run_migrations()
+
+        migrating.patiently(connection, run)
+
+
+def _migrate_sqlite() -> None:
     with db.engine.connect() as connection:
-        is_sqlite = connection.dialect.name == "sqlite"
         # SQLite alters a table by writing it again. That must not count as deleting what refers to
         # it. The switch works outside a transaction only.
-        if is_sqlite:
-            connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
-        context.configure(
-            connection=connection,
-            target_metadata=db.metadata,
-            render_as_batch=is_sqlite,
-            transactional_ddl=True,
-            compare_type=True,
-            render_item=_render_type,
-            process_revision_directives=_forget_empty,
-        )
+        driver = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys = OFF")
         try:
+            _configure(connection, render_as_batch=True)
+            # Its one lock lets one process migrate at a time.
             with context.begin_transaction():
-                if not is_sqlite:
-                    connection.execute(sa.text("SET LOCAL lock_timeout = '5min'"))
-                    connection.execute(
-                        sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK}
-                    )
                 context.run_migrations()
         finally:
-            if is_sqlite:
-                connection.connection.driver_connection.execute("PRAGMA foreign_keys = ON")
+            driver.execute("PRAGMA foreign_keys = ON")
 
 
 if context.is_offline_mode():
     raise SystemExit("Migrations run against a database; there is no offline mode.")
 try:
-    _migrate()
+    if db.engine.dialect.name == "sqlite":
+        _migrate_sqlite()
+    else:
+        _migrate_postgresql()
 except Exception as error:
     if not is_unavailable(error):
         raise

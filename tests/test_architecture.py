@@ -24,6 +24,8 @@ ENTRIES = {
     PACKAGE,
     f"{PACKAGE}.models",
     f"{PACKAGE}.db",
+    # What migrations/ imports.
+    f"{PACKAGE}.db.migrating",
 }
 
 LAYERS = "Imports go one way"
