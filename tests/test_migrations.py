@@ -177,6 +177,41 @@ def test_a_database_in_use_keeps_its_rows_through_every_revision_and_its_undoing
     assert differences() == []
 
 
+@pytest.mark.usefixtures("migrating")
+def test_the_codes_of_a_batch_that_was_given_up_before_codes_were_hidden_stay():
+    # 0016 hides what is not done. These were shown one by one, and may be in use.
+    upgrade(revision="0016-1")
+    now = clock.now()
+    messages = [
+        {**ROWS["outbox_messages"](_nobody), "given_up_at": moment} for moment in (now, None)
+    ]
+    batches = [
+        {
+            **ROWS["coupon_batches"](_nobody),
+            "account_id": None,
+            "message_id": message["id"],
+            "done": 3,
+        }
+        for message in messages
+    ]
+    with db.engine.begin() as connection:
+        for message in messages:
+            connection.execute(sa.insert(db.metadata.tables["outbox_messages"]).values(**message))
+        for batch in batches:
+            connection.execute(sa.insert(db.metadata.tables["coupon_batches"]).values(**batch))
+
+    upgrade()
+
+    table = db.metadata.tables["coupon_batches"]
+    with db.engine.connect() as connection:
+        sizes = dict(connection.execute(sa.select(table.c.id, table.c.size)).all())
+    assert [sizes[batch["id"]] for batch in batches] == [3, 5]
+
+
+def _nobody(_table: str) -> dict[str, Any]:
+    return {"id": None}
+
+
 def test_history_is_one_line():
     assert len(ScriptDirectory(str(ROOT / "migrations")).get_heads()) == 1
 
@@ -451,6 +486,7 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "done": 5,
         "created_at": clock.now(),
     },
+    "coupon_import_parts": lambda make: {"batch_id": new_id(), "start": 0, "body": b"[]"},
     "webhooks": lambda make: {"id": new_id(), "url": "x", "secret": "x", "created_at": clock.now()},
     "webhook_subscriptions": lambda make: {"event": _text(), "webhook_id": make("webhooks")["id"]},
     "webhook_deliveries": lambda make: {

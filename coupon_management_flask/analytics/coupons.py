@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from ..db.session import db
+from ..discount_coupons.coupons.coupon import IS_THERE
 from ..models import CreditCoupon, DailyFigure, DiscountCoupon, Promo
 from .figures.measures import Measure
 from .window import Window
@@ -32,7 +33,7 @@ def count_ended(window: Window) -> CouponFigures:
     past, coming = (window.since, window.today - one_day), (window.today, window.today + in_days)
     expired = _ends((window.begin, window.now), past)
     expiring = _ends((window.now + timedelta(microseconds=1), window.now + in_days), coming)
-    deactivated = _at_most(sa.not_(DiscountCoupon.is_active)) + _at_most(
+    deactivated = _at_most(sa.and_(sa.not_(DiscountCoupon.is_active), IS_THERE)) + _at_most(
         sa.not_(CreditCoupon.is_active)
     )
     seen = db.session.execute(sa.select(expired, expiring, deactivated)).one()
@@ -48,7 +49,7 @@ def count_ended(window: Window) -> CouponFigures:
 
 def _ends(moments: tuple[datetime, datetime], days: tuple[date, date]) -> sa.ColumnElement[int]:
     return (
-        _at_most(DiscountCoupon.expires_at.between(*moments))
+        _at_most(sa.and_(DiscountCoupon.expires_at.between(*moments), IS_THERE))
         + _at_most(CreditCoupon.expiration_date.between(*moments))
         + _at_most(Promo.active_until.between(*days))
     )

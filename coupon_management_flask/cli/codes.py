@@ -8,7 +8,7 @@ import click
 import marshmallow as ma
 
 from .. import config
-from ..discount_coupons.bulk import batches, schemas
+from ..discount_coupons.bulk import batches, generation, parts, schemas
 from .terminal import Group
 
 codes = Group("codes", help="Discount codes in bulk.")
@@ -39,10 +39,10 @@ def generate_codes(count: int, pattern: str, template: str, output: IO[str]) -> 
         raise click.ClickException(str(error)) from error
     except ValueError as error:
         raise click.BadParameter("It is no JSON.", param_hint="--template") from error
-    batch = batches.generate(None, **asked, currency=config.current().currency)
+    batch = generation.generate(None, **asked, currency=config.current().currency)
     click.echo(f"Batch {batch.batch_id}", err=True)
     with click.progressbar(length=count, label="Codes", file=sys.stderr) as bar:
-        for done in batches.work_off(batch.batch_id):
+        for done in parts.work_off(batch.batch_id):
             bar.update(done - bar.pos)
     output.write("code\n")
     for page in batches.codes_of(batch.batch_id):

@@ -6,7 +6,7 @@ No rule lives here but those that the database itself enforces.
 from .accounts import Account, ApiKey, GuessLog, LoginSession, PasswordReset
 from .admin import AdminChange
 from .analytics import DailyFigure, RollUpMark
-from .batches import CouponBatch
+from .batches import CouponBatch, CouponImportPart
 from .columns import first_id_at, new_id
 from .credit_coupons import CreditCoupon
 from .discount_coupons import (
@@ -68,6 +68,7 @@ __all__ = [
     "CompanyPromoCount",
     "CouponBatch",
     "CouponFor",
+    "CouponImportPart",
     "CreditCoupon",
     "DailyFigure",
     "DiscountBase",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from ..analytics.figures import counting, rollup
 from ..auth import reset_mail
-from ..discount_coupons.bulk import batches
+from ..discount_coupons.bulk import batches, parts
 from ..discount_coupons.webhooks import service as webhook_service
 from ..email_coupons import mailer as coupon_mailer
 from ..messaging.loop import Background, Job
@@ -19,7 +19,7 @@ BACKGROUND = Background(
         coupon_mailer.TOPIC: Topic(coupon_mailer.deliver, only_while=sender.is_configured),
         reset_mail.TOPIC: Topic(reset_mail.deliver, only_while=sender.is_configured),
         webhooks.TOPIC: Topic(webhook_service.deliver),
-        batches.TOPIC: Topic(batches.make_more),
+        batches.TOPIC: Topic(parts.make_more),
     },
     jobs={
         "purge": Job(timedelta(hours=1), purge.work),

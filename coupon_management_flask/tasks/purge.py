@@ -8,18 +8,21 @@ import structlog
 from ..core import clock
 from ..db.dialects import rows_changed
 from ..db.failures import retried
-from ..db.session import db, transaction
+from ..db.session import Model, db, transaction
+from ..discount_coupons.bulk import batches
 from ..identity import failed_attempts
 from ..models import (
     AntifraudQuestion,
     AntifraudVerdict,
     CouponBatch,
+    CouponImportPart,
     GuessLog,
     IdempotencyKey,
     LoginSession,
     OutboxMessage,
     PasswordReset,
     PaymentEvent,
+    first_id_at,
 )
 
 # Kept for a while, so that people can look into what happened.
@@ -29,6 +32,12 @@ KEEP_GIVEN_UP = timedelta(days=30)
 KEEP_KEYS = timedelta(hours=24)
 # Stripe sends an event again for three days.
 KEEP_EVENTS = timedelta(days=30)
+# A file that is still being written is not older.
+KEEP_PARTS = timedelta(hours=1)
+# In one transaction. On SQLite everybody who writes waits for it.
+ROWS_AT_ONCE = 5_000
+
+_AS_IT_IS = {"synchronize_session": False}
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +52,23 @@ def spent() -> dict[str, int]:
 
     Idempotency-Keys go after a day, expired sessions and delivered messages after a week, messages
     that were given up and Stripe's events after 30 days. Guesses, verdicts and password links go as
-    soon as they no longer count.
+    soon as they no longer count. What is there of a batch that was given up goes bit by bit, in the
+    background.
     """
     now = clock.now()
-    # A batch counts as failed because its message says so: the message stays until it is done.
+    # While its batch is not done, a message says how that is going.
     is_asked_for = sa.exists().where(
         CouponBatch.message_id == OutboxMessage.id, CouponBatch.done < CouponBatch.size
     )
+    is_imported = sa.exists().where(
+        CouponBatch.id == CouponImportPart.batch_id, CouponBatch.done < CouponBatch.size
+    )
     return {
+        "coupon_batches": batches.fail_given_up(),
+        "coupon_import_parts": _delete(
+            CouponImportPart,
+            sa.and_(CouponImportPart.batch_id < first_id_at(now - KEEP_PARTS), ~is_imported),
+        ),
         "idempotency_keys": _delete(IdempotencyKey, IdempotencyKey.created_at < now - KEEP_KEYS),
         "sessions": _delete(LoginSession, LoginSession.expires_at < now - KEEP_SESSIONS),
         "guess_logs": _delete(GuessLog, GuessLog.updated_at < now - failed_attempts.WINDOW),
@@ -67,7 +85,18 @@ def spent() -> dict[str, int]:
     }
 
 
+def _delete(model: type[Model], condition: sa.ColumnElement[bool]) -> int:
+    deleted, some = 0, ROWS_AT_ONCE
+    while some == ROWS_AT_ONCE:
+        some = _delete_some(model, condition)
+        deleted += some
+    return deleted
+
+
 @retried
-def _delete(model: type[object], condition: sa.ColumnElement[bool]) -> int:
+def _delete_some(model: type[Model], condition: sa.ColumnElement[bool]) -> int:
+    key = sa.tuple_(*model.__table__.primary_key)
+    some = sa.select(*model.__table__.primary_key).where(condition).limit(ROWS_AT_ONCE)
+    deletion = sa.delete(model).where(key.in_(some), condition)
     with transaction():
-        return rows_changed(db.session.execute(sa.delete(model).where(condition)))
+        return rows_changed(db.session.execute(deletion, execution_options=_AS_IT_IS))

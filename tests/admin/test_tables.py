@@ -32,6 +32,7 @@ TABLES = sorted(db.metadata.tables)
 SECRETS = {
     "accounts.password_hash",
     "api_keys.digest",
+    "coupon_import_parts.body",
     "idempotency_keys.body",
     "idempotency_keys.fingerprint",
     "order_redemptions.fingerprint",

@@ -10,6 +10,12 @@ from coupon_management_flask.db.session import db, transaction
 
 from ..support.discounts import items
 
+BATCH = (
+    "INSERT INTO coupon_batches (id, pattern, template, size, done, created_at)"
+    " VALUES ('00000000-0000-0000-0000-000000000001', '', '{{}}', 2, {done}, now())"
+)
+IN_THE_BATCH = "UPDATE discount_coupons SET batch_id = (SELECT id FROM coupon_batches)"
+
 
 @pytest.fixture
 def redeemed(shop):
@@ -61,6 +67,13 @@ def test_books_of_ordinary_business_add_up(redeemed):
             "UPDATE redemptions SET claim_key = NULL, rolled_back_at = created_at "
             "WHERE rolled_back_at IS NULL",
             ["order redemption", "order redemption", "stock", "stock"],
+        ),
+        (f"{BATCH.format(done=1)}; {IN_THE_BATCH}", ["batch", "coupon", "coupon"]),
+        (f"{BATCH.format(done=2)}; {IN_THE_BATCH}", []),
+        (
+            f"{BATCH.format(done=2)}; INSERT INTO coupon_import_parts (batch_id, start, body)"
+            " SELECT id, 0, '' FROM coupon_batches",
+            ["batch"],
         ),
     ],
 )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.discount_coupons.bulk import batches
+from coupon_management_flask.discount_coupons.bulk import batches, generation
 from coupon_management_flask.models import OutboxMessage
 from coupon_management_flask.tasks import jobs
 
@@ -100,7 +100,7 @@ def test_a_slow_topic_holds_up_no_other_and_a_worker_that_stops_finishes_what_it
         for number in range(AT_ONCE + 2):
             happen(number)
         receiver.wait_for(AT_ONCE)
-        batch = batches.generate(
+        batch = generation.generate(
             None, count=1_001, pattern="##########", template=TEMPLATE, currency="EUR"
         )
         wait_until(lambda: batches.read(batch.batch_id).status == "done", "the batch is made")

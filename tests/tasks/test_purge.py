@@ -14,8 +14,10 @@ from coupon_management_flask.models import (
     AntifraudQuestion,
     AntifraudVerdict,
     CouponBatch,
+    CouponImportPart,
     IdempotencyKey,
     OutboxMessage,
+    first_id_at,
     new_id,
 )
 from coupon_management_flask.tasks import purge
@@ -24,6 +26,8 @@ from ..support.people import make_coupon, make_user
 from ..support.waiting import wait_until
 
 NOTHING = {
+    "coupon_batches": 0,
+    "coupon_import_parts": 0,
     "idempotency_keys": 0,
     "sessions": 0,
     "guess_logs": 0,
@@ -88,6 +92,12 @@ def make_question(time):
         )
 
 
+def make_part(time):
+    """As an upload that was killed leaves it."""
+    with transaction():
+        db.session.add(CouponImportPart(batch_id=first_id_at(time.moment), start=0, body=b"[]"))
+
+
 def deliver_message(time):
     write_message()
     assert outbox.deliver_due({"test": outbox.Topic(lambda *_: None)}) == 1
@@ -150,16 +160,55 @@ def make_batch(message_id, done):
         )
 
 
-@pytest.mark.parametrize("done", [3, 5])
-def test_a_message_that_was_given_up_is_kept_while_it_says_that_a_batch_has_failed(app, time, done):
+def test_a_message_that_was_given_up_and_asked_for_a_batch_is_asked_anew_to_remove_it(app, time):
     message_id = write_message()
     give_up(message_id, time)
-    make_batch(message_id, done)
-    time.passes(days=30, microseconds=1)
+    make_batch(message_id, done=3)
 
-    assert purge.spent() == {**NOTHING, "outbox_messages": 0 if done < 5 else 1}
-    assert rows("outbox_messages") == (1 if done < 5 else 0)
-    assert rows("coupon_batches") == 1
+    assert purge.spent() == {**NOTHING, "coupon_batches": 1}
+    assert purge.spent() == NOTHING
+
+    batch = db.session.execute(sa.select(CouponBatch.message_id, CouponBatch.done)).one()
+    assert batch.message_id != message_id
+    assert batch.done == 0
+    time.passes(days=30, microseconds=1)
+    assert purge.spent() == {**NOTHING, "outbox_messages": 1}
+    assert db.session.scalars(sa.select(OutboxMessage.id)).all() == [batch.message_id]
+
+
+def test_what_an_upload_that_was_killed_has_left_is_deleted_after_an_hour(app, time):
+    make_part(time)
+    time.passes(hours=1)
+    assert purge.spent() == NOTHING
+
+    # Its id says when it was made, to the millisecond.
+    time.passes(milliseconds=1)
+
+    assert purge.spent() == {**NOTHING, "coupon_import_parts": 1}
+
+
+def test_parts_of_a_file_that_is_being_imported_are_kept(app, time):
+    make_part(time)
+    with transaction():
+        make_batch(write_message(), done=3)
+        db.session.execute(
+            sa.update(CouponBatch).values(id=sa.select(CouponImportPart.batch_id).scalar_subquery())
+        )
+    time.passes(days=1)
+
+    assert purge.spent() == NOTHING
+
+
+def test_what_is_spent_is_deleted_in_portions(app, time, monkeypatch, statements):
+    monkeypatch.setattr(purge, "ROWS_AT_ONCE", 2)
+    for _ in range(5):
+        failed_attempts.record({f"code:{new_id()}": 3})
+    time.passes(hours=1)
+    statements.clear()
+
+    assert purge.spent() == {**NOTHING, "guess_logs": 5}
+
+    assert len([one for one in statements if one.startswith("DELETE FROM guess_logs")]) == 3
 
 
 def test_a_guess_that_still_counts_keeps_its_subjects_row(app, time):

@@ -10,6 +10,7 @@ from ...core import errors, money, stock
 from ...credit_coupons import coupons as credit_coupons
 from ...credit_coupons import schemas as credit_schemas
 from ...discount_coupons.coupons import change as discount_coupon
+from ...discount_coupons.coupons.coupon import IS_THERE
 from ...discount_coupons.schemas.coupons import DiscountCouponChanges
 from ...discount_coupons.webhooks import service as webhook_service
 from ...email_coupons import unsubscribe as unsubscribed
@@ -82,6 +83,7 @@ class CreditCoupons(_HasStock):
 
 
 class DiscountCoupons(_HasStock):
+    only = IS_THERE
     listed = (
         "id",
         "code",

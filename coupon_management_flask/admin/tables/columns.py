@@ -20,8 +20,12 @@ Key = tuple[object, ...]
 # Secret in any table. Old fingerprints of requests are bare hashes, which give away a password that
 # can be guessed. What else nobody is shown stands in _SECRETS.
 _SECRET_NAMES = re.compile(r"password|digest|secret|token|refresh_id|fingerprint")
-# Answers and messages hold codes and what is written to people.
-_SECRETS = {("idempotency_keys", "body"), ("outbox_messages", "payload")}
+# Answers, messages and files hold codes and what is written to people.
+_SECRETS = {
+    ("idempotency_keys", "body"),
+    ("outbox_messages", "payload"),
+    ("coupon_import_parts", "body"),
+}
 
 # Whole numbers of a currency's minor unit, where there is a column for the currency.
 _AMOUNTS = {

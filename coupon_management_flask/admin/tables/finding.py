@@ -194,10 +194,12 @@ def _newest(table: sa.Table, conditions: Sequence[Condition]) -> sa.Subquery:
 
 
 def select(
-    table: sa.Table, search: Search, term: str, filters: Chosen
+    table: sa.Table, search: Search, term: str, filters: Chosen, only: Condition | None = None
 ) -> tuple[sa.FromClause, Condition]:
     """Return what to select rows from, and a condition for them that says all of these."""
     exact = [one.condition(table, value) for one, value in filters if one.is_exact]
+    if only is not None:
+        exact.append(only)
     if term:
         exact.append(search.condition(table, term))
     others = [(one, value) for one, value in filters if not one.is_exact]

@@ -60,6 +60,8 @@ class TableView(SignedIn, BaseModelView):
 
     # The columns of the list, where the table has more than fit.
     listed: tuple[str, ...] = ()
+    # Rows that are shown, where not all are.
+    only: sa.ColumnElement[bool] | None = None
 
     def __init__(self, model: type[Model], category: str) -> None:
         assert isinstance(model.__table__, sa.Table)
@@ -132,6 +134,7 @@ class TableView(SignedIn, BaseModelView):
                 for place, _, value in filters or ()
                 if value.strip()
             ],
+            self.only,
         )
         if not page_size:
             return None, self._all(source, condition)
@@ -180,7 +183,8 @@ class TableView(SignedIn, BaseModelView):
         )
 
     def read(self, key: Key) -> Row | None:
-        found = _read(self._rows(self.table).where(self.is_row(key)))
+        statement = self._rows(self.table).where(self.is_row(key))
+        found = _read(statement if self.only is None else statement.where(self.only))
         return found[0] if found else None
 
     def _rows(self, source: sa.FromClause) -> sa.Select[*tuple[object, ...]]:

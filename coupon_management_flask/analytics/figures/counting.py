@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from ...core import clock
 from ...db.session import db, transaction
+from ...discount_coupons.coupons.coupon import IS_THERE
 from ...models import CreditCoupon, DailyFigure, DiscountCoupon, Promo, RollUpMark
 from .facts import day_of
 from .measures import Measure
@@ -43,7 +44,7 @@ def _ending() -> sa.Select[date, int]:
     discounts, credit = day_of(DiscountCoupon.expires_at), day_of(CreditCoupon.expiration_date)
     ends = (
         sa.select(discounts.label("day"), sa.func.count().label("number"))
-        .where(discounts.is_not(None))
+        .where(discounts.is_not(None), IS_THERE)
         .group_by(discounts),
         sa.select(credit, sa.func.count()).where(credit.is_not(None)).group_by(credit),
         sa.select(Promo.active_until, sa.func.count())
@@ -57,8 +58,11 @@ def _ending() -> sa.Select[date, int]:
 
 def _switched_off() -> sa.ColumnElement[int]:
     discounts, credit = (
-        sa.select(sa.func.count()).where(sa.not_(is_active)).scalar_subquery()
-        for is_active in (DiscountCoupon.is_active, CreditCoupon.is_active)
+        sa.select(sa.func.count()).where(*conditions).scalar_subquery()
+        for conditions in (
+            (sa.not_(DiscountCoupon.is_active), IS_THERE),
+            (sa.not_(CreditCoupon.is_active),),
+        )
     )
     return discounts + credit
 

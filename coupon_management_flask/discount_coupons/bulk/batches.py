@@ -1,45 +1,47 @@
-"""Batches of generated codes.
+"""Batches of codes, which are made part by part in the background.
 
-A large batch is made part by part in the background. Each part is committed together with the
-progress and with the message that asks for the next part. A worker that dies in the middle of a
-part has made nothing of it, and the outbox has another one make it. A part says where it begins,
-and is made once.
+Each part is committed together with the progress and with the message that asks for the next part.
+A worker that dies in the middle of a part has made nothing of it, and the outbox has another one
+make it. A part says where it begins, and is made once.
+
+Nothing of a batch is there before all of it is: the statement that makes `done` the `size` shows
+all its coupons at once (`coupons.coupon.IS_THERE`). Until then they hold their codes.
 """
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from ...core import clock, codes, errors
+from ...core import clock
 from ...db.dialects import rows_changed
-from ...db.failures import retried
 from ...db.session import before_waiting, db, transaction
 from ...identity import change_log
 from ...messaging import outbox
-from ...models import CouponBatch, DiscountCoupon, OutboxMessage, new_id
-from .. import terms as coupon_terms
+from ...models import (
+    CouponBatch,
+    CouponImportPart,
+    DiscountCoupon,
+    DiscountCouponTarget,
+    OutboxMessage,
+    Stock,
+)
 from ..refusals import BatchNotDone, BatchNotFound
-from ..schemas.coupons import CouponTemplate
-from ..schemas.names import invalid
 from ..stored import Json
-from ..terms import Terms
 from . import write
+from .lines import BadLine
 
 TOPIC = "coupon_batch"
+# With the products, categories and customers that they list, so many coupons are made at once,
+# while somebody waits for the answer.
+MOST_ROWS_AT_ONCE = 200_000
 
-MADE_AT_ONCE = 1_000
-# At most one guess in so many may hit.
-GUESSES = 1_000_000
-# The products, categories and customers that all coupons of a batch list together.
-MOST_ENTRIES = 10_000_000
-TRIES = 20
-PAUSE_SECONDS = 0.2
+PARTS_AT_ONCE = 4
 
-_template = CouponTemplate()
+_AS_IT_IS = {"synchronize_session": False}
+_NOT_DONE = CouponBatch.done < CouponBatch.size
 
 
 class BatchStatus(StrEnum):
@@ -53,139 +55,124 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
+    """How far a batch is. `bad_lines` is there where an import has failed by its lines."""
+
     batch_id: UUID
     status: BatchStatus
     count: int
     done: int
+    bad_lines: Sequence[BadLine] | None = None
 
 
-def generate(
-    account_id: UUID | None, *, count: int, pattern: str, template: Json, currency: str
-) -> Batch:
-    """Make single-use coupons of a template; more than a thousand are made in the background.
-
-    Shoppers are never shown them.
-
-    Raises: Invalid where the template contradicts itself, or where one guess in a million would
-        hit a code of this pattern.
-    """
-    template, pattern = {"currency": currency, **template}, pattern.upper()
-    terms = _terms(template)
-    if write.entries(terms) * count > MOST_ENTRIES:
-        problem = (
-            f"The coupons of a batch list at most {MOST_ENTRIES} products, categories and "
-            "customers, all together."
-        )
-        raise errors.Invalid({"template": [problem]})
-    _check_odds(pattern, count)
-    batch_id = new_id()
-    with transaction():
-        db.session.execute(
-            sa.insert(CouponBatch).values(
-                id=batch_id,
-                account_id=account_id,
-                pattern=pattern,
-                template=template,
-                size=count,
-                done=0,
-                created_at=clock.now(),
-            )
-        )
-        if count > MADE_AT_ONCE:
-            _ask_for_more(batch_id, 0)
-        else:
-            _make(batch_id, pattern, terms, 0, count)
-        change_log.note(
-            CouponBatch.__tablename__,
-            batch_id,
-            after={"pattern": pattern, "template": template, "size": count},
-        )
-        return read(batch_id)
-
-
-def _terms(template: Json) -> Terms:
-    terms: Terms = _template.load(template)
-    if terms.get("max_usage", 1) != 1:
-        problem = "Generated codes are used once: leave it out, or say 1."
-        raise invalid({"template.max_usage": [problem]})
-    return coupon_terms.complete({**terms, "max_usage": 1})
-
-
-def _check_odds(pattern: str, count: int) -> None:
-    # Somebody who guesses may hit a code of any batch with this pattern, so all of them count.
-    of_others = sa.select(sa.func.sum(CouponBatch.size)).where(CouponBatch.pattern == pattern)
-    codes_of_pattern = count + (db.session.scalar(of_others) or 0)
-    needed = 1
-    while len(codes.ALPHABET) ** needed <= codes_of_pattern * GUESSES:
-        needed += 1
-    if pattern.count("#") < needed:
-        problem = (
-            f"One guess in a million would hit one of {codes_of_pattern} codes: "
-            f"at least {needed} # would do."
-        )
-        raise errors.Invalid({"pattern": [problem]})
-
-
-def _ask_for_more(batch_id: UUID, start: int) -> None:
-    message_id = outbox.write(TOPIC, {"batch_id": str(batch_id), "start": start})
+def create(
+    batch_id: UUID,
+    account_id: UUID | None,
+    *,
+    size: int,
+    pattern: str,
+    template: Json,
+    columns: list[str] | None = None,
+) -> None:
     db.session.execute(
-        sa.update(CouponBatch)
-        .where(CouponBatch.id == batch_id)
-        .values(message_id=message_id)
-        .execution_options(synchronize_session=False)
-    )
-
-
-@retried
-def make_more(_message_id: UUID, payload: Json) -> None:
-    """Make the next codes of a batch, and ask for those after them.
-
-    They are those from the payload's `start` on, unless they are there already.
-    """
-    batch_id, start = UUID(payload["batch_id"]), payload["start"]
-    batch = db.session.scalars(sa.select(CouponBatch).where(CouponBatch.id == batch_id)).one()
-    terms = _terms(batch.template)
-    end = min(start + write.at_once(terms), batch.size)
-    with transaction():
-        if _make(batch_id, batch.pattern, terms, start, end) and end < batch.size:
-            _ask_for_more(batch_id, end)
-
-
-def _make(batch_id: UUID, pattern: str, terms: Terms, start: int, end: int) -> bool:
-    """Make exactly the codes from `start` to `end`.
-
-    Returns False where somebody else has made them. One who is making them is waited for.
-    """
-    advanced = db.session.execute(
-        sa.update(CouponBatch)
-        .where(CouponBatch.id == batch_id, CouponBatch.done == start)
-        .values(done=end)
-        .execution_options(synchronize_session=False)
-    )
-    if rows_changed(advanced) == 0:
-        return False
-    at_once, missing = write.at_once(terms), end - start
-    for _ in range(TRIES * (1 + missing // at_once)):
-        # Codes that were taken are drawn again.
-        missing -= sum(
-            write.write(
-                [(code, terms) for code in _draw(pattern, min(missing, at_once))],
-                is_public=False,
-                batch_id=batch_id,
-            )
+        sa.insert(CouponBatch).values(
+            id=batch_id,
+            account_id=account_id,
+            pattern=pattern,
+            template=template,
+            columns=columns,
+            size=size,
+            done=0,
+            created_at=clock.now(),
         )
-        if not missing:
-            return True
-    raise errors.Unavailable
+    )
+    change_log.note(
+        CouponBatch.__tablename__,
+        batch_id,
+        after={"pattern": pattern, "template": template, "size": size},
+    )
 
 
-def _draw(pattern: str, count: int) -> list[str]:
-    width, form = pattern.count("#"), pattern.replace("#", "%s")
-    drawn = codes.draw(width * count)
-    return [
-        form % tuple(drawn[position : position + width])
-        for position in range(0, width * count, width)
-    ]
+def ask_for_more(batch_id: UUID, start: int) -> None:
+    """Have the part that begins at `start` made once this transaction is committed."""
+    message_id = outbox.write(TOPIC, {"batch_id": str(batch_id), "start": start})
+    _change(CouponBatch.id == batch_id, message_id=message_id)
+
+
+def advance(batch_id: UUID, start: int, end: int) -> bool:
+    """Count the part from `start` to `end` as made, in the transaction that makes it.
+
+    Return False where somebody else has made it, or where the batch has failed. Somebody who is
+    making it is waited for.
+    """
+    is_next = sa.and_(
+        CouponBatch.id == batch_id, CouponBatch.done == start, CouponBatch.failed_at.is_(None)
+    )
+    return _change(is_next, done=end)
+
+
+def fail(batch_id: UUID, bad_lines: Sequence[BadLine] | None = None) -> None:
+    """Have what is there of a batch that is not done removed, for good."""
+    values = {} if bad_lines is None else {"faults": [list(line) for line in bad_lines]}
+    _change(CouponBatch.id == batch_id, failed_at=clock.now(), done=0, **values)
+    ask_for_more(batch_id, 0)
+
+
+def note_bad_lines(batch_id: UUID, bad_lines: Sequence[BadLine]) -> None:
+    _change(CouponBatch.id == batch_id, faults=[list(line) for line in bad_lines])
+
+
+def _change(condition: sa.ColumnElement[bool], **values: object) -> bool:
+    changed = db.session.execute(
+        sa.update(CouponBatch).where(condition).values(**values).execution_options(**_AS_IT_IS)
+    )
+    return rows_changed(changed) == 1
+
+
+def fail_given_up() -> int:
+    """Let those fail for good whose message was given up; return how many."""
+    given_up = sa.select(CouponBatch.id, CouponBatch.message_id).where(
+        _NOT_DONE,
+        sa.exists().where(
+            OutboxMessage.id == CouponBatch.message_id, OutboxMessage.given_up_at.is_not(None)
+        ),
+    )
+    failed = 0
+    for batch_id, message_id in db.session.execute(given_up).all():
+        with transaction():
+            # Of two who purge, one does it.
+            is_same = sa.and_(CouponBatch.id == batch_id, CouponBatch.message_id == message_id)
+            if _change(is_same, message_id=None):
+                fail(batch_id)
+                failed += 1
+    return failed
+
+
+def remove_some(batch_id: UUID) -> None:
+    """Delete some of what is there of a batch that has failed, and ask for the rest."""
+    with transaction():
+        ids = db.session.scalars(
+            sa.select(DiscountCoupon.id)
+            .where(DiscountCoupon.batch_id == batch_id)
+            .order_by(DiscountCoupon.id)
+            .limit(write.rows_at_once())
+        ).all()
+        starts = db.session.scalars(
+            sa.select(CouponImportPart.start)
+            .where(CouponImportPart.batch_id == batch_id)
+            .limit(PARTS_AT_ONCE)
+        ).all()
+        for deletion in (
+            sa.delete(DiscountCouponTarget).where(DiscountCouponTarget.coupon_id.in_(ids)),
+            sa.delete(DiscountCoupon).where(DiscountCoupon.id.in_(ids)),
+            # A coupon's stock has its id, here.
+            sa.delete(Stock).where(Stock.id.in_(ids)),
+            sa.delete(CouponImportPart).where(
+                CouponImportPart.batch_id == batch_id, CouponImportPart.start.in_(starts)
+            ),
+        ):
+            db.session.execute(deletion.execution_options(**_AS_IT_IS))
+        if ids or starts:
+            ask_for_more(batch_id, 0)
 
 
 def read(batch_id: UUID) -> Batch:
@@ -194,20 +181,27 @@ def read(batch_id: UUID) -> Batch:
     Raises: BatchNotFound.
     """
     row = db.session.execute(
-        sa.select(CouponBatch.size, CouponBatch.done, OutboxMessage.given_up_at)
+        sa.select(
+            CouponBatch.size,
+            CouponBatch.done,
+            CouponBatch.faults,
+            CouponBatch.failed_at,
+            OutboxMessage.given_up_at,
+            OutboxMessage.lease_id,
+        )
         .outerjoin(OutboxMessage, OutboxMessage.id == CouponBatch.message_id)
         .where(CouponBatch.id == batch_id)
     ).one_or_none()
     if row is None:
         raise BatchNotFound
-    size, done, given_up_at = row
-    if done == size:
-        status = BatchStatus.DONE
-    elif given_up_at is not None:
-        status = BatchStatus.FAILED
-    else:
-        status = BatchStatus.RUNNING if done else BatchStatus.PENDING
-    return Batch(batch_id, status, size, done)
+    if row.done == row.size:
+        return Batch(batch_id, BatchStatus.DONE, row.size, row.done)
+    if row.failed_at is not None or row.given_up_at is not None:
+        bad_lines = None if row.faults is None else [BadLine(*line) for line in row.faults]
+        return Batch(batch_id, BatchStatus.FAILED, row.size, 0, bad_lines)
+    has_begun = row.done or row.lease_id is not None
+    status = BatchStatus.RUNNING if has_begun else BatchStatus.PENDING
+    return Batch(batch_id, status, row.size, row.done)
 
 
 def codes_of(batch_id: UUID) -> Iterator[list[str]]:
@@ -233,23 +227,3 @@ def _pages(batch_id: UUID) -> Iterator[list[str]]:
         before_waiting()
         yield [row.code for row in page]
         page = db.session.execute(of_batch.where(DiscountCoupon.id > page[-1].id)).all()
-
-
-def work_off(batch_id: UUID) -> Iterator[int]:
-    """Make a batch here and now, together with the workers that there are.
-
-    Yields again and again how many codes are there.
-
-    Raises: Unavailable where it fails.
-    """
-    pause = threading.Event()
-    while True:
-        batch = read(batch_id)
-        yield batch.done
-        if batch.status == BatchStatus.DONE:
-            return
-        if batch.status == BatchStatus.FAILED:
-            raise errors.Unavailable
-        if not outbox.deliver_due({TOPIC: outbox.Topic(make_more)}, most=1):
-            before_waiting()
-            pause.wait(PAUSE_SECONDS)

@@ -1,219 +1,201 @@
-"""Coupons from a CSV file: all of them, or none and what is wrong with which line."""
+"""Coupons from a CSV file: all of them, or none and what is wrong with which line.
 
-import csv
-import io
-import re
+A large file is cut into parts while it is read, which are kept in the database: any worker can make
+the next one. That it is a CSV file at all is checked at once, the lines are checked part by part.
+"""
+
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO
+from uuid import UUID
 
-import marshmallow as ma
+import orjson
+import sqlalchemy as sa
 
 from ...core import errors
 from ...db.failures import retried
-from ...db.session import transaction
+from ...db.session import db, transaction
 from ...identity import change_log
-from ...models import DiscountCoupon
-from .. import terms as coupon_terms
+from ...models import CouponBatch, CouponImportPart, DiscountCoupon, new_id
 from ..refusals import CodeTaken
-from ..schemas.coupons import CouponTemplate
-from ..schemas.fields import Code
 from ..stored import Json
-from ..terms import Terms
 from ..wording import sentence
-from . import write
+from . import batches, lines, write
+from .batches import Batch
+from .lines import BadLine, Line, Row
 
 # The faults of at most so many lines are told.
 MOST_BAD_LINES = 1_000
-SEPARATOR = ";"
-
-_template = CouponTemplate()
-_code = Code(required=True)
-
-
-def _columns() -> dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]]:
-    """Return the columns that there are: a coupon's fields as JSON has them.
-
-    Those of `limits` and `schedule` stand after a dot.
-    """
-    found: dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]] = {}
-    for field in _template.fields.values():
-        name = str(field.data_key)
-        if isinstance(field, ma.fields.Nested):
-            found |= {
-                f"{name}.{key}": ((name, key), inner)
-                for key, inner in _by_wire_name(field.schema).items()
-            }
-        else:
-            found[name] = ((name,), field)
-    return found
+MADE_AT_ONCE = 10_000
+MOST_CHARACTERS_OF_PART = 1_000_000
+# Each is up to 64 MiB in the database.
+MOST_WAITING = 20
+RETRY_SECONDS = 60
+# Instead of a batch's pattern: no pattern is without a `#`.
+IMPORTED = "IMPORT"
 
 
-def _by_wire_name(schema: ma.Schema) -> dict[str, ma.fields.Field[Any]]:
-    return {field.data_key or name: field for name, field in schema.fields.items()}
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Coupons that are there."""
+
+    imported: int
 
 
-COLUMNS = _columns()
-REQUIRED = ("code", *(name for name, (_, field) in COLUMNS.items() if field.required))
-
-
-class Line(NamedTuple):
-    """A good line of the file. `number` counts from 1."""
-
-    number: int
-    code: str
-    terms: Terms
-
-
-class _Bad(Exception):
-    """A line that is wrong; its text says what is."""
-
-
-def import_coupons(body: Iterable[bytes], *, currency: str) -> int:
-    """Make a coupon of each line, and say how many.
+def import_coupons(
+    account_id: UUID | None, body: Iterable[bytes], *, currency: str
+) -> Imported | Batch:
+    """Make a coupon of each line; more than ten thousand are made in the background.
 
     The first line names the columns. An empty field is one that is not given. The parts of a list
     are separated by semicolons.
 
     Raises: Invalid, with the number and the fault of each bad line; nothing was made then.
+        RateLimited where many large files wait already.
     """
     with TemporaryFile() as file:
+        separators = 0
         for chunk in body:
+            separators += chunk.count(lines.SEPARATOR.encode())
             file.write(chunk)
-        bad: dict[int, str] = {}
-        count = sum(1 for _ in _coupons(file, currency, bad))
+        columns = lines.columns(file)
+        with closing(lines.rows(file)) as rows:
+            count = sum(1 for _ in islice(rows, MADE_AT_ONCE + 1))
+        if count > MADE_AT_ONCE or separators > batches.MOST_ROWS_AT_ONCE:
+            with closing(lines.rows(file)) as rows:
+                return _keep(account_id, columns, rows, currency)
+        bad: list[BadLine] = []
+        for some in _portions(lines.rows(file)):
+            bad += lines.check(columns, some, currency)[1]
         _refuse(bad)
         if count == 0:
             raise errors.Invalid({"body": ["There is no coupon in it."]})
-        _write(file, currency, count)
-    return count
+        _make_at_once(file, columns, currency, count)
+    return Imported(count)
 
 
 @retried
-def _write(file: BinaryIO, currency: str, count: int) -> None:
-    bad: dict[int, str] = {}
-    with transaction():
-        waiting: list[Line] = []
-        rows = 0
-        for coupon in _coupons(file, currency, bad):
-            waiting.append(coupon)
-            rows += 1 + write.entries(coupon.terms)
-            if rows >= write.ROWS_AT_ONCE:
-                _write_those(waiting, bad)
-                waiting, rows = [], 0
-        _write_those(waiting, bad)
+def _make_at_once(file: BinaryIO, columns: list[str], currency: str, count: int) -> None:
+    bad: list[BadLine] = []
+    with transaction(), closing(lines.rows(file)) as rows:
+        for some in _portions(rows):
+            bad += _make(lines.check(columns, some, currency)[0])
         _refuse(bad)
         change_log.note(DiscountCoupon.__tablename__, None, after={"imported": count})
 
 
-def _write_those(waiting: list[Line], bad: dict[int, str]) -> None:
-    if waiting:
-        made = write.write([(line.code, line.terms) for line in waiting], is_public=True)
-        bad |= {
-            line.number: sentence(CodeTaken())
-            for line, is_made in zip(waiting, made, strict=True)
-            if not is_made
-        }
+def _make(good: list[Line], batch_id: UUID | None = None) -> list[BadLine]:
+    """Make coupons, and return those lines whose code is taken."""
+    if not good:
+        return []
+    made = write.write(
+        [(line.code, line.terms) for line in good], is_public=True, batch_id=batch_id
+    )
+    return [
+        BadLine(line.number, sentence(CodeTaken()))
+        for line, is_made in zip(good, made, strict=True)
+        if not is_made
+    ]
 
 
-def _refuse(bad: dict[int, str]) -> None:
+def _refuse(bad: list[BadLine]) -> None:
     if not bad:
         return
-    told = {f"line {line}": [reason] for line, reason in sorted(bad.items())[:MOST_BAD_LINES]}
+    told = {f"line {line}": [reason] for line, reason in sorted(bad)[:MOST_BAD_LINES]}
     if len(bad) > MOST_BAD_LINES:
         told["more"] = [f"{len(bad) - MOST_BAD_LINES} further lines."]
     raise errors.Invalid(told)
 
 
-def _coupons(file: BinaryIO, currency: str, bad: dict[int, str]) -> Iterator[Line]:
-    """Yield the good lines; what is wrong with the others goes into `bad`."""
-    file.seek(0)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, strict=True)
+def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Cut lines into as many as are written together."""
+    portion: list[Row] = []
+    size = length = 0
+    for row in rows:
+        portion.append(row)
+        size += 1 + sum(cell.count(lines.SEPARATOR) for cell in row.cells)
+        length += sum(map(len, row.cells))
+        if size >= write.rows_at_once() or length >= MOST_CHARACTERS_OF_PART:
+            yield portion
+            portion, size, length = [], 0, 0
+    if portion:
+        yield portion
+
+
+def _keep(account_id: UUID | None, columns: list[str], rows: Iterator[Row], currency: str) -> Batch:
+    """Keep a large file in the database, and ask for its first part to be made."""
+    waiting = sa.select(sa.func.count()).where(
+        CouponBatch.done < CouponBatch.size, CouponBatch.columns.is_not(None)
+    )
+    if (db.session.scalar(waiting) or 0) >= MOST_WAITING:
+        raise errors.RateLimited(retry_after=RETRY_SECONDS)
+    batch_id, size = new_id(), 0
     try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(header)
-        code_at = header.index("code")
-        others = [(index, name) for index, name in enumerate(header) if name != "code"]
-        # Lines that differ in their code alone are checked once.
-        terms_of = lru_cache(maxsize=1_000)(
-            lambda cells: _terms(tuple(name for _, name in others), cells, currency)
-        )
-        for cells in reader:
-            if not cells:
-                continue
-            try:
-                if len(cells) != len(header):
-                    raise _Bad(f"It has {len(cells)} fields, the header has {len(header)}.")
-                code = _checked_code(cells[code_at].strip())
-                terms = terms_of(tuple(cells[index].strip() for index, _ in others))
-                yield Line(reader.line_num, code, terms)
-            except _Bad as problem:
-                bad[reader.line_num] = str(problem)
-    except UnicodeDecodeError as error:
-        raise errors.Invalid({f"line {reader.line_num + 1}": ["It is not UTF-8."]}) from error
-    except csv.Error as error:
-        raise errors.Invalid({f"line {reader.line_num}": [f"No valid CSV: {error}."]}) from error
-    finally:
-        text.detach()
+        for portion in _portions(rows):
+            # By itself: SQLite would let nobody else write until all of it is there. Where this
+            # process dies, nothing refers to it, and it is purged.
+            with transaction(at_once=True):
+                db.session.execute(
+                    sa.insert(CouponImportPart).values(
+                        batch_id=batch_id, start=size, body=_written(portion)
+                    )
+                )
+            size += len(portion)
+        with transaction():
+            batches.create(
+                batch_id,
+                account_id,
+                size=size,
+                pattern=IMPORTED,
+                template={"currency": currency},
+                columns=columns,
+            )
+            batches.ask_for_more(batch_id, 0)
+            return batches.read(batch_id)
+    except errors.Invalid:
+        with transaction(at_once=True):
+            db.session.execute(
+                sa.delete(CouponImportPart).where(CouponImportPart.batch_id == batch_id)
+            )
+        raise
 
 
-def _check_header(header: list[str]) -> None:
-    wrong = [
-        f"Unknown column {name!r}." for name in header if name != "code" and name not in COLUMNS
-    ]
-    wrong += [
-        f"Column {name!r} stands there twice."
-        for name in dict.fromkeys(header)
-        if header.count(name) > 1
-    ]
-    wrong += [f"There is no column {name!r}." for name in REQUIRED if name not in header]
-    if wrong:
-        raise errors.Invalid({"line 1": wrong})
+def _written(portion: list[Row]) -> bytes:
+    return b"\n".join(orjson.dumps([row.number, row.cells]) for row in portion)
 
 
-def _checked_code(text: str) -> str:
-    try:
-        return str(_code.deserialize(text))
-    except ma.ValidationError as error:
-        raise _Bad(f"code: {' '.join(error.messages)}") from error
+def make_part(batch_id: UUID, start: int, *, columns: list[str], template: Json) -> None:
+    """Make the coupons of the part that begins at `start`, and ask for the next.
 
-
-def _terms(names: tuple[str, ...], cells: tuple[str, ...], currency: str) -> Terms:
-    given: Json = {}
-    for name, text in zip(names, cells, strict=True):
-        if text:
-            path, field = COLUMNS[name]
-            inner = given.setdefault(path[0], {}) if len(path) > 1 else given
-            inner[path[-1]] = _value(field, text)
-    try:
-        return coupon_terms.complete({"currency": currency, **_template.load(given)})
-    except ma.ValidationError as error:
-        raise _Bad(_sentence(error.messages_dict)) from error
-    except errors.Invalid as error:
-        raise _Bad(_sentence(error.fields)) from error
-
-
-def _value(field: ma.fields.Field[Any], text: str) -> object:
-    """Return what JSON would have for the text of a cell.
-
-    Text that the field can't be is left to the field to refuse.
+    Codes that others have made meanwhile are bad lines too. Where any line was bad, the last part
+    makes the batch fail, and so does the one that has the thousandth.
     """
-    if isinstance(field, ma.fields.List):
-        return [_value(field.inner, part.strip()) for part in text.split(SEPARATOR)]
-    if isinstance(field, ma.fields.Boolean):
-        return {"true": True, "false": False}.get(text.lower(), text)
-    if isinstance(field, ma.fields.Integer) and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII):
-        return int(text)
-    return text
-
-
-def _sentence(messages: Any, above: str = "") -> str:
-    if isinstance(messages, list | tuple):
-        return f"{above}: {' '.join(map(str, messages))}"
-    paths = {
-        name: above if name == "_schema" else ".".join(filter(None, (above, str(name))))
-        for name in messages
-    }
-    return " ".join(_sentence(inner, paths[name]) for name, inner in messages.items())
+    which = CouponImportPart.batch_id == batch_id, CouponImportPart.start == start
+    body = db.session.scalar(sa.select(CouponImportPart.body).where(*which))
+    if body is None:
+        # Somebody else was faster.
+        return
+    rows = [Row(*orjson.loads(line)) for line in body.split(b"\n")]
+    good, bad = lines.check(columns, rows, template["currency"])
+    end = start + len(rows)
+    with transaction():
+        if not batches.advance(batch_id, start, end):
+            return
+        bad = sorted([*bad, *_make(good, batch_id)])
+        size, before = db.session.execute(
+            sa.select(CouponBatch.size, CouponBatch.faults).where(CouponBatch.id == batch_id)
+        ).one()
+        bad = [*(BadLine(*line) for line in before or ()), *bad][:MOST_BAD_LINES]
+        db.session.execute(
+            sa.delete(CouponImportPart).where(*which).execution_options(synchronize_session=False)
+        )
+        if len(bad) == MOST_BAD_LINES or (bad and end == size):
+            batches.fail(batch_id, bad)
+            return
+        if bad:
+            batches.note_bad_lines(batch_id, bad)
+        if end < size:
+            batches.ask_for_more(batch_id, end)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from flask import Response, stream_with_context
+from flask import Response, jsonify, stream_with_context
 
 from ... import config
 from ...web.body import Headers, Routes
@@ -12,7 +12,7 @@ from ...web.guard import actor, guard
 from ...web.rates import limit_batches, limit_reports
 from ...web.security import body_in_chunks
 from ..errors import DiscountErrorSchema
-from . import batches, imports, schemas
+from . import batches, generation, imports, schemas
 
 routes: Routes = Routes(
     "coupon-batches",
@@ -23,6 +23,7 @@ routes: Routes = Routes(
 )
 
 CSV = {"type": "string", "description": "The first line names the columns."}
+_batch = schemas.BatchSchema()
 AS_A_FILE: Headers = {
     "Content-Disposition": {
         "description": "The name to keep it under.",
@@ -36,21 +37,21 @@ AS_A_FILE: Headers = {
 @guard(permission="manageCoupons", api_key=True)
 @limit_batches
 @routes.arguments(schemas.NewBatch())
-@routes.response(201, schemas.BatchSchema(), description="They are there.")
+@routes.response(201, _batch, description="They are there.")
 @routes.response(
     202,
-    schemas.BatchSchema(),
+    _batch,
     description="They are being made; more than 1,000 are made in the background.",
 )
 def generate_codes(body: dict[str, Any]) -> tuple[batches.Batch, int]:
     """Make a batch of single-use codes"""
-    batch = batches.generate(actor().id, **body, currency=config.current().currency)
+    batch = generation.generate(actor().id, **body, currency=config.current().currency)
     return batch, 201 if batch.status == batches.BatchStatus.DONE else 202
 
 
 @routes.route("/batches/<batch_id>", methods=["GET"])
 @guard(permission="manageCoupons", api_key=True)
-@routes.response(200, schemas.BatchSchema())
+@routes.response(200, _batch)
 @routes.refuses(400, 404)
 def read_batch(batch_id: UUID) -> batches.Batch:
     """How far a batch is"""
@@ -81,13 +82,21 @@ def _after(header: str, lines: Iterator[str]) -> Iterator[str]:
 @guard(permission="manageCoupons", api_key=True)
 @limit_batches
 @routes.doc(requestBody={"required": True, "content": {"text/csv": {"schema": CSV}}})
-@routes.response(201, schemas.ImportedSchema())
-@routes.refuses(400, 413)
-def import_coupons() -> dict[str, int]:
+@routes.response(201, schemas.ImportedSchema(), description="They are there.")
+@routes.alt_response(
+    202,
+    schema=_batch,
+    description="They are being made; more than 10,000 are made in the background.",
+)
+@routes.refuses(400, 413, 429)
+def import_coupons() -> imports.Imported | tuple[Response, int]:
     """Make a coupon of each line of a CSV, all or none
 
     Columns are a coupon's fields, such as `limits.perDay` and `schedule.from`. The parts of a list
-    are separated by `;`.
+    are separated by `;`. Files with more than 200,000 of these are made in the background too. What
+    is made there can't be found or used before all is there, but its codes are taken.
     """
-    currency = config.current().currency
-    return {"imported": imports.import_coupons(body_in_chunks(), currency=currency)}
+    made = imports.import_coupons(actor().id, body_in_chunks(), currency=config.current().currency)
+    if isinstance(made, imports.Imported):
+        return made
+    return jsonify(_batch.dump(made)), 202

@@ -8,7 +8,7 @@ from marshmallow import validate
 
 from ...web.body import BoundedSchema, Text, Whole
 from ..schemas.coupons import CouponTemplate
-from ..schemas.fields import Wire
+from ..schemas.fields import Answer, Wire
 from .batches import BatchStatus
 
 MOST_CODES = 1_000_000
@@ -44,11 +44,28 @@ class NewBatch(BoundedSchema):
     template = Template(CouponTemplate(), required=True)
 
 
-class BatchSchema(Wire):
+class BadLineSchema(Wire):
+    line = ma.fields.Integer(required=True, metadata={"description": "From 1 on."})
+    reason = ma.fields.String(required=True)
+
+
+class BatchSchema(Answer):
+    omit_none = True
+
     batch_id = ma.fields.UUID(required=True)
     status = ma.fields.String(required=True, metadata={"enum": [*map(str, BatchStatus)]})
     count = ma.fields.Integer(required=True)
-    done = ma.fields.Integer(required=True)
+    done = ma.fields.Integer(
+        required=True,
+        metadata={"description": "How many are made. None is there before all are."},
+    )
+    bad_lines = ma.fields.List(
+        ma.fields.Nested(BadLineSchema()),
+        metadata={
+            "description": "Of an import that has failed: up to 1,000 lines that are wrong, "
+            "or whose code is taken."
+        },
+    )
 
 
 class ImportedSchema(ma.Schema):

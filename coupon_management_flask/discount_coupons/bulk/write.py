@@ -21,6 +21,8 @@ from ..terms import Terms
 # So many rows of all kinds at once: enough that round trips do not count, few enough that nobody
 # waits long for them.
 ROWS_AT_ONCE = 10_000
+# On SQLite everybody waits.
+SQLITE_ROWS_AT_ONCE = 2_000
 
 _COLUMNS = DiscountCoupon.__table__.c
 
@@ -39,9 +41,13 @@ def entries(terms: Terms) -> int:
     )
 
 
+def rows_at_once() -> int:
+    return ROWS_AT_ONCE if is_postgresql() else min(ROWS_AT_ONCE, SQLITE_ROWS_AT_ONCE)
+
+
 def at_once(terms: Terms) -> int:
     """Return how many coupons of these terms are written together."""
-    return max(1, ROWS_AT_ONCE // (1 + entries(terms)))
+    return max(1, rows_at_once() // (1 + entries(terms)))
 
 
 def write(

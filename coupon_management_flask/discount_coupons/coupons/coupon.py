@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ...db.session import db
-from ...models import DiscountCoupon, Stock
+from ...models import CouponBatch, DiscountCoupon, Stock
 from ...models.kinds import CouponFor, DiscountBase, DiscountType
 from ..refusals import CouponNotFound
 
@@ -61,10 +61,21 @@ COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "max_usage": Stock.capacity.label("max_usage"),
 }
 
+# The coupons of a batch are there once all are: one row of its table says so of all of them. So
+# whoever looks for coupons asks for these, and nobody sees or uses one before. The few batches that
+# are not done are read once for a statement, however many coupons it looks at.
+_NOT_DONE = sa.select(CouponBatch.id).where(CouponBatch.done < CouponBatch.size)
+IS_HIDDEN: sa.ColumnElement[bool] = DiscountCoupon.batch_id.in_(_NOT_DONE)
+IS_THERE: sa.ColumnElement[bool] = sa.or_(
+    DiscountCoupon.batch_id.is_(None), DiscountCoupon.batch_id.not_in(_NOT_DONE)
+)
+
 # The columns follow the class, so that a row's values are its arguments.
-SELECT: sa.Select[*tuple[Any, ...]] = sa.select(
-    *(COLUMNS[field.name] for field in fields(Coupon))
-).join(Stock, Stock.id == DiscountCoupon.stock_id)
+SELECT: sa.Select[*tuple[Any, ...]] = (
+    sa.select(*(COLUMNS[field.name] for field in fields(Coupon)))
+    .join(Stock, Stock.id == DiscountCoupon.stock_id)
+    .where(IS_THERE)
+)
 
 _BY_ID = SELECT.where(DiscountCoupon.id == sa.bindparam("coupon_id", type_=sa.Uuid))
 

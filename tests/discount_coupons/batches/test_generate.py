@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from coupon_management_flask.core import clock, codes
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons.bulk import batches as batch_service
+from coupon_management_flask.discount_coupons.bulk import parts
 from coupon_management_flask.discount_coupons.bulk import write as coupons_in_bulk
 from coupon_management_flask.models import CouponBatch, DiscountCoupon, OutboxMessage, Stock, new_id
 
@@ -261,8 +262,8 @@ def test_a_bit_that_is_asked_for_twice_is_made_once(app, generate, monkeypatch):
     batch = generate(count=2500).json
     payload = {"batch_id": batch["batchId"], "start": 0}
 
-    batch_service.make_more(new_id(), payload)
-    batch_service.make_more(new_id(), payload)
+    parts.make_more(new_id(), payload)
+    parts.make_more(new_id(), payload)
 
     assert len(codes_there()) == 1000
     assert deliver_due() == 3

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.db.session import db
 from coupon_management_flask.discount_coupons import CONTRACT
-from coupon_management_flask.discount_coupons.bulk import imports, write
+from coupon_management_flask.discount_coupons.bulk import imports, lines, write
 from coupon_management_flask.models import DiscountCoupon, DiscountCouponTarget, Stock
 
 from ...support.discounts import PATH
@@ -104,7 +104,7 @@ def test_all_fields_of_a_coupon_can_stand_in_columns(shop, upload):
             if isinstance(value, dict)
             else {name: value}
         )
-    assert set(flat) == {"code", *imports.COLUMNS}
+    assert set(flat) == {"code", *lines.COLUMNS}
     cells = [
         ";".join(map(str, value)) if isinstance(value, list) else str(value)
         for value in flat.values()
@@ -302,14 +302,15 @@ def test_what_a_file_needs_in_memory_does_not_grow_with_it(app, monkeypatch):
     monkeypatch.setattr(write, "ROWS_AT_ONCE", 200)
     number = count()
 
-    def peak(lines):
+    def peak(number_of_lines):
         body = [
             f"{HEADER}\n".encode(),
-            *(f"M-{next(number)},fixed,1,product\n".encode() for _ in range(lines)),
+            *(f"M-{next(number)},fixed,1,product\n".encode() for _ in range(number_of_lines)),
         ]
         tracemalloc.start()
         try:
-            assert imports.import_coupons(iter(body), currency="EUR") == lines
+            made = imports.import_coupons(None, iter(body), currency="EUR")
+            assert made == imports.Imported(number_of_lines)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

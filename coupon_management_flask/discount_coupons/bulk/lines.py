@@ -1,0 +1,196 @@
+"""The lines of a CSV file, as coupons or as what is wrong with them."""
+
+import csv
+import io
+import re
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from functools import lru_cache
+from typing import Any, BinaryIO, NamedTuple
+
+import marshmallow as ma
+
+from ...core import errors
+from .. import terms as coupon_terms
+from ..schemas.coupons import CouponTemplate
+from ..schemas.fields import Code
+from ..stored import Json
+from ..terms import Terms
+
+SEPARATOR = ";"
+
+_template = CouponTemplate()
+_code = Code(required=True)
+
+
+def _columns() -> dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]]:
+    """Return the columns that there are: a coupon's fields as JSON has them.
+
+    Those of `limits` and `schedule` stand after a dot.
+    """
+    found: dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]] = {}
+    for field in _template.fields.values():
+        name = str(field.data_key)
+        if isinstance(field, ma.fields.Nested):
+            found |= {
+                f"{name}.{key}": ((name, key), inner)
+                for key, inner in _by_wire_name(field.schema).items()
+            }
+        else:
+            found[name] = ((name,), field)
+    return found
+
+
+def _by_wire_name(schema: ma.Schema) -> dict[str, ma.fields.Field[Any]]:
+    return {field.data_key or name: field for name, field in schema.fields.items()}
+
+
+COLUMNS = _columns()
+REQUIRED = ("code", *(name for name, (_, field) in COLUMNS.items() if field.required))
+
+
+class Row(NamedTuple):
+    """The cells of a line. `number` is the line's in the file, from 1 on."""
+
+    number: int
+    cells: list[str]
+
+
+class Line(NamedTuple):
+    """A good line of the file."""
+
+    number: int
+    code: str
+    terms: Terms
+
+
+class BadLine(NamedTuple):
+    """A line that is wrong, and why."""
+
+    line: int
+    reason: str
+
+
+class _Bad(Exception):
+    """A line that is wrong; its text says what is."""
+
+
+def columns(file: BinaryIO) -> list[str]:
+    """Return what the first line of a file says of the others.
+
+    Raises: Invalid where that is not what an import needs.
+    """
+    with closing(_records(file)) as records:
+        header = [name.strip() for name in next(records, Row(1, [])).cells]
+    _check_header(header)
+    return header
+
+
+def rows(file: BinaryIO) -> Generator[Row]:
+    """Return the lines below the first that are not empty, unchecked.
+
+    Raises: Invalid where the file is no CSV.
+    """
+    with closing(_records(file)) as records:
+        next(records, None)
+        for row in records:
+            if row.cells:
+                yield row
+
+
+def _records(file: BinaryIO) -> Generator[Row]:
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, strict=True)
+    try:
+        for cells in reader:
+            yield Row(reader.line_num, cells)
+    except UnicodeDecodeError as error:
+        raise errors.Invalid({f"line {reader.line_num + 1}": ["It is not UTF-8."]}) from error
+    except csv.Error as error:
+        raise errors.Invalid({f"line {reader.line_num}": [f"No valid CSV: {error}."]}) from error
+    finally:
+        text.detach()
+
+
+def check(
+    header: list[str], rows: Iterable[Row], currency: str
+) -> tuple[list[Line], list[BadLine]]:
+    """Return the good lines, and what is wrong with the others."""
+    code_at = header.index("code")
+    others = [(index, name) for index, name in enumerate(header) if name != "code"]
+    names = tuple(name for _, name in others)
+    # Lines that differ in their code alone are checked once.
+    terms_of = lru_cache(maxsize=1_000)(lambda cells: _terms(names, cells, currency))
+    good: list[Line] = []
+    bad: list[BadLine] = []
+    for number, cells in rows:
+        try:
+            if len(cells) != len(header):
+                raise _Bad(f"It has {len(cells)} fields, the header has {len(header)}.")
+            code = _checked_code(cells[code_at].strip())
+            terms = terms_of(tuple(cells[index].strip() for index, _ in others))
+            good.append(Line(number, code, terms))
+        except _Bad as problem:
+            bad.append(BadLine(number, str(problem)))
+    return good, bad
+
+
+def _check_header(header: list[str]) -> None:
+    wrong = [
+        f"Unknown column {name!r}." for name in header if name != "code" and name not in COLUMNS
+    ]
+    wrong += [
+        f"Column {name!r} stands there twice."
+        for name in dict.fromkeys(header)
+        if header.count(name) > 1
+    ]
+    wrong += [f"There is no column {name!r}." for name in REQUIRED if name not in header]
+    if wrong:
+        raise errors.Invalid({"line 1": wrong})
+
+
+def _checked_code(text: str) -> str:
+    try:
+        return str(_code.deserialize(text))
+    except ma.ValidationError as error:
+        raise _Bad(f"code: {' '.join(error.messages)}") from error
+
+
+def _terms(names: tuple[str, ...], cells: tuple[str, ...], currency: str) -> Terms:
+    given: Json = {}
+    for name, text in zip(names, cells, strict=True):
+        if text:
+            path, field = COLUMNS[name]
+            inner = given.setdefault(path[0], {}) if len(path) > 1 else given
+            inner[path[-1]] = _value(field, text)
+    try:
+        return coupon_terms.complete({"currency": currency, **_template.load(given)})
+    except ma.ValidationError as error:
+        raise _Bad(_sentence(error.messages_dict)) from error
+    except errors.Invalid as error:
+        raise _Bad(_sentence(error.fields)) from error
+
+
+def _value(field: ma.fields.Field[Any], text: str) -> object:
+    """Return what JSON would have for the text of a cell.
+
+    Text that the field can't be is left to the field to refuse.
+    """
+    if isinstance(field, ma.fields.List):
+        return [_value(field.inner, part.strip()) for part in text.split(SEPARATOR)]
+    if isinstance(field, ma.fields.Boolean):
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if isinstance(field, ma.fields.Integer) and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII):
+        return int(text)
+    return text
+
+
+def _sentence(messages: Any, above: str = "") -> str:
+    if isinstance(messages, list | tuple):
+        return f"{above}: {' '.join(map(str, messages))}"
+    paths = {
+        name: above if name == "_schema" else ".".join(filter(None, (above, str(name))))
+        for name in messages
+    }
+    return " ".join(_sentence(inner, paths[name]) for name, inner in messages.items())
