@@ -287,7 +287,9 @@ class Settings:
     )
     rate_limit_payment_checks: str = _setting(_text(forms.rate), "60 per minute")
     rate_limit_comments: str = _setting(
-        _text(forms.rate), "60 per minute", "Comments on promos, and promos that a company publishes."
+        _text(forms.rate),
+        "60 per minute",
+        "Comments on promos, and promos that a company publishes.",
     )
     rate_limit_promos: str = _setting(_text(forms.rate), "600 per minute")
     rate_limit_best: str = _setting(
