@@ -9,7 +9,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from ..db.session import db
-from . import analytics, discount_coupons, payments, promos, stock, vouchers, wallet
+from . import analytics, discount_coupons, payments, promos, stock, typed, vouchers, wallet
 
 RULES = (
     *stock.RULES,
@@ -37,10 +37,12 @@ def discrepancies() -> Iterator[str]:
 def notes() -> Iterator[str]:
     """Give a sentence for each thing that adds up and that somebody should know all the same.
 
-    These are what customers owe, and discounts that were given beyond a limit.
+    These are what customers owe, discounts that were given beyond a limit, and names and codes that
+    are found by their earlier text alone.
     """
     for rule in payments.NOTES:
         yield from rule.sentences()
+    yield from typed.notes()
 
 
 @cache

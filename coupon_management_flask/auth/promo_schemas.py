@@ -7,6 +7,7 @@ import marshmallow as ma
 
 from ..promos.schemas import Country, Input, Output, Url
 from ..web.body import LONGEST_LOGIN, LONGEST_PASSWORD, Credential, EmailAddress, Text, Whole
+from ..web.typed import Name
 
 
 def _strong(password: str) -> None:
@@ -33,7 +34,7 @@ class Password(Text):
 
 
 class CompanySignUp(Input):
-    name = Text(5, 50, required=True)
+    name = Name(5, 50, required=True)
     email = EmailAddress(8, 120, required=True)
     password = Password(required=True)
 
@@ -62,8 +63,8 @@ class OtherSchema(Input):
 
 
 class UserSignUp(Input):
-    name = Text(1, 100, required=True)
-    surname = Text(1, 120, required=True)
+    name = Name(1, 100, required=True)
+    surname = Name(1, 120, required=True)
     email = EmailAddress(8, 120, required=True)
     avatar_url = Url()
     other = ma.fields.Nested(OtherSchema(), required=True)
@@ -77,8 +78,8 @@ class UserSignUp(Input):
 class ProfileChanges(Input):
     """A field that is absent or null stays as it is."""
 
-    name = Text(1, 100, allow_none=True)
-    surname = Text(1, 120, allow_none=True)
+    name = Name(1, 100, allow_none=True)
+    surname = Name(1, 120, allow_none=True)
     avatar_url = Url(allow_none=True)
     other = ma.fields.Nested(OtherSchema(), allow_none=True)
     password = Password(allow_none=True)

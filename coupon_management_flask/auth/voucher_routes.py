@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from ..identity import accounts, sessions
+from ..identity import sessions
+from ..text import mailboxes
 from ..web.body import NO_STORE, Routes
 from ..web.guard import (
     TokenPair,
@@ -109,7 +110,7 @@ def log_out(body: dict[str, str]) -> dict[str, str]:
 @routes.refuses(429)
 def ask_for_reset(body: dict[str, str]) -> dict[str, str]:
     """Have a link to a new password mailed, if there is an account with this e-mail address"""
-    count_password_reset_email(accounts.comparable(body["email"]))
+    count_password_reset_email(mailboxes.comparable(body["email"]))
     reset.ask_for_reset(body["email"])
     return {
         "message": "If there is an account with this e-mail address, "

@@ -12,6 +12,7 @@ from marshmallow import validate
 
 from ..core import clock
 from ..identity import passwords
+from ..text.passwords import normalised
 from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import (
     LONGEST_LOGIN,
@@ -23,6 +24,7 @@ from ..web.body import (
     Moment,
     Text,
 )
+from ..web.typed import NewPassword, is_plain_name
 
 LONGEST_EMAIL = 254
 LONGEST_NAME = 150
@@ -71,7 +73,7 @@ def _strong(password: str) -> None:
         raise ma.ValidationError(found)
 
 
-class _NewPassword(Text):
+class _NewPassword(NewPassword):
     def __init__(self) -> None:
         metadata = {
             "format": "password",
@@ -84,7 +86,6 @@ class _NewPassword(Text):
             too_long=passwords.TOO_LONG,
             rules=[_strong],
             required=True,
-            load_only=True,
             metadata=metadata,
         )
 
@@ -132,8 +133,8 @@ class Registration(_Input):
     email = EmailAddress(required=True)
     password = _NewPassword()
     password_confirm = _password()
-    first_name = _FilledLine(LONGEST_NAME, required=True, attribute="name")
-    last_name = _FilledLine(LONGEST_NAME, required=True, attribute="surname")
+    first_name = _FilledLine(LONGEST_NAME, rules=[is_plain_name], required=True, attribute="name")
+    last_name = _FilledLine(LONGEST_NAME, rules=[is_plain_name], required=True, attribute="surname")
     username = _username()
     phone_number = _phone_number()
 
@@ -149,7 +150,8 @@ class Registration(_Input):
 
 
 def _check_same(body: dict[str, object], password: str, confirmed: str) -> None:
-    if body[password] != body[confirmed]:
+    # The new one is normalised already.
+    if body[password] != normalised(str(body[confirmed])):
         raise ma.ValidationError("The passwords do not match.", confirmed)
 
 
@@ -198,9 +200,9 @@ class AccountChanges(_Input):
         unknown = ma.EXCLUDE
 
     username = _username()
-    first_name = _FilledLine(LONGEST_NAME, attribute="name")
+    first_name = _FilledLine(LONGEST_NAME, rules=[is_plain_name], attribute="name")
     # It may be blank: other contracts know people by one name alone.
-    last_name = _Line(0, LONGEST_NAME, attribute="surname")
+    last_name = _Line(0, LONGEST_NAME, rules=[is_plain_name], attribute="surname")
     phone_number = _phone_number(allow_none=True)
     address = _FilledLine(LONGEST_ADDRESS, allow_none=True)
     date_of_birth = _Day(allow_none=True, validate=_of_somebody_alive)
@@ -216,8 +218,8 @@ class AccountChanges(_Input):
 class AccountReplacement(AccountChanges):
     """The names must be there. What is optional and left out stays as it is."""
 
-    first_name = _FilledLine(LONGEST_NAME, attribute="name", required=True)
-    last_name = _Line(0, LONGEST_NAME, attribute="surname", required=True)
+    first_name = _FilledLine(LONGEST_NAME, rules=[is_plain_name], attribute="name", required=True)
+    last_name = _Line(0, LONGEST_NAME, rules=[is_plain_name], attribute="surname", required=True)
 
 
 _INPUTS = (

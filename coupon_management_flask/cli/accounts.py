@@ -9,17 +9,19 @@ from ..identity import api_keys as keys
 from ..identity.roles import Permission
 from ..models import AccountKind, Role
 from ..web.body import LARGEST, EmailAddress, Text
+from ..web.typed import Name
 from .terminal import Command, Group, checked, new_password, password_option
 
 _username = checked(Text(longest=accounts.LONGEST_USERNAME))
 _email = checked(EmailAddress())
+_name = checked(Name())
 
 
 @click.command(cls=Command)
 @click.option("--email", required=True, callback=_email)
 @password_option
 @click.option("--username", help="The e-mail address, unless given.", callback=_username)
-@click.option("--name", default="Administrator", show_default=True)
+@click.option("--name", default="Administrator", show_default=True, callback=_name)
 def create_admin(email: str, password: str, username: str | None, name: str) -> None:
     """Create an administrator."""
     accounts.create_user(
@@ -36,7 +38,7 @@ def create_admin(email: str, password: str, username: str | None, name: str) -> 
 @click.option("--username", required=True, callback=_username)
 @password_option
 @click.option("--email", callback=_email)
-@click.option("--name", help="The username, unless given.")
+@click.option("--name", help="The username, unless given.", callback=_name)
 @click.option("--credit", type=click.IntRange(0, LARGEST), default=0, show_default=True)
 def create_user(
     username: str, password: str, email: str | None, name: str | None, credit: int

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..core import errors
 from ..db import schema
 from ..identity import passwords
+from ..text.passwords import normalised
 from ..web.body import Text
 
 
@@ -73,11 +74,12 @@ def checked(field: Text) -> Callable[..., str | None]:
 
 
 def new_password(password: str) -> str:
-    """Return the password if it is as long as one must be.
+    """Return the password, normalised, if it is as long as one must be.
 
     Raises:
         BadParameter: It is shorter or longer.
     """
+    password = normalised(password)
     if not passwords.SHORTEST <= len(password) <= passwords.LONGEST:
         raise click.BadParameter(
             f"{passwords.SHORTEST} to {passwords.LONGEST} characters.", param_hint="--password"

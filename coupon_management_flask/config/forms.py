@@ -33,6 +33,28 @@ class Words(ma.fields.Field[tuple[str, ...]]):
         return tuple(item.strip() for item in items if item.strip())
 
 
+class Hosts(Words):
+    """Websites, by their hosts. One that begins with a dot includes its subdomains."""
+
+    def _deserialize(
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
+    ) -> tuple[str, ...]:
+        return tuple(map(_host, super()._deserialize(value, attr, data, **kwargs)))
+
+
+def _host(website: str) -> str:
+    dot = "." if website.startswith(".") else ""
+    try:
+        host = website_host(website.removeprefix("."))
+    except ValueError as error:
+        raise ma.ValidationError(f"{website!r} is no website such as example.com") from error
+    # A website is known without its www, and the subdomains of example.com are more than those of
+    # www.example.com.
+    if dot and website.lower().startswith(".www."):
+        raise ma.ValidationError(f"{website!r}: leave out the www")
+    return f"{dot}{host}"
+
+
 class Zone(ma.fields.Field[ZoneInfo]):
     """A time zone of the IANA database, by name."""
 

@@ -208,6 +208,13 @@ class Settings:
         "  example.com: {discount_percent: 15, expiry_days: 14}",
     )
 
+    coupon_allowed_websites: tuple[str, ...] = _setting(
+        forms.Hosts(),
+        [],
+        'The websites that codes are given for (".example.com" includes its subdomains). Empty: '
+        "any, and mails name none in a form that mail programs make a link of.",
+    )
+
     email_backend: str = _setting(
         _word_of("", "smtp", "console"),
         "",

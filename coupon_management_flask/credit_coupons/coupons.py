@@ -16,7 +16,7 @@ from ..db.pages import Page, paginate
 from ..db.session import db, transaction
 from ..identity import change_log, failed_attempts
 from ..models import CreditCoupon, Stock, new_id
-from ..text.codes import comparable
+from ..text.codes import comparable, keys
 from .errors import CouponNotFound, HiddenCodeTaken
 
 # 31 ** 12 codes: a million coupons leave a guess a chance of one in 10 ** 11.
@@ -42,6 +42,7 @@ class RevealedCoupon(Coupon):
     """A coupon for administrators, and for whoever knows its hidden code."""
 
     hidden_code: str
+    hidden_code_key: str
     stock_id: UUID
 
     def concealed(self) -> Coupon:
@@ -68,7 +69,9 @@ COLUMNS = (
     CreditCoupon.is_active,
 )
 _COUPONS = sa.select(*COLUMNS).join(Stock, Stock.id == CreditCoupon.stock_id)
-_REVEALED = _COUPONS.add_columns(CreditCoupon.hidden_code, CreditCoupon.stock_id)
+_REVEALED = _COUPONS.add_columns(
+    CreditCoupon.hidden_code, CreditCoupon.hidden_code_key, CreditCoupon.stock_id
+)
 
 
 def list_coupons(
@@ -96,13 +99,19 @@ def look_up(hidden_code: str, attempt_limits: failed_attempts.Limits) -> Reveale
     Raises: CouponNotFound, which counts as a failed attempt, and RateLimited.
     """
     failed_attempts.check(attempt_limits)
-    row = db.session.execute(
-        _REVEALED.where(CreditCoupon.hidden_code_key == comparable(hidden_code))
-    ).one_or_none()
-    if row is None:
-        failed_attempts.record(attempt_limits)
-        raise CouponNotFound
-    return RevealedCoupon(*row)
+    # At most two: few codes have white space around them, and only some of those are stored so.
+    found = {
+        coupon.hidden_code_key: coupon
+        for row in db.session.execute(
+            _REVEALED.where(CreditCoupon.hidden_code_key.in_(keys(hidden_code)))
+        )
+        for coupon in [RevealedCoupon(*row)]
+    }
+    for key in keys(hidden_code):
+        if key in found:
+            return found[key]
+    failed_attempts.record(attempt_limits)
+    raise CouponNotFound
 
 
 def find(coupon_id: UUID) -> RevealedCoupon:

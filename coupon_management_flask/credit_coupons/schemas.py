@@ -7,8 +7,10 @@ import marshmallow as ma
 from ..identity import accounts, passwords
 from ..web.body import BoundedSchema, EmailAddress, Moment, QueryTruth, Text, Truth, Whole
 from ..web.pagination import PageQuery
+from ..web.typed import AskedCode, Name, NewCode, NewPassword
 from .envelope import enveloped
 
+LONGEST_CODE = 64
 # GET /v1/coupons/mine is another call. Nobody could look at a coupon with that code.
 _RESERVED_CODES = {"mine", ".", ".."}
 
@@ -27,7 +29,7 @@ def _fits_in_a_path(code: str) -> None:
 class _CouponInput(BoundedSchema):
     name = Text(longest=200)
     value = Whole(0)
-    hidden_code = Text(longest=64, rules=[_fits_in_a_path])
+    hidden_code = NewCode(longest=LONGEST_CODE, rules=[_fits_in_a_path])
     number_left = Whole(0)
     expiration_date = Moment()
     active = Truth(attribute="is_active")
@@ -46,7 +48,7 @@ class CouponChanges(_CouponInput):
 
 
 class HiddenCode(BoundedSchema):
-    hidden_code = Text(longest=64, required=True)
+    hidden_code = AskedCode(LONGEST_CODE, required=True)
 
 
 class CouponsQuery(PageQuery):
@@ -55,8 +57,8 @@ class CouponsQuery(PageQuery):
 
 class NewUser(BoundedSchema):
     username = Text(longest=accounts.LONGEST_USERNAME, required=True)
-    password = Text(passwords.SHORTEST, passwords.LONGEST, required=True, load_only=True)
-    name = Text(longest=100, required=True)
+    password = NewPassword(passwords.SHORTEST, passwords.LONGEST, required=True)
+    name = Name(longest=100, required=True)
     email = EmailAddress()
     credit = Whole(0, load_default=0)
 

@@ -14,7 +14,7 @@ from ..db.session import db, transaction
 from ..db.types import Moment
 from ..identity import failed_attempts
 from ..models import CreditCoupon, Redemption, RedemptionKind, Stock, Wallet, new_id
-from ..text.codes import comparable
+from ..text.codes import keys
 from . import coupons
 from .coupons import Coupon, RevealedCoupon
 from .errors import (
@@ -79,7 +79,7 @@ def use_chosen(
     """
     failed_attempts.check(attempt_limits)
     coupon = coupons.find(coupon_id)
-    if comparable(coupon.hidden_code) != comparable(hidden_code):
+    if coupon.hidden_code_key not in keys(hidden_code):
         failed_attempts.record(attempt_limits)
         raise WrongHiddenCode
     return use(account_id, coupon)

@@ -22,6 +22,7 @@ from ..discount_coupons import terms as coupon_terms
 from ..discount_coupons.bulk import write
 from ..messaging import outbox
 from ..models import CouponFor, DiscountCoupon, DiscountType, EmailCoupon, OutboxMessage, new_id
+from ..text import mailboxes
 from .mailer import TOPIC
 
 CODE_LENGTH = 8
@@ -35,23 +36,34 @@ _MAIL_IS_OVER = sa.or_(
     OutboxMessage.given_up_at.is_not(None),
     OutboxMessage.delivered_at <= sa.bindparam("an_hour_ago", type_=Moment),
 )
+_OF_THE_PAIR = (
+    EmailCoupon.email == sa.bindparam("email", type_=sa.Text),
+    EmailCoupon.website == sa.bindparam("website", type_=sa.Text),
+)
+_IS_LIVE = sa.and_(
+    DiscountCoupon.id.is_not(None),
+    # The shop may have taken the expiry away.
+    sa.or_(
+        DiscountCoupon.expires_at.is_(None),
+        DiscountCoupon.expires_at > sa.bindparam("now", type_=Moment),
+    ),
+)
+# Of pairs that became one at an upgrade, an older code may outlive the newest.
 _NEWEST = Prepared(
     "newest_email_coupon",
     sa.select(
         EmailCoupon.id,
-        EmailCoupon.number,
+        sa.func.max(EmailCoupon.number).over().label("last_number"),
         EmailCoupon.message_id,
         DiscountCoupon.code,
         DiscountCoupon.expires_at,
+        _IS_LIVE.label("is_live"),
         _MAIL_IS_OVER.label("mail_is_over"),
     )
     .outerjoin_from(EmailCoupon, DiscountCoupon, DiscountCoupon.id == EmailCoupon.coupon_id)
     .outerjoin(OutboxMessage, OutboxMessage.id == EmailCoupon.message_id)
-    .where(
-        EmailCoupon.email == sa.bindparam("email", type_=sa.Text),
-        EmailCoupon.website == sa.bindparam("website", type_=sa.Text),
-    )
-    .order_by(EmailCoupon.number.desc())
+    .where(*_OF_THE_PAIR)
+    .order_by(sa.case((_IS_LIVE, 0), else_=1), EmailCoupon.number.desc())
     .limit(1),
 )
 
@@ -77,13 +89,14 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class _Newest:
-    """The newest code of a pair; `code` is None where the shop has deleted the coupon."""
+    """The newest live code of a pair, or else the newest, and the number of the last one."""
 
     id: UUID
-    number: int
+    last_number: int
     message_id: UUID
     code: str | None
     expires_at: datetime | None
+    is_live: bool
     mail_is_over: bool
 
 
@@ -91,25 +104,29 @@ def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
     """Return the pair's code, and whether it is new.
 
     A code that has not expired is returned again. It is mailed again where its last mail is over an
-    hour old.
+    hour old. Mails go to `email` as it is; the pair is that of its mailbox.
     """
+    mailed_to, email = mailboxes.deliverable(email), mailboxes.without_tag(email)
+    other = None if mailed_to == email else mailed_to
 
     def look() -> _Newest | None:
+        now = clock.now()
         row = _NEWEST.execute(
             {
                 "email": email,
                 "website": website,
-                "an_hour_ago": clock.now() - MAILED_AGAIN_AFTER,
+                "now": now,
+                "an_hour_ago": now - MAILED_AGAIN_AFTER,
             }
         ).one_or_none()
         return None if row is None else _Newest(*row)
 
     def claim(newest: _Newest | None) -> tuple[Issued, bool]:
-        now = clock.now()
-        if newest is not None and newest.code is not None and not _is_expired(newest, now):
+        if newest is not None and newest.code is not None and newest.is_live:
             if newest.mail_is_over:
-                _mail_again(newest)
+                _mail_again(newest, other)
             return Issued(email, website, newest.code, newest.expires_at), False
+        now = clock.now()
         expires_at = (now + timedelta(days=terms.expiry_days)).replace(microsecond=0)
         coupon = coupon_terms.complete(
             {
@@ -121,18 +138,16 @@ def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
                 "expires_at": expires_at,
             }
         )
-        number = 1 if newest is None else newest.number + 1
-        return Issued(email, website, _make_next(email, website, number, coupon), expires_at), True
+        number = 1 if newest is None else newest.last_number + 1
+        code = _make_next(email, other, website, number, coupon)
+        return Issued(email, website, code, expires_at), True
 
     return claim_or_explain(claim, look(), look)
 
 
-def _is_expired(newest: _Newest, now: datetime) -> bool:
-    # The shop may have taken the expiry away.
-    return newest.expires_at is not None and newest.expires_at <= now
-
-
-def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms) -> str:
+def _make_next(
+    email: str, mailed_to: str | None, website: str, number: int, terms: coupon_terms.Terms
+) -> str:
     """Make the pair's code of that number, and write its mail down.
 
     Raises: Overtaken where that code exists already.
@@ -146,6 +161,7 @@ def _make_next(email: str, website: str, number: int, terms: coupon_terms.Terms)
             .values(
                 id=email_coupon_id,
                 email=email,
+                mailed_to=mailed_to,
                 website=website,
                 number=number,
                 coupon_id=coupon_id.scalar_subquery(),
@@ -169,13 +185,13 @@ def _make_coupon(terms: coupon_terms.Terms) -> str:
     raise errors.Unavailable
 
 
-def _mail_again(newest: _Newest) -> None:
+def _mail_again(newest: _Newest, mailed_to: str | None) -> None:
     # Of those who saw the same last mail, one puts another in its place.
     with suppress(Overtaken), transaction():
         following = (
             sa.update(EmailCoupon)
             .where(EmailCoupon.id == newest.id, EmailCoupon.message_id == newest.message_id)
-            .values(message_id=_write_mail(newest.id))
+            .values(message_id=_write_mail(newest.id), mailed_to=mailed_to)
             .execution_options(synchronize_session=False)
         )
         if rows_changed(db.session.execute(following)) == 0:

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from ..db.pages import Page
 from ..db.session import db
 from ..models import DiscountCoupon, EmailCoupon
+from ..text import mailboxes
 from .issue import Issued
 
 
@@ -14,7 +15,7 @@ def list_coupons(
     """Return a page of the codes that the shop has not deleted, newest first."""
     conditions: list[sa.ColumnElement[bool]] = [EmailCoupon.coupon_id.is_not(None)]
     if email is not None:
-        conditions.append(EmailCoupon.email == email)
+        conditions.append(EmailCoupon.email == mailboxes.without_tag(email))
     if website is not None:
         conditions.append(EmailCoupon.website == website)
     total = db.session.scalar(

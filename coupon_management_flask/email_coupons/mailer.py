@@ -21,10 +21,10 @@ TOPIC = "email_coupon"
 
 @dataclass(frozen=True, slots=True)
 class _Mailed:
-    """What a mail is about."""
+    """What a mail is about, and where it goes."""
 
     id: UUID
-    email: str
+    to: str
     website: str
     code: str
     type: DiscountType
@@ -49,7 +49,7 @@ def _read(email_coupon_id: UUID) -> _Mailed | None:
     row = db.session.execute(
         sa.select(
             EmailCoupon.id,
-            EmailCoupon.email,
+            sa.func.coalesce(EmailCoupon.mailed_to, EmailCoupon.email),
             EmailCoupon.website,
             DiscountCoupon.code,
             DiscountCoupon.type,
@@ -71,16 +71,20 @@ def _compose(coupon: _Mailed, message_id: UUID) -> sender.Mail:
     address = f"{config.current().public_url.rstrip('/')}/api/coupons/unsubscribe"
     link = f"{address}?token={unsubscribe.token_of(coupon.id)}"
     discount = _discount(coupon)
+    # Where any website is taken, somebody else's may be typed in beside a victim's address.
+    is_ours = bool(config.current().coupon_allowed_websites)
+    subject = f"Your code for {discount} off" + (f" at {coupon.website}" if is_ours else "")
     said = {
-        "website": coupon.website,
+        "subject": subject,
+        "website": coupon.website if is_ours else _not_linked(coupon.website),
         "code": coupon.code,
         "discount": discount,
         "expiry": None if coupon.expires_at is None else _for_people(coupon.expires_at),
         "unsubscribe": link,
     }
     return sender.Mail(
-        to=coupon.email,
-        subject=f"Your code for {discount} off at {coupon.website}",
+        to=coupon.to,
+        subject=subject,
         text=render_template("email_coupons/mail.txt", **said),
         html=render_template("email_coupons/mail.html", **said),
         headers={
@@ -96,6 +100,11 @@ def _discount(coupon: _Mailed) -> str:
         return f"{coupon.discount.normalize():f}%"
     # An administrator has made it an amount.
     return f"{money.written(coupon.discount, coupon.currency)} {coupon.currency}"
+
+
+def _not_linked(website: str) -> str:
+    """Return a website's name as people read it and mail programs make no link of it."""
+    return website.replace(".", "[.]")
 
 
 def _for_people(moment: datetime) -> str:

@@ -6,10 +6,11 @@ from flask import Response, render_template
 
 from .. import config
 from ..db.pages import Page
+from ..text import mailboxes
 from ..web.body import Routes
 from ..web.guard import guard
 from ..web.rates import count_coupon_email, limit_coupons
-from . import issue, listing, schemas
+from . import issue, listing, schemas, websites
 from . import unsubscribe as unsubscribing
 from .errors import EmailCouponErrorSchema
 from .issue import Issued, Terms
@@ -49,7 +50,8 @@ def _terms(website: str) -> Terms:
 @routes.refuses(429)
 def issue_coupon(pair: dict[str, str]) -> tuple[Issued, int]:
     """Get a code for an e-mail address on a website; it is mailed too"""
-    count_coupon_email(pair["email"])
+    websites.check(pair["website"], config.current().coupon_allowed_websites)
+    count_coupon_email(mailboxes.without_tag(pair["email"]))
     coupon, is_new = issue.issue(**pair, terms=_terms(pair["website"]))
     return coupon, 201 if is_new else 200
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import email_validator
 import marshmallow as ma
 
+from ..text import invisible, mailboxes
 from ..text.hosts import website_host
 from ..web.body import LONGEST_TOKEN, BoundedSchema, Credential, Moment
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
@@ -31,10 +31,10 @@ class _Typed(ma.fields.String):
         typed = super()._deserialize(value, attr, data, **kwargs)
         if len(typed) > self.longest:
             raise self.make_error("too_long", longest=self.longest)
-        if not typed.strip():
+        if not invisible.trimmed(typed):
             raise self.make_error("blank")
         try:
-            return self.in_one_form(typed.strip())
+            return self.in_one_form(typed)
         except ValueError as error:
             raise self.make_error("wrong") from error
 
@@ -47,14 +47,13 @@ class _Typed(ma.fields.String):
 
 
 class EmailField(_Typed):
-    longest = 254
+    """An address as mail servers take it. The use cases compare it in a form of their own."""
+
+    longest = mailboxes.LONGEST
     default_error_messages = {"wrong": "Enter a valid email address."}
 
     def in_one_form(self, typed: str) -> str:
-        found = email_validator.validate_email(
-            typed, check_deliverability=False, test_environment=True
-        )
-        return f"{found.local_part}@{found.ascii_domain}".lower()
+        return mailboxes.deliverable(mailboxes.checked(typed))
 
 
 class WebsiteField(_Typed):

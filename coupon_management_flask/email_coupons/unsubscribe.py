@@ -11,6 +11,7 @@ from ..core import clock, errors
 from ..db.dialects import upsert
 from ..db.session import db, transaction
 from ..models import EmailCoupon, UnsubscribedAddress
+from ..text import mailboxes
 
 
 def token_of(email_coupon_id: UUID) -> str:
@@ -51,6 +52,6 @@ def unsubscribe(email: str) -> None:
     with transaction():
         db.session.execute(
             upsert(UnsubscribedAddress)
-            .values(email=email, created_at=clock.now())
+            .values(email=mailboxes.without_tag(email), created_at=clock.now())
             .on_conflict_do_nothing()
         )

@@ -12,9 +12,10 @@ from ..core import clock, errors, wallet
 from ..db.failures import broken_constraint
 from ..db.session import db, transaction
 from ..models import Account, AccountKind, Role, new_id
+from ..text import usernames
 from . import passwords
 
-LONGEST_USERNAME = 150
+LONGEST_USERNAME = usernames.LONGEST
 
 
 class UsernameTaken(errors.Conflict):
@@ -52,11 +53,6 @@ class UserChanges(TypedDict, total=False):
     date_of_birth: date | None
 
 
-def comparable(name: str) -> str:
-    """Return the form in which equal e-mail addresses, or equal usernames, are the same text."""
-    return name.strip().casefold()
-
-
 def create_user(
     *,
     password: str,
@@ -73,13 +69,13 @@ def create_user(
 ) -> UUID:
     """Create a person with a wallet. The username is the e-mail unless given.
 
-    Raises: Invalid for a username that would pass for somebody's e-mail, or without username and
-    e-mail; UsernameTaken; EmailTaken.
+    Raises: Invalid for a username that would pass for somebody's e-mail or has characters that
+    nobody sees, or without username and e-mail; UsernameTaken; EmailTaken.
     """
     username = username if username is not None else email
     if username is None:
         raise errors.Invalid({"username": ["A username or an e-mail is needed."]})
-    _check_username(username, email)
+    username = _checked_username(username, email)
     account = Account(
         kind=AccountKind.USER,
         username=username,
@@ -127,17 +123,25 @@ def find_or_create_service(name: str) -> UUID:
 def change_user(account_id: UUID, changes: UserChanges) -> None:
     """Change what is named of a user.
 
-    Raises: Invalid for a username that would pass for somebody's e-mail; UsernameTaken.
+    Raises: Invalid for a username that would pass for somebody's e-mail or has characters that
+    nobody sees; UsernameTaken.
     """
-    if not changes:
-        return
     columns: dict[str, object] = dict(changes)
     with transaction():
         if "username" in changes:
             # An e-mail never changes.
-            email = db.session.scalar(sa.select(Account.email).where(Account.id == account_id))
-            _check_username(changes["username"], email)
-            columns["username_key"] = comparable(changes["username"])
+            was, email = db.session.execute(
+                sa.select(Account.username, Account.email).where(Account.id == account_id)
+            ).one()
+            if changes["username"] == was:
+                # It may be older than the rules, and clients send whole profiles back.
+                del columns["username"]
+            else:
+                username = _checked_username(changes["username"], email)
+                columns["username"] = username
+                columns["username_key"] = usernames.comparable(username)
+        if not columns:
+            return
         try:
             db.session.execute(
                 sa.update(Account).where(Account.id == account_id).values(columns),
@@ -149,23 +153,29 @@ def change_user(account_id: UUID, changes: UserChanges) -> None:
             raise
 
 
-def _check_username(username: str, email: str | None) -> None:
-    if not comparable(username):
+def _checked_username(username: str, email: str | None) -> str:
+    """Return the username as it is stored."""
+    username = usernames.trimmed(username)
+    if not username:
         raise errors.Invalid({"username": ["It must not be blank."]})
-    if email is not None and comparable(username) == comparable(email):
-        return
+    if not usernames.is_readable(username):
+        raise errors.Invalid({"username": ["It must not have characters that nobody sees."]})
+    if email is not None and usernames.comparable(username) == usernames.comparable(email):
+        return username
     if "@" in username:
         raise errors.Invalid(
             {"username": ["A username holds no @, unless it is the account's e-mail."]}
         )
     if len(username) > LONGEST_USERNAME:
         raise errors.Invalid({"username": [f"It must have at most {LONGEST_USERNAME} characters."]})
+    return username
 
 
 def _insert(account: Account) -> None:
     account.id = new_id()
-    account.username_key = None if account.username is None else comparable(account.username)
-    account.email_key = None if account.email is None else comparable(account.email)
+    username, email = account.username, account.email
+    account.username_key = None if username is None else usernames.comparable(username)
+    account.email_key = None if email is None else usernames.comparable(email)
     account.created_at = clock.now()
     db.session.add(account)
     try:
@@ -174,9 +184,7 @@ def _insert(account: Account) -> None:
         constraint = broken_constraint(error)
         # A username that is the e-mail is taken together with it; databases differ in which of the
         # two they name.
-        if "email_key" in constraint or (
-            account.username is not None and account.username == account.email
-        ):
+        if "email_key" in constraint or (username is not None and username == email):
             raise EmailTaken from error
         if "username_key" in constraint:
             raise UsernameTaken from error
@@ -185,15 +193,17 @@ def _insert(account: Account) -> None:
 
 def find(login: str, kind: AccountKind = AccountKind.USER) -> Account | None:
     """Return the account of that username or e-mail."""
-    key = comparable(login)
+    keys = (Account.username_key, Account.email_key)
+    earlier, form = usernames.earlier(login), usernames.comparable(login)
     return db.session.scalars(
         sa.select(Account)
-        .where(
-            Account.kind == kind,
-            sa.or_(Account.username_key == key, Account.email_key == key),
-        )
+        .where(Account.kind == kind, sa.or_(*(key.in_((earlier, form)) for key in keys)))
+        # An account that shares its mailbox with an older one is found by its own spelling alone.
         # A username may read like the e-mail of somebody else; the owner of the e-mail comes first.
-        .order_by(Account.email_key.is_(None))
+        .order_by(
+            sa.case((sa.or_(*(key == earlier for key in keys)), 0), else_=1),
+            sa.case((Account.email_key == form, 0), else_=1),
+        )
         .limit(1),
         # What an earlier look has loaded may be out of date.
         execution_options={"populate_existing": True},

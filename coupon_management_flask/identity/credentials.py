@@ -9,8 +9,9 @@ from ..db.dialects import rows_changed
 from ..db.failures import retried
 from ..db.session import db, transaction
 from ..models import Account, AccountKind, PasswordReset
+from ..text import usernames
 from . import failed_attempts, passwords, sessions
-from .accounts import Identity, comparable, find
+from .accounts import Identity, find
 from .keyed_hashes import keyed_hash
 
 WRONG_PASSWORDS_PER_ACCOUNT = 10
@@ -33,7 +34,7 @@ def authenticate(
     account = find(login, kind)
     if account is None:
         # What was typed may be a password in the wrong field.
-        whose = keyed_hash("failed_attempts", comparable(login).encode())
+        whose = keyed_hash("failed_attempts", usernames.comparable(login).encode())
         _check_password(password, None, f"{kind}:{whose}", address)
         # There is no hash that a password could match.
         raise errors.WrongCredentials

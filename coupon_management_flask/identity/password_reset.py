@@ -9,9 +9,9 @@ from ..core import clock, errors
 from ..db.dialects import upsert
 from ..db.failures import retried
 from ..db.session import db, transaction
-from ..models import Account, AccountKind, PasswordReset
+from ..models import Account, PasswordReset
 from . import credentials, passwords
-from .accounts import comparable
+from .accounts import find
 from .tokens import digest_of, new_token
 
 LIFETIME = timedelta(hours=1)
@@ -29,29 +29,23 @@ class ResetLink:
 def open_link(email: str) -> ResetLink | None:
     """Return a new link for the user of that e-mail. Earlier links are dead from now on.
 
-    Returns None where there is no such user, or the account is disabled.
+    Returns None where there is no such user, no address to send it to, or the account is disabled.
     """
-    account = db.session.execute(
-        sa.select(Account.id, Account.email).where(
-            Account.kind == AccountKind.USER,
-            Account.email_key == comparable(email),
-            Account.is_active,
-        )
-    ).one_or_none()
-    if account is None:
+    account = find(email)
+    if account is None or account.email is None or not account.is_active:
         return None
+    account_id, address = account.id, account.email
     token = new_token()
     row = {"digest": digest_of(token), "expires_at": clock.now() + LIFETIME}
     with transaction():
         db.session.execute(
             upsert(PasswordReset)
-            .values(account_id=account.id, **row)
+            .values(account_id=account_id, **row)
             .on_conflict_do_update(index_elements=[PasswordReset.account_id], set_=row)
         )
-    # Mail goes to the address on file. What was typed equals it without case alone, and could be
-    # another mailbox to its mail server.
-    assert account.email is not None
-    return ResetLink(account.email, token)
+    # Mail goes to the address on file. What was typed is the same mailbox to us, and could be
+    # another one to its mail server.
+    return ResetLink(address, token)
 
 
 def _is_valid(token: str) -> sa.ColumnElement[bool]:

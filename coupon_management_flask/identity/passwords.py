@@ -9,6 +9,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from passlib.context import CryptContext
 
+from ..text.passwords import normalised, tries
+
 # Of new passwords, where a contract sets no rules of its own.
 SHORTEST, LONGEST = 8, 128
 TOO_LONG = f"This password is too long. It must contain at most {LONGEST} characters."
@@ -55,14 +57,18 @@ def _common() -> frozenset[str]:
 
 
 def hash_password(password: str) -> str:
-    return cast(str, _context.hash(password))
+    return cast(str, _context.hash(normalised(password)))
 
 
 def verify(password: str, hashed: str | None) -> bool:
-    """Return whether the password is the hash's.
+    """Return whether the password is the hash's, normalised or as it was typed.
 
     Without a hash to compare with, it works as long as with one.
     """
+    return any(_verify(one, hashed) for one in tries(password))
+
+
+def _verify(password: str, hashed: str | None) -> bool:
     if len(password) > _LONGEST_LOOKED_AT:
         password, hashed = "", None
     if hashed is None:

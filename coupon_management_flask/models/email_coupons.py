@@ -14,13 +14,15 @@ class EmailCoupon(Model):
 
     Address and website are normalised, however they were typed. `number` counts the codes of the
     pair from 1. Code, discount and expiry stand in the discount coupon. A shop may delete that, and
-    then there is no code any more. `message_id` is the last mail about it in the outbox.
+    then there is no code any more. `message_id` is the last mail about it in the outbox, and
+    `mailed_to` the address as it was typed, where that is not `email`.
     """
 
     __tablename__ = "email_coupons"
 
     id: Mapped[Id]
     email: Mapped[str]
+    mailed_to: Mapped[str | None]
     website: Mapped[str]
     number: Mapped[int]
     coupon_id: Mapped[UUID | None] = mapped_column(

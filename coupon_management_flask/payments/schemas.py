@@ -5,12 +5,12 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from ..discount_coupons.schemas.fields import AnyCode
 from ..models import PaymentStatus
 from ..vouchers.schemas import VoucherSchema, VoucherTypeSchema
 from ..web.body import LARGEST, BoundedSchema, IdField, Moment, NumberField, Text, Whole
 from ..web.pagination import LinkedPageSchema
 
-LONGEST_CODE = 64
 LONGEST_REASON = 500
 MOST_AT_ONCE = 10
 
@@ -25,7 +25,7 @@ _NULL_IF_FREE = {"description": "null where nothing is to be paid, and all is de
 class VoucherPurchase(BoundedSchema):
     voucher_type_id = IdField(required=True)
     quantity = Whole(1, MOST_AT_ONCE, load_default=1)
-    discount_code = Text(1, LONGEST_CODE)
+    discount_code = AnyCode()
 
 
 class VouchersPurchasedSchema(ma.Schema):
@@ -46,7 +46,7 @@ class NewPayment(BoundedSchema):
 
     voucher_type_id = IdField()
     quantity = Whole(1, MOST_AT_ONCE)
-    discount_code = Text(1, LONGEST_CODE)
+    discount_code = AnyCode()
     credit_amount = Whole(1, LARGEST)
 
     @ma.validates_schema

@@ -2,11 +2,14 @@
 
 import ipaddress
 import re
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import idna
 
 LONGEST = 253
+# A URL on the website is a way to write it.
+LONGEST_TYPED = 2_000
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?//", re.ASCII | re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
@@ -20,6 +23,8 @@ def website_host(text: str) -> str:
     Raises:
         ValueError: It means no host. A name of one label is none, except localhost.
     """
+    if len(text) > LONGEST_TYPED:
+        raise ValueError("too long")
     text = text.strip()
     if not text.isprintable() or " " in text:
         raise ValueError(f"{text!r} is no website")
@@ -50,7 +55,7 @@ def _address(host: str) -> str | None:
 
 
 def _name(host: str, text: str) -> str:
-    labels = _ascii(host.removesuffix(".")).split(".")
+    labels = ascii_name(host.removesuffix(".")).split(".")
     while labels[0] == "www" and len(labels) > 2:
         del labels[0]
     name = ".".join(labels)
@@ -65,10 +70,28 @@ def _name(host: str, text: str) -> str:
     return name
 
 
-def _ascii(host: str) -> str:
+def ascii_name(host: str) -> str:
+    """Return a host name in ASCII and lower case.
+
+    Raises:
+        ValueError: It is too long or can't be written so.
+    """
+    if len(host) > LONGEST:
+        raise ValueError("too long")
     if host.isascii():
         return host.lower()
     try:
         return idna.encode(host, uts46=True).decode()
     except idna.IDNAError as error:
         raise ValueError(str(error)) from error
+
+
+def is_among(host: str, websites: Collection[str]) -> bool:
+    """Return whether a host is one of these, or below one that begins with a dot.
+
+    `.example.com` means example.com and its subdomains.
+    """
+    if host in websites:
+        return True
+    labels = host.split(".")
+    return any(f".{'.'.join(labels[at:])}" in websites for at in range(len(labels)))

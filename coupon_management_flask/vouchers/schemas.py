@@ -20,6 +20,7 @@ from ..web.body import (
     Whole,
 )
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
+from ..web.typed import AskedCode
 
 LONGEST_CODE = 64
 LONGEST_SERVICE_TYPE = 64
@@ -172,7 +173,7 @@ class VoucherStatsSchema(ma.Schema):
 
 
 class VoucherUse(BoundedSchema):
-    code = Text(1, LONGEST_CODE, required=True)
+    code = AskedCode(LONGEST_CODE, required=True)
     service_type = Text(1, LONGEST_SERVICE_TYPE, required=True)
     details = Details()
 

@@ -16,7 +16,6 @@ from itertools import islice
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
-import email_validator
 import flask_smorest
 import marshmallow as ma
 import orjson
@@ -29,6 +28,7 @@ from ..core import errors, money
 from ..core.clock import rfc3339
 from ..core.money import number
 from ..models import AMOUNT_DECIMALS
+from ..text import mailboxes
 from .operations import NO_STORE as NO_STORE
 from .operations import Description, View, note, notes_of
 from .operations import Headers as Headers
@@ -163,12 +163,9 @@ class EmailAddress(Text):
     ) -> str:
         address = super()._deserialize(value, attr, data, **kwargs)
         try:
-            email_validator.validate_email(
-                address, check_deliverability=False, test_environment=True
-            )
-        except email_validator.EmailNotValidError as error:
+            return mailboxes.checked(address)
+        except ValueError as error:
             raise ma.ValidationError("Not a valid e-mail address.") from error
-        return address
 
 
 class Whole(ma.fields.Integer):

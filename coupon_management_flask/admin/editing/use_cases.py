@@ -20,9 +20,11 @@ from ...promos import schemas as promo_schemas
 from ...promos.business import change as promo
 from ...promos.business.terms import TermsChanges
 from ...promos.feed import days
+from ...text import mailboxes
 from ...vouchers import schemas as voucher_schemas
 from ...vouchers import types as voucher_types
-from ...web.body import BoundedSchema, Text, Truth
+from ...web.body import BoundedSchema, Truth
+from ...web.typed import Name
 from .. import service
 from ..access import administrator
 from ..tables.cells import Row
@@ -32,8 +34,8 @@ from .views import CreatableView, DeletableView, EditableView
 
 
 class AccountChanges(BoundedSchema):
-    name = Text(1, 100)
-    surname = Text(0, 120)
+    name = Name(1, 100)
+    surname = Name(0, 120)
     role = ma.fields.String(validate=validate.OneOf(list(Role)))
     is_active = Truth()
 
@@ -217,7 +219,7 @@ class UnsubscribedAddresses(CreatableView, DeletableView):
     new_fields = ("email",)
 
     def create(self, given: dict[str, Any]) -> Key:
-        key = (given["email"],)
+        key = (mailboxes.without_tag(given["email"]),)
         if self.read(key) is not None:
             raise errors.Conflict
         unsubscribed.unsubscribe(given["email"])

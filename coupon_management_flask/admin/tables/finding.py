@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flask_admin.model.filters import BaseFilter
 
 from ...models import first_id_at
+from ...text import codes, mailboxes, usernames
 from . import columns
 from .columns import Column
 
@@ -160,14 +161,23 @@ class Search:
         return one.in_(sa.union(*finds) if len(finds) > 1 else finds[0])
 
 
+_FORMS = (
+    codes.comparable,
+    codes.discount,
+    usernames.comparable,
+    mailboxes.comparable,
+    mailboxes.without_tag,
+)
+
+
 def _is(column: Column, term: str) -> Condition | None:
     if isinstance(column.type, sa.Uuid):
         try:
             return column == UUID(term)
         except ValueError:
             return None
-    # Keys are kept in lower case, codes of discounts in upper case.
-    is_it = column.in_({term, term.casefold(), term.upper()})
+    # Each kind of text is kept in a form of its own, and nobody says what kind it is.
+    is_it = column.in_({term, *(form(term) for form in _FORMS)})
     first = columns.found_within(column)
     return is_it if first is None else sa.and_(first.in_(columns.choices(first)), is_it)
 

@@ -6,7 +6,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from ...web.body import BoundedSchema, Text, Whole
+from ...web.body import BoundedSchema, Whole
+from ...web.typed import NewCode
 from ..schemas.coupons import CouponTemplate
 from ..schemas.fields import Answer, Wire
 from .batches import BatchStatus
@@ -31,7 +32,7 @@ class Template(ma.fields.Nested):
 
 class NewBatch(BoundedSchema):
     count = Whole(1, MOST_CODES, required=True)
-    pattern = Text(
+    pattern = NewCode(
         3,
         20,
         load_default="##########",

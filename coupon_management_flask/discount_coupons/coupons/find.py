@@ -15,6 +15,7 @@ from ...db.session import db
 from ...identity import failed_attempts
 from ...models import DiscountCoupon, DiscountCouponTarget, Stock
 from ...models.kinds import CouponFor, DiscountType, TargetKind
+from ...text import codes
 from ..caller import Caller
 from ..refusals import CouponNotFound
 from .coupon import COLUMNS, IS_HIDDEN, IS_THERE, SELECT, Coupon, coupons
@@ -114,7 +115,7 @@ def read_by_code(caller: Caller, code: str) -> Coupon:
     """
     failed_attempts.check(caller.attempt_limits)
     try:
-        return _read(caller, DiscountCoupon.code == code.upper())
+        return _read(caller, DiscountCoupon.code == codes.discount(code))
     except CouponNotFound:
         failed_attempts.record(caller.attempt_limits)
         raise

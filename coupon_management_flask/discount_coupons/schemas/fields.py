@@ -7,8 +7,10 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from ...text import codes
 from ...web.answers import AnswerSchema
 from ...web.body import BoundedList, BoundedSchema, QueryWhole, Text
+from ...web.typed import Typed
 from .names import camel
 
 MOST_ITEMS = 10_000
@@ -66,8 +68,12 @@ def all_different(values: list[Any]) -> None:
         raise ma.ValidationError("Each only once.")
 
 
-class Code(Text):
-    """A coupon's code, stored and compared in capitals."""
+class _Code(Typed):
+    form = staticmethod(codes.discount)
+
+
+class Code(_Code):
+    """A coupon's code, stored and compared in capitals. It is ASCII before it is in capitals."""
 
     def __init__(self, **kwargs: Any) -> None:
         pattern = r"^[A-Za-z0-9_-]{3,20}$"
@@ -79,22 +85,12 @@ class Code(Text):
             **kwargs,
         )
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        return super()._deserialize(value, attr, data, **kwargs).upper()
 
-
-class AnyCode(Text):
+class AnyCode(_Code):
     """A code to look for. It may be anything: what can't be a code is not found."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(1, LONGEST_ID, **kwargs)
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        return super()._deserialize(value, attr, data, **kwargs).upper()
 
 
 class Codes(BoundedList[str]):

@@ -16,6 +16,7 @@ import flask_mail
 
 from ... import config
 from ...core import clock
+from ...text import mailboxes
 
 LONGEST_LINE = 998
 INTERNATIONAL = "SMTPUTF8"
@@ -44,10 +45,11 @@ def compose(mail: Mail) -> flask_mail.Message:
     from_address = config.current().default_from_email
     # An address that isn't ASCII is for servers that can take it (RFC 6531), and then the whole
     # mail may be so.
-    is_ascii = (mail.to + parseaddr(from_address)[1]).isascii()
+    to = mailboxes.deliverable(mail.to)
+    is_ascii = (to + parseaddr(from_address)[1]).isascii()
     message = flask_mail.Message(
         mail.subject,
-        [mail.to],
+        [to],
         body=mail.text,
         html=mail.html,
         sender=from_address,

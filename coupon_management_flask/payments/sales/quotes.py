@@ -12,6 +12,7 @@ from ...discount_coupons.refusals import CouponNotFound
 from ...discount_coupons.rules import Decision
 from ...identity import failed_attempts
 from ...models import VoucherType
+from ...text import codes
 from . import discounts
 
 
@@ -68,7 +69,7 @@ def quote(
         item = Item(str(voucher_type_id), quantity, money.from_minor(price, sold_in), service_type)
         try:
             applied = discounts.decide(
-                buyer_id, discount_code.upper(), item, sold_in, attempt_limits
+                buyer_id, codes.discount(discount_code), item, sold_in, attempt_limits
             )
         except (errors.Refused, CouponNotFound) as refusal:
             raise errors.FieldRefused("discount_code", refusal) from refusal
