@@ -360,6 +360,19 @@ def test_the_table_of_websites_is_known_by_their_hosts_from_the_file_as_from_the
     assert load({"COUPON_WEBSITES": ""}, file=file).coupon_websites == KNOWN_BY
 
 
+def test_the_websites_that_codes_are_given_for_are_known_by_their_hosts():
+    named = "https://WWW.Example.com/x, .b\u00fccher.example ,127.0.0.1"
+
+    assert load().coupon_allowed_websites == ()
+    assert load({"COUPON_ALLOWED_WEBSITES": named}).coupon_allowed_websites == (
+        "example.com",
+        ".xn--bcher-kva.example",
+        "127.0.0.1",
+    )
+    for wrong in ("example", "*.example.com", ".www.example.com", "."):
+        assert "COUPON_ALLOWED_WEBSITES" in refused({"COUPON_ALLOWED_WEBSITES": wrong})
+
+
 def test_the_table_of_websites_can_not_be_changed():
     table = load({"COUPON_WEBSITES": json.dumps(WEBSITES)}).coupon_websites
 

@@ -314,6 +314,7 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "COUPON_DISCOUNT_PERCENT": "15",
         "COUPON_EXPIRY_DAYS": "14",
         "COUPON_WEBSITES": '{"example.com": {"discount_percent": 20}}',
+        "COUPON_ALLOWED_WEBSITES": "example.com,.example.org",
         "EMAIL_BACKEND": "smtp",
         "EMAIL_HOST": "smtp.example.com",
         "EMAIL_PORT": "2525",

@@ -322,7 +322,7 @@ def test_the_forms_that_stored_text_got_are_those_that_text_is_compared_by():
         "a@b@c",
         "",
     ]
-    for number in range(0x3000):
+    for number in range(1, 0x3000):
         typed += [f"{chr(number)}a{chr(number)}", f"a{chr(number)}@x{chr(number)}.example"]
     for text in typed:
         assert migration._code(text) == codes.comparable(text), ascii(text)

@@ -5,7 +5,7 @@ only one of them make it.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -36,10 +36,6 @@ _MAIL_IS_OVER = sa.or_(
     OutboxMessage.given_up_at.is_not(None),
     OutboxMessage.delivered_at <= sa.bindparam("an_hour_ago", type_=Moment),
 )
-_OF_THE_PAIR = (
-    EmailCoupon.email == sa.bindparam("email", type_=sa.Text),
-    EmailCoupon.website == sa.bindparam("website", type_=sa.Text),
-)
 _IS_LIVE = sa.and_(
     DiscountCoupon.id.is_not(None),
     # The shop may have taken the expiry away.
@@ -48,12 +44,10 @@ _IS_LIVE = sa.and_(
         DiscountCoupon.expires_at > sa.bindparam("now", type_=Moment),
     ),
 )
-# Of pairs that became one at an upgrade, an older code may outlive the newest.
-_NEWEST = Prepared(
-    "newest_email_coupon",
+_CODES = (
     sa.select(
         EmailCoupon.id,
-        sa.func.max(EmailCoupon.number).over().label("last_number"),
+        EmailCoupon.number,
         EmailCoupon.message_id,
         DiscountCoupon.code,
         DiscountCoupon.expires_at,
@@ -62,10 +56,15 @@ _NEWEST = Prepared(
     )
     .outerjoin_from(EmailCoupon, DiscountCoupon, DiscountCoupon.id == EmailCoupon.coupon_id)
     .outerjoin(OutboxMessage, OutboxMessage.id == EmailCoupon.message_id)
-    .where(*_OF_THE_PAIR)
-    .order_by(sa.case((_IS_LIVE, 0), else_=1), EmailCoupon.number.desc())
-    .limit(1),
+    .where(
+        EmailCoupon.email == sa.bindparam("email", type_=sa.Text),
+        EmailCoupon.website == sa.bindparam("website", type_=sa.Text),
+    )
+    .order_by(EmailCoupon.number.desc())
+    .limit(1)
 )
+_NEWEST = Prepared("newest_email_coupon", _CODES)
+_NEWEST_LIVE = Prepared("newest_live_email_coupon", _CODES.where(_IS_LIVE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +88,13 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class _Newest:
-    """The newest live code of a pair, or else the newest, and the number of the last one."""
+    """A pair's code: the newest that is live, or else the newest. `number` is always the latter's.
+
+    `code` is None where the shop has deleted the coupon.
+    """
 
     id: UUID
-    last_number: int
+    number: int
     message_id: UUID
     code: str | None
     expires_at: datetime | None
@@ -111,15 +113,21 @@ def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
 
     def look() -> _Newest | None:
         now = clock.now()
-        row = _NEWEST.execute(
-            {
-                "email": email,
-                "website": website,
-                "now": now,
-                "an_hour_ago": now - MAILED_AGAIN_AFTER,
-            }
-        ).one_or_none()
-        return None if row is None else _Newest(*row)
+        asked = {
+            "email": email,
+            "website": website,
+            "now": now,
+            "an_hour_ago": now - MAILED_AGAIN_AFTER,
+        }
+        row = _NEWEST.execute(asked).one_or_none()
+        if row is None:
+            return None
+        newest = _Newest(*row)
+        if newest.is_live or newest.number == 1:
+            return newest
+        # Of pairs that became one at an upgrade, an older code may outlive the newest.
+        live = _NEWEST_LIVE.execute(asked).one_or_none()
+        return newest if live is None else replace(_Newest(*live), number=newest.number)
 
     def claim(newest: _Newest | None) -> tuple[Issued, bool]:
         if newest is not None and newest.code is not None and newest.is_live:
@@ -138,7 +146,7 @@ def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
                 "expires_at": expires_at,
             }
         )
-        number = 1 if newest is None else newest.last_number + 1
+        number = 1 if newest is None else newest.number + 1
         code = _make_next(email, other, website, number, coupon)
         return Issued(email, website, code, expires_at), True
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from ..core import clock, errors, wallet
 from ..db.failures import broken_constraint
@@ -193,7 +194,17 @@ def _insert(account: Account) -> None:
 
 def find(login: str, kind: AccountKind = AccountKind.USER) -> Account | None:
     """Return the account of that username or e-mail."""
-    keys = (Account.username_key, Account.email_key)
+    return _find(login, kind, (Account.username_key, Account.email_key))
+
+
+def find_by_email(email: str, kind: AccountKind = AccountKind.USER) -> Account | None:
+    """Return the account of that e-mail."""
+    return _find(email, kind, (Account.email_key,))
+
+
+def _find(
+    login: str, kind: AccountKind, keys: tuple[InstrumentedAttribute[str | None], ...]
+) -> Account | None:
     earlier, form = usernames.earlier(login), usernames.comparable(login)
     return db.session.scalars(
         sa.select(Account)

@@ -11,7 +11,7 @@ from ..db.failures import retried
 from ..db.session import db, transaction
 from ..models import Account, PasswordReset
 from . import credentials, passwords
-from .accounts import find
+from .accounts import find_by_email
 from .tokens import digest_of, new_token
 
 LIFETIME = timedelta(hours=1)
@@ -31,7 +31,7 @@ def open_link(email: str) -> ResetLink | None:
 
     Returns None where there is no such user, no address to send it to, or the account is disabled.
     """
-    account = find(email)
+    account = find_by_email(email)
     if account is None or account.email is None or not account.is_active:
         return None
     account_id, address = account.id, account.email

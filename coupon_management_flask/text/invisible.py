@@ -32,7 +32,10 @@ def has_no_glyph(character: str) -> bool:
 
 
 def _is_invisible(character: str) -> bool:
-    return character.isspace() or unicodedata.category(character) == "Zs" or has_no_glyph(character)
+    # No key types NUL, and no contract takes it.
+    return character != "\0" and (
+        character.isspace() or unicodedata.category(character) == "Zs" or has_no_glyph(character)
+    )
 
 
 def trimmed(text: str) -> str:

@@ -487,6 +487,9 @@ def test_an_address_gets_no_mails_any_more_and_some_again(console, log):
     assert "collides" in told(
         console.send("/admin/unsubscribed_addresses/new/", email="visitor@example.com")
     )
+    assert "collides" in told(
+        console.send("/admin/unsubscribed_addresses/new/", email="visitor+news@example.com ")
+    )
     assert console.send("/admin/unsubscribed_addresses/new/", email="no address").status_code == 200
 
     answer = console.send("/admin/unsubscribed_addresses/delete/?id=visitor@example.com")

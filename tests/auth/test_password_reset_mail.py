@@ -90,6 +90,14 @@ def test_a_link_is_mailed_to_the_address_on_file_and_its_token_sets_a_new_passwo
     assert [sign_in(client, password) for password in (PASSWORD, NEW_PASSWORD)] == [401, 200]
 
 
+def test_a_link_is_asked_for_by_any_spelling_and_mailed_to_a_domain_in_ascii(client, mailed):
+    make_user(email="Zoe@B\u00fccher.example")
+
+    (mail,) = mailed("zoe@xn--bcher-kva.example")
+
+    assert mail.to == ["Zoe@xn--bcher-kva.example"]
+
+
 def test_nobody_is_mailed_where_there_is_no_such_user(client, mailed):
     make_user(username="bob")
     accounts.create_company(name="Shop", email="shop@example.com", password=PASSWORD)

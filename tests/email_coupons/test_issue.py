@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -10,8 +11,9 @@ from coupon_management_flask.core import codes
 from coupon_management_flask.db.dialects import is_postgresql
 from coupon_management_flask.db.session import db
 from coupon_management_flask.discount_coupons import terms as coupon_terms
-from coupon_management_flask.email_coupons import issue, mailer
+from coupon_management_flask.email_coupons import issue, mailer, unsubscribe
 from coupon_management_flask.models import DiscountCoupon, EmailCoupon, OutboxMessage, Stock
+from coupon_management_flask.text import mailboxes
 
 from ..support.discounts import new_shop
 from ..support.refusals import refusal
@@ -118,7 +120,7 @@ def test_what_a_person_would_call_the_same_is_one_pair_and_answers_show_its_one_
 def test_another_address_or_website_is_another_pair(ask):
     pairs = [
         ("user@example.com", "example.com"),
-        ("user+x@example.com", "example.com"),
+        ("us.er@example.com", "example.com"),
         ("user@example.com", "shop.example.com"),
         ("user@example.com", "127.0.0.1"),
     ]
@@ -127,6 +129,74 @@ def test_another_address_or_website_is_another_pair(ask):
 
     assert [answer.status_code for answer in answers] == [201] * 4
     assert len({answer.json["code"] for answer in answers}) == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "form"),
+    [
+        (
+            "vic.tim@gmail.com",
+            ["victim+0@gmail.com", "V.I.C.T.I.M+1+2@GoogleMail.com"],
+            "victim@gmail.com",
+        ),
+        (
+            "Victim+a@example.com",
+            ["victim@example.com", "VICTIM+b@example.com"],
+            "victim@example.com",
+        ),
+        (
+            "zoe\u0308@b\u00fccher.example",
+            ["ZO\u00cb@xn--bcher-kva.example"],
+            "zo\u00eb@xn--bcher-kva.example",
+        ),
+    ],
+)
+def test_a_mailbox_is_one_pair_gets_one_mail_and_is_unsubscribed_and_found_as_one(
+    ask, client, admin, deliver, first, others, form
+):
+    answers = [ask(email) for email in (first, *others)]
+
+    assert [answer.status_code for answer in answers] == [201, *[200] * len(others)]
+    assert len({answer.data for answer in answers}) == 1
+    assert answers[0].json["email"] == form
+    (mail,) = deliver()
+    assert mail.to == mailboxes.deliverable(first)
+    for email in (first, *others):
+        listed = admin.get(f"{PATH}?email={quote(email)}")
+        assert listed.json["count"] == 1, listed.text
+    unsubscribe.unsubscribe(others[0])
+    assert ask(first, "other.example").status_code == 201
+    assert deliver() == []
+
+
+def test_a_mail_that_is_asked_for_again_goes_to_the_address_as_it_was_typed_last(
+    ask, deliver, time
+):
+    ask("one+a@example.com")
+    deliver()
+    time.passes(hours=1)
+
+    ask("One@b\u00fccher.example")
+    ask("One+B@Example.com")
+
+    assert [mail.to for mail in deliver()] == ["One@xn--bcher-kva.example", "One+B@example.com"]
+
+
+def test_the_daily_limit_is_that_of_the_mailbox(configured_app):
+    client = configured_app(
+        rate_limits_enabled=True,
+        rate_limit_coupons="100 per minute",
+        rate_limit_coupon_emails="2 per day",
+    ).test_client()
+
+    def ask(email):
+        pair = {"email": email, "website": "example.com"}
+        return client.post(PATH, json=pair).status_code
+
+    assert [ask(f"vic.tim+{number}@gmail.com") for number in range(2)] == [201, 200]
+    for email in ("victim@googlemail.com", "v.i.ctim+9@gmail.com"):
+        assert ask(email) == 429
+    assert ask("other@gmail.com") == 201
 
 
 def test_a_code_that_has_expired_is_followed_by_another(ask, time):
