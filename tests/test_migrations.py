@@ -515,6 +515,25 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "updated_at": clock.now(),
     },
     "payment_events": lambda make: {"id": _text(), "type": "x", "received_at": clock.now()},
+    "payment_returns": lambda make: {
+        "id": _text(),
+        "transaction_id": make("payment_transactions")["id"],
+        "kind": "refund",
+        "status": "done",
+        "amount": 5,
+        "currency": "EUR",
+        "created_at": clock.now(),
+        "updated_at": clock.now(),
+    },
+    "sale_changes": lambda make: {
+        "id": new_id(),
+        "purchase_id": make("voucher_purchases")["id"],
+        "vouchers": -1,
+        "used_up": 0,
+        "amount": -1,
+        "currency": "EUR",
+        "created_at": clock.now(),
+    },
     "payment_debts": lambda make: {
         "transaction_id": make("payment_transactions")["id"],
         "account_id": make("accounts")["id"],
@@ -640,11 +659,15 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
         {"rolled_back_at": clock.now()},
     ],
     "ck_payment_debts_amount_positive": [{"amount": 0}],
+    "ck_payment_returns_amount_not_negative": [{"amount": -1}],
+    "ck_payment_returns_kind": [{"kind": "gift"}],
+    "ck_payment_returns_status": [{"status": "failed"}],
     "ck_payment_transactions_amount_not_negative": [{"amount": -1, "amount_refunded": 0}],
     "ck_payment_transactions_amount_refunded": [{"amount_refunded": -1}, {"amount_refunded": 6}],
     "ck_payment_transactions_completed": [
         {"status": "refunding"},
         {"status": "completed", "due_at": None},
+        {"status": "refund_failed", "due_at": None},
     ],
     "ck_payment_transactions_credits_positive": [
         {"credits": 0, "voucher_type_id": None, "quantity": None, "unit_price": None}
@@ -653,6 +676,7 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
         {"status": "cancelled"},
         {"status": "refunded"},
         {"status": "completed", "completed_at": clock.now()},
+        {"status": "refund_failed", "completed_at": clock.now()},
     ],
     "ck_payment_transactions_discount_amount": [
         {"discount_amount": -1},
@@ -663,6 +687,7 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
     "ck_payment_transactions_undecided_is_due": [
         {"due_at": None},
         {"status": "refunding", "completed_at": clock.now(), "due_at": None},
+        {"status": "refund_pending", "completed_at": clock.now(), "due_at": None},
     ],
     "ck_payment_transactions_vouchers_or_credits": [
         {"credits": 1},
@@ -681,7 +706,11 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
         {"quantity": 0, "discount": 0},
         {"quantity": -1, "unit_price": -10},
     ],
-    "ck_voucher_purchases_total": [{"total": 1}, {"discount": 11, "total": -1}],
+    "ck_voucher_purchases_total": [
+        {"total": 1},
+        {"discount": 11, "total": -1},
+        {"rounding": 1},
+    ],
     "ck_voucher_types_max_uses_positive": [{"max_uses": 0}],
     "ck_voucher_types_price_not_negative": [{"price": -1}],
     "ck_voucher_types_validity_days_positive": [{"validity_days": 0}],

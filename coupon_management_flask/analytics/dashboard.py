@@ -113,7 +113,7 @@ def _of_platform(window: Window) -> Dashboard:
         window,
         parts,
         sums,
-        _statuses(ever, parts[Part.EXPIRED_TODAY]),
+        _statuses(ever, parts[Part.EXPIRED_TODAY], parts[Part.FROZEN]),
         issued=(Kind.VOUCHER, Kind.EMAIL),
         users=users,
         coupons=count_ended(window),
@@ -137,19 +137,27 @@ def _of_user(window: Window, reader_id: UUID) -> Dashboard:
 
 
 def _statuses(
-    ever: Mapping[tuple[str, str], int], expired_today: Iterable[Figure]
+    ever: Mapping[tuple[str, str], int],
+    expired_today: Iterable[Figure],
+    frozen: Iterable[Figure],
 ) -> dict[VoucherStatus, int]:
     """Return vouchers by status.
 
-    Days tell which have expired. Of those that expire today, the clock tells.
+    Days tell which have expired. Of those that expire today, the clock tells. The days don't know
+    which are frozen.
     """
+    frozen_of = {row.label: row.number for row in frozen}
     today = {row.label: row.number for row in expired_today}
     expired = sum(today.values())
     used = ever.get((Measure.USED_UP, COMING), 0) - today.get(VoucherStatus.USED, 0)
-    return {
+    otherwise = {
         VoucherStatus.ACTIVE: ever.get((Measure.EXPIRING, COMING), 0) - expired - used,
         VoucherStatus.USED: used,
         VoucherStatus.EXPIRED: ever.get((Measure.EXPIRING, PAST), 0) + expired,
+    }
+    return {
+        **{status: number - frozen_of.get(status, 0) for status, number in otherwise.items()},
+        VoucherStatus.FROZEN: sum(frozen_of.values()),
         VoucherStatus.CANCELLED: sum(
             ever.get((Measure.CANCELLED, label), 0) for label in (PAST, COMING)
         ),

@@ -43,6 +43,8 @@ class Part(StrEnum):
     # Of the whole service, whenever that was; by whether its day is past or coming.
     EVER = "ever"
     EXPIRED_TODAY = "expired_today"
+    # Frozen by what they would be otherwise.
+    FROZEN = "frozen"
     # Of one user's vouchers.
     STATUSES = "statuses"
 
@@ -157,11 +159,12 @@ def _platform_statement() -> _Union:
 
     ever = rows(Measure.REGISTERED, Measure.EXPIRING, Measure.USED_UP, Measure.CANCELLED, ever=True)
     past_or_coming = sa.case((ever.c.day < _today, PAST), else_=COMING)
-    today = _expired_today()
+    today, frozen = _expired_today(), _frozen()
     return sa.union_all(
         *_window_parts(rows),
         _part(Part.EVER, ever, measure=ever.c.measure, label=past_or_coming),
         _part(Part.EXPIRED_TODAY, today, label=today.c.label),
+        _part(Part.FROZEN, frozen, label=frozen.c.label),
     )
 
 
@@ -185,6 +188,24 @@ def _expired_today() -> sa.Subquery:
     )
 
 
+def _frozen() -> sa.Subquery:
+    otherwise = sa.case(
+        (Voucher.expiry_date <= _now, VoucherStatus.EXPIRED.value),
+        (Stock.claimed >= Stock.capacity, VoucherStatus.USED.value),
+        else_=VoucherStatus.ACTIVE.value,
+    )
+    return (
+        sa.select(
+            otherwise.label("label"),
+            sa.literal(1).label("number"),
+            sa.literal(0).label("amount"),
+        )
+        .join_from(Voucher, Stock, Stock.id == Voucher.stock_id)
+        .where(Voucher.frozen_at.is_not(None), Voucher.cancelled_at.is_(None))
+        .subquery()
+    )
+
+
 @cache
 def _user_statement() -> _Union:
     redeemed = sa.and_(Redemption.account_id == _me, Redemption.created_at >= _begin)
@@ -193,7 +214,7 @@ def _user_statement() -> _Union:
         *facts.of_redemptions(redeemed),
         *facts.of_rollbacks(sa.and_(redeemed, Redemption.rolled_back_at.is_not(None))),
         *facts.of_vouchers(bought),
-        *facts.of_cancellations(sa.and_(bought, Voucher.cancelled_at.is_not(None))),
+        *facts.of_sale_changes(bought),
     ).cte("own")
 
     def rows(*measures: Measure) -> sa.Subquery:

@@ -9,16 +9,35 @@ from ..models import (
     LedgerEntry,
     OrderRedemption,
     PaymentDebt,
+    PaymentReturn,
     PaymentStatus,
     PaymentTransaction,
+    ReturnKind,
+    ReturnStatus,
+    Voucher,
     VoucherPurchase,
 )
 from .rule import Rule, rule
 
+# In these the buyer has what was bought.
+_STANDING = (PaymentStatus.COMPLETED, PaymentStatus.REFUND_FAILED)
+_IS_STANDING = PaymentTransaction.status.in_(_STANDING)
+_IS_DISPUTED = PaymentTransaction.status == PaymentStatus.DISPUTED
+
 
 def _payments_have_their_goods() -> Rule:
-    """Every completed payment has the purchase or the credit that it paid for."""
-    is_completed = PaymentTransaction.status == PaymentStatus.COMPLETED
+    """Every completed payment has the purchase or the credit that it paid for.
+
+    What was refunded is cancelled. What is disputed is frozen, or cancelled once that is lost.
+    """
+    is_frozen = sa.exists().where(
+        Voucher.purchase_id == VoucherPurchase.id, Voucher.frozen_at.is_not(None)
+    )
+    is_right = sa.case(
+        (_IS_STANDING, sa.and_(VoucherPurchase.refunded_at.is_(None), ~is_frozen)),
+        (_IS_DISPUTED, VoucherPurchase.refunded_at.is_(None) == is_frozen),
+        else_=VoucherPurchase.refunded_at.is_not(None),
+    )
     bought = sa.exists().where(
         VoucherPurchase.id == PaymentTransaction.id,
         VoucherPurchase.account_id == PaymentTransaction.account_id,
@@ -26,7 +45,7 @@ def _payments_have_their_goods() -> Rule:
         VoucherPurchase.total == PaymentTransaction.amount,
         VoucherPurchase.currency == PaymentTransaction.currency,
         VoucherPurchase.credits.is_(None),
-        is_completed == VoucherPurchase.refunded_at.is_(None),
+        is_right,
     )
     credited = sa.exists().where(
         LedgerEntry.reference == PaymentTransaction.id,
@@ -91,12 +110,11 @@ def _refunded_top_ups_were_taken_back() -> Rule:
         .group_by(LedgerEntry.reference)
         .subquery()
     )
-    has_debt = sa.exists().where(PaymentDebt.transaction_id == PaymentTransaction.id)
+    has_debt = sa.exists().where(
+        PaymentDebt.transaction_id == PaymentTransaction.id, PaymentDebt.cancelled_at.is_(None)
+    )
     is_wrong = sa.case(
-        (
-            PaymentTransaction.status == PaymentStatus.COMPLETED,
-            entries.c.credits != PaymentTransaction.credits,
-        ),
+        (_IS_STANDING, entries.c.credits != PaymentTransaction.credits),
         (PaymentTransaction.status == PaymentStatus.REFUNDING, entries.c.credits != 0),
         else_=sa.or_(entries.c.credits < 0, (entries.c.credits > 0) != has_debt),
     )
@@ -112,9 +130,45 @@ def _wallet_is_wrong(payment_id: UUID, status: PaymentStatus, credits: int) -> s
     return f"payment {payment_id}: it is {status}, and the wallet has {credits} credits of it"
 
 
+def _debts_are_of_money_that_went_back() -> Rule:
+    return rule(
+        sa.select(PaymentDebt.transaction_id, PaymentTransaction.status)
+        .join(PaymentTransaction, PaymentTransaction.id == PaymentDebt.transaction_id)
+        .where(PaymentDebt.cancelled_at.is_(None), _IS_STANDING),
+        lambda payment_id, status: f"payment {payment_id}: it is {status}, and something is owed",
+    )
+
+
+def _refunded_amounts_are_what_arrived() -> Rule:
+    arrived = sa.case((PaymentReturn.status == ReturnStatus.DONE, PaymentReturn.amount), else_=0)
+    refunds = (
+        sa.select(PaymentReturn.transaction_id, sa.func.sum(arrived).label("amount"))
+        .where(PaymentReturn.kind == ReturnKind.REFUND)
+        .group_by(PaymentReturn.transaction_id)
+        .subquery()
+    )
+    most = sa.case(
+        (refunds.c.amount > PaymentTransaction.amount, PaymentTransaction.amount),
+        else_=refunds.c.amount,
+    )
+    return rule(
+        sa.select(PaymentTransaction.id, PaymentTransaction.amount_refunded, refunds.c.amount)
+        .join(refunds, refunds.c.transaction_id == PaymentTransaction.id)
+        .where(
+            PaymentTransaction.completed_at.is_not(None),
+            PaymentTransaction.amount_refunded != most,
+        ),
+        lambda payment_id, noted, arrived: (
+            f"payment {payment_id}: it says that {noted} went back, and its refunds say {arrived}"
+        ),
+    )
+
+
 def _holds_are_what_payments_say() -> Rule:
     """An open payment holds its discount. One that is over without money does not."""
-    is_unpaid = PaymentTransaction.completed_at.is_(None)
+    is_unpaid = PaymentTransaction.status.in_(
+        (PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.CANCELLED)
+    )
     is_open = sa.and_(is_unpaid, PaymentTransaction.due_at.is_not(None))
     is_over = sa.or_(
         PaymentTransaction.status == PaymentStatus.REFUNDED,
@@ -157,7 +211,9 @@ def _debts() -> Rule:
             PaymentDebt.amount,
             PaymentDebt.currency,
             PaymentDebt.transaction_id,
-        ).order_by(PaymentDebt.transaction_id),
+        )
+        .where(PaymentDebt.cancelled_at.is_(None))
+        .order_by(PaymentDebt.transaction_id),
         _debt,
     )
 
@@ -166,7 +222,19 @@ def _debt(account_id: UUID, units: int, currency: str, payment_id: UUID) -> str:
     amount = money.written(money.from_minor(units, currency), currency)
     return (
         f"note: {account_id} owes {amount} {currency} for payment {payment_id},"
-        " which Stripe sent back after its goods were used"
+        " whose money went back after its goods were used"
+    )
+
+
+def _refunds_that_failed() -> Rule:
+    return rule(
+        sa.select(PaymentTransaction.id, PaymentTransaction.account_id)
+        .where(PaymentTransaction.status == PaymentStatus.REFUND_FAILED)
+        .order_by(PaymentTransaction.id),
+        lambda payment_id, account_id: (
+            f"note: the refund of payment {payment_id} failed at the bank, and {account_id} has"
+            " its goods again; refund it once more"
+        ),
     )
 
 
@@ -190,8 +258,10 @@ RULES = (
     _goods_have_their_payment(),
     _credit_came_from_a_completed_payment(),
     _refunded_top_ups_were_taken_back(),
+    _debts_are_of_money_that_went_back(),
+    _refunded_amounts_are_what_arrived(),
     _holds_are_what_payments_say(),
     _money_bought_what_was_asked_for(),
 )
 
-NOTES = (_debts(), _discounts_without_a_use())
+NOTES = (_debts(), _refunds_that_failed(), _discounts_without_a_use())

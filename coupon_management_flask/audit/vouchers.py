@@ -9,6 +9,7 @@ from ..models import (
     OrderRedemption,
     Redemption,
     RedemptionKind,
+    SaleChange,
     Voucher,
     VoucherPurchase,
     VoucherUsage,
@@ -57,11 +58,73 @@ def _purchases_with_credit_were_paid() -> Rule:
     )
 
 
+def _refunded_purchases_gave_their_credit_back() -> Rule:
+    """Once, and no others did."""
+    entries = (
+        sa.select(LedgerEntry.reference, sa.func.sum(LedgerEntry.amount).label("credits"))
+        .where(LedgerEntry.reason == "voucher refunded")
+        .group_by(LedgerEntry.reference)
+        .subquery()
+    )
+    came_back = sa.func.coalesce(entries.c.credits, 0)
+    should = sa.case((VoucherPurchase.refunded_at.is_not(None), VoucherPurchase.credits), else_=0)
+    return rule(
+        sa.select(VoucherPurchase.id, should, came_back)
+        .outerjoin(entries, entries.c.reference == VoucherPurchase.id)
+        .where(VoucherPurchase.credits.is_not(None), came_back != should),
+        lambda purchase_id, credits, found: (
+            f"voucher purchase {purchase_id}: {credits} credits should have come back,"
+            f" and {found} did"
+        ),
+    )
+
+
+def _sales_lost_what_went_back() -> Rule:
+    """A purchase that was taken back has lost all of its vouchers, and never more than its price.
+
+    With credit, it has lost its price then and nothing otherwise.
+    """
+    changes = (
+        sa.select(
+            SaleChange.purchase_id,
+            sa.func.sum(SaleChange.vouchers).label("vouchers"),
+            sa.func.sum(SaleChange.amount).label("amount"),
+        )
+        .group_by(SaleChange.purchase_id)
+        .subquery()
+    )
+    vouchers, amount = (
+        sa.func.coalesce(changes.c.vouchers, 0),
+        sa.func.coalesce(changes.c.amount, 0),
+    )
+    is_taken_back = VoucherPurchase.refunded_at.is_not(None)
+    is_wrong = sa.or_(
+        vouchers != sa.case((is_taken_back, -VoucherPurchase.quantity), else_=0),
+        amount > 0,
+        amount < -VoucherPurchase.total,
+        sa.and_(
+            VoucherPurchase.credits.is_not(None),
+            amount != sa.case((is_taken_back, -VoucherPurchase.total), else_=0),
+        ),
+    )
+    return rule(
+        sa.select(VoucherPurchase.id, vouchers, amount)
+        .outerjoin(changes, changes.c.purchase_id == VoucherPurchase.id)
+        .where(is_wrong),
+        lambda purchase_id, vouchers, amount: (
+            f"voucher purchase {purchase_id}: its changes add up to {vouchers} vouchers"
+            f" and {amount}, which is not what went back"
+        ),
+    )
+
+
 def _entries_for_vouchers_have_their_purchase() -> Rule:
     bought = sa.exists().where(VoucherPurchase.id == LedgerEntry.reference)
     return rule(
-        sa.select(LedgerEntry.id).where(LedgerEntry.reason == "voucher", ~bought),
-        lambda entry_id: f"ledger entry {entry_id}: it paid for vouchers that were not delivered",
+        sa.select(LedgerEntry.id).where(
+            LedgerEntry.reason.in_(("voucher", "voucher refunded")), ~bought
+        ),
+        lambda entry_id: f"ledger entry {entry_id}: it is for vouchers that were not delivered",
     )
 
 
@@ -117,6 +180,8 @@ def _uses_are_of_their_voucher() -> Rule:
 RULES = (
     _purchases_have_their_vouchers(),
     _purchases_with_credit_were_paid(),
+    _refunded_purchases_gave_their_credit_back(),
+    _sales_lost_what_went_back(),
     _entries_for_vouchers_have_their_purchase(),
     _purchases_have_the_discount_of_their_order(),
     _redemptions_say_what_they_were_for(),

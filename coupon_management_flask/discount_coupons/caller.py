@@ -39,6 +39,8 @@ class Checkout:
             items,
             [] if items else sorted(self.cart.product_ids),
             self.customer_id,
+            # Orders that were kept before a cart could name one are recognised by their old form.
+            *([self.cart.currency] if self.cart.currency else []),
         ]
         return hashlib.sha256(orjson.dumps(told)).hexdigest()
 

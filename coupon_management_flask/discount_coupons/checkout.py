@@ -94,8 +94,9 @@ def apply_all(caller: Caller, codes: Sequence[str], cart: Cart) -> AppliedAll:
 def best(caller: Caller, codes: Sequence[str] | None, cart: Cart, *, currency: str) -> Best:
     """Find the set of codes with the lowest final amount.
 
-    It is looked for among these codes, or else among the public coupons in `currency`. Of more
-    than `MOST_CANDIDATES` of those it looks at the ones of the highest priority, and is not exact.
+    It is looked for among these codes, or else among the public coupons of the cart's currency,
+    which is `currency` where it names none. Of more than `MOST_CANDIDATES` of those it looks at the
+    ones of the highest priority, and is not exact.
 
     Raises: Invalid, RateLimited.
     """
@@ -104,7 +105,7 @@ def best(caller: Caller, codes: Sequence[str] | None, cart: Cart, *, currency: s
         decision = rules.choose(caller, caller.checkout(codes, cart))
     else:
         rules.check_decimals(cart, currency)
-        candidates, are_all = _public(caller, currency)
+        candidates, are_all = _public(caller, cart.currency or currency)
         decision = rules.judged(Checkout((), cart, caller.customer_id), candidates)
     found = pricing.best(decision.usable, cart)
     return Best(

@@ -1,16 +1,18 @@
 """What each rule of a coupon says to a cart and a customer, in the contract's order."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from ..core import clock, errors, limits, money, validity
 from ..core.limits import LimitKey
 from ..db.session import db
-from ..models import OrderRedemption
-from ..models.kinds import LimitRule
+from ..models import OrderRedemption, OrderRedemptionCode, Redemption, RedemptionTake
+from ..models.kinds import DiscountType, LimitRule
 from . import coupon_limits, pricing
 from .coupons.coupon import Coupon
 from .pricing import Cart, Offer
@@ -20,6 +22,7 @@ from .refusals import (
     CouponInactive,
     CouponNotValidAtThisTime,
     CouponNotYetValid,
+    CurrencyMismatch,
     DoesNotFit,
     FirstOrdersOnly,
     MinimumNotReached,
@@ -29,11 +32,9 @@ from .refusals import (
     UsageLimitExceeded,
 )
 
-_LIVE_ORDER = sa.select(
-    sa.exists().where(
-        OrderRedemption.customer_id == sa.bindparam("customer_id", type_=sa.Text),
-        OrderRedemption.rolled_back_at.is_(None),
-    )
+_LIVE_ORDER = sa.select(OrderRedemption.id).where(
+    OrderRedemption.customer_id == sa.bindparam("customer_id", type_=sa.Text),
+    OrderRedemption.rolled_back_at.is_(None),
 )
 
 Facts = dict[str, object]
@@ -67,22 +68,24 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was read to judge by."""
+    """What was read to judge by. `freed` is what of each stock does not stand in the way."""
 
     now: datetime
     used: dict[LimitKey, int]
     has_ordered: bool
+    freed: Mapping[UUID, int] = field(default_factory=dict)
 
 
-def terms_of(coupon: Coupon) -> pricing.Terms:
-    """Return a coupon's terms as the arithmetic sees them."""
+def terms_of(coupon: Coupon, currency: str | None = None) -> pricing.Terms:
+    """Return a coupon's terms as the arithmetic sees them, for a cart in this currency."""
+    currency = currency or coupon.currency
     return pricing.Terms(
         code=coupon.code,
         type=coupon.type,
         discount=coupon.discount,
         coupon_for=coupon.coupon_for,
-        currency=coupon.currency,
-        exponent=money.decimals(coupon.currency),
+        currency=currency,
+        exponent=money.decimals(currency),
         products=frozenset(coupon.products),
         categories=frozenset(coupon.categories),
         excluded_products=frozenset(coupon.excluded_products),
@@ -96,10 +99,12 @@ def terms_of(coupon: Coupon) -> pricing.Terms:
     )
 
 
-def see(coupons: Sequence[Coupon], customer_id: str | None) -> Seen:
+def see(
+    coupons: Sequence[Coupon], customer_id: str | None, *, beside: Collection[UUID] = ()
+) -> Seen:
     """Read what these coupons' rules ask for.
 
-    It takes as many statements whatever it finds.
+    What the orders `beside` it hold counts as free. It takes as many statements whatever it finds.
     """
     now = clock.now()
     keys = [
@@ -108,10 +113,43 @@ def see(coupons: Sequence[Coupon], customer_id: str | None) -> Seen:
     has_ordered = False
     if customer_id is not None and any(coupon.first_order_only for coupon in coupons):
         keys.append(coupon_limits.first_order(customer_id))
-        has_ordered = bool(db.session.scalar(_LIVE_ORDER, {"customer_id": customer_id}))
-    used = limits.used(keys)
+        live = _LIVE_ORDER if not beside else _LIVE_ORDER.where(OrderRedemption.id.not_in(beside))
+        has_ordered = bool(
+            db.session.scalar(sa.select(live.exists()), {"customer_id": customer_id})
+        )
+    used, freed = limits.used(keys), Counter[UUID]()
+    if beside:
+        taken, freed = _held_by(beside)
+        used = {key: count - taken[key] for key, count in used.items()}
     had_its_first = any(count for key, count in used.items() if key.rule == LimitRule.FIRST_ORDER)
-    return Seen(now, used, has_ordered or had_its_first)
+    return Seen(now, used, has_ordered or had_its_first, freed)
+
+
+def _held_by(order_redemption_ids: Collection[UUID]) -> tuple[Counter[LimitKey], Counter[UUID]]:
+    """Return what orders hold, of each limit and of each stock."""
+    is_theirs = OrderRedemptionCode.order_redemption_id.in_(order_redemption_ids)
+    taken, held = Counter[LimitKey](), Counter[UUID]()
+    for owner_id, rule, customer, period, units in db.session.execute(
+        sa.select(
+            RedemptionTake.owner_id,
+            RedemptionTake.rule,
+            RedemptionTake.customer,
+            RedemptionTake.period,
+            RedemptionTake.units,
+        )
+        .join(
+            OrderRedemptionCode, OrderRedemptionCode.redemption_id == RedemptionTake.redemption_id
+        )
+        .where(is_theirs)
+    ):
+        taken[LimitKey(owner_id, rule, customer, period)] += units
+    for stock_id, units in db.session.execute(
+        sa.select(Redemption.stock_id, Redemption.units)
+        .join(OrderRedemptionCode, OrderRedemptionCode.redemption_id == Redemption.id)
+        .where(is_theirs, Redemption.rolled_back_at.is_(None))
+    ):
+        held[stock_id] += units
+    return taken, held
 
 
 def judge(coupon: Coupon, seen: Seen, customer_id: str | None, cart: Cart | None) -> Judgement:
@@ -120,7 +158,8 @@ def judge(coupon: Coupon, seen: Seen, customer_id: str | None, cart: Cart | None
     Without a cart, which is how a use without an order is counted, it is judged by the rules that
     need none.
     """
-    terms = terms_of(coupon)
+    currency = None if cart is None else cart.currency
+    terms = terms_of(coupon, currency)
     offer: Offer | None = None
     misfit: DoesNotFit | None = None
     if cart is not None:
@@ -130,7 +169,9 @@ def judge(coupon: Coupon, seen: Seen, customer_id: str | None, cart: Cart | None
         except DoesNotFit as refused:
             misfit = refused
     rules = [
-        *_state_rules(coupon, seen.now),
+        Rule(CouponInactive, coupon.is_active, {"is_active": coupon.is_active}),
+        *_currency_rules(coupon, currency),
+        *_time_rules(coupon, seen.now),
         *_limit_rules(coupon, seen, customer_id, offer),
         _customer_rule(coupon, customer_id),
     ]
@@ -141,9 +182,25 @@ def judge(coupon: Coupon, seen: Seen, customer_id: str | None, cart: Cart | None
     return Judgement(coupon, terms, tuple(rules))
 
 
-def _state_rules(coupon: Coupon, now: datetime) -> list[Rule]:
+def _currency_rules(coupon: Coupon, currency: str | None) -> list[Rule]:
+    """Return the rule about the cart's currency, where it names another one than the coupon's.
+
+    A part of it is a part of it in any currency. Amounts are not.
+    """
+    if currency in (None, coupon.currency):
+        return []
+    has_amounts = (
+        coupon.type == DiscountType.FIXED
+        or coupon.min_purchase_amount is not None
+        or coupon.max_discount_amount is not None
+        or LimitRule.BUDGET in coupon.limits
+    )
+    facts: Facts = {"cart_currency": currency, "currency": coupon.currency}
+    return [Rule(CurrencyMismatch, not has_amounts, facts)]
+
+
+def _time_rules(coupon: Coupon, now: datetime) -> list[Rule]:
     return [
-        Rule(CouponInactive, coupon.is_active, {"is_active": coupon.is_active}),
         Rule(
             CouponNotYetValid,
             coupon.starts_at is None or coupon.starts_at <= now,
@@ -175,8 +232,9 @@ _COUNTED = (
 def _limit_rules(
     coupon: Coupon, seen: Seen, customer_id: str | None, offer: Offer | None
 ) -> list[Rule]:
-    has_uses = coupon.max_usage is None or coupon.usage_count < coupon.max_usage
-    facts: Facts = {"usage_count": coupon.usage_count, "max_usage": coupon.max_usage}
+    usage_count = coupon.usage_count - seen.freed.get(coupon.stock_id, 0)
+    has_uses = coupon.max_usage is None or usage_count < coupon.max_usage
+    facts: Facts = {"usage_count": usage_count, "max_usage": coupon.max_usage}
     found = [Rule(UsageLimitExceeded, has_uses, facts)]
     places = coupon_limits.of(coupon, customer_id, seen.now)
     for rule in _COUNTED:

@@ -112,7 +112,8 @@ def _codes(decision: Decision) -> list[OrderCode]:
 
 def _order(caller: Caller, decision: Decision, order_id: str, now: datetime) -> Order:
     order_redemption_id = new_id()
-    combined, currency = decision.combined, decision.judgements[0].coupon.currency
+    combined = decision.combined
+    currency = decision.cart.currency or decision.judgements[0].coupon.currency
     return Order(
         id=order_redemption_id,
         account_id=caller.account_id,

@@ -4,7 +4,7 @@ errors.NotFound
 ├── CouponNotFound, RedemptionNotFound
 └── BatchNotFound, WebhookNotFound, DeliveryNotFound
 errors.Conflict
-└── OrderAlreadyRedeemed, BatchNotDone
+└── OrderAlreadyRedeemed, BelongsToPurchase, BatchNotDone
 errors.Refused
 ├── CouponInactive, CouponNotYetValid, CouponExpired, CouponNotValidAtThisTime
 ├── UsageLimitExceeded, PeriodLimitReached, BudgetUsedUp
@@ -28,6 +28,12 @@ class RedemptionNotFound(errors.NotFound):
 
 class OrderAlreadyRedeemed(errors.Conflict):
     name = "order_already_redeemed"
+
+
+class BelongsToPurchase(errors.Conflict):
+    """The redemption is the discount of vouchers that somebody buys: it goes with these alone."""
+
+    name = "belongs_to_purchase"
 
 
 # Why a coupon can't be used, in the contract's order: the first that applies is named.
@@ -84,7 +90,7 @@ class NoEligibleProducts(DoesNotFit):
 
 
 class CurrencyMismatch(DoesNotFit):
-    """The coupon's currency is not the cart's, or the cart has decimals that it does not have."""
+    """The coupon's amounts are in another currency than the cart, or lack decimals that it has."""
 
     name = "currency_mismatch"
 

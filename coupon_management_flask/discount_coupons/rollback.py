@@ -1,6 +1,6 @@
 """An order's redemption is taken back, wholly or line by line."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,11 +12,12 @@ from ..db.dialects import rows_changed
 from ..db.failures import retried
 from ..db.session import db, transaction
 from ..identity import change_log
-from ..models import OrderRedemption, OrderRedemptionCode
+from ..models import OrderRedemption, OrderRedemptionCode, PaymentTransaction, VoucherPurchase
 from ..models.kinds import LimitRule
 from . import events
 from .coupon_limits import EVERYTHING, Restore
 from .redemptions import ListedOrder, RedemptionStatus, codes_of, read_order, read_order_with
+from .refusals import BelongsToPurchase
 from .stored import Json, plain
 
 
@@ -31,6 +32,39 @@ class _Step:
     lines: list[int] | None
     amounts: list[int]
     is_whole: bool
+
+
+def roll_back_for_shop(
+    redemption_id: UUID,
+    *,
+    reason: str,
+    restore: Restore = EVERYTHING,
+    lines: list[int] | None = None,
+) -> Json:
+    """Do as `roll_back` does for an order of a shop's.
+
+    Raises: BelongsToPurchase for the discount of a payment or a purchase, which only that gives
+    back; what `roll_back` raises.
+    """
+    read_order(redemption_id)
+    belongs = sa.or_(
+        *(
+            sa.exists().where(table.order_redemption_id == redemption_id)
+            for table in (PaymentTransaction, VoucherPurchase)
+        )
+    )
+    if db.session.scalar(sa.select(belongs)):
+        raise BelongsToPurchase
+    return roll_back(redemption_id, reason=reason, restore=restore, lines=lines)
+
+
+def stocks_of_orders(order_redemption_ids: Collection[UUID]) -> set[UUID]:
+    """Return the stocks that the redemptions of these orders took of."""
+    return {
+        stock_id
+        for codes in codes_of(list(order_redemption_ids)).values()
+        for stock_id in stock.stocks_of([code.redemption_id for code in codes])
+    }
 
 
 @retried

@@ -244,7 +244,7 @@ def explain(redemption_id: UUID) -> explaining.Explanation:
 @guard(permission=MANAGE, api_key=True)
 @routes.arguments(redemption_schemas.Rollback())
 @routes.response(200, redemption_schemas.RolledBackSchema())
-@routes.refuses(404)
+@routes.refuses(404, 409)
 def roll_back(body: dict[str, Any], redemption_id: UUID) -> Json:
     """Take a redemption back, or some lines of it: what it took of every limit comes back, once"""
-    return rollback.roll_back(redemption_id, **body)
+    return rollback.roll_back_for_shop(redemption_id, **body)

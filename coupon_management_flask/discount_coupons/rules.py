@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -35,7 +36,7 @@ class Decision:
 
     `judgements` has each code that is there, in the order asked for; `unknown` are the codes that
     are not. `seen` is what was read to judge by, and when. Where `currency` is given, coupons in
-    another one do not take part.
+    another one do not take part; the cart has named none then.
     """
 
     checkout: Checkout
@@ -100,36 +101,39 @@ def find(caller: Caller, codes: Sequence[str]) -> dict[str, Coupon]:
     return {code: found[code] for code in codes if code in found}
 
 
-def decide(caller: Caller, checkout: Checkout, *, currency: str | None = None) -> Decision:
+def decide(caller: Caller, checkout: Checkout, *, beside: Collection[UUID] = ()) -> Decision:
     """Decide what the codes are worth where all of them are used, or none.
 
-    Raises: CouponNotFound; Invalid for a cart with more decimals than a coupon's currency has;
-        CurrencyMismatch for a coupon that is not in `currency`; the first refusal in the
-        contract's order; why a code can't be combined with the others; RateLimited.
+    What the orders `beside` it hold does not stand against it: they are about to give it back.
+
+    Raises: CouponNotFound; Invalid for a cart with more decimals than its currency has, or a
+        coupon's where it names none; the first refusal in the contract's order; why a code can't
+        be combined with the others; RateLimited.
     """
     known = find(caller, checkout.codes)
     if len(known) < len(checkout.codes):
         raise CouponNotFound
     for coupon in known.values():
-        if currency not in (None, coupon.currency):
-            raise CurrencyMismatch
         check_decimals(checkout.cart, coupon.currency)
-    decision = judged(checkout, known.values())
+    decision = judged(checkout, known.values(), beside=beside)
     for error in (*decision.refused.values(), *decision.left_out.values()):
         raise error
     return decision
 
 
 def choose(caller: Caller, checkout: Checkout) -> Decision:
-    """Decide which of the codes go together, in the currency of the first that is there.
+    """Decide which of the codes go together, in the cart's currency.
+
+    Where it names none, that is the currency of the first code that is there.
 
     Raises: Invalid for a cart with more decimals than that currency has; RateLimited.
     """
     known = find(caller, checkout.codes)
     unknown = [code for code in checkout.codes if code not in known]
-    currency = next((coupon.currency for coupon in known.values()), None)
-    if currency is not None:
-        check_decimals(checkout.cart, currency)
+    first = next((coupon.currency for coupon in known.values()), None)
+    if first is not None:
+        check_decimals(checkout.cart, first)
+    currency = first if checkout.cart.currency is None else None
     return judged(checkout, known.values(), unknown=unknown, currency=currency)
 
 
@@ -139,9 +143,10 @@ def judged(
     *,
     unknown: Sequence[str] = (),
     currency: str | None = None,
+    beside: Collection[UUID] = (),
 ) -> Decision:
     """Judge coupons that were read already. This is where every decision is made."""
-    seen = judging.see(list(known), checkout.customer_id)
+    seen = judging.see(list(known), checkout.customer_id, beside=beside)
     judgements = tuple(
         judging.judge(coupon, seen, checkout.customer_id, checkout.cart) for coupon in known
     )
@@ -163,7 +168,11 @@ def decide_without_cart(caller: Caller, code: str) -> Coupon:
 
 
 def check_decimals(cart: Cart, currency: str) -> None:
-    """Raises: Invalid where an amount of the cart has more decimals than the currency."""
+    """Check the cart's amounts by its own currency, or by this one where it names none.
+
+    Raises: Invalid where an amount has more decimals than the currency.
+    """
+    currency = cart.currency or currency
     for amount in (cart.total, *(item.unit_price for item in cart.items)):
         if not money.fits(amount, currency):
             problem = f"{currency} has {money.decimals(currency)} decimals."

@@ -29,6 +29,7 @@ MESSAGES = {
     "batch_not_done": "The batch is not done yet",
     "coupon_code_taken": "Coupon code already taken",
     "max_usage_too_low": "maxUsage is below the number of uses so far",
+    "belongs_to_purchase": "This redemption belongs to a purchase of vouchers: refund that",
     "order_already_redeemed": "This order was redeemed already, with other codes or another cart",
 }
 

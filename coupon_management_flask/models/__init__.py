@@ -29,12 +29,14 @@ from .kinds import (
     PaymentStatus,
     PromoMode,
     RedemptionKind,
+    ReturnKind,
+    ReturnStatus,
     Role,
     TargetKind,
     VoucherStatus,
 )
 from .operations import IdempotencyKey, Lease, Outage, OutboxMessage
-from .payments import PaymentDebt, PaymentEvent, PaymentTransaction
+from .payments import PaymentDebt, PaymentEvent, PaymentReturn, PaymentTransaction
 from .promos import (
     AntifraudQuestion,
     AntifraudVerdict,
@@ -50,7 +52,7 @@ from .promos import (
     PromoValue,
 )
 from .stock import LimitUse, Redemption, RedemptionTake, Stock
-from .vouchers import Voucher, VoucherPurchase, VoucherType, VoucherUsage
+from .vouchers import SaleChange, Voucher, VoucherPurchase, VoucherType, VoucherUsage
 from .wallet import LedgerEntry, Wallet
 from .webhooks import Webhook, WebhookDelivery, WebhookSubscription
 
@@ -93,6 +95,7 @@ __all__ = [
     "PasswordReset",
     "PaymentDebt",
     "PaymentEvent",
+    "PaymentReturn",
     "PaymentStatus",
     "PaymentTransaction",
     "Promo",
@@ -105,8 +108,11 @@ __all__ = [
     "Redemption",
     "RedemptionKind",
     "RedemptionTake",
+    "ReturnKind",
+    "ReturnStatus",
     "Role",
     "RollUpMark",
+    "SaleChange",
     "Stock",
     "TargetKind",
     "UnsubscribedAddress",

@@ -53,12 +53,6 @@ sa.Index(
     Redemption.id,
     **where("rolled_back_at IS NOT NULL"),
 )
-sa.Index(
-    "ix_vouchers_cancelled_at",
-    Voucher.cancelled_at,
-    Voucher.id,
-    **where("cancelled_at IS NOT NULL"),
-)
 
 # Find the vouchers that expire today, and count the coupons that nobody can use any more.
 sa.Index("ix_vouchers_expiry_date", Voucher.expiry_date)

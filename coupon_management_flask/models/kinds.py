@@ -85,7 +85,28 @@ class PaymentStatus(StrEnum):
     CANCELLED = "cancelled"
     # Begun: the goods are taken back, and Stripe has not said yes or no yet.
     REFUNDING = "refunding"
+    # Stripe has said yes, and the bank is still on it.
+    REFUND_PENDING = "refund_pending"
     REFUNDED = "refunded"
+    # The bank has said no: the money is here, and the goods are the buyer's again.
+    REFUND_FAILED = "refund_failed"
+    # The payer's bank wants the money back, or has it by now.
+    DISPUTED = "disputed"
+
+
+class ReturnKind(StrEnum):
+    """How money of a payment goes back: we send it, or the payer's bank takes it."""
+
+    REFUND = "refund"
+    DISPUTE = "dispute"
+
+
+class ReturnStatus(StrEnum):
+    PENDING = "pending"
+    # The money went back: a refund that arrived, a dispute that is lost.
+    DONE = "done"
+    # It did not, or came again: a refund that failed, a dispute that is won.
+    UNDONE = "undone"
 
 
 class VoucherStatus(StrEnum):
@@ -95,6 +116,8 @@ class VoucherStatus(StrEnum):
     USED = "used"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    # Its payment is disputed.
+    FROZEN = "frozen"
 
 
 class ChangeAction(StrEnum):
@@ -122,6 +145,8 @@ Model.registry.update_type_annotation_map(
             PromoMode,
             AntifraudAnswer,
             PaymentStatus,
+            ReturnKind,
+            ReturnStatus,
             ChangeAction,
         )
     }

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db.session import Model
 from .columns import AccountId, CreatedAt, Id, is_among, where
-from .kinds import PaymentStatus
+from .kinds import PaymentStatus, ReturnKind, ReturnStatus
 
 
 class PaymentTransaction(Model):
@@ -19,7 +19,9 @@ class PaymentTransaction(Model):
     discount, held from the first moment. `due_at` is when Stripe is asked next about what is not
     decided. `problem` says why money that came in bought nothing. While a refund is begun
     (`refunding`), its goods are taken back and Stripe has not said yes or no yet. Clients are told
-    `completed` meanwhile.
+    `completed` meanwhile. `amount_refunded` is what has arrived of its refunds. Until
+    `replacing_until` somebody cancels it at Stripe to put another payment or purchase in its place:
+    nobody else closes it, so that its discount passes to that one.
     """
 
     __tablename__ = "payment_transactions"
@@ -44,6 +46,7 @@ class PaymentTransaction(Model):
     refund_reason: Mapped[str | None]
     refund_attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime | None]
+    replacing_until: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[datetime]
@@ -55,6 +58,13 @@ class PaymentTransaction(Model):
             "ix_payment_transactions_due",
             "due_at",
             **where("due_at IS NOT NULL"),
+        ),
+        # A buyer's payments that may still be paid: few, however many there were.
+        sa.Index(
+            "ix_payment_transactions_open",
+            "account_id",
+            "voucher_type_id",
+            **where("completed_at IS NULL AND due_at IS NOT NULL"),
         ),
         sa.CheckConstraint(is_among("status", PaymentStatus), name="status"),
         sa.CheckConstraint(
@@ -74,13 +84,16 @@ class PaymentTransaction(Model):
             "amount_refunded >= 0 AND amount_refunded <= amount", name="amount_refunded"
         ),
         sa.CheckConstraint(
-            "status NOT IN ('completed', 'refunding') OR completed_at IS NOT NULL", name="completed"
+            "status NOT IN ('completed', 'refunding', 'refund_failed') OR completed_at IS NOT NULL",
+            name="completed",
         ),
         sa.CheckConstraint(
-            "status NOT IN ('pending', 'refunding') OR due_at IS NOT NULL", name="undecided_is_due"
+            "status NOT IN ('pending', 'refunding', 'refund_pending') OR due_at IS NOT NULL",
+            name="undecided_is_due",
         ),
         sa.CheckConstraint(
-            "status NOT IN ('completed', 'cancelled', 'refunded') OR due_at IS NULL",
+            "status NOT IN ('completed', 'cancelled', 'refunded', 'refund_failed')"
+            " OR due_at IS NULL",
             name="decided_is_not_due",
         ),
     )
@@ -96,8 +109,38 @@ class PaymentEvent(Model):
     received_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class PaymentReturn(Model):
+    """A refund or a dispute of a payment, under Stripe's id, as far as it has come.
+
+    Its status goes one way, so that what is heard late changes nothing. `amount` is in minor units
+    of `currency`.
+    """
+
+    __tablename__ = "payment_returns"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    transaction_id: Mapped[UUID] = mapped_column(
+        sa.Uuid, sa.ForeignKey("payment_transactions.id"), index=True
+    )
+    kind: Mapped[ReturnKind]
+    status: Mapped[ReturnStatus]
+    amount: Mapped[int] = mapped_column(sa.BigInteger)
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (
+        sa.CheckConstraint(is_among("kind", ReturnKind), name="kind"),
+        sa.CheckConstraint(is_among("status", ReturnStatus), name="status"),
+        sa.CheckConstraint("amount >= 0", name="amount_not_negative"),
+    )
+
+
 class PaymentDebt(Model):
-    """What somebody owes, because money went back to them for goods that they had used."""
+    """What somebody owes, because money went back to them for goods that they had used.
+
+    It is cancelled where that money came again.
+    """
 
     __tablename__ = "payment_debts"
 
@@ -108,5 +151,6 @@ class PaymentDebt(Model):
     amount: Mapped[int] = mapped_column(sa.BigInteger)
     currency: Mapped[str] = mapped_column(sa.String(3))
     created_at: Mapped[CreatedAt]
+    cancelled_at: Mapped[datetime | None]
 
     __table_args__ = (sa.CheckConstraint("amount > 0", name="amount_positive"),)

@@ -46,7 +46,30 @@ class PaymentNotCompleted(errors.Refused):
     name = "payment_not_completed"
 
 
+# Why a payment can't be cancelled, resumed or replaced.
+
+
+class AlreadyPaid(errors.Conflict):
+    name = "already_paid"
+
+
+class PaymentInProgress(errors.Conflict):
+    name = "payment_in_progress"
+
+
+class PaymentClosed(errors.Conflict):
+    name = "payment_closed"
+
+
 # Why there is no refund, in the order in which the reasons are checked.
+
+
+class PaidByCard(errors.Conflict):
+    name = "paid_by_card"
+
+
+class PaymentDisputed(errors.Conflict):
+    name = "payment_disputed"
 
 
 class PaymentNotRefundable(errors.Conflict):
@@ -65,6 +88,25 @@ class CreditSpent(errors.Conflict):
     name = "credit_spent"
 
 
+# Why Stripe does not send the money back, now and ever; PaymentDisputed is one of them.
+
+
+class AlreadyRefunded(errors.Conflict):
+    name = "already_refunded"
+
+
+class PaymentUnknown(errors.Conflict):
+    name = "payment_unknown"
+
+
+class RefundRefused(errors.Conflict):
+    name = "refund_refused"
+
+
+class RefundFailed(errors.Conflict):
+    name = "refund_failed"
+
+
 STATUSES: dict[type[errors.DomainError], int] = {PaymentProviderError: 502}
 
 MESSAGES = {
@@ -78,6 +120,15 @@ MESSAGES = {
     "invalid_signature": "This was not signed by Stripe in the last five minutes.",
     "transaction_not_found": "There is no such transaction.",
     "payment_not_completed": "This payment is not completed yet.",
+    "already_paid": "This payment is paid already.",
+    "payment_in_progress": "The bank is working on this payment; try again when it is done.",
+    "payment_closed": "This payment is over.",
+    "paid_by_card": "This was bought by card: refund its payment.",
+    "payment_disputed": "The payer's bank disputes this payment and decides about its money.",
+    "already_refunded": "This payment has been refunded at Stripe already.",
+    "payment_unknown": "Stripe does not know this payment.",
+    "refund_refused": "Stripe does not refund this payment.",
+    "refund_failed": "The bank did not take the refund. Nothing was lost; try again later.",
     "payment_not_refundable": "Only a completed payment can be refunded, and only once.",
     "refund_period_over": "This payment is too old to be refunded.",
     "voucher_used": "A voucher of this payment was used.",

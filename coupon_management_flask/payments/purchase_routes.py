@@ -8,8 +8,9 @@ from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.rates import code_limits
 from . import schemas
-from .sales import credit
+from .sales import credit, credit_refunds
 from .sales.credit import CreditValue, Purchased
+from .sales.credit_refunds import PurchaseRefunded
 
 routes: Routes = Routes(
     "voucher-purchases",
@@ -24,7 +25,7 @@ routes: Routes = Routes(
 @guard()
 @routes.arguments(schemas.VoucherPurchase())
 @routes.response(201, schemas.VouchersPurchasedSchema())
-@routes.refuses(402, 429)
+@routes.refuses(402, 409, 429, 502)
 def purchase(body: dict[str, Any]) -> Purchased:
     """Buy vouchers with credit: all of them or none"""
     settings = config.current()
@@ -32,3 +33,13 @@ def purchase(body: dict[str, Any]) -> Purchased:
     return credit.purchase(
         actor().id, **body, attempt_limits=code_limits(actor().id), credit_value=value
     )
+
+
+@routes.route("/refund", methods=["POST"])
+@guard()
+@routes.arguments(schemas.VoucherRefund())
+@routes.response(200, schemas.VouchersRefundedSchema())
+@routes.refuses(404, 409)
+def refund(body: dict[str, Any]) -> PurchaseRefunded:
+    """Take back all vouchers of a purchase with credit, and give the credit back"""
+    return credit_refunds.refund(actor().id, **body, is_administrator=actor().is_administrator)

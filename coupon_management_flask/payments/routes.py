@@ -13,10 +13,11 @@ from ..web.guard import actor, guard
 from ..web.pagination import LinkedPageQuery
 from ..web.rates import code_limits, limit_payment_checks, limit_payments
 from . import schemas
-from .cards import confirm, events, history, intents, refunds
+from .cards import confirm, events, history, intents, open_payments, refunds
 from .cards.confirm import Confirmed
 from .cards.history import Transaction
 from .cards.intents import Asked
+from .cards.refunds import Refunded
 
 routes: Routes = Routes(
     "payments",
@@ -39,7 +40,7 @@ _SIGNATURE = {
 @limit_payments
 @routes.arguments(schemas.NewPayment())
 @routes.response(201, schemas.IntentSchema())
-@routes.refuses(502)
+@routes.refuses(409, 502)
 def create_payment_intent(body: dict[str, Any]) -> Asked:
     """Begin to pay for vouchers, or for credit"""
     if "credit_amount" in body:
@@ -89,13 +90,34 @@ def read_transaction(transaction_id: UUID) -> Transaction:
     return history.read_transaction(actor().id, transaction_id)
 
 
+@routes.route("/cancel", methods=["POST"])
+@guard()
+@limit_payment_checks
+@routes.arguments(schemas.OneTransaction())
+@routes.response(200, schemas.CancelledSchema())
+@routes.refuses(404, 409, 502)
+def cancel(body: dict[str, Any]) -> dict[str, Transaction]:
+    """Cancel a payment that is not paid: its discount comes back"""
+    return {"transaction": open_payments.cancel(actor().id, **body)}
+
+
+@routes.route("/resume", methods=["POST"])
+@guard()
+@limit_payment_checks
+@routes.arguments(schemas.OneTransaction())
+@routes.response(200, schemas.IntentSchema())
+@routes.refuses(404, 409, 502)
+def resume(body: dict[str, Any]) -> Asked:
+    """Get once more what is needed to pay a payment that is not paid"""
+    return intents.resume(actor().id, **body)
+
+
 @routes.route("/refund", methods=["POST"])
 @guard()
 @limit_payment_checks
 @routes.arguments(schemas.Refund())
 @routes.response(200, schemas.RefundedSchema())
-@routes.refuses(404, 502)
-def refund(body: dict[str, Any]) -> dict[str, Transaction]:
+@routes.refuses(404, 409, 502)
+def refund(body: dict[str, Any]) -> Refunded:
     """Send a payment back, and take back what it bought"""
-    is_administrator = actor().is_administrator
-    return {"transaction": refunds.refund(actor().id, **body, is_administrator=is_administrator)}
+    return refunds.refund(actor().id, **body, is_administrator=actor().is_administrator)

@@ -14,7 +14,7 @@ from ..web.pagination import LinkedPageSchema
 LONGEST_REASON = 500
 MOST_AT_ONCE = 10
 
-# A refund that was only begun is not shown.
+# A refund that Stripe has not answered is not shown.
 _STATUSES = [status.value for status in PaymentStatus if status is not PaymentStatus.REFUNDING]
 _NULL_IF_FREE = {"description": "null where nothing is to be paid, and all is delivered already."}
 
@@ -36,6 +36,19 @@ class VouchersPurchasedSchema(ma.Schema):
     )
     discount_applied = NumberField(required=True)
     credit = ma.fields.Integer(required=True, metadata={"description": "What the wallet has left."})
+
+
+class VoucherRefund(ma.Schema):
+    voucher_id = IdField(required=True)
+    reason = Text(1, LONGEST_REASON, required=True)
+
+
+class VouchersRefundedSchema(ma.Schema):
+    message = ma.fields.String(required=True, dump_default="Purchase refunded.")
+    vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
+    credit = ma.fields.Integer(
+        required=True, metadata={"description": "What the wallet had right after the refund."}
+    )
 
 
 # --- By card
@@ -68,6 +81,10 @@ class Confirmation(BoundedSchema):
     payment_intent_id = Text(1, 255, required=True)
 
 
+class OneTransaction(BoundedSchema):
+    transaction_id = IdField(required=True)
+
+
 class Refund(BoundedSchema):
     transaction_id = IdField(required=True)
     reason = Text(1, LONGEST_REASON, required=True)
@@ -95,6 +112,9 @@ class TransactionSchema(ma.Schema):
     amount = NumberField(
         required=True, metadata={"description": "What is paid, the discount taken off."}
     )
+    refunded_amount = NumberField(
+        required=True, metadata={"description": "What of it went back, as far as it has arrived."}
+    )
     discount_amount = NumberField(required=True)
     currency = ma.fields.String(required=True)
     status = ma.fields.String(required=True, validate=validate.OneOf(_STATUSES))
@@ -115,8 +135,13 @@ class ConfirmedSchema(ma.Schema):
     vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
 
 
+class CancelledSchema(ma.Schema):
+    message = ma.fields.String(required=True, dump_default="Payment cancelled.")
+    transaction = ma.fields.Nested(TransactionSchema(), required=True)
+
+
 class RefundedSchema(ma.Schema):
-    message = ma.fields.String(required=True, dump_default="Payment refunded.")
+    message = ma.fields.String(required=True)
     transaction = ma.fields.Nested(TransactionSchema(), required=True)
 
 

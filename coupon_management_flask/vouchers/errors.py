@@ -20,6 +20,10 @@ class VoucherCancelled(errors.Refused):
     name = "voucher_cancelled"
 
 
+class VoucherFrozen(errors.Refused):
+    name = "voucher_frozen"
+
+
 class VoucherExpired(errors.Refused):
     name = "voucher_expired"
 
@@ -37,6 +41,7 @@ MESSAGES = {
     "voucher_not_found": "You have no voucher with this code.",
     "voucher_type_not_found": "There is no such voucher type.",
     "voucher_cancelled": "This voucher was cancelled.",
+    "voucher_frozen": "The payment of this voucher is disputed.",
     "voucher_expired": "This voucher has expired.",
     "voucher_used_up": "This voucher has no uses left.",
     "wrong_service_type": "This voucher is for another service.",

@@ -24,7 +24,13 @@ from ..models import (
     new_id,
 )
 from . import vouchers
-from .errors import VoucherCancelled, VoucherExpired, VoucherUsedUp, WrongServiceType
+from .errors import (
+    VoucherCancelled,
+    VoucherExpired,
+    VoucherFrozen,
+    VoucherUsedUp,
+    WrongServiceType,
+)
 from .vouchers import OwnedVoucher
 
 _IS_FOR_THE_SERVICE = sa.exists().where(
@@ -39,16 +45,18 @@ _CLAIMING = stock.Claiming(
         sa.exists().where(
             Voucher.id == stock.given("voucher_id", sa.Uuid),
             Voucher.cancelled_at.is_(None),
+            Voucher.frozen_at.is_(None),
             Voucher.expiry_date > stock.given("created_at", Moment),
             _IS_FOR_THE_SERVICE,
         )
     ],
-    # Whoever cancels a voucher holds its stock: lock it before looking at the voucher.
+    # Whoever cancels or freezes a voucher holds its stock: lock it before looking at the voucher.
     after=stock.LOCK,
 )
 
 _REFUSALS: dict[VoucherStatus, type[errors.Refused]] = {
     VoucherStatus.CANCELLED: VoucherCancelled,
+    VoucherStatus.FROZEN: VoucherFrozen,
     VoucherStatus.EXPIRED: VoucherExpired,
     VoucherStatus.USED: VoucherUsedUp,
 }
@@ -85,8 +93,8 @@ def redeem(
     """Take one use of the owner's voucher for a service.
 
     Raises: VoucherNotFound for an unknown code and for somebody else's, which both count as failed
-    attempts; RateLimited; and the first that applies of VoucherCancelled, VoucherExpired,
-    VoucherUsedUp and WrongServiceType, in this order.
+    attempts; RateLimited; and the first that applies of VoucherCancelled, VoucherFrozen,
+    VoucherExpired, VoucherUsedUp and WrongServiceType, in this order.
     """
 
     def explain() -> OwnedVoucher:

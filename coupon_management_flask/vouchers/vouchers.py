@@ -61,6 +61,7 @@ def status_at(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[st
     """
     return sa.case(
         (Voucher.cancelled_at.is_not(None), VoucherStatus.CANCELLED.value),
+        (Voucher.frozen_at.is_not(None), VoucherStatus.FROZEN.value),
         (Voucher.expiry_date <= now, VoucherStatus.EXPIRED.value),
         (Stock.claimed >= Stock.capacity, VoucherStatus.USED.value),
         else_=VoucherStatus.ACTIVE.value,

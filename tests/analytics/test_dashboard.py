@@ -8,15 +8,14 @@ import sqlalchemy as sa
 from coupon_management_flask.analytics import coupons
 from coupon_management_flask.analytics.figures import counting, rollup
 from coupon_management_flask.core import clock
-from coupon_management_flask.db.session import db, transaction
+from coupon_management_flask.db.session import db
 from coupon_management_flask.models import Stock, Voucher, VoucherPurchase, VoucherStatus
-from coupon_management_flask.payments.sales import delivery
 from coupon_management_flask.vouchers.vouchers import status_at
 
 from ..support import promos
 from ..support.people import make_coupon
 from ..support.refusals import refusal
-from ..support.vouchers import bought, redeem, sell
+from ..support.vouchers import bought, redeem, sell, take_back
 from .conftest import DASHBOARD
 
 pytestmark = pytest.mark.both_databases
@@ -79,7 +78,7 @@ def test_an_administrator_sees_the_whole_service(everything, dashboard):
     # Alice, the buyer, the administrator and the visitor. Not the company or the shop's server.
     assert answer["users"] == {"total": 4, "new": 4}
     assert answer["vouchers"] == {
-        "by_status": {"active": 2, "used": 1, "expired": 0, "cancelled": 0},
+        "by_status": {"active": 2, "used": 1, "expired": 0, "frozen": 0, "cancelled": 0},
         "issued": 3,
         "used": 1,
     }
@@ -150,7 +149,7 @@ def test_a_user_sees_what_is_their_own_and_nobody_elses(
         answer = dashboard(buyer)
         assert (answer["scope"], answer["users"], answer["coupons"]) == ("user", None, None)
         assert answer["vouchers"] == {
-            "by_status": {"active": 2, "used": 1, "expired": 0, "cancelled": 0},
+            "by_status": {"active": 2, "used": 1, "expired": 0, "frozen": 0, "cancelled": 0},
             "issued": 3,
             "used": 1,
         }
@@ -209,8 +208,7 @@ def test_what_is_taken_back_counts_no_more(everything, dashboard, shop, buyer, s
 
     shop.roll_back(order["redemptionId"])
     purchase_id = db.session.scalar(sa.select(VoucherPurchase.id))
-    with transaction():
-        delivery.cancel(purchase_id)
+    take_back(purchase_id)
 
     for _ in range(2):
         answer = dashboard()
@@ -221,6 +219,7 @@ def test_what_is_taken_back_counts_no_more(everything, dashboard, shop, buyer, s
             "active": 0,
             "used": 0,
             "expired": 0,
+            "frozen": 0,
             "cancelled": 3,
         }
         assert answer["series"][-1] == {
@@ -263,12 +262,11 @@ def test_vouchers_are_in_the_status_that_redeeming_them_would_meet_at_every_mome
                 for _ in range(times):
                     assert redeem(buyer, voucher).status_code == 200
             for voucher in (cancelled, used_and_cancelled):
-                with transaction():
-                    delivery.cancel(
-                        db.session.scalar(
-                            sa.select(Voucher.purchase_id).where(Voucher.code == voucher["code"])
-                        )
+                take_back(
+                    db.session.scalar(
+                        sa.select(Voucher.purchase_id).where(Voucher.code == voucher["code"])
                     )
+                )
 
     moments = [start + timedelta(hours=hours) for hours in range(20, 80, 5)]
     for _ in range(2):

@@ -23,7 +23,7 @@ from coupon_management_flask.payments.sales import credit, delivery
 from coupon_management_flask.payments.sales.credit import CreditValue
 from coupon_management_flask.vouchers import types
 
-from ..support.vouchers import PATH
+from ..support.vouchers import PATH, take_back
 from ..support.waiting import wait_until
 from .track import balances
 
@@ -159,7 +159,7 @@ def test_what_is_unused_under_the_locks_stays_unused_once_it_is_cancelled(track)
             wait_until(lambda: claimed_of(voucher) >= least, f"{least} uses are redeemed")  # noqa: B023 - asked at once
             with transaction():
                 is_unused = delivery.is_unused(voucher.purchase_id)
-                delivery.cancel(voucher.purchase_id)
+                take_back(voucher.purchase_id)
                 claimed = claimed_of(voucher)
             answers = [answer for runner in redeeming_all.result() for answer in runner]
         assert is_unused is (claimed == 0)

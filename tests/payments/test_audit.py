@@ -1,17 +1,16 @@
 """What the audit finds where payments, goods and discounts do not agree."""
 
-from uuid import UUID
-
 import pytest
 import sqlalchemy as sa
 
 from coupon_management_flask.audit import rules
-from coupon_management_flask.core import clock
+from coupon_management_flask.core import clock, wallet
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import (
     LedgerEntry,
     OrderRedemption,
     PaymentDebt,
+    PaymentReturn,
     PaymentTransaction,
     Voucher,
     VoucherPurchase,
@@ -58,6 +57,55 @@ SPOILS = {
         lambda: [sa.update(PaymentTransaction).values(status="refunded")],
         "it is refunded, and the wallet has 250 credits of it",
     ),
+    "a debt for money that is here": (
+        "top-up",
+        lambda: [
+            sa.insert(PaymentDebt).from_select(
+                ["transaction_id", "account_id", "amount", "currency", "created_at"],
+                sa.select(
+                    PaymentTransaction.id,
+                    PaymentTransaction.account_id,
+                    sa.literal(7),
+                    sa.literal("USD"),
+                    PaymentTransaction.created_at,
+                ),
+            )
+        ],
+        "it is completed, and something is owed",
+    ),
+    "a refund that nobody added up": (
+        "top-up",
+        lambda: [
+            sa.insert(PaymentReturn).from_select(
+                [
+                    "id",
+                    "transaction_id",
+                    "kind",
+                    "status",
+                    "amount",
+                    "currency",
+                    "created_at",
+                    "updated_at",
+                ],
+                sa.select(
+                    sa.literal("re_1"),
+                    PaymentTransaction.id,
+                    sa.literal("refund"),
+                    sa.literal("done"),
+                    sa.literal(7),
+                    sa.literal("USD"),
+                    PaymentTransaction.created_at,
+                    PaymentTransaction.created_at,
+                ),
+            )
+        ],
+        "it says that 0 went back, and its refunds say 7",
+    ),
+    "vouchers that are frozen without a dispute": (
+        "vouchers",
+        lambda: [sa.update(Voucher).values(frozen_at=clock.now())],
+        "it is completed, and what it paid for is not there",
+    ),
     "a discount that was given back while money is waited for": (
         "held",
         lambda: [sa.update(OrderRedemption).values(order_key=None, rolled_back_at=clock.now())],
@@ -94,17 +142,11 @@ def test_the_audit_names_what_does_not_add_up(buyer, exam, shop, rolled_back, sp
     assert [sentence for sentence in found if says in sentence], found
 
 
-def test_notes_are_told_beside_books_that_add_up(buyer, app):
+def test_notes_are_told_beside_books_that_add_up(buyer, stripe, app):
     bought = buyer.bought(credit_amount=100)
-    owed = {
-        "transaction_id": UUID(bought["transaction_id"]),
-        "account_id": buyer.person.id,
-        "amount": 7,
-        "currency": "USD",
-        "created_at": clock.now(),
-    }
     with transaction():
-        db.session.execute(sa.insert(PaymentDebt).values(**owed))
+        wallet.debit(buyer.person.id, 107, reason="a test")
+    buyer.hear(stripe.refund_on_dashboard(bought["payment_intent_id"]))
 
     ran = app.test_cli_runner().invoke(args=["audit"])
 

@@ -37,6 +37,7 @@ def paid(carol, kind):
                     quantity=2,
                     unit_price=0,
                     discount=0,
+                    total=0,
                     currency="USD",
                     credits=0,
                 )
@@ -129,9 +130,8 @@ def test_a_cancelled_purchase_is_not_redeemed_until_it_is_restored(carol, admin,
     assert [refusal(redeem(carol, voucher), "vouchers") for voucher in (one, other)] == [
         (400, "voucher_cancelled")
     ] * 2
-    assert list(rules.discrepancies()) == []
     with transaction():
-        delivery.restore(purchase_id)
+        delivery.change(purchase_id, is_cancelled=False, lost=0)
     assert voucher_books() == before
     assert [redeem(carol, voucher).status_code for voucher in (one, other, untouched)] == [200] * 3
 
@@ -216,7 +216,7 @@ def books_after(statement):
             "UPDATE vouchers SET position = position + 10, cancelled_at = purchase_date",
             ["voucher purchase"],
         ),
-        ("UPDATE voucher_purchases SET refunded_at = created_at", ["voucher purchase"]),
+        ("UPDATE voucher_purchases SET refunded_at = created_at", ["voucher purchase"] * 3),
         ("UPDATE voucher_purchases SET credits = credits + 1", ["voucher purchase"]),
         (
             "UPDATE ledger_entries SET reason = 'other' WHERE reason = 'voucher'",

@@ -10,7 +10,7 @@ from coupon_management_flask.web import idempotency, observability
 
 from ..support.payments import Buyer, make_voucher_type
 from ..support.people import make_user, sign_in
-from ..support.stripe import CREATE, READ, REFUND, SECRET_KEY
+from ..support.stripe import CREATE, EXPANDED, READ, REFUND, SECRET_KEY
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -74,15 +74,34 @@ def test_both_tries_of_a_call_fit_into_the_lease_of_an_idempotency_key():
     )
 
 
-def test_a_refund_is_made_once_under_a_key_and_what_is_refunded_needs_none(stripe_account, stripe):
+def test_a_refund_is_made_once_under_a_key_and_what_is_refunded_has_none_left(
+    stripe_account, stripe
+):
     intent = stripe_account.create(new_id(), 1000, "USD")
     stripe.pay(intent.id)
 
-    for key in ("a", "a", "b"):
-        stripe_account.refund(intent.id, key)
+    first, second = (stripe_account.refund(intent.id, "a") for _ in range(2))
 
-    assert (len(stripe.refunds), stripe_account.read(intent.id).amount_refunded) == (1, 1000)
+    assert first == second
+    assert failure(lambda: stripe_account.refund(intent.id, "b")) == (
+        True,
+        gateway.CHARGE_REFUNDED,
+    )
+    assert stripe_account.read(intent.id).returns == (first,)
     assert stripe.number_asked(REFUND) == 3
+
+
+def test_all_refunds_and_disputes_of_a_payment_are_read_however_many(stripe_account, stripe):
+    intent = stripe_account.create(new_id(), 2000, "USD")
+    stripe.pay(intent.id)
+    for _ in range(EXPANDED + 2):
+        stripe.refund_on_dashboard(intent.id, 100)
+    stripe.dispute(intent.id, 700)
+
+    told = stripe_account.read(intent.id).returns
+
+    assert sorted(one.amount for one in told) == [100] * (EXPANDED + 2) + [700]
+    assert {one.id for one in told} == {*stripe.refunds, *stripe.disputes}
 
 
 def test_what_can_not_be_cancelled_any_more_is_what_it_has_become(stripe_account, stripe):
@@ -108,6 +127,22 @@ def test_amounts_survive_the_way_to_stripe_and_back():
         assert counted is not None
         assert gateway.from_units(counted, currency) == amount
     assert [gateway.units(*pair) for pair in ((1255, "KWD"), (150, "MGA"))] == [None, None]
+
+
+def test_three_decimals_are_rounded_half_up_to_stripes_step_and_never_to_nothing():
+    assert [gateway.payable(amount, "KWD") for amount in (4717, 4714, 4715, 5, 0, 4)] == [
+        4720,
+        4710,
+        4720,
+        10,
+        0,
+        None,
+    ]
+    assert [gateway.payable(*pair) for pair in ((4717, "USD"), (150, "MGA"), (7, "UGX"))] == [
+        4717,
+        None,
+        7,
+    ]
 
 
 @pytest.fixture

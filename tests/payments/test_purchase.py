@@ -113,14 +113,17 @@ def test_a_free_voucher_is_paid_with_nothing(alice, admin):
     [
         (1000, "USD", "0.01", 1000),
         (1, "USD", "0.02", 1),
-        (1, "USD", "0.03", 0),
+        (0, "USD", "0.03", 0),
+        (1, "USD", "0.03", 1),
         (5, "USD", "0.02", 3),
-        (1000, "JPY", "3", 333),
+        (1000, "JPY", "3", 334),
+        (999, "JPY", "3", 333),
+        (1, "USD", "0.003", 4),
         (1500, "KWD", "0.1", 15),
         (10**15, "USD", "0.0001", 10**17),
     ],
 )
-def test_credits_are_rounded_half_up_once(amount, currency, value, credits):
+def test_credits_are_as_few_as_are_worth_the_price(amount, currency, value, credits):
     assert CreditValue(Decimal(value), currency).credits_for(amount) == credits
 
 
@@ -130,8 +133,13 @@ def test_what_a_credit_is_worth_is_for_the_operator_to_say(configured_app, perso
     admin.client = buyer.client = app.test_client()
     kind = sell(admin, price="10.05")
 
-    # 10.05 / 0.30 = 33.5
-    assert (kind["currency"], buy(buyer, kind).json["credit"]) == ("EUR", 6)
+    answer = buy(buyer, kind).json
+
+    # 10.05 / 0.30 = 33.5, and 34 credits are worth 10.20.
+    assert (kind["currency"], answer["credit"], answer["total_paid"]) == ("EUR", 6, 10.2)
+    dashboard = admin.get("/api/analytics/dashboard/").json
+    assert dashboard["revenue"] == {"EUR": 10.2}
+    assert buy(buyer, sell(admin, price="0.01")).json["total_paid"] == 0.3
 
 
 def test_what_is_sold_in_another_currency_is_not_bought_with_credit(carol, admin, voucher_books):

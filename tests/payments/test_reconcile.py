@@ -11,7 +11,7 @@ from coupon_management_flask.messaging import loop
 from coupon_management_flask.models import Lease
 from coupon_management_flask.payments.cards import reconciliation
 
-from ..support.payments import goods, transaction_row, transactions
+from ..support.payments import goods, make_voucher_type, transaction_row, transactions
 from ..support.refusals import refusal
 from ..support.stripe import CREATE, READ, REFUND
 
@@ -33,8 +33,8 @@ def in_time(time_is):
     return lambda later: time_is(start + later)
 
 
-def test_a_payment_that_nobody_confirmed_is_delivered(buyer, exam, stripe, flask):
-    paid, open_, declined, gone = (buyer.intent(exam) for _ in range(4))
+def test_a_payment_that_nobody_confirmed_is_delivered(buyer, stripe, flask):
+    paid, open_, declined, gone = (buyer.intent(make_voucher_type()) for _ in range(4))
     stripe.pay(paid["payment_intent_id"])
     stripe.decline(declined["payment_intent_id"])
     stripe.cancel_on_dashboard(gone["payment_intent_id"])
@@ -60,7 +60,7 @@ def test_stripe_down_for_an_hour_loses_nothing(buyer, exam, shop, stripe, flask,
     stripe.pay(paid["payment_intent_id"])
     stripe.pay(held["payment_intent_id"])
     with stripe.down():
-        assert buyer.ask(exam, discount_code=coupon["code"]).status_code == 502
+        assert buyer.ask(make_voucher_type(), discount_code=coupon["code"]).status_code == 502
         assert buyer.confirm(paid).status_code == 502
         assert buyer.refund(refunded).status_code == 502
         in_time(10 * MINUTE)
@@ -233,7 +233,7 @@ def test_a_refund_that_stripe_refuses_later_is_undone(buyer, exam, stripe, in_ti
 def test_one_that_stripe_will_not_hear_of_does_not_keep_the_others_waiting(
     buyer, exam, stripe, in_time
 ):
-    unknown, paid = buyer.intent(exam), buyer.intent(exam)
+    unknown, paid = buyer.intent(exam), buyer.intent(make_voucher_type())
     del stripe.intents[unknown["payment_intent_id"]]
     stripe.pay(paid["payment_intent_id"])
 

@@ -9,7 +9,7 @@ from coupon_management_flask.db.session import db
 from coupon_management_flask.models import PaymentEvent
 from coupon_management_flask.payments.sales import delivery
 
-from ..support.payments import goods, transaction_row, transactions
+from ..support.payments import goods, make_voucher_type, transaction_row, transactions
 from ..support.refusals import refusal
 from ..support.stripe import READ
 
@@ -70,8 +70,8 @@ def test_what_is_confirmed_already_needs_no_stripe(buyer, exam, stripe):
         assert buyer.confirm(bought).json["vouchers"] == bought["vouchers"]
 
 
-def test_what_is_not_paid_is_not_completed_whatever_it_waits_for(buyer, exam, stripe):
-    untouched, secured, slow, declined = (buyer.intent(exam) for _ in range(4))
+def test_what_is_not_paid_is_not_completed_whatever_it_waits_for(buyer, stripe):
+    untouched, secured, slow, declined = (buyer.intent(make_voucher_type()) for _ in range(4))
     stripe.require_action(secured["payment_intent_id"])
     stripe.process(slow["payment_intent_id"])
     stripe.decline(declined["payment_intent_id"])
@@ -90,7 +90,9 @@ def test_what_is_not_paid_is_not_completed_whatever_it_waits_for(buyer, exam, st
 
 def test_after_3_d_secure_and_after_a_decline_it_can_still_be_paid(buyer, exam, shop, stripe):
     coupon = shop.new(discount=50, maxUsage=2, currency="USD")
-    secured, declined = (buyer.intent(exam, discount_code=coupon["code"]) for _ in range(2))
+    secured, declined = (
+        buyer.intent(make_voucher_type(), discount_code=coupon["code"]) for _ in range(2)
+    )
     stripe.require_action(secured["payment_intent_id"])
     assert buyer.hear(stripe.decline(declined["payment_intent_id"])).status_code == 200
     assert buyer.status(declined) == "failed"

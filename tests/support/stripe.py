@@ -62,6 +62,8 @@ CREATE, READ, CANCEL, REFUND = (
     "POST /v1/payment_intents/<id>/cancel",
     "POST /v1/refunds",
 )
+# So many refunds come with a charge.
+EXPANDED = 10
 
 
 class Refused(Exception):
@@ -116,6 +118,7 @@ class Stripe:
         self.intents: dict[str, dict[str, Any]] = {}
         self.charges: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
+        self.disputes: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self._kept: dict[str, tuple[Asked, int, dict[str, Any]]] = {}
         self._running: set[str] = set()
@@ -206,6 +209,7 @@ class Stripe:
                 "amount": amount,
                 "amount_refunded": 0,
                 "refunded": False,
+                "disputed": False,
                 "status": "succeeded",
                 "paid": True,
                 "currency": intent["currency"],
@@ -258,6 +262,48 @@ class Stripe:
         with self._lock:
             self._refund(intent_id, amount)
             return self.events[-1]
+
+    def end_refund(self, refund_id: str, status: str) -> dict[str, Any]:
+        """Let the bank take a refund (`succeeded`) or send it back (`failed`)."""
+        with self._lock:
+            refund = self.refunds[refund_id]
+            # What has arrived may still come back, and what came back stays.
+            steps = {"pending": ("succeeded", "failed", "canceled"), "succeeded": ("failed",)}
+            assert status in steps[refund["status"]], refund["status"]
+            refund["status"] = status
+            if status == "succeeded":
+                return self._event("refund.updated", refund)
+            charge = self.charges[refund["charge"]]
+            charge["amount_refunded"] -= refund["amount"]
+            charge["refunded"] = False
+            return self._event("refund.failed" if status == "failed" else "refund.updated", refund)
+
+    def dispute(self, intent_id: str, amount: int | None = None) -> dict[str, Any]:
+        """Let the payer's bank take the money back until somebody has decided."""
+        with self._lock:
+            charge = self.charges[self.intents[intent_id]["latest_charge"]]
+            charge["disputed"] = True
+            dispute = {
+                "id": self._id("dp"),
+                "object": "dispute",
+                "amount": charge["amount"] if amount is None else amount,
+                "currency": charge["currency"],
+                "charge": charge["id"],
+                "payment_intent": intent_id,
+                "reason": "fraudulent",
+                "status": "needs_response",
+            }
+            self.disputes[dispute["id"]] = dispute
+            return self._event("charge.dispute.created", dispute)
+
+    def close_dispute(self, dispute_id: str, status: str) -> dict[str, Any]:
+        """Decide a dispute: `won` is for us, `lost` for the payer."""
+        with self._lock:
+            dispute = self.disputes[dispute_id]
+            assert dispute["status"] == "needs_response", dispute["status"]
+            assert status in ("won", "lost")
+            dispute["status"] = status
+            return self._event("charge.dispute.closed", dispute)
 
     def intent_beside(self, intent_id: str, **changes: Any) -> str:
         """Create another intent that claims to belong to the same transaction."""
@@ -418,6 +464,10 @@ class Stripe:
                         parameters.pop("return_url", ""),
                     )
                     self._nothing_else(parameters)
+                case "GET /v1/refunds":
+                    found = self._list(self.refunds, parameters)
+                case "GET /v1/disputes":
+                    found = self._list(self.disputes, parameters)
                 case "POST /v1/refunds":
                     found = self._refund(
                         parameters.pop("payment_intent", ""), parameters.pop("amount", None)
@@ -426,9 +476,27 @@ class Stripe:
                 case _:
                     raise Refused(404, f"Unrecognized request URL ({asked.method}: {asked.path}).")
             found = deepcopy(found)
-            if "latest_charge" in expand and found.get("latest_charge"):
+            if expand & {"latest_charge", "latest_charge.refunds"} and found.get("latest_charge"):
                 found["latest_charge"] = deepcopy(self.charges[found["latest_charge"]])
+                if "latest_charge.refunds" in expand:
+                    mine = {"payment_intent": found["id"], "limit": str(EXPANDED)}
+                    found["latest_charge"]["refunds"] = self._list(self.refunds, mine)
             return found
+
+    def _list(
+        self, objects: dict[str, dict[str, Any]], parameters: dict[str, str]
+    ) -> dict[str, Any]:
+        """List what belongs to an intent, newest first."""
+        intent_id = parameters.pop("payment_intent", None)
+        limit = self._whole(parameters.pop("limit", "10"))
+        self._nothing_else(parameters)
+        found = [one for one in objects.values() if one["payment_intent"] == intent_id][::-1]
+        return {
+            "object": "list",
+            "data": deepcopy(found[:limit]),
+            "has_more": len(found) > limit,
+            "url": "/v1/list",
+        }
 
     @staticmethod
     def _nothing_else(parameters: dict[str, str]) -> None:
@@ -538,6 +606,11 @@ class Stripe:
         charge = self.charges.get(self._intent(intent_id)["latest_charge"] or "")
         if charge is None:
             raise Refused(400, "This does not have a successful charge to refund.")
+        if any(
+            dispute["charge"] == charge["id"] and dispute["status"] != "won"
+            for dispute in self.disputes.values()
+        ):
+            raise Refused(400, "It has been charged back.", code="charge_disputed")
         left = charge["amount"] - charge["amount_refunded"]
         if not left:
             raise Refused(400, "It has already been refunded.", code="charge_already_refunded")

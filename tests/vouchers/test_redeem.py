@@ -17,7 +17,7 @@ from coupon_management_flask.vouchers import redeem as use_cases
 from coupon_management_flask.vouchers import vouchers
 
 from ..support.refusals import refusal
-from ..support.vouchers import PATH, bought, fields, redeem, sell
+from ..support.vouchers import PATH, bought, fields, redeem, sell, take_back
 from ..support.waiting import wait_until
 
 pytestmark = pytest.mark.both_databases
@@ -30,8 +30,7 @@ def purchase_of(voucher):
 
 
 def cancel(voucher):
-    with transaction():
-        delivery.cancel(purchase_of(voucher))
+    take_back(purchase_of(voucher))
 
 
 def expire(voucher):
@@ -237,7 +236,7 @@ def test_whoever_waits_for_a_cancellation_sees_it(app, carol, kind):
             answers.append(redeem(carol, voucher))
 
     with transaction():
-        delivery.cancel(purchase_id)
+        take_back(purchase_id)
         thread = Thread(target=late)
         thread.start()
         if is_postgresql():
@@ -253,13 +252,14 @@ def test_whoever_waits_for_a_cancellation_sees_it(app, carol, kind):
 
 def test_a_claim_that_is_refused_for_no_reason_any_more_is_tried_again(carol, kind, monkeypatch):
     (voucher,) = bought(carol, kind)
-    cancel(voucher)
+    with transaction():
+        delivery.cancel(purchase_of(voucher))
     explain = use_cases._explain
 
     def restored(*args):
         monkeypatch.setattr(use_cases, "_explain", explain)
         with transaction():
-            delivery.restore(purchase_of(voucher))
+            delivery.change(purchase_of(voucher), is_cancelled=False, lost=0)
 
     monkeypatch.setattr(use_cases, "_explain", restored)
 

@@ -17,6 +17,7 @@ from ...models import (
     Promo,
     Redemption,
     RedemptionKind,
+    SaleChange,
     Stock,
     Voucher,
     VoucherPurchase,
@@ -53,16 +54,36 @@ def of_vouchers(where: Condition) -> list[sa.SelectBase]:
     ]
 
 
-def of_cancellations(where: Condition) -> list[sa.SelectBase]:
-    expires_on = day_of(Voucher.expiry_date)
-    # A cancelled voucher is never redeemed: what is claimed by now was claimed before.
-    is_used_up = sa.and_(where, Stock.claimed >= Stock.capacity)
-    with_stock = join(Voucher, Stock, Stock.id == Voucher.stock_id)
+def of_sale_changes(where: Condition) -> list[sa.SelectBase]:
+    """Return what purchases lost or got again: vouchers that were cancelled, and money.
+
+    All vouchers of a purchase have the same days. The first stands for them.
+    """
+    changed = join(
+        SaleChange,
+        Voucher,
+        sa.and_(Voucher.purchase_id == SaleChange.purchase_id, Voucher.position == 0),
+    )
+    bought_on, expires_on = day_of(Voucher.purchase_date), day_of(Voucher.expiry_date)
+    by_expiry = {
+        Measure.CANCELLED: -SaleChange.vouchers,
+        Measure.EXPIRING: SaleChange.vouchers,
+        Measure.USED_UP: SaleChange.used_up,
+    }
     return [
-        _summed(Measure.CANCELLED, expires_on, 1, source=Voucher, where=where),
-        _summed(Measure.EXPIRING, expires_on, -1, source=Voucher, where=where),
-        _summed(Measure.USED_UP, expires_on, -1, source=with_stock, where=is_used_up),
-        _sold(where, -1),
+        *(
+            _summed(measure, expires_on, number, source=changed, where=where)
+            for measure, number in by_expiry.items()
+        ),
+        _summed(
+            Measure.SOLD,
+            bought_on,
+            SaleChange.vouchers,
+            SaleChange.amount,
+            currency=SaleChange.currency,
+            source=changed,
+            where=where,
+        ),
     ]
 
 
@@ -299,13 +320,13 @@ def _first_and_last_uses(where: Condition) -> list[sa.SelectBase]:
     ]
 
 
-def _sold(where: Condition, sign: int = 1) -> sa.SelectBase:
-    # All vouchers of a purchase are written, and cancelled, together. The first stands for it.
+def _sold(where: Condition) -> sa.SelectBase:
+    # All vouchers of a purchase are written together. The first stands for it.
     return _summed(
         Measure.SOLD,
         day_of(Voucher.purchase_date),
-        sign * VoucherPurchase.quantity,
-        sign * VoucherPurchase.total,
+        VoucherPurchase.quantity,
+        VoucherPurchase.total,
         currency=VoucherPurchase.currency,
         source=join(Voucher, VoucherPurchase, VoucherPurchase.id == Voucher.purchase_id),
         where=sa.and_(where, Voucher.position == 0),

@@ -8,10 +8,9 @@ from ...core import clock
 from ...db.dialects import is_postgresql
 from ...db.failures import retried
 from ...db.session import db, transaction
-from ...db.types import Moment
-from ...models import PaymentStatus, PaymentTransaction, Voucher, first_id_at
+from ...models import first_id_at
 from .folding import fold_offers
-from .streams import CANCELLATIONS, EPOCH, STREAMS, Mark, Stream, marks
+from .streams import EPOCH, STREAMS, Mark, Stream, marks
 from .sums import add_up, move_mark
 
 # Longer than anybody takes from making an id to writing with it: waiting for a connection and for
@@ -69,11 +68,7 @@ def _sum_up_some(stream: Stream, horizon: datetime) -> bool:
 
 
 def _end(stream: Stream, start: Mark, horizon: datetime) -> Mark | None:
-    is_over = (
-        stream.id < first_id_at(horizon)
-        if stream.moment is None
-        else stream.moment < _undecided_since(stream, horizon)
-    )
+    is_over = stream.id < first_id_at(horizon) if stream.moment is None else stream.moment < horizon
     bit = (
         sa.select(*stream.order)
         .where(stream.behind(start), is_over)
@@ -87,25 +82,6 @@ def _end(stream: Stream, start: Mark, horizon: datetime) -> Mark | None:
     if last is None:
         return None
     return Mark(EPOCH if stream.moment is None else last[0], last[-1])
-
-
-def _undecided_since(stream: Stream, horizon: datetime) -> datetime:
-    """Return the moment from which on a stream's events may still be taken back.
-
-    A cancellation for a refund that Stripe has not agreed to yet waits, and so does what came
-    after it.
-    """
-    if stream is not CANCELLATIONS:
-        return horizon
-    first = db.session.scalar(
-        sa.select(sa.func.min(Voucher.cancelled_at, type_=Moment))
-        .join(PaymentTransaction, PaymentTransaction.id == Voucher.purchase_id)
-        .where(
-            PaymentTransaction.status == PaymentStatus.REFUNDING,
-            PaymentTransaction.due_at.is_not(None),
-        )
-    )
-    return horizon if first is None else min(horizon, first)
 
 
 @retried

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ...db.session import db
 from ...db.types import Moment
-from ...models import Account, EmailCoupon, Redemption, RollUpMark, Voucher
+from ...models import Account, EmailCoupon, Redemption, RollUpMark, SaleChange, Voucher
 from . import facts
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,13 +88,12 @@ class Stream:
 
 
 REDEMPTIONS = Stream("redemptions", Redemption.id, facts.of_redemptions)
-CANCELLATIONS = Stream("cancellations", Voucher.id, facts.of_cancellations, Voucher.cancelled_at)
 
 # What was taken back comes first: an offer that is folded (folding.py) has had it by then.
 STREAMS = (
     Stream("rollbacks", Redemption.id, facts.of_rollbacks, Redemption.rolled_back_at),
     REDEMPTIONS,
-    CANCELLATIONS,
+    Stream("sale_changes", SaleChange.id, facts.of_sale_changes),
     Stream("vouchers", Voucher.id, facts.of_vouchers),
     Stream("email_coupons", EmailCoupon.id, facts.of_emails),
     Stream("users", Account.id, facts.of_users),

@@ -12,7 +12,7 @@ from ...core import clock, errors, stock
 from ...db.failures import broken_constraint, retried
 from ...db.session import db, transaction
 from ...identity import change_log
-from ...models import DiscountCoupon, DiscountCouponTarget, LimitUse, new_id
+from ...models import DiscountCoupon, DiscountCouponTarget, LimitUse, Redemption, new_id
 from ...models.kinds import LimitRule
 from .. import coupon_limits, events
 from .. import terms as coupon_terms
@@ -60,8 +60,8 @@ def change_coupon(coupon_id: UUID, changes: Terms) -> Coupon:
 
     A new limit counts what was used before it.
 
-    Raises: CouponNotFound, Invalid where the whole would contradict itself, CodeTaken,
-        MaxUsageTooLow.
+    Raises: CouponNotFound, Invalid where the whole would contradict itself or what was used
+        before, CodeTaken, MaxUsageTooLow.
     """
     with transaction(), _unique_code():
         # Whoever holds the stock decides about the coupon: no claim and no other change happens
@@ -70,8 +70,13 @@ def change_coupon(coupon_id: UUID, changes: Terms) -> Coupon:
         before = by_id(coupon_id)
         terms = {name: changes.get(name, getattr(before, name)) for name in coupon_terms.TERMS}
         coupon_terms.check(terms)
-        if terms["currency"] != before.currency and _gave_money(coupon_id):
-            raise errors.Invalid({"currency": ["Its budget is used in another currency already."]})
+        if terms["currency"] != before.currency and _is_used(before):
+            raise errors.Invalid({"currency": [f"It is used in {before.currency} already."]})
+        sets_budget = terms["limits"].get(LimitRule.BUDGET) != before.limits.get(LimitRule.BUDGET)
+        if sets_budget and LimitRule.BUDGET in terms["limits"] and _is_used_in_another(before):
+            raise errors.Invalid(
+                {"limits.budget": ["A budget can't count its uses in other currencies."]}
+            )
         if terms["max_usage"] != before.max_usage:
             _set_max_usage(before.stock_id, terms["max_usage"])
         # Two changes in one tick of the clock are two.
@@ -98,11 +103,26 @@ def change_coupon(coupon_id: UUID, changes: Terms) -> Coupon:
         return after
 
 
-def _gave_money(coupon_id: UUID) -> bool:
-    uses = sa.exists().where(
-        LimitUse.owner_id == coupon_id, LimitUse.rule == LimitRule.BUDGET, LimitUse.used > 0
+def _is_used(coupon: Coupon) -> bool:
+    # A rollback may have left what a use took of the budget.
+    gave_money = sa.exists().where(
+        LimitUse.owner_id == coupon.id, LimitUse.rule == LimitRule.BUDGET, LimitUse.used > 0
     )
-    return bool(db.session.scalar(sa.select(uses)))
+    return coupon.usage_count > 0 or bool(db.session.scalar(sa.select(gave_money)))
+
+
+def _is_used_in_another(coupon: Coupon) -> bool:
+    """Return whether a use stands in another currency than the coupon's.
+
+    Uses are from before the currency was changed, which was possible once, or of carts in other
+    currencies.
+    """
+    use = sa.exists().where(
+        Redemption.stock_id == coupon.stock_id,
+        Redemption.rolled_back_at.is_(None),
+        Redemption.currency != coupon.currency,
+    )
+    return bool(db.session.scalar(sa.select(use)))
 
 
 def _set_max_usage(stock_id: UUID, max_usage: int | None) -> None:

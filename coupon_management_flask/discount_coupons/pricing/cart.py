@@ -29,12 +29,15 @@ class Item:
 class Cart:
     """What is bought. Where there are items, `product_ids` is ignored.
 
+    Its amounts are in `currency`, in each coupon's own where that is None.
+
     Raises: ValueError where an amount is negative, or `total` is not the sum of the items.
     """
 
     total: Decimal
     product_ids: frozenset[str] = frozenset()
     items: tuple[Item, ...] = ()
+    currency: str | None = None
 
     def __post_init__(self) -> None:
         totals = [item.total for item in self.items] or [self.total]

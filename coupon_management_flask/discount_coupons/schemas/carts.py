@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from ...web.body import AmountField, BoundedList, NumberField, Whole
+from ...web.body import AmountField, BoundedList, CurrencyField, NumberField, Whole
 from ..pricing import Cart, Item
 from .coupons import DiscountCouponSchema
 from .fields import (
@@ -38,6 +38,7 @@ class _Cart(Wire):
     product_ids = ShopIds(load_default=[])
     items = _items(MOST_ITEMS)
     customer_id = ShopId(load_default=nothing)
+    currency = CurrencyField(load_default=nothing)
 
     @ma.validates_schema
     def items_add_up(self, cart: dict[str, Any], **_: Any) -> None:
@@ -51,7 +52,12 @@ class _Cart(Wire):
     @ma.post_load
     def as_cart(self, body: dict[str, Any], **_: Any) -> dict[str, Any]:
         items = tuple(Item(**item) for item in body.pop("items") or ())
-        cart = Cart(body.pop("cart_total"), frozenset(body.pop("product_ids")), items)
+        cart = Cart(
+            body.pop("cart_total"),
+            frozenset(body.pop("product_ids")),
+            items,
+            body.pop("currency"),
+        )
         return {**body, "cart": cart}
 
 

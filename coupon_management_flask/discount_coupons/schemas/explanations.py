@@ -38,6 +38,7 @@ def snapshot(decision: Decision, now: datetime) -> Json:
     bought = {
         "cartTotal": cart.total,
         **({"items": items} if items else {"productIds": sorted(cart.product_ids)}),
+        **({"currency": cart.currency} if cart.currency else {}),
     }
     return {"cart": exactly(bought), "redeemed": told(decision, now)}
 
@@ -49,7 +50,12 @@ def cart_of(snapshot: Json) -> Cart:
         Item(item["productId"], item["quantity"], Decimal(item["unitPrice"]), item.get("category"))
         for item in kept.get("items", ())
     )
-    return Cart(Decimal(kept["cartTotal"]), frozenset(kept.get("productIds", ())), items)
+    return Cart(
+        Decimal(kept["cartTotal"]),
+        frozenset(kept.get("productIds", ())),
+        items,
+        kept.get("currency"),
+    )
 
 
 def cart_shown(snapshot: Json) -> Json:

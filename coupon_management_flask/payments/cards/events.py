@@ -1,7 +1,8 @@
 """What Stripe tells of its own accord.
 
-An event only says which payment to look at. What became of that payment is then asked of Stripe, so
-that events may come in any order.
+An event says which payment to look at. What became of that payment is then asked of Stripe, so that
+events may come in any order. What an event says of a refund or a dispute counts too: it only adds
+to what is known (returns.py).
 """
 
 import sqlalchemy as sa
@@ -17,6 +18,10 @@ HANDLED = {
     "payment_intent.payment_failed",
     "payment_intent.canceled",
     "charge.refunded",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.closed",
 }
 
 

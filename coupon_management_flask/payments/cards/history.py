@@ -12,6 +12,8 @@ from ...db.pages import Page, paginate
 from ...db.session import db
 from ...models import PaymentStatus, PaymentTransaction, VoucherType
 from ..errors import TransactionNotFound
+from . import states
+from .returns import MoneyBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Transaction:
     voucher_type: VoucherType | None
     quantity: int | None
     amount: Decimal
+    refunded_amount: Decimal
     discount_amount: Decimal
     currency: str
     status: PaymentStatus
@@ -41,17 +44,20 @@ def _select() -> sa.Select[PaymentTransaction, VoucherType]:
 
 
 def _shown(row: PaymentTransaction, voucher_type: VoucherType | None) -> Transaction:
-    # Until Stripe has agreed to a refund, clients are told `completed`.
-    is_refunding = row.status is PaymentStatus.REFUNDING
+    # Until Stripe has agreed to a refund, clients are told what it was before.
+    status = row.status
+    if status is PaymentStatus.REFUNDING:
+        status = MoneyBack.read(states.snapshot(row)).status
     return Transaction(
         id=row.id,
         account_id=row.account_id,
         voucher_type=voucher_type,
         quantity=row.quantity,
         amount=money.from_minor(row.amount, row.currency),
+        refunded_amount=money.from_minor(row.amount_refunded, row.currency),
         discount_amount=money.from_minor(row.discount_amount, row.currency),
         currency=row.currency,
-        status=PaymentStatus.COMPLETED if is_refunding else row.status,
+        status=status,
         stripe_payment_intent_id=row.stripe_payment_intent_id,
         created_at=row.created_at,
         updated_at=row.updated_at,

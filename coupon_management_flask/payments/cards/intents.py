@@ -1,8 +1,10 @@
 """Begin to pay by card: write the payment down, then ask Stripe for an intent.
 
-The process may die between these two. What was written down is enough to go on from.
+The process may die between these two. What was written down is enough to go on from, also for the
+buyer, who may ask for the intent again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -17,12 +19,12 @@ from ...db.session import db, transaction
 from ...identity import failed_attempts
 from ...models import PaymentStatus, PaymentTransaction, new_id
 from .. import gateway
-from ..errors import PaymentProviderError
+from ..errors import AlreadyPaid, PaymentClosed, PaymentProviderError
 from ..gateway import Intent
 from ..sales import discounts, quotes
 from ..sales.credit import CreditValue
 from ..sales.quotes import Quote
-from . import open_payments, settlement, states
+from . import open_limit, open_payments, settlement, states
 from .states import FIRST_LOOK, Payment
 
 
@@ -46,50 +48,69 @@ def pay_for_vouchers(
     discount_code: str | None,
     attempt_limits: failed_attempts.Limits,
 ) -> Asked:
-    """Begin a payment by card for vouchers.
+    """Begin a payment by card for vouchers, in the place of the buyer's open one for that type.
 
     A discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
 
     Raises: what `quotes.quote` raises; Invalid for an amount that Stripe does not take;
-    TooManyOpenPayments; PaymentsNotConfigured; PaymentProviderError, and then the payment is there
-    and pending.
+    AlreadyPaid, PaymentInProgress for the open one; TooManyOpenPayments; PaymentsNotConfigured;
+    PaymentProviderError, and then nothing has changed, or the payment is there and pending.
     """
     # Nothing is written down where nobody can pay.
     gateway.current()
 
-    def quote() -> tuple[Quote, int]:
-        quoted = quotes.quote(buyer_id, voucher_type_id, quantity, discount_code, attempt_limits)
-        return quoted, _in_units(quoted.total, quoted.currency, "voucher_type_id")
+    def look() -> _Ready:
+        replaced = open_payments.to_replace(buyer_id, voucher_type_id)
+        quoted = quotes.quote(
+            buyer_id,
+            voucher_type_id,
+            quantity,
+            discount_code,
+            attempt_limits,
+            beside=discounts.held_by(payment.order_redemption_id for payment in replaced),
+        )
+        amount = _payable(quoted.total, quoted.currency, "voucher_type_id")
+        # All else is checked.
+        open_payments.cancel_to_replace(replaced)
+        return _Ready(quoted, amount, replaced)
 
-    def begin(quoted: tuple[Quote, int]) -> tuple[Payment, int]:
-        price, counted = quoted
-        return _begin_vouchers(buyer_id, price, discount_code), counted
+    def begin(ready: _Ready) -> Payment:
+        return _begin_vouchers(buyer_id, ready, discount_code)
 
     # Where somebody has taken the discount's last use since it was priced, a new quote says so.
-    payment, counted = claim_or_explain(begin, quote(), quote)
-    return _ask(payment, counted, "voucher_type_id")
+    return _ask(claim_or_explain(begin, look(), look), "voucher_type_id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A payment that can begin: its price, what of it is paid by card, and what it replaces."""
+
+    quote: Quote
+    amount: int
+    replaced: Sequence[Payment]
 
 
 @retried
-def _begin_vouchers(buyer_id: UUID, quote: Quote, discount_code: str | None) -> Payment:
-    payment_id = new_id()
+def _begin_vouchers(buyer_id: UUID, ready: _Ready, discount_code: str | None) -> Payment:
+    payment_id, quote = new_id(), ready.quote
     with transaction():
+        held = open_payments.close_replaced(buyer_id, quote.voucher_type_id, ready.replaced)
         if quote.total:
-            open_payments.check(buyer_id)
-        order_redemption_id = discounts.hold(quote.applied, payment_id, buyer_id)
+            open_limit.check(buyer_id)
+        order_redemption_id = discounts.pass_on(held, quote.applied, payment_id, buyer_id)
         _begin(
             payment_id,
             buyer_id,
             voucher_type_id=quote.voucher_type_id,
             quantity=quote.quantity,
             unit_price=quote.unit_price,
-            amount=quote.total,
+            amount=ready.amount,
             discount_amount=quote.discount,
             currency=quote.currency,
             discount_code=discount_code,
             order_redemption_id=order_redemption_id,
         )
-        if not quote.total:
+        if not ready.amount:
             settlement.fulfil(payment_id)
         return states.read(payment_id)
 
@@ -103,24 +124,43 @@ def pay_for_credit(buyer_id: UUID, *, credit_amount: int) -> Asked:
     gateway.current()
     settings = config.current()
     currency = settings.currency
-    amount = CreditValue(settings.credit_value, currency).amount_of(credit_amount)
-    counted = _in_units(amount, currency, "credit_amount")
+    worth = CreditValue(settings.credit_value, currency).amount_of(credit_amount)
+    amount = _payable(worth, currency, "credit_amount")
     if not amount:
         raise errors.Invalid({"credit_amount": ["It is worth less than can be paid."]})
     payment_id = new_id()
     with transaction():
-        open_payments.check(buyer_id)
+        open_limit.check(buyer_id)
         _begin(payment_id, buyer_id, credits=credit_amount, amount=amount, currency=currency)
         payment = states.read(payment_id)
-    return _ask(payment, counted, "credit_amount")
+    return _ask(payment, "credit_amount")
 
 
-def _in_units(amount: int, currency: str, field: str) -> int:
-    counted = gateway.units(amount, currency)
-    if counted is None:
+def resume(account_id: UUID, transaction_id: UUID) -> Asked:
+    """Return once more where a payment that is not paid yet can be paid.
+
+    Raises: TransactionNotFound; AlreadyPaid, PaymentClosed; PaymentInProgress where it is being
+    asked for just now; PaymentsNotConfigured; PaymentProviderError.
+    """
+    payment = open_payments.own_open_payment(account_id, transaction_id)
+    if payment.intent_id is None:
+        intent = open_payments.ask_for_intent(payment)
+    else:
+        intent = gateway.current().read(payment.intent_id)
+        settlement.settle(payment.id, intent)
+    # Stripe may have told that it is paid or cancelled, and so may somebody else.
+    now = states.read(payment.id)
+    if intent is None or not now.is_open:
+        raise AlreadyPaid if now.status is PaymentStatus.COMPLETED else PaymentClosed
+    return _asked(now, intent)
+
+
+def _payable(amount: int, currency: str, field: str) -> int:
+    rounded = gateway.payable(amount, currency)
+    if rounded is None:
         written = money.written(money.from_minor(amount, currency), currency)
         raise errors.Invalid({field: [f"{written} {currency} can't be paid by card."]})
-    return counted
+    return rounded
 
 
 def _begin(payment_id: UUID, buyer_id: UUID, **terms: object) -> None:
@@ -139,10 +179,13 @@ def _begin(payment_id: UUID, buyer_id: UUID, **terms: object) -> None:
     db.session.execute(sa.insert(PaymentTransaction).values(**row | terms))
 
 
-def _ask(payment: Payment, counted: int, field: str) -> Asked:
+def _ask(payment: Payment, field: str) -> Asked:
     """Ask Stripe for the intent of a payment that is written down."""
     intent: Intent | None = None
     if payment.status is PaymentStatus.PENDING:
+        counted = gateway.units(payment.amount, payment.currency)
+        # `_payable` has seen to it.
+        assert counted is not None
         try:
             intent = gateway.current().create(payment.id, counted, payment.currency)
         except PaymentProviderError as error:
@@ -155,6 +198,10 @@ def _ask(payment: Payment, counted: int, field: str) -> Asked:
             sentence = f"The amount is too {size} to be paid by card."
             raise errors.Invalid({field: [sentence]}) from error
         settlement.settle(payment.id, intent)
+    return _asked(payment, intent)
+
+
+def _asked(payment: Payment, intent: Intent | None) -> Asked:
     return Asked(
         payment.id,
         intent.id if intent is not None else None,

@@ -1,49 +1,211 @@
-"""How many payments an account may have open at once.
+"""Open payments: those that can still be paid. They are cancelled, resumed, or replaced by another.
 
-An open payment costs the buyer nothing. It is an intent at Stripe, and may hold the use of a
-discount for a day.
+A buyer's own open payment never stands in the buyer's way. A new payment for vouchers of the same
+type takes its place, and so does a purchase with credit. It is cancelled at Stripe first, with no
+transaction open. The transaction that writes the new one closes it, so that its discount's use
+passes to the new one and is nobody else's in between.
 """
 
-from math import ceil
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from ... import config
 from ...core import clock
-from ...db.session import db
+from ...core.claims import Overtaken
+from ...db.failures import retried
+from ...db.session import db, transaction
 from ...models import Account, PaymentStatus, PaymentTransaction
-from ..errors import TooManyOpenPayments
-from .reconciliation import EVERY, PAY_WITHIN
+from .. import gateway
+from ..errors import (
+    AlreadyPaid,
+    PaymentClosed,
+    PaymentInProgress,
+    PaymentProviderError,
+    TransactionNotFound,
+)
+from ..gateway import Intent
+from . import history, settlement, states
+from .history import Transaction
+from .states import UNPAID, Payment
+
+# For so long nobody else closes a payment that is cancelled at Stripe to be replaced. All tries of
+# the call to Stripe, and the transaction behind it, fit into it.
+REPLACING = timedelta(minutes=1)
+
+# As the index of open payments has it.
+_IS_OPEN = sa.and_(
+    PaymentTransaction.completed_at.is_(None), PaymentTransaction.due_at.is_not(None)
+)
 
 
-def check(account_id: UUID, *, replaced: UUID | None = None) -> None:
-    """Refuse another payment to an account that has as many open ones as it may have.
+def cancel(account_id: UUID, transaction_id: UUID) -> Transaction:
+    """Cancel a payment that nobody has paid, and give its discount back; again, the same.
 
-    Call it first in the transaction that writes the payment. It locks the account until the end of
-    that, so that of two payments at once the second counts the first. The payment that is
-    `replaced` in the same transaction does not count.
-
-    Raises: TooManyOpenPayments.
+    Raises: TransactionNotFound; AlreadyPaid, PaymentInProgress, PaymentClosed;
+    PaymentsNotConfigured; PaymentProviderError.
     """
-    settings = config.current()
-    if not settings.rate_limits_enabled:
-        return
-    # Not the lock that keeps others from writing rows that belong to the account.
+    payment = _own(account_id, transaction_id)
+    if payment.is_open:
+        payment = _cancel_at_stripe(payment)
+    if payment.status is PaymentStatus.FAILED:
+        # Stripe never took it, or let go of it.
+        with transaction(at_once=True):
+            settlement.close(payment.id, PaymentStatus.CANCELLED)
+    elif payment.status is not PaymentStatus.CANCELLED:
+        raise _over(payment)
+    return history.read_transaction(account_id, transaction_id)
+
+
+def own_open_payment(account_id: UUID, transaction_id: UUID) -> Payment:
+    """Return a payment of an account that can still be paid.
+
+    Raises: TransactionNotFound; AlreadyPaid, PaymentClosed.
+    """
+    payment = _own(account_id, transaction_id)
+    if not payment.is_open:
+        raise _over(payment)
+    return payment
+
+
+def _own(account_id: UUID, transaction_id: UUID) -> Payment:
+    payment = states.find(
+        PaymentTransaction.id == transaction_id, PaymentTransaction.account_id == account_id
+    )
+    if payment is None:
+        raise TransactionNotFound
+    return payment
+
+
+def _over(payment: Payment) -> AlreadyPaid | PaymentClosed:
+    is_paid = payment.status is PaymentStatus.COMPLETED
+    return AlreadyPaid() if is_paid else PaymentClosed()
+
+
+def ask_for_intent(payment: Payment) -> Intent | None:
+    """Return the intent of an open payment: asked for again, Stripe gives the same one.
+
+    Returns None where Stripe refuses it for good, after which the payment has failed.
+
+    Raises: PaymentInProgress where somebody is asking for it just now; PaymentProviderError.
+    """
+    counted = gateway.units(payment.amount, payment.currency)
+    # It was, when the payment was written down.
+    assert counted is not None
+    try:
+        intent = gateway.current().create(payment.id, counted, payment.currency)
+    except PaymentProviderError as error:
+        if error.code == gateway.KEY_IN_USE:
+            raise PaymentInProgress from error
+        if not error.is_final:
+            raise
+        with transaction(at_once=True):
+            settlement.close(payment.id, PaymentStatus.FAILED)
+        return None
+    settlement.settle(payment.id, intent)
+    return intent
+
+
+def _cancel_at_stripe(payment: Payment) -> Payment:
+    """Have Stripe cancel an open payment, settle what it says, and return what has become of it.
+
+    Raises: AlreadyPaid, PaymentInProgress; PaymentProviderError, after which nothing has changed.
+    """
+    intent_id = payment.intent_id
+    if intent_id is None:
+        intent = ask_for_intent(payment)
+        if intent is None:
+            return states.read(payment.id)
+        intent_id = intent.id
+    seen = gateway.current().cancel(intent_id)
+    settlement.settle(payment.id, seen)
+    if seen.is_paid:
+        raise AlreadyPaid
+    if not seen.is_cancelled:
+        raise PaymentInProgress
+    return states.read(payment.id)
+
+
+# --- Another takes its place
+
+
+def to_replace(account_id: UUID, voucher_type_id: UUID) -> list[Payment]:
+    """Return an account's open payments for vouchers of a type.
+
+    There are none where no card can be paid with: nobody could be asked to cancel them.
+    """
+    if not gateway.is_configured():
+        return []
+    return states.select(
+        sa.select(PaymentTransaction)
+        .where(*_of_type(account_id, voucher_type_id))
+        .order_by(PaymentTransaction.id)
+    )
+
+
+def _of_type(account_id: UUID, voucher_type_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        _IS_OPEN,
+        PaymentTransaction.status.in_(UNPAID),
+        PaymentTransaction.account_id == account_id,
+        PaymentTransaction.voucher_type_id == voucher_type_id,
+    )
+
+
+def cancel_to_replace(payments: Sequence[Payment]) -> None:
+    """Have Stripe cancel payments whose place another is about to take.
+
+    They stay open here, with their discounts, until `close_replaced`. One that is paid is handed
+    out.
+
+    Raises: AlreadyPaid, PaymentInProgress; PaymentProviderError, after which nothing has changed.
+    """
+    for payment in payments:
+        _keep_from_closing(payment.id, until=clock.now() + REPLACING)
+        try:
+            _cancel_at_stripe(payment)
+        except BaseException:
+            _keep_from_closing(payment.id, until=None)
+            raise
+
+
+@retried
+def _keep_from_closing(payment_id: UUID, *, until: datetime | None) -> None:
+    with transaction(at_once=True):
+        db.session.execute(
+            sa.update(PaymentTransaction)
+            .where(PaymentTransaction.id == payment_id)
+            .values(replacing_until=until)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def close_replaced(
+    account_id: UUID, voucher_type_id: UUID, payments: Sequence[Payment]
+) -> list[UUID]:
+    """Close payments that Stripe has cancelled, and return the discounts that they still hold.
+
+    Inside the transaction that writes what takes their place, and before it locks anything else.
+
+    Raises: Overtaken where the account has another open payment of that type by now.
+    """
+    # Of two who begin a payment at once, the later one sees the other's.
     db.session.execute(
         sa.select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
     )
-    # A declined one can still be paid, and keeps its discount, for as long as it is due.
-    statement = sa.select(PaymentTransaction.created_at).where(
-        PaymentTransaction.account_id == account_id,
-        PaymentTransaction.status.in_((PaymentStatus.PENDING, PaymentStatus.FAILED)),
-        PaymentTransaction.due_at.is_not(None),
-    )
-    if replaced is not None:
-        statement = statement.where(PaymentTransaction.id != replaced)
-    began = db.session.scalars(statement).all()
-    if len(began) >= settings.max_open_payments:
-        lapses = min(began) + PAY_WITHIN - clock.now()
-        raise TooManyOpenPayments(
-            settings.max_open_payments, ceil(max(lapses, EVERY).total_seconds())
+    held: list[UUID] = []
+    for payment in payments:
+        closed = states.step(
+            payment.id,
+            PaymentStatus.CANCELLED,
+            came_from=(PaymentStatus.PENDING, PaymentStatus.FAILED),
+            due_at=None,
+            replacing_until=None,
         )
+        if closed is not None and closed.order_redemption_id is not None:
+            held.append(closed.order_redemption_id)
+    left = sa.exists().where(*_of_type(account_id, voucher_type_id))
+    if db.session.scalar(sa.select(left)):
+        raise Overtaken
+    return held

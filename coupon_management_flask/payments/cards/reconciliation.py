@@ -12,13 +12,13 @@ from time import monotonic
 import sqlalchemy as sa
 import structlog
 
-from ...core import clock
+from ...core import clock, errors
 from ...db.dialects import rows_changed
 from ...db.session import db, transaction
 from ...models import PaymentStatus, PaymentTransaction
 from .. import gateway
 from ..errors import PaymentProviderError
-from . import refunds, settlement, states
+from . import open_payments, refunds, settlement, states
 from .states import FIRST_LOOK, Payment
 
 # How long money is waited for.
@@ -67,6 +67,9 @@ def reconcile(*, at_once: bool = False) -> Reconciled:
                 break
             # Stripe refuses this one only; the others must not wait for it.
             log.error("payment.not_reconciled", transaction_id=str(payment.id), code=error.code)
+        except errors.Conflict as refused:
+            # Its refund was refused for good, or somebody else is at it.
+            log.warning("payment.not_reconciled", transaction_id=str(payment.id), code=refused.name)
         done.decided += states.read(payment.id).due_at is None
         if not at_once and monotonic() > end:
             break
@@ -118,8 +121,8 @@ def _take(payment: Payment) -> bool:
 def _next_time(payment: Payment) -> datetime:
     now = clock.now()
     age = now - payment.created_at
-    if payment.status is PaymentStatus.REFUNDING:
-        return now + FIRST_LOOK
+    if payment.status in settlement.LOOK_AGAIN:
+        return now + settlement.LOOK_AGAIN[payment.status]
     if age >= PAY_WITHIN:
         return now + LATER
     return min(now + max(FIRST_LOOK, age), payment.created_at + PAY_WITHIN)
@@ -132,36 +135,20 @@ def _look(payment: Payment) -> None:
     stripe = gateway.current()
     intent_id = payment.intent_id
     if intent_id is None:
-        intent_id = _find_intent(payment)
-        if intent_id is None:
+        intent = open_payments.ask_for_intent(payment)
+        if intent is None:
             return
         # Its answer was lost, and without that nobody can pay.
-        is_over = True
+        intent_id, is_over = intent.id, True
+    elif not payment.is_open:
+        # Money is on its way back, or a bank wants it.
+        settlement.settle(payment.id, stripe.read(intent_id))
+        return
     else:
         settlement.settle(payment.id, stripe.read(intent_id))
         is_over = clock.now() - payment.created_at >= PAY_WITHIN
     if is_over and states.read(payment.id).due_at is not None:
         settlement.settle(payment.id, stripe.cancel(intent_id))
-
-
-def _find_intent(payment: Payment) -> str | None:
-    """Return the id of the intent that was asked for: asked again, Stripe gives the same one.
-
-    Returns None where Stripe refuses it for good.
-    """
-    counted = gateway.units(payment.amount, payment.currency)
-    # It was, when the payment was written down.
-    assert counted is not None
-    try:
-        intent = gateway.current().create(payment.id, counted, payment.currency)
-    except PaymentProviderError as error:
-        if not error.is_final:
-            raise
-        with transaction():
-            settlement.close(payment.id, PaymentStatus.FAILED)
-        return None
-    settlement.settle(payment.id, intent)
-    return intent.id
 
 
 def work() -> None:

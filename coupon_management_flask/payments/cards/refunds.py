@@ -1,42 +1,64 @@
-"""Refund a payment: take the goods back, ask Stripe to send the money back, note that it has gone.
+"""Refund a payment: take the goods back, ask Stripe to send the money back, note what it says.
 
 Where Stripe refuses, the goods are given again. In between the payment is `refunding`. Whoever
 finds it so (the same request sent again, reconciliation) goes on from there.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from ... import config
-from ...core import clock
+from ...core import clock, errors
 from ...db.failures import retried
 from ...db.session import transaction
 from ...identity import change_log
-from ...models import PaymentStatus, PaymentTransaction
+from ...models import PaymentStatus, PaymentTransaction, ReturnStatus
 from .. import gateway
 from ..errors import (
+    AlreadyRefunded,
     CreditSpent,
+    PaymentDisputed,
     PaymentNotRefundable,
     PaymentProviderError,
+    PaymentUnknown,
+    RefundFailed,
     RefundPeriodOver,
+    RefundRefused,
     TransactionNotFound,
     VoucherUsed,
 )
-from . import goods, history, settlement, states
+from ..gateway import Gateway
+from . import goods, history, returns, settlement, states
 from .history import Transaction
 from .states import FIRST_LOOK, Payment, TopUp
+
+# In these a refund is begun, or begun anew.
+_REFUNDABLE = states.STEPS[PaymentStatus.REFUNDING]
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """A payment whose money is back, or on its way."""
+
+    transaction: Transaction
+
+    @property
+    def message(self) -> str:
+        is_back = self.transaction.status is PaymentStatus.REFUNDED
+        return "Payment refunded." if is_back else "The refund is on its way."
 
 
 def refund(
     account_id: UUID, transaction_id: UUID, *, reason: str, is_administrator: bool
-) -> Transaction:
+) -> Refunded:
     """Send a payment back and take back what it bought.
 
     Its owner may do that in the first REFUND_DAYS, an administrator at any time.
 
-    Raises: TransactionNotFound; PaymentNotRefundable; RefundPeriodOver; VoucherUsed or CreditSpent;
-    PaymentsNotConfigured; PaymentProviderError. With Stripe away the goods stay taken back and
-    the refund goes on later. With Stripe refusing, all is as it was.
+    Raises: TransactionNotFound; PaymentDisputed, PaymentNotRefundable; RefundPeriodOver;
+    VoucherUsed or CreditSpent; PaymentsNotConfigured; what `go_on` raises; AlreadyRefunded where
+    somebody has refunded it on Stripe's dashboard.
     """
     payment = states.find(PaymentTransaction.id == transaction_id)
     if payment is None or not (is_administrator or payment.account_id == account_id):
@@ -44,14 +66,18 @@ def refund(
     if payment.amount:
         # Nothing is taken back where nobody can be asked for the money.
         gateway.current()
-    if payment.status is PaymentStatus.COMPLETED:
+    if payment.status in _REFUNDABLE:
         if not is_administrator and _is_too_old(payment):
             raise RefundPeriodOver
-        payment = _begin(payment, reason)
-    elif payment.status is not PaymentStatus.REFUNDING:
-        raise PaymentNotRefundable
-    go_on(payment)
-    return history.read_transaction(None, transaction_id)
+        made = go_on(_begin(payment, reason))
+        if payment.amount and made is None:
+            raise AlreadyRefunded
+    elif payment.status is PaymentStatus.REFUNDING:
+        go_on(payment)
+    else:
+        is_disputed = payment.status is PaymentStatus.DISPUTED
+        raise PaymentDisputed if is_disputed else PaymentNotRefundable
+    return Refunded(history.read_transaction(None, transaction_id))
 
 
 def _is_too_old(payment: Payment) -> bool:
@@ -73,31 +99,30 @@ def _begin(payment: Payment, reason: str) -> Payment:
         )
         if begun is None:
             raise PaymentNotRefundable
-        if not goods.take_back(begun):
+        if not goods.take_back_all(begun):
             raise CreditSpent if isinstance(begun.goods, TopUp) else VoucherUsed
         if not begun.amount:
-            # Nothing was paid, so that nothing has to be sent back.
-            settlement.finish_refund(begun)
-        _note(payment.id, payment.status, {"status": PaymentStatus.REFUNDING, "reason": reason})
+            settlement.finish_free_refund(begun)
+        change_log.note(
+            PaymentTransaction.__tablename__,
+            payment.id,
+            before={"status": payment.status},
+            after={"status": PaymentStatus.REFUNDING, "reason": reason},
+        )
         return begun
 
 
-def _note(payment_id: UUID, was: PaymentStatus, now: change_log.Facts) -> None:
-    change_log.note(
-        PaymentTransaction.__tablename__,
-        payment_id,
-        before={"status": was},
-        after=now,
-    )
+def go_on(payment: Payment) -> gateway.Return | None:
+    """Bring a refund that was begun to its end, or to where a bank is working on it.
 
+    Returns the refund, or None where all was refunded before.
 
-def go_on(payment: Payment) -> None:
-    """Bring a refund that was begun to its end.
-
-    Raises: PaymentProviderError.
+    Raises: PaymentProviderError, after which the goods stay taken back and the refund goes on
+    later, unless Stripe has refused it as things stand. After that all is as it was, and also after
+    what Stripe refuses for good: PaymentDisputed, PaymentUnknown, RefundRefused, RefundFailed.
     """
     if not payment.amount:
-        return
+        return None
     # What was paid was paid through an intent.
     assert payment.intent_id is not None
     stripe = gateway.current()
@@ -105,25 +130,39 @@ def go_on(payment: Payment) -> None:
     # never sends back more than came in.
     attempt = "" if payment.refund_attempts == 1 else f":{payment.refund_attempts}"
     try:
-        stripe.refund(payment.intent_id, f"refund:{payment.id}{attempt}")
+        made = stripe.refund(payment.intent_id, f"refund:{payment.id}{attempt}")
     except PaymentProviderError as error:
-        if error.is_final:
-            settlement.settle(payment.id, stripe.read(payment.intent_id))
-            _undo(payment.id)
-        raise
-    settlement.settle(payment.id, stripe.read(payment.intent_id))
+        if not error.is_final:
+            raise
+        # It may be refused because it went back another way.
+        _look(stripe, payment)
+        ended = settlement.end_refund(payment.id)
+        if error.code != gateway.CHARGE_REFUNDED or ended.status in _REFUNDABLE:
+            raise _why(error) from error
+        return None
+    _look(stripe, payment)
+    settlement.end_refund(payment.id, made)
+    if returns.status_of(payment.id, made.id) is ReturnStatus.UNDONE:
+        raise RefundFailed
+    return made
 
 
-@retried
-def _undo(payment_id: UUID) -> None:
-    """Make a payment what it was before its refund, unless its money has gone back another way."""
-    with transaction(at_once=True):
-        payment = states.step(
-            payment_id,
-            PaymentStatus.COMPLETED,
-            came_from=(PaymentStatus.REFUNDING,),
-            due_at=None,
-        )
-        if payment is not None:
-            goods.give_again(payment)
-            _note(payment.id, PaymentStatus.REFUNDING, {"status": PaymentStatus.COMPLETED})
+def _look(stripe: Gateway, payment: Payment) -> None:
+    assert payment.intent_id is not None
+    try:
+        settlement.settle(payment.id, stripe.read(payment.intent_id))
+    except PaymentProviderError as error:
+        # Stripe knows no such payment, and has said so before.
+        if not error.is_final:
+            raise
+
+
+def _why(error: PaymentProviderError) -> errors.DomainError:
+    """Return what a refusal of Stripe means: trying again would help, or never will."""
+    if error.code in gateway.NOT_NOW_CODES:
+        return error
+    if error.code in gateway.CHARGE_DISPUTED:
+        return PaymentDisputed()
+    if error.code == gateway.UNKNOWN:
+        return PaymentUnknown()
+    return RefundRefused()

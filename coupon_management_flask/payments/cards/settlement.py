@@ -4,7 +4,7 @@ Goods, holds and debts follow a step in the same transaction. Locks: the payment
 in the order that holds everywhere.
 """
 
-from fractions import Fraction
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,7 +17,6 @@ from ...db.failures import retried
 from ...db.session import db, transaction
 from ...models import (
     OrderRedemption,
-    PaymentDebt,
     PaymentEvent,
     PaymentStatus,
     PaymentTransaction,
@@ -26,8 +25,16 @@ from .. import gateway
 from ..gateway import Intent
 from ..sales import discounts, quotes
 from ..sales.quotes import Quote
-from . import goods, states
-from .states import STEPS, Payment, VouchersOf
+from . import debts, goods, returns, states
+from .returns import MoneyBack
+from .states import FIRST_LOOK, STEPS, UNPAID, Holding, Payment, VouchersOf
+
+# When Stripe is asked again about money that is on its way, if no event tells of it.
+LOOK_AGAIN = {
+    PaymentStatus.REFUNDING: FIRST_LOOK,
+    PaymentStatus.REFUND_PENDING: timedelta(hours=1),
+    PaymentStatus.DISPUTED: timedelta(days=1),
+}
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +47,8 @@ def was_handled(event_id: str) -> bool:
 def settle(payment_id: UUID, seen: Intent, *, event: gateway.Event | None = None) -> None:
     """Bring a payment to what Stripe has just said of its intent.
 
-    Calls may come in any order and any number of times: a payment is completed, delivered and
-    given back once.
+    Calls may come in any order and any number of times: a payment is completed and delivered once,
+    and what went back of it follows from all that was ever heard.
     An event is handled together with it or not at all, and once.
     Money that is not what was asked for buys nothing; the audit tells of it.
     """
@@ -65,12 +72,10 @@ def _settle(
         payment = _know_intent(payment_id, seen)
         if payment is None:
             return
-        if seen.is_refunded:
-            _refund(payment)
-        elif seen.is_paid:
-            _complete(payment, seen, again)
+        if seen.is_paid:
+            _take_note_of_money(payment, seen, event, again)
         elif seen.is_cancelled:
-            close(payment_id, PaymentStatus.CANCELLED)
+            _close_unless_replaced(payment)
         elif seen.was_declined:
             states.step(payment_id, PaymentStatus.FAILED)
 
@@ -129,33 +134,43 @@ def _mark(payment_id: UUID, seen: Intent, problem: str) -> None:
 # --- Money came in
 
 
-def _complete(payment: Payment, seen: Intent, again: Quote | None) -> None:
+def _take_note_of_money(
+    payment: Payment, seen: Intent, event: gateway.Event | None, again: Quote | None
+) -> None:
     asked = gateway.units(payment.amount, payment.currency)
     if seen.currency != payment.currency or seen.amount_received != asked:
         if payment.completed_at is None:
             _mark(payment.id, seen, "another_amount")
+            if seen.is_refunded:
+                _close_refunded(payment)
         return
-    # A part may have gone back on Stripe's dashboard; it is noted and takes nothing away.
-    refunded = gateway.from_units(seen.amount_refunded, payment.currency)
-    db.session.execute(
-        sa.update(PaymentTransaction)
-        .where(PaymentTransaction.id == payment.id, PaymentTransaction.amount_refunded < refunded)
-        .values(amount_refunded=refunded)
-        .execution_options(synchronize_session=False)
-    )
-    fulfil(payment.id, again)
+    returns.note(payment, seen.returns)
+    if event is not None:
+        # What Stripe says now is mostly newer. Where it is not, it says so with its next event.
+        returns.note(payment, event.returns)
+    money_back = MoneyBack.read(payment)
+    # What is paid and disputed is delivered, frozen. What went back before anybody heard of the
+    # money never was.
+    if payment.completed_at is None and not money_back.is_refunded:
+        payment = fulfil(payment.id, again) or payment
+    _follow(payment, money_back)
 
 
-def fulfil(payment_id: UUID, again: Quote | None = None) -> None:
-    """Hand out what was paid, once, inside an open transaction.
+def fulfil(payment_id: UUID, again: Quote | None = None) -> Payment | None:
+    """Hand out what was paid, once, inside an open transaction, and return the payment.
 
-    `again` is the quote of a discount whose hold was given back before the money came.
+    `again` is the quote of a discount whose hold was given back before the money came. Returns None
+    where it was handed out before.
     """
     payment = states.step(
-        payment_id, PaymentStatus.COMPLETED, completed_at=clock.now(), due_at=None
+        payment_id,
+        PaymentStatus.COMPLETED,
+        PaymentTransaction.completed_at.is_(None),
+        completed_at=clock.now(),
+        due_at=None,
     )
     if payment is None:
-        return
+        return None
     order_id = payment.order_redemption_id
     if again is not None and not _is_held(order_id):
         order_id = discounts.hold(again.applied, payment.id, payment.account_id)
@@ -166,6 +181,7 @@ def fulfil(payment_id: UUID, again: Quote | None = None) -> None:
             .execution_options(synchronize_session=False)
         )
     goods.hand_out(payment, order_id)
+    return payment
 
 
 def _quote_again(payment_id: UUID, seen: Intent) -> Quote | None:
@@ -209,12 +225,48 @@ def _is_held(order_redemption_id: UUID | None) -> bool:
 # --- No money will come
 
 
-def close(payment_id: UUID, status: PaymentStatus) -> None:
-    """End a payment without money and give its discount back, inside an open transaction."""
+def close(payment_id: UUID, status: PaymentStatus) -> Payment | None:
+    """End a payment without money and give its discount back, inside an open transaction.
+
+    Returns None where it had ended before.
+    """
     undecided = (PaymentStatus.PENDING, PaymentStatus.FAILED)
-    payment = states.step(payment_id, status, came_from=undecided, due_at=None)
+    payment = states.step(
+        payment_id, status, came_from=undecided, due_at=None, replacing_until=None
+    )
     if payment is not None:
         _give_discount_back(payment)
+    return payment
+
+
+def _close_refunded(payment: Payment) -> None:
+    """End a payment whose money was not what was asked for, and went back."""
+    closed = states.step(
+        payment.id,
+        PaymentStatus.REFUNDED,
+        came_from=UNPAID,
+        due_at=None,
+        amount_refunded=payment.amount,
+    )
+    if closed is not None:
+        _give_discount_back(closed)
+
+
+def _close_unless_replaced(payment: Payment) -> None:
+    """Close a payment that Stripe has cancelled.
+
+    Whoever puts another in its place closes it, so that its discount passes to that one. Where this
+    does not happen soon, reconciliation closes it.
+    """
+    if payment.replacing_until is None or payment.replacing_until <= clock.now():
+        close(payment.id, PaymentStatus.CANCELLED)
+    else:
+        db.session.execute(
+            sa.update(PaymentTransaction)
+            .where(PaymentTransaction.id == payment.id, PaymentTransaction.due_at.is_not(None))
+            .values(due_at=payment.replacing_until)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _give_discount_back(payment: Payment) -> None:
@@ -222,44 +274,81 @@ def _give_discount_back(payment: Payment) -> None:
         discounts.give_back(payment.order_redemption_id)
 
 
-# --- Money went back
+# --- Money goes back
 
 
-def _refund(payment: Payment) -> None:
-    # The goods of a refund that was begun here are taken back already.
-    if finish_refund(payment) and payment.status is PaymentStatus.COMPLETED:
-        _owe(payment, goods.take_back_what_is_left(payment))
+def _follow(payment: Payment, money_back: MoneyBack, *, is_refund_over: bool = False) -> Payment:
+    """Bring a paid payment and its goods to what follows from the money that went back.
 
-
-def finish_refund(payment: Payment) -> bool:
-    """Note that all the money has gone back, and give the discount's use back.
-
-    Inside an open transaction. Returns False where that was done before.
+    The caller holds the payment's row. A refund that was begun here goes on until `is_refund_over`:
+    nobody else knows whether Stripe has heard of it.
     """
-    refunded = states.step(
-        payment.id, PaymentStatus.REFUNDED, due_at=None, amount_refunded=payment.amount
-    )
-    if refunded is None:
-        return False
-    _give_discount_back(payment)
-    return True
-
-
-def _owe(payment: Payment, missing: Fraction) -> None:
-    """Note the debt for goods that were used though their money went back."""
-    if not missing:
-        return
-    # Rounded half up, and never to nothing where something is missing.
-    owed = int(payment.amount * missing + Fraction(1, 2)) or 1
-    log.warning(
-        "payment.debt", transaction_id=str(payment.id), amount=owed, currency=payment.currency
-    )
-    db.session.execute(
-        sa.insert(PaymentDebt).values(
-            transaction_id=payment.id,
-            account_id=payment.account_id,
-            amount=owed,
-            currency=payment.currency,
-            created_at=clock.now(),
+    status, holding, lost = money_back.status, money_back.holding, money_back.lost
+    if payment.status not in (*STEPS[status], status):
+        log.error(
+            "payment.impossible_step",
+            transaction_id=str(payment.id),
+            status=payment.status,
+            told=status,
         )
+        return payment
+    is_begun = payment.status is PaymentStatus.REFUNDING and not is_refund_over
+    if is_begun and holding is Holding.WITH_BUYER:
+        status, holding, lost = PaymentStatus.REFUNDING, Holding.TAKEN_BACK, payment.amount
+    elif payment.completed_at is None and holding is Holding.WITH_BUYER:
+        # It was sent back before anybody heard of it, and then it was not.
+        payment = fulfil(payment.id) or payment
+    if payment.completed_at is not None:
+        missing = goods.bring_to(payment, holding, lost=lost)
+        debts.set_debt(payment, missing, at_most=lost)
+    if status is PaymentStatus.REFUNDED:
+        _give_discount_back(payment)
+    return _step_to(payment, status, money_back)
+
+
+def _step_to(payment: Payment, status: PaymentStatus, money_back: MoneyBack) -> Payment:
+    due_at = payment.due_at
+    if status is not payment.status:
+        wait = LOOK_AGAIN.get(status)
+        is_decided = wait is None or money_back.is_dispute_lost
+        due_at = None if is_decided else clock.now() + (wait or FIRST_LOOK)
+    elif money_back.is_dispute_lost:
+        due_at = None
+    if (status, due_at, money_back.refunded) == (
+        payment.status,
+        payment.due_at,
+        payment.amount_refunded,
+    ):
+        return payment
+    stepped = states.step(
+        payment.id,
+        status,
+        came_from=(*STEPS[status], status),
+        due_at=due_at,
+        amount_refunded=money_back.refunded,
     )
+    # Its row is held: nobody else can have moved it.
+    assert stepped is not None, (payment.status, status)
+    return stepped
+
+
+def finish_free_refund(payment: Payment) -> None:
+    """Note the refund of what cost nothing, for which nobody has to be asked.
+
+    Inside an open transaction that holds the payment's row.
+    """
+    _follow(payment, MoneyBack(of=0), is_refund_over=True)
+
+
+@retried
+def end_refund(payment_id: UUID, *told: gateway.Return) -> Payment:
+    """End a refund that was begun here by what Stripe has told of it, and return the payment.
+
+    Where no money goes back, its goods are the buyer's again.
+    """
+    with transaction(at_once=True):
+        payment = states.lock(payment_id)
+        returns.note(payment, told)
+        if payment.status is not PaymentStatus.REFUNDING:
+            return payment
+        return _follow(payment, MoneyBack.read(payment), is_refund_over=True)

@@ -1,12 +1,14 @@
 """A payment by card as it stood at one moment, and the steps between its states.
 
-A step is one conditional statement on the payment's row, and its row count decides. Steps go one
-way, so that what is heard late changes nothing.
+A step is one conditional statement on the payment's row, and its row count decides. What is known
+of a payment only grows (returns.py), and its state follows from that, so that what is heard late,
+twice or in another order comes to the same.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,23 +17,37 @@ from ...core import clock
 from ...db.session import db
 from ...models import PaymentStatus, PaymentTransaction
 
-# From which states each state is reached. Money that came in wins over all that was said before.
+# Where no money has come in.
+UNPAID = (PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.CANCELLED)
+# Where it has, and no bank wants it back. Stripe decides between these.
+_PAID = (
+    PaymentStatus.COMPLETED,
+    PaymentStatus.REFUNDING,
+    PaymentStatus.REFUND_PENDING,
+    PaymentStatus.REFUNDED,
+    PaymentStatus.REFUND_FAILED,
+)
+
+# From which states each state is reached. Money that came in wins over all that was said before,
+# and every state behind a refund or a dispute can be left again: banks change their minds.
 STEPS: dict[PaymentStatus, tuple[PaymentStatus, ...]] = {
+    PaymentStatus.PENDING: (),
     PaymentStatus.COMPLETED: (
-        PaymentStatus.PENDING,
-        PaymentStatus.FAILED,
-        PaymentStatus.CANCELLED,
+        *UNPAID,
+        PaymentStatus.REFUNDING,
+        PaymentStatus.DISPUTED,
+        # Of money that had gone back before anybody heard of it, and then had not.
+        PaymentStatus.REFUND_PENDING,
+        PaymentStatus.REFUNDED,
     ),
     PaymentStatus.FAILED: (PaymentStatus.PENDING,),
     PaymentStatus.CANCELLED: (PaymentStatus.PENDING, PaymentStatus.FAILED),
-    PaymentStatus.REFUNDING: (PaymentStatus.COMPLETED,),
-    PaymentStatus.REFUNDED: (
-        PaymentStatus.PENDING,
-        PaymentStatus.FAILED,
-        PaymentStatus.CANCELLED,
-        PaymentStatus.COMPLETED,
-        PaymentStatus.REFUNDING,
-    ),
+    # Only here: somebody asks for it. All others say what is so at Stripe.
+    PaymentStatus.REFUNDING: (PaymentStatus.COMPLETED, PaymentStatus.REFUND_FAILED),
+    PaymentStatus.REFUND_PENDING: (*UNPAID, *_PAID, PaymentStatus.DISPUTED),
+    PaymentStatus.REFUNDED: (*UNPAID, *_PAID, PaymentStatus.DISPUTED),
+    PaymentStatus.REFUND_FAILED: (*UNPAID, *_PAID, PaymentStatus.DISPUTED),
+    PaymentStatus.DISPUTED: (*UNPAID, *_PAID),
 }
 
 # How long a request has to settle what it asked Stripe for, before reconciliation steps in.
@@ -56,6 +72,15 @@ class TopUp:
     credits: int
 
 
+class Holding(StrEnum):
+    """What becomes of the goods of a payment."""
+
+    WITH_BUYER = "with the buyer"
+    # Nobody can use them, and they may be the buyer's again.
+    FROZEN = "frozen"
+    TAKEN_BACK = "taken back"
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A payment's row at one moment; amounts are in minor units of `currency`.
@@ -74,13 +99,21 @@ class Payment:
     order_redemption_id: UUID | None
     status: PaymentStatus
     intent_id: str | None
+    amount_refunded: int
     refund_attempts: int
     due_at: datetime | None
+    replacing_until: datetime | None
     completed_at: datetime | None
     created_at: datetime
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be paid, as far as we know."""
+        return self.completed_at is None and self.due_at is not None and self.status in UNPAID
 
-def _snapshot(row: PaymentTransaction) -> Payment:
+
+def snapshot(row: PaymentTransaction) -> Payment:
+    """Return a row as it is now."""
     goods: VouchersOf | TopUp
     if row.credits is not None:
         goods = TopUp(row.credits)
@@ -101,8 +134,10 @@ def _snapshot(row: PaymentTransaction) -> Payment:
         order_redemption_id=row.order_redemption_id,
         status=row.status,
         intent_id=row.stripe_payment_intent_id,
+        amount_refunded=row.amount_refunded,
         refund_attempts=row.refund_attempts,
         due_at=row.due_at,
+        replacing_until=row.replacing_until,
         completed_at=row.completed_at,
         created_at=row.created_at,
     )
@@ -110,7 +145,7 @@ def _snapshot(row: PaymentTransaction) -> Payment:
 
 def select(statement: sa.Select[PaymentTransaction]) -> list[Payment]:
     """Return the payments that a statement finds, in its order."""
-    return [_snapshot(row) for row in db.session.scalars(statement, execution_options=_FRESH)]
+    return [snapshot(row) for row in db.session.scalars(statement, execution_options=_FRESH)]
 
 
 def find(*conditions: sa.ColumnElement[bool]) -> Payment | None:
@@ -130,25 +165,34 @@ def change(statement: sa.Update) -> Payment | None:
     row = db.session.scalars(
         statement.returning(PaymentTransaction), execution_options=_FRESH
     ).one_or_none()
-    return None if row is None else _snapshot(row)
+    return None if row is None else snapshot(row)
+
+
+def lock(payment_id: UUID) -> Payment:
+    """Return a payment that is known to exist, and let nobody change it in this transaction."""
+    (found,) = select(
+        sa.select(PaymentTransaction).where(PaymentTransaction.id == payment_id).with_for_update()
+    )
+    return found
 
 
 def step(
     payment_id: UUID,
     to: PaymentStatus,
-    *,
+    *only_if: sa.ColumnElement[bool],
     came_from: Collection[PaymentStatus] | None = None,
     **values: object,
 ) -> Payment | None:
     """Bring a payment to a state and return it, inside an open transaction.
 
-    Returns None where it was in no state from which that one is reached.
+    Returns None where it was in no state from which that one is reached, or not as `only_if` says.
     """
     return change(
         sa.update(PaymentTransaction)
         .where(
             PaymentTransaction.id == payment_id,
-            PaymentTransaction.status.in_(came_from or STEPS[to]),
+            PaymentTransaction.status.in_(STEPS[to] if came_from is None else came_from),
+            *only_if,
         )
         .values(status=to, updated_at=clock.now(), **values)
     )

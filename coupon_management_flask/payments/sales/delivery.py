@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ...core import clock, codes, errors, stock
 from ...db.dialects import table, upsert
 from ...db.session import db
-from ...models import Stock, Voucher, VoucherPurchase, VoucherType, new_id
+from ...models import SaleChange, Stock, Voucher, VoucherPurchase, VoucherType, new_id
 from ...text.codes import comparable
 from ...vouchers import vouchers
 from ...vouchers.vouchers import OwnedVoucher
@@ -29,7 +29,8 @@ TRIES = 5
 class Sale:
     """Vouchers of a type that somebody has paid for; amounts are in minor units of `currency`.
 
-    `credits` is what was paid with the wallet, None where it was paid by card.
+    `total` is what was paid, rounding included. `credits` is what was paid with the wallet, None
+    where it was paid by card.
     `order_redemption_id` is the discount, as `discounts.hold` returned it.
     """
 
@@ -39,6 +40,7 @@ class Sale:
     quantity: int
     unit_price: int
     discount: int
+    total: int
     currency: str
     credits: int | None = None
     order_redemption_id: UUID | None = None
@@ -59,7 +61,8 @@ def deliver(sale: Sale) -> Sequence[OwnedVoucher]:
             quantity=sale.quantity,
             unit_price=sale.unit_price,
             discount=sale.discount,
-            total=sale.unit_price * sale.quantity - sale.discount,
+            rounding=sale.total - (sale.unit_price * sale.quantity - sale.discount),
+            total=sale.total,
             currency=sale.currency,
             credits=sale.credits,
             order_redemption_id=sale.order_redemption_id,
@@ -113,38 +116,74 @@ def _draw_code() -> dict[str, str]:
     return {"code": code, "code_key": comparable(code)}
 
 
-def cancel(purchase_id: UUID) -> None:
-    """Cancel a purchase's vouchers: none is redeemed from now on, and what was redeemed stays so.
+def change(purchase_id: UUID, *, is_cancelled: bool, is_frozen: bool = False, lost: int) -> None:
+    """See to it that a purchase's vouchers are cancelled, frozen, or their buyer's.
 
-    Cancelling again does nothing.
+    None that is cancelled or frozen is redeemed from now on, and what was redeemed stays so.
+    `lost` is how much of its money is gone. What changes is written down once: called again, this
+    does nothing, and neither does it for what was never delivered.
     """
-    _set_cancelled(purchase_id, clock.now())
-
-
-def restore(purchase_id: UUID) -> None:
-    """Undo `cancel`, where the refund that it was for was refused."""
-    _set_cancelled(purchase_id, None)
-
-
-def _set_cancelled(purchase_id: UUID, moment: datetime | None) -> None:
     # Nobody redeems a voucher while its stock is locked, which is until this is committed.
     stock.lock(_stocks_of(purchase_id))
-    is_changed = (
-        Voucher.cancelled_at.is_not(None) if moment is None else Voucher.cancelled_at.is_(None)
-    )
+    found = db.session.execute(
+        sa.select(VoucherPurchase.refunded_at, VoucherPurchase.currency).where(
+            VoucherPurchase.id == purchase_id
+        )
+    ).one_or_none()
+    if found is None:
+        return
+    now = clock.now()
+    was_cancelled = found.refunded_at is not None
+    vouchers = sa.update(Voucher).where(Voucher.purchase_id == purchase_id)
+    is_news = Voucher.frozen_at.is_(None) if is_frozen else Voucher.frozen_at.is_not(None)
+    _execute(vouchers.where(is_news).values(frozen_at=now if is_frozen else None))
+    if was_cancelled != is_cancelled:
+        moment = now if is_cancelled else None
+        _execute(vouchers.values(cancelled_at=moment))
+        _execute(
+            sa.update(VoucherPurchase)
+            .where(VoucherPurchase.id == purchase_id)
+            .values(refunded_at=moment)
+        )
+    _write_down(purchase_id, found.currency, int(was_cancelled) - int(is_cancelled), lost)
+
+
+def cancel(purchase_id: UUID) -> None:
+    """Cancel a purchase's vouchers and write down that all of its money is gone."""
+    total = sa.select(VoucherPurchase.total).where(VoucherPurchase.id == purchase_id)
+    change(purchase_id, is_cancelled=True, lost=db.session.scalar(total) or 0)
+
+
+def _execute(statement: sa.Update) -> None:
+    db.session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _write_down(purchase_id: UUID, currency: str, sign: int, lost: int) -> None:
+    """Write down what a purchase loses, or gets again: its vouchers by `sign`, and money."""
+    amount = sa.select(sa.func.sum(SaleChange.amount)).where(SaleChange.purchase_id == purchase_id)
+    difference = -lost - int(db.session.scalar(amount) or 0)
+    if not (sign or difference):
+        return
+    count, used_up = db.session.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(
+                sa.func.sum(sa.case((Stock.claimed >= Stock.capacity, 1), else_=0)), 0
+            ),
+        )
+        .join_from(Voucher, Stock, Stock.id == Voucher.stock_id)
+        .where(Voucher.purchase_id == purchase_id)
+    ).one()
     db.session.execute(
-        sa.update(Voucher)
-        .where(Voucher.purchase_id == purchase_id, is_changed)
-        .values(cancelled_at=moment)
-        .execution_options(synchronize_session=False)
-    )
-    refunded_at = VoucherPurchase.refunded_at
-    is_changed = refunded_at.is_not(None) if moment is None else refunded_at.is_(None)
-    db.session.execute(
-        sa.update(VoucherPurchase)
-        .where(VoucherPurchase.id == purchase_id, is_changed)
-        .values(refunded_at=moment)
-        .execution_options(synchronize_session=False)
+        sa.insert(table(SaleChange)).values(
+            id=new_id(),
+            purchase_id=purchase_id,
+            vouchers=sign * count,
+            used_up=sign * int(used_up),
+            amount=difference,
+            currency=currency,
+            created_at=clock.now(),
+        )
     )
 
 

@@ -3,8 +3,10 @@
 The use is taken as an order of discount coupons whose order id is the purchase's id.
 """
 
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from ...core import stock
 from ...discount_coupons import redeem, rollback, rules
 from ...discount_coupons.caller import Caller
 from ...discount_coupons.pricing import Cart, Item
@@ -12,10 +14,23 @@ from ...discount_coupons.rules import Decision
 from ...identity import failed_attempts
 
 
+def held_by(order_redemption_ids: Iterable[UUID | None]) -> frozenset[UUID]:
+    """Return the discounts among these: a purchase without one has None."""
+    return frozenset(one for one in order_redemption_ids if one is not None)
+
+
 def decide(
-    buyer_id: UUID, code: str, item: Item, currency: str, attempt_limits: failed_attempts.Limits
+    buyer_id: UUID,
+    code: str,
+    item: Item,
+    currency: str,
+    attempt_limits: failed_attempts.Limits,
+    *,
+    beside: Collection[UUID] = (),
 ) -> Decision:
     """Return what a code takes off an item that is sold in `currency`; takes nothing.
+
+    What the discounts `beside` it hold does not stand against it: they are about to be given back.
 
     Raises: CouponNotFound, which counts as a failed attempt; RateLimited; CurrencyMismatch; and the
     first refusal in the contract's order.
@@ -23,8 +38,8 @@ def decide(
     caller = Caller(
         buyer_id, manages=False, customer_id=str(buyer_id), attempt_limits=attempt_limits
     )
-    checkout = caller.checkout([code], Cart(item.total, items=(item,)))
-    return rules.decide(caller, checkout, currency=currency)
+    checkout = caller.checkout([code], Cart(item.total, items=(item,), currency=currency))
+    return rules.decide(caller, checkout, beside=beside)
 
 
 def hold(decision: Decision | None, purchase_id: UUID, buyer_id: UUID) -> UUID | None:
@@ -41,6 +56,26 @@ def hold(decision: Decision | None, purchase_id: UUID, buyer_id: UUID) -> UUID |
     caller = Caller(buyer_id, manages=False, customer_id=str(buyer_id))
     answer = redeem.claim(caller, decision, str(purchase_id))
     return UUID(answer["redemption_id"])
+
+
+def pass_on(
+    held: Collection[UUID], decision: Decision | None, purchase_id: UUID, buyer_id: UUID
+) -> UUID | None:
+    """Give back the discounts that were held, and take a purchase's own as `hold` does.
+
+    Both happen in the open transaction, so that nobody gets what is given back in between.
+
+    Raises: what `hold` raises.
+    """
+    if held:
+        # In one order, as everywhere: the two may be of different coupons.
+        stocks = rollback.stocks_of_orders(held)
+        if decision is not None:
+            stocks |= {judgement.coupon.stock_id for judgement in decision.judgements}
+        stock.lock(stocks)
+    for order_redemption_id in held:
+        give_back(order_redemption_id)
+    return hold(decision, purchase_id, buyer_id)
 
 
 def give_back(order_redemption_id: UUID) -> None:

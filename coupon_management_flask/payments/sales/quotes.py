@@ -1,5 +1,6 @@
 """Quotes: what vouchers cost at a moment, with or without a discount code."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -45,10 +46,12 @@ def quote(
     attempt_limits: failed_attempts.Limits,
     *,
     currency: str | None = None,
+    beside: Collection[UUID] = (),
 ) -> Quote:
     """Return the price as it is now; takes nothing.
 
-    With `currency`, the type must be sold in it.
+    With `currency`, the type must be sold in it. What the discounts `beside` it hold does not stand
+    against the code.
 
     Raises: Invalid for a type that can't be bought; FieldRefused on `discount_code` for a code that
     can't be used, where an unknown one counts as a failed attempt; RateLimited.
@@ -69,7 +72,12 @@ def quote(
         item = Item(str(voucher_type_id), quantity, money.from_minor(price, sold_in), service_type)
         try:
             applied = discounts.decide(
-                buyer_id, codes.discount(discount_code), item, sold_in, attempt_limits
+                buyer_id,
+                codes.discount(discount_code),
+                item,
+                sold_in,
+                attempt_limits,
+                beside=beside,
             )
         except (errors.Refused, CouponNotFound) as refusal:
             raise errors.FieldRefused("discount_code", refusal) from refusal
