@@ -158,10 +158,12 @@ def _refunded_amounts_are_what_arrived() -> Rule:
             PaymentTransaction.completed_at.is_not(None),
             PaymentTransaction.amount_refunded != most,
         ),
-        lambda payment_id, noted, arrived: (
-            f"payment {payment_id}: it says that {noted} went back, and its refunds say {arrived}"
-        ),
+        _amount_is_wrong,
     )
+
+
+def _amount_is_wrong(payment_id: UUID, noted: int, arrived: int) -> str:
+    return f"payment {payment_id}: it says that {noted} went back, and its refunds say {arrived}"
 
 
 def _holds_are_what_payments_say() -> Rule:

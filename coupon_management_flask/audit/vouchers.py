@@ -72,10 +72,13 @@ def _refunded_purchases_gave_their_credit_back() -> Rule:
         sa.select(VoucherPurchase.id, should, came_back)
         .outerjoin(entries, entries.c.reference == VoucherPurchase.id)
         .where(VoucherPurchase.credits.is_not(None), came_back != should),
-        lambda purchase_id, credits, found: (
-            f"voucher purchase {purchase_id}: {credits} credits should have come back,"
-            f" and {found} did"
-        ),
+        _credit_is_wrong,
+    )
+
+
+def _credit_is_wrong(purchase_id: UUID, credits: int | None, found: int) -> str:
+    return (
+        f"voucher purchase {purchase_id}: {credits} credits should have come back, and {found} did"
     )
 
 

@@ -20,7 +20,7 @@ from .states import Holding, Payment
 
 # What each status replaces. A refund may fail at the bank after it has arrived. A dispute that is
 # lost stays lost.
-_REPLACES: dict[tuple[ReturnKind, ReturnStatus], tuple[ReturnStatus, ...]] = {
+REPLACES: dict[tuple[ReturnKind, ReturnStatus], tuple[ReturnStatus, ...]] = {
     (ReturnKind.REFUND, ReturnStatus.PENDING): (),
     (ReturnKind.REFUND, ReturnStatus.DONE): (ReturnStatus.PENDING,),
     (ReturnKind.REFUND, ReturnStatus.UNDONE): (ReturnStatus.PENDING, ReturnStatus.DONE),
@@ -128,7 +128,7 @@ def note(payment: Payment, told: Iterable[Return]) -> None:
                 set_=values,
                 where=sa.and_(
                     PaymentReturn.transaction_id == payment.id,
-                    PaymentReturn.status.in_(_REPLACES[one.kind, one.status]),
+                    PaymentReturn.status.in_(REPLACES[one.kind, one.status]),
                 ),
             )
         )
