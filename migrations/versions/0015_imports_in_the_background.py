@@ -1,13 +1,13 @@
 """imports in the background
 
-Revision: 0016, after 0012, 2026-11-29 16:30:00
+Revision: 0015, after 0014, 2026-11-29 16:30:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
