@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from functools import lru_cache
 from typing import Any, BinaryIO, NamedTuple
@@ -18,6 +18,9 @@ from ..stored import Json
 from ..terms import Terms
 
 SEPARATOR = ";"
+# In characters. Lists fill at most one field of the parser's longest each.
+LONGEST_ROW = 1_000_000
+LONGEST_NAME_TOLD = 100
 
 _template = CouponTemplate()
 _code = Code(required=True)
@@ -75,6 +78,29 @@ class _Bad(Exception):
     """A line that is wrong; its text says what is."""
 
 
+class _Text(Iterator[str]):
+    """The lines of a file, for the parser. It keeps a row in memory until the row ends.
+
+    Raises: _Bad where a row, which may go over several lines, is too long.
+    """
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._of_this_row = 0
+
+    def __next__(self) -> str:
+        line = self._text.readline(LONGEST_ROW + 1)
+        self._of_this_row += len(line)
+        if self._of_this_row > LONGEST_ROW:
+            raise _Bad(f"It has more than {LONGEST_ROW:,} characters.")
+        if not line:
+            raise StopIteration
+        return line
+
+    def row_ends(self) -> None:
+        self._of_this_row = 0
+
+
 def columns(file: BinaryIO) -> list[str]:
     """Return what the first line of a file says of the others.
 
@@ -101,10 +127,14 @@ def rows(file: BinaryIO) -> Generator[Row]:
 def _records(file: BinaryIO) -> Generator[Row]:
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, strict=True)
+    bounded = _Text(text)
+    reader = csv.reader(bounded, strict=True)
     try:
         for cells in reader:
+            bounded.row_ends()
             yield Row(reader.line_num, cells)
+    except _Bad as problem:
+        raise errors.Invalid({f"line {reader.line_num + 1}": [str(problem)]}) from problem
     except UnicodeDecodeError as error:
         raise errors.Invalid({f"line {reader.line_num + 1}": ["It is not UTF-8."]}) from error
     except csv.Error as error:
@@ -137,8 +167,12 @@ def check(
 
 
 def _check_header(header: list[str]) -> None:
+    if len(header) > 2 * len(COLUMNS):
+        raise errors.Invalid({"line 1": [f"It has {len(header)} columns."]})
     wrong = [
-        f"Unknown column {name!r}." for name in header if name != "code" and name not in COLUMNS
+        f"Unknown column {name[:LONGEST_NAME_TOLD]!r}."
+        for name in header
+        if name != "code" and name not in COLUMNS
     ]
     wrong += [
         f"Column {name!r} stands there twice."

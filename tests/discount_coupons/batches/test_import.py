@@ -242,6 +242,39 @@ def test_of_many_bad_lines_the_first_thousand_are_told_and_the_others_counted(up
     assert answer.json["message"].endswith("more: 500 further lines.")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"," * 500_000,
+        b",".join(b"c%d" % number for number in range(50_000)),
+        b"x" * 100_000 + b",code\nAAA,1",
+        HEADER.encode() + b"\n" + b"," * 1_000_001,
+        HEADER.encode() + b"\n" + b'"\n",' * 300_000,
+        HEADER.encode() + b'\n"' + b"\n" * 1_500_000,
+    ],
+    ids=["columns", "names", "a name", "fields", "fields of several lines", "one field"],
+)
+def test_a_row_of_any_length_is_refused_in_a_few_words(upload, body):
+    answer = upload(body)
+
+    assert refusal(answer, "discount_coupons") == (400, "validation_error")
+    assert len(answer.data) < 2_000
+    assert counts() == [0, 0, 0]
+
+
+def test_what_is_wrong_with_the_lines_beyond_the_first_takes_no_memory(upload):
+    body = f"{HEADER}\n".encode() + b"x\n" * 9_000
+    tracemalloc.start()
+    try:
+        answer = upload(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert answer.json["message"].endswith("more: 8000 further lines.")
+    assert peak < 3_000_000
+
+
 def test_files_larger_than_a_bit_are_written_bit_by_bit_and_are_all_or_nothing_too(
     upload, monkeypatch
 ):
