@@ -54,6 +54,7 @@ class BoundedSchema(ma.Schema):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._expected = {field.data_key or name for name, field in self.load_fields.items()}
+        self._most_fields = len(self._expected) + MOST_FAULTS
 
     def load(self, data: Any, *, unknown: Any = None, **kwargs: Any) -> Any:
         """Load an object; see marshmallow.
@@ -61,8 +62,8 @@ class BoundedSchema(ma.Schema):
         Raises: ma.ValidationError.
         """
         if (
-            isinstance(data, Mapping)
-            and len(data) > len(self._expected) + MOST_FAULTS
+            isinstance(data, dict)
+            and len(data) > self._most_fields
             and (unknown or self.unknown) == ma.RAISE
         ):
             others = (name for name in data if name not in self._expected)
