@@ -16,6 +16,7 @@ from ..models import (
     AntifraudVerdict,
     CouponBatch,
     CouponImportPart,
+    DiscountCoupon,
     GuessLog,
     IdempotencyKey,
     LoginSession,
@@ -51,9 +52,9 @@ def spent() -> dict[str, int]:
     """Delete what nobody can need any more; return how many rows of each kind.
 
     Idempotency-Keys go after a day, expired sessions and delivered messages after a week, messages
-    that were given up and Stripe's events after 30 days. Guesses, verdicts and password links go as
-    soon as they no longer count. What is there of a batch that was given up goes bit by bit, in the
-    background.
+    that were given up, batches that have failed and Stripe's events after 30 days. Guesses,
+    verdicts and password links go as soon as they no longer count. What is there of a batch that
+    was given up goes bit by bit, in the background.
     """
     now = clock.now()
     # While its batch is not done, a message says how that is going.
@@ -63,8 +64,15 @@ def spent() -> dict[str, int]:
     is_imported = sa.exists().where(
         CouponBatch.id == CouponImportPart.batch_id, CouponBatch.done < CouponBatch.size
     )
+    is_there = sa.or_(
+        sa.exists().where(DiscountCoupon.batch_id == CouponBatch.id),
+        sa.exists().where(CouponImportPart.batch_id == CouponBatch.id),
+    )
+    batches.fail_given_up()
     return {
-        "coupon_batches": batches.fail_given_up(),
+        "coupon_batches": _delete(
+            CouponBatch, sa.and_(CouponBatch.failed_at < now - KEEP_GIVEN_UP, ~is_there)
+        ),
         "coupon_import_parts": _delete(
             CouponImportPart,
             sa.and_(CouponImportPart.batch_id < first_id_at(now - KEEP_PARTS), ~is_imported),

@@ -165,14 +165,14 @@ def test_a_message_that_was_given_up_and_asked_for_a_batch_is_asked_anew_to_remo
     give_up(message_id, time)
     make_batch(message_id, done=3)
 
-    assert purge.spent() == {**NOTHING, "coupon_batches": 1}
-    assert purge.spent() == NOTHING
+    for _ in range(2):
+        assert purge.spent() == NOTHING
 
     batch = db.session.execute(sa.select(CouponBatch.message_id, CouponBatch.done)).one()
     assert batch.message_id != message_id
     assert batch.done == 0
     time.passes(days=30, microseconds=1)
-    assert purge.spent() == {**NOTHING, "outbox_messages": 1}
+    assert purge.spent() == {**NOTHING, "coupon_batches": 1, "outbox_messages": 1}
     assert db.session.scalars(sa.select(OutboxMessage.id)).all() == [batch.message_id]
 
 

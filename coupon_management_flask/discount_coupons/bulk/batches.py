@@ -128,23 +128,20 @@ def _change(condition: sa.ColumnElement[bool], **values: object) -> bool:
     return rows_changed(changed) == 1
 
 
-def fail_given_up() -> int:
-    """Let those fail for good whose message was given up; return how many."""
+def fail_given_up() -> None:
+    """Let those fail for good whose message was given up."""
     given_up = sa.select(CouponBatch.id, CouponBatch.message_id).where(
         _NOT_DONE,
         sa.exists().where(
             OutboxMessage.id == CouponBatch.message_id, OutboxMessage.given_up_at.is_not(None)
         ),
     )
-    failed = 0
     for batch_id, message_id in db.session.execute(given_up).all():
         with transaction():
             # Of two who purge, one does it.
             is_same = sa.and_(CouponBatch.id == batch_id, CouponBatch.message_id == message_id)
             if _change(is_same, message_id=None):
                 fail(batch_id)
-                failed += 1
-    return failed
 
 
 def remove_some(batch_id: UUID) -> None:

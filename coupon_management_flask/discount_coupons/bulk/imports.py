@@ -16,6 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from ...core import errors
+from ...db.dialects import table
 from ...db.failures import retried
 from ...db.session import db, transaction
 from ...identity import change_log
@@ -31,6 +32,7 @@ from .lines import BadLine, Line, Row
 MOST_BAD_LINES = 1_000
 MADE_AT_ONCE = 10_000
 MOST_CHARACTERS_OF_PART = 1_000_000
+PARTS_AT_ONCE = 8
 # Each is up to 64 MiB in the database.
 MOST_WAITING = 20
 RETRY_SECONDS = 60
@@ -114,11 +116,13 @@ def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Cut lines into as many as are written together."""
     portion: list[Row] = []
     size = length = 0
+    most = write.rows_at_once()
     for row in rows:
         portion.append(row)
-        size += 1 + sum(cell.count(lines.SEPARATOR) for cell in row.cells)
-        length += sum(map(len, row.cells))
-        if size >= write.rows_at_once() or length >= MOST_CHARACTERS_OF_PART:
+        text = "".join(row.cells)
+        size += 1 + text.count(lines.SEPARATOR)
+        length += len(text)
+        if size >= most or length >= MOST_CHARACTERS_OF_PART:
             yield portion
             portion, size, length = [], 0, 0
     if portion:
@@ -128,22 +132,23 @@ def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
 def _keep(account_id: UUID | None, columns: list[str], rows: Iterator[Row], currency: str) -> Batch:
     """Keep a large file in the database, and ask for its first part to be made."""
     waiting = sa.select(sa.func.count()).where(
-        CouponBatch.done < CouponBatch.size, CouponBatch.columns.is_not(None)
+        CouponBatch.done < CouponBatch.size,
+        CouponBatch.columns.is_not(None),
+        CouponBatch.failed_at.is_(None),
     )
     if (db.session.scalar(waiting) or 0) >= MOST_WAITING:
         raise errors.RateLimited(retry_after=RETRY_SECONDS)
     batch_id, size = new_id(), 0
     try:
+        parts: list[dict[str, object]] = []
         for portion in _portions(rows):
-            # By itself: SQLite would let nobody else write until all of it is there. Where this
-            # process dies, nothing refers to it, and it is purged.
-            with transaction(at_once=True):
-                db.session.execute(
-                    sa.insert(CouponImportPart).values(
-                        batch_id=batch_id, start=size, body=_written(portion)
-                    )
-                )
+            body = b"\n".join(orjson.dumps([row.number, row.cells]) for row in portion)
+            parts.append({"batch_id": batch_id, "start": size, "body": body})
             size += len(portion)
+            if len(parts) == PARTS_AT_ONCE:
+                _write(parts)
+                parts = []
+        _write(parts)
         with transaction():
             batches.create(
                 batch_id,
@@ -163,8 +168,12 @@ def _keep(account_id: UUID | None, columns: list[str], rows: Iterator[Row], curr
         raise
 
 
-def _written(portion: list[Row]) -> bytes:
-    return b"\n".join(orjson.dumps([row.number, row.cells]) for row in portion)
+def _write(parts: list[dict[str, object]]) -> None:
+    # A few by themselves: SQLite would let nobody else write until all of a file is there. Where
+    # this process dies, no batch refers to them, and they are purged.
+    if parts:
+        with transaction(at_once=True):
+            db.session.execute(sa.insert(table(CouponImportPart)), parts)
 
 
 def make_part(batch_id: UUID, start: int, *, columns: list[str], template: Json) -> None:

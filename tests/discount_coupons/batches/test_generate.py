@@ -125,6 +125,16 @@ def test_more_than_a_thousand_are_made_in_the_background(shop, generate, monkeyp
     )
 
 
+def test_few_codes_that_list_very_many_products_are_made_in_the_background_too(
+    generate, monkeypatch
+):
+    monkeypatch.setattr(batch_service, "MOST_ROWS_AT_ONCE", 20)
+    products = [str(number) for number in range(5)]
+
+    assert generate({"products": products}, count=4).status_code == 201
+    assert generate({"products": products}, count=5).status_code == 202
+
+
 def test_two_batches_share_no_code_and_each_has_its_own(shop, generate):
     first, second = generate(count=500).json, generate(count=500).json
 
