@@ -20,6 +20,8 @@ from coupon_management_flask.models import (
     AntifraudQuestion,
     AntifraudVerdict,
     ApiKey,
+    CouponBatch,
+    CouponImportPart,
     GuessLog,
     IdempotencyKey,
     LedgerEntry,
@@ -30,6 +32,7 @@ from coupon_management_flask.models import (
     Redemption,
     Stock,
     Wallet,
+    first_id_at,
     new_id,
 )
 from coupon_management_flask.tasks import jobs, thread
@@ -523,6 +526,22 @@ PURGED = {
         lambda account_id, moment: AntifraudVerdict(
             account_id=account_id, ok=True, valid_until=moment
         ),
+    ),
+    CouponBatch: (
+        timedelta(days=30),
+        lambda account_id, moment: CouponBatch(
+            account_id=account_id,
+            pattern="x",
+            template={},
+            size=1,
+            done=0,
+            failed_at=moment,
+            created_at=moment,
+        ),
+    ),
+    CouponImportPart: (
+        timedelta(hours=1),
+        lambda _, moment: CouponImportPart(batch_id=first_id_at(moment), start=0, body=b""),
     ),
     GuessLog: (
         timedelta(minutes=10),
