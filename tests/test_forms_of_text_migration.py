@@ -202,10 +202,10 @@ def test_accounts_that_become_one_address_are_not_merged_and_each_signs_in(old):
     assert not signs_in(old, "weiss@one.example", ids["sharp s"])
     audit = old.test_cli_runner().invoke(args=["audit"])
     assert audit.exit_code == 0
-    told = [line for line in audit.output.splitlines() if line.startswith("account ")]
+    told = [line for line in audit.output.splitlines() if line.startswith("note: account ")]
     assert len(told) == len(YOUNGER) + 1
     for younger in [*(ids[name] for name in YOUNGER), shops[1]]:
-        assert sum(line.startswith(f"account {younger}: ") for line in told) == 1
+        assert sum(line.startswith(f"note: account {younger}: ") for line in told) == 1
 
     downgrade(revision=BEFORE)
     assert rows("SELECT id, username, email, password_hash FROM accounts ORDER BY id") == before
@@ -246,8 +246,8 @@ def test_a_stored_code_that_would_collide_when_trimmed_keeps_its_text_and_is_fou
     assert rows("SELECT count(*) FROM guess_logs") == [(0,)]
     audit = old.test_cli_runner().invoke(args=["audit"])
     assert audit.exit_code == 0
-    assert {line.split(":")[0] for line in audit.output.splitlines() if "hidden code" in line} == {
-        f"credit coupon {coupons[code]}" for code in (" ABC", "DUP\u3164")
+    assert {line.split(":")[1] for line in audit.output.splitlines() if "hidden code" in line} == {
+        f" credit coupon {coupons[code]}" for code in (" ABC", "DUP\u3164")
     }
 
     downgrade(revision=BEFORE)

@@ -36,7 +36,7 @@ def _accounts() -> Iterator[str]:
             )
         )
         yield (
-            f"account {account_id}: its name is that of the older account {older} now;"
+            f"note: account {account_id}: its name is that of the older account {older} now;"
             " it signs in with its name as it was typed then"
         )
 
@@ -55,6 +55,6 @@ def _hidden_codes() -> Iterator[str]:
     for coupon_id, hidden_code, stored in rows:
         if codes.comparable(hidden_code) != stored:
             yield (
-                f"credit coupon {coupon_id}: without the white space around it, its hidden code"
+                f"note: credit coupon {coupon_id}: without the white space around it, its hidden code"
                 " would be another coupon's; it is found with it"
             )

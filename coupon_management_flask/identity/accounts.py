@@ -185,7 +185,7 @@ def _insert(account: Account) -> None:
         constraint = broken_constraint(error)
         # A username that is the e-mail is taken together with it; databases differ in which of the
         # two they name.
-        if "email_key" in constraint or (username is not None and username == email):
+        if "email_key" in constraint or account.username_key == account.email_key:
             raise EmailTaken from error
         if "username_key" in constraint:
             raise UsernameTaken from error

@@ -45,7 +45,8 @@ WRONG_TERMS = [
     ("code", {"code": "A" * 21}),
     ("code", {"code": "A B"}),
     ("code", {"code": "ÄÖÜ"}),
-    ("code", {"code": "ABC\n"}),
+    ("code", {"code": "AB\n"}),
+    ("code", {"code": "straße"}),
     ("code", {"code": None}),
     ("type", {"type": "free"}),
     ("type", {"type": 1}),
@@ -299,7 +300,7 @@ def wrong_batches() -> Iterator[tuple[str, object]]:
         "",
         "##",
         "#" * 21,
-        *(f"##########{end}" for end in ("é", " ", "%s", "\n")),
+        *(f"##########{end}" for end in ("é", " A", "%s")),
         1,
         None,
     )
