@@ -138,14 +138,41 @@ def test_a_limit_that_is_new_counts_what_was_used_before_it(shop):
     )
 
 
-def test_a_budget_that_was_used_keeps_its_currency(shop):
-    made = shop.new(limits={"budget": 45})
-    assert shop.patch(f"{PATH}/{made['id']}", json={"currency": "JPY"}).status_code == 200
-    shop.redeem(made["code"])
+@pytest.mark.parametrize("limits", [{"budget": 45}, {}], ids=["a budget", "no budget"])
+def test_what_was_used_keeps_its_currency(shop, discount_books, limits):
+    made = shop.new(limits=limits)
+    path = f"{PATH}/{made['id']}"
+    assert shop.patch(path, json={"currency": "JPY"}).status_code == 200
+    redeemed = shop.redeem(made["code"]).json
+    before = discount_books()
 
-    assert refusal(
-        shop.patch(f"{PATH}/{made['id']}", json={"currency": "USD"}), "discount_coupons"
-    ) == (400, "validation_error")
+    for changes in ({"currency": "USD"}, {"currency": "USD", "limits": {"budget": 5}}):
+        answer = shop.patch(path, json=changes)
+        assert refusal(answer, "discount_coupons") == (400, "validation_error")
+        assert "currency" in answer.json["message"]
+
+    assert discount_books() == before
+    assert shop.patch(path, json={"currency": "JPY", "discount": 5}).status_code == 200
+    assert shop.roll_back(redeemed["redemptionId"]).status_code == 200
+    assert shop.patch(path, json={"currency": "USD"}).status_code == 200
+
+
+def test_a_budget_counts_no_uses_in_other_currencies(shop, discount_books):
+    made = shop.new(currency="USD")
+    path = f"{PATH}/{made['id']}"
+    yen = shop.redeem(made["code"], total=5000, currency="JPY").json
+    shop.redeem(made["code"], total=20)
+    before = discount_books()
+
+    answer = shop.patch(path, json={"limits": {"budget": 100}})
+
+    assert refusal(answer, "discount_coupons") == (400, "validation_error")
+    assert discount_books() == before
+    shop.roll_back(yen["redemptionId"])
+    assert shop.patch(path, json={"limits": {"budget": 3}}).status_code == 200
+    # 2.00 of it are used.
+    assert shop.redeem(made["code"], total=11).status_code == 400
+    assert shop.redeem(made["code"], total=10).status_code == 201
 
 
 def test_a_deleted_coupon_is_gone_its_history_stays_and_its_code_is_free(shop):

@@ -28,6 +28,7 @@ from ..support.refusals import refusal
 from ..support.remote import RemoteClient
 from ..support.server import assert_books_add_up, run_flask
 from ..support.stripe import (
+    CANCEL,
     PUBLISHABLE_KEY,
     REFUND,
     SECRET_KEY,
@@ -191,6 +192,7 @@ def test_refunds_from_all_sides_give_back_once(track, stripe):
         assert set(outcomes(answers)) <= {
             200,
             (409, "payment_not_refundable"),
+            (409, "already_refunded"),
             (502, "payment_provider_error"),
         }
         assert outcomes(answers)[200] >= 1
@@ -242,7 +244,11 @@ def test_a_refund_here_and_one_on_the_dashboard_at_once_give_back_once(track, st
             threading.Timer(0.05, held.released.set).start()
             answers = track.at_once([refund(user, payment), heard(stripe, event)] * 3)
 
-        assert set(outcomes(answers)) <= {200, (409, "payment_not_refundable")}
+        assert set(outcomes(answers)) <= {
+            200,
+            (409, "payment_not_refundable"),
+            (409, "already_refunded"),
+        }
         assert (row(payment).status, stripe.given_back(payment["transaction_id"])) == (
             "refunded",
             1000,
@@ -263,6 +269,128 @@ def test_a_server_alone_reconciles_by_the_clock(track, stripe):
         db.session.execute(sa.delete(Lease).where(Lease.name == "reconcile payments"))
 
     wait_until(lambda: row(intent).status == "completed", "the payment is settled")
+
+
+def begin(user, kind, **more):
+    body = {"voucher_type_id": str(kind["id"]), **more}
+    return user.request("POST", "/api/payments/create-payment-intent/", body)
+
+
+def the_other_way(user, name, intent):
+    return user.request(
+        "POST", f"/api/payments/{name}/", {"transaction_id": intent["transaction_id"]}
+    )
+
+
+def open_intents(stripe):
+    return [
+        intent_id
+        for intent_id, intent in stripe.intents.items()
+        if intent["status"] == "requires_payment_method"
+    ]
+
+
+def uses_of(track, coupon):
+    return new_shop(RemoteClient(track.server)).use(coupon)
+
+
+def test_of_a_buyers_intents_at_once_one_stays_open_and_holds_the_code_once(track, stripe):
+    kind, user, stranger = make_voucher_type(), track.user(), track.user()
+    coupon = new_shop(RemoteClient(track.server)).new(discount=50, maxUsage=1, currency="USD")
+    code = {"discount_code": coupon["code"]}
+    first = created(track, user, voucher_type_id=str(kind["id"]), **code)
+
+    answers = track.at_once([begin(user, kind, **code)] * 6 + [begin(stranger, kind, **code)] * 3)
+
+    assert {answer.json["error_code"] for answer in answers[6:]} == {"usage_limit_exceeded"}
+    assert {answer.status_code for answer in answers[:6]} <= {201, 409, 502, 503}
+    assert 201 in {answer.status_code for answer in answers[:6]}
+    (left,) = open_intents(stripe)
+    assert left != first["payment_intent_id"]
+    statuses = Counter(
+        db.session.scalars(
+            sa.select(PaymentTransaction.status).where(PaymentTransaction.account_id == user.id)
+        )
+    )
+    assert (statuses["pending"], uses_of(track, coupon)) == (1, 1)
+    assert set(statuses) == {"pending", "cancelled"}
+
+
+def pay_during(held, stripe, intent):
+    """Pay while a request to cancel is held back at Stripe, and let that go on."""
+    held.wait_for(1)
+    stripe.pay(intent["payment_intent_id"])
+    held.released.set()
+
+
+def test_cancelling_and_paying_at_once_come_to_one_end(track, stripe):
+    kind, user = make_voucher_type(), track.user()
+    for _ in range(4):
+        intent = created(track, user, voucher_type_id=str(kind["id"]))
+        with stripe.holding(CANCEL) as held:
+            payer = threading.Thread(target=pay_during, args=[held, stripe, intent])
+            payer.start()
+            answers = track.at_once([the_other_way(user, "cancel", intent)] * 3)
+            payer.join()
+        track.at_once([heard(stripe, stripe.events[-1]), the_other_way(user, "cancel", intent)])
+
+        assert outcomes(answers) == {(409, "already_paid"): 3}
+        assert (row(intent).status, len(vouchers_of(intent))) == ("completed", 1)
+
+
+def test_resuming_and_cancelling_at_once_leave_what_was_cancelled_cancelled(track, stripe):
+    kind, user = make_voucher_type(), track.user()
+    for _ in range(4):
+        intent = created(track, user, voucher_type_id=str(kind["id"]))
+
+        answers = track.at_once(
+            [the_other_way(user, "resume", intent), the_other_way(user, "cancel", intent)] * 4
+        )
+
+        assert set(outcomes(answers[::2])) <= {200, (409, "payment_closed")}
+        assert outcomes(answers[1::2]) == {200: 4}
+        assert (row(intent).status, open_intents(stripe)) == ("cancelled", [])
+
+
+def test_a_purchase_with_credit_against_a_pending_intent_uses_the_code_once(track, stripe):
+    kind = make_voucher_type()
+    shop = new_shop(RemoteClient(track.server))
+    for is_paid in (False, True, False, True):
+        user = track.user(credit=500)
+        coupon = shop.new(discount=50, maxUsage=1, currency="USD")
+        body = {"voucher_type_id": str(kind["id"]), "discount_code": coupon["code"]}
+        intent = created(track, user, **body)
+        buying = [user.request("POST", "/api/vouchers/purchase/", body)] * 3
+        if is_paid:
+            buying.append(heard(stripe, stripe.pay(intent["payment_intent_id"])))
+
+        answers = track.at_once(buying)
+
+        with_credit = sum(answer.status_code == 201 for answer in answers)
+        status = row(intent).status
+        assert (with_credit, status) == ((0, "completed") if is_paid else (1, "cancelled"))
+        assert uses_of(track, coupon) == 1
+        assert stripe.taken(intent["transaction_id"]) == (500 if is_paid else 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_refunds_and_disputes_heard_at_once_come_to_what_is_so_at_stripe(track, stripe, seed):
+    kind, user = make_voucher_type(), track.user()
+    payment = bought(track, stripe, user, voucher_type_id=str(kind["id"]))
+    intent_id = payment["payment_intent_id"]
+    told = [stripe.refund_on_dashboard(intent_id)]
+    (refund_id,) = stripe.refunds
+    told += [stripe.end_refund(refund_id, "failed"), stripe.dispute(intent_id)]
+    (dispute_id,) = stripe.disputes
+    told.append(stripe.close_dispute(dispute_id, "lost" if seed else "won"))
+
+    answers = track.at_once([heard(stripe, event) for event in told] * 3)
+
+    assert outcomes(answers) == {200: 12}
+    (voucher,) = vouchers_of(payment)
+    assert (row(payment).status, voucher.cancelled_at is None) == (
+        ("disputed", False) if seed else ("refund_failed", True)
+    )
 
 
 @pytest.mark.parametrize("kind", DATABASES)
