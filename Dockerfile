@@ -1,10 +1,10 @@
-FROM python:3.13-slim AS builder
+FROM python:3.13.14-slim AS builder
 COPY requirements.txt /
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
-        --requirement /requirements.txt
+        --require-hashes --requirement /requirements.txt
 
-FROM python:3.13-slim
+FROM python:3.13.14-slim
 RUN groupadd --gid 10001 coupons \
     && useradd --uid 10001 --gid coupons --no-create-home --home-dir /app coupons \
     && install --directory --owner=coupons --group=coupons /app/instance

@@ -74,11 +74,16 @@ bench: $(TOOLS) ## Measure it (needs wrk); against a commit: make bench BENCH="-
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: lock
-lock: $(TOOLS) ## Compile requirements*.txt from requirements*.in
+lock: $(TOOLS) ## Compile requirements*.txt, with hashes, from requirements*.in
 	@$(BIN)/pip install --quiet 'uv~=0.13'
+	@# With extras, because pip before 24 takes coverage[toml] for something that is not pinned.
 	@for list in requirements requirements-dev; do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url $$list.in --output-file $$list.txt; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes --no-strip-extras $$list.in --output-file $$list.txt; \
 	done
+
+.PHONY: pin-images
+pin-images: ## Write the digests of images behind their tags (needs docker, and a registry)
+	@$(PYTHON) -m tools.images
 
 $(RUNTIME): requirements.txt
 	@$(call install,requirements.txt)
@@ -92,5 +97,5 @@ define install
 if [ -z "$(PYTHON)" ]; then echo "Python 3.11 to 3.14 is needed."; exit 1; fi; \
 echo "Installing $(1) into .venv ..."; \
 [ -x $(BIN)/pip ] || $(PYTHON) -m venv --clear .venv; \
-$(BIN)/pip install --quiet --disable-pip-version-check --requirement $(1)
+$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(1)
 endef
