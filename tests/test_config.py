@@ -391,8 +391,8 @@ def test_settings_can_not_be_changed():
 
 
 NAMES = {one.name for one in DECLARATIONS}
-# Compose names the database's and Redis's parts, never their URLs.
-NOT_OF_COMPOSE = {"database_url", "redis_url"}
+# Compose names the database's parts and Redis's URL.
+NOT_OF_COMPOSE = {"database_url", "redis_host", "redis_port"}
 
 
 def test_application_yml_is_as_it_is_written_from_the_declarations():
@@ -409,10 +409,13 @@ def test_every_setting_is_read_from_the_file_under_its_name():
 
 def test_every_setting_reaches_the_services_of_compose():
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    told = compose["x-application"]["environment"]
+    told = set().union(
+        *(compose[name] for name in ("x-settings", "x-books", "x-broker")),
+        *(compose["services"][name]["environment"] for name in ("web", "worker")),
+    ) - {"<<"}
 
     # How many server processes there are is no setting of the application.
-    assert set(told) == {name.upper() for name in NAMES - NOT_OF_COMPOSE} | {"WORKERS"}
+    assert told == {name.upper() for name in NAMES - NOT_OF_COMPOSE} | {"WORKERS"}
 
 
 def paragraphs():

@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -21,14 +20,13 @@ from sqlalchemy.engine import make_url
 from coupon_management_flask import config
 from coupon_management_flask.config.settings import DECLARATIONS
 
+from .support.compose import SECRETS, TOOLS, compose, lines, resolved_with
 from .support.ports import free_port
-from .support.server import ROOT, STRONG_KEY, running_server
+from .support.server import ROOT, running_server
 from .support.waiting import wait_until
 
-TOOLS = Path(sys.executable).parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
-SECRETS = {"SECRET_KEY": STRONG_KEY, "POSTGRES_PASSWORD": "p@ss"}
 SETTINGS = {one.name.upper() for one in DECLARATIONS}
 SERVER_VARIABLES = {"HOST", "PORT", "WORKERS"}
 
@@ -75,40 +73,6 @@ HEALTH_CHECK = json.loads(_last("HEALTHCHECK").partition(" CMD ")[2])
 COMMAND = json.loads(_last("CMD"))
 
 
-def _compose(folder, text):
-    """Run `docker compose config` with that text as .env and nothing from this environment."""
-    file = folder / "env"
-    file.write_text(text, encoding="utf-8")
-    command = [
-        TOOLS / "docker-compose",
-        "--file",
-        ROOT / "docker-compose.yml",
-        "--env-file",
-        file,
-        "config",
-        "--format",
-        "json",
-    ]
-    return subprocess.run(
-        command,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def _resolved(folder, text):
-    ran = _compose(folder, text)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return json.loads(ran.stdout)
-
-
-def _lines(**variables):
-    return "".join(f"{name}={value}\n" for name, value in variables.items())
-
-
 def _settings(service):
     return config.load_settings(environment=service["environment"], dotenv=None)
 
@@ -116,7 +80,7 @@ def _settings(service):
 @pytest.fixture(scope="module")
 def resolved(tmp_path_factory):
     """The compose file as Compose resolves it, with .env.example and the two secrets."""
-    return _resolved(tmp_path_factory.mktemp("compose"), ENV_EXAMPLE + _lines(**SECRETS))
+    return resolved_with(tmp_path_factory.mktemp("compose"), ENV_EXAMPLE + lines(**SECRETS))
 
 
 @pytest.fixture
@@ -260,7 +224,7 @@ def test_the_image_listens_where_compose_and_the_health_check_look(resolved):
 def test_compose_does_not_start_without_a_secret_and_names_it(secret, tmp_path):
     given = {name: value for name, value in SECRETS.items() if name != secret}
 
-    ran = _compose(tmp_path, ENV_EXAMPLE + _lines(**given))
+    ran = compose(tmp_path, ENV_EXAMPLE + lines(**given))
 
     assert ran.returncode != 0
     assert set(re.findall(r"required variable (\w+) is missing a value", ran.stderr)) == {secret}
@@ -284,12 +248,12 @@ def test_no_secret_has_a_default():
     assert [(name, rest) for name, rest in secrets if rest.startswith(":-") and rest != ":-"] == []
 
 
+# Host and port replace the first, the next two are part of REDIS_URL, and the worker alone mails.
+NOT_OF_WEB = {"DATABASE_URL", "REDIS_HOST", "REDIS_PORT", "EMAIL_HOST_PASSWORD"}
+
+
 def test_every_setting_reaches_the_web_service_and_nothing_that_it_does_not_read(resolved):
-    # Host and port replace the two URLs.
-    assert set(resolved["services"]["web"]["environment"]) == SETTINGS - {
-        "DATABASE_URL",
-        "REDIS_URL",
-    } | {"WORKERS"}
+    assert set(resolved["services"]["web"]["environment"]) == SETTINGS - NOT_OF_WEB | {"WORKERS"}
 
 
 def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
@@ -356,8 +320,7 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "APP_ENV": "production",
         "POSTGRES_HOST": "postgres",
         "POSTGRES_PORT": "5432",
-        "REDIS_HOST": "redis",
-        "REDIS_PORT": "6379",
+        "REDIS_URL": "redis://:r-ss@redis:6379/0",
     }
     otherwise = {
         "APP_ENV": "development",
@@ -367,12 +330,13 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "REDIS_PORT": "1",
     }
 
-    services = _resolved(tmp_path, _lines(**given, **otherwise))["services"]
+    services = resolved_with(tmp_path, lines(**given, **otherwise))["services"]
 
-    assert services["web"]["environment"] == {**given, **chosen_by_compose}
+    meant = {**given, **chosen_by_compose}
+    found = services["worker"]["environment"] | services["web"]["environment"]
+    assert found == {name: meant[name] for name in meant if name != "REDIS_PASSWORD"}
 
 
-FLASK = ["flask", "--app", "coupon_management_flask"]
 CELERY = ["celery", "--quiet", "--app", "coupon_management_flask.tasks.celery_app"]
 
 
@@ -381,14 +345,10 @@ CELERY = ["celery", "--quiet", "--app", "coupon_management_flask.tasks.celery_ap
     [
         ("worker", [*CELERY, "worker", "--hostname", "worker@coupons"]),
         ("beat", [*CELERY, "beat", "--hostname", "beat@coupons"]),
-        ("antifraud", [*FLASK, "antifraud", "--host", "0.0.0.0", "--port", "9090"]),
     ],
 )
-def test_the_other_services_of_ours_have_the_environment_of_the_web_service_and_its_image(
-    name, command, resolved
-):
+def test_celery_runs_from_the_image_of_the_web_service(name, command, resolved):
     web, other = resolved["services"]["web"], resolved["services"][name]
-    assert other["environment"] == web["environment"]
     assert other["image"] == web["image"]
     assert other["command"] == command
 
@@ -400,18 +360,23 @@ def celery(resolved, image, redis_server, new_database):
     Returns two functions: one starts a service, the other runs its health check. Both use the
     tests' servers.
     """
-    in_image = {
-        **resolved["services"]["web"]["environment"],
-        "CELERY_BROKER_URL": redis_server.url.rpartition("/")[0] + "/2",
-        "DATABASE_URL": new_database("postgresql"),
-        "PATH": f"{TOOLS}:{os.environ['PATH']}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    database_url = new_database("postgresql")
+
+    def in_image(name):
+        told = {
+            **resolved["services"][name]["environment"],
+            "CELERY_BROKER_URL": redis_server.url.rpartition("/")[0] + "/2",
+            "PATH": f"{TOOLS}:{os.environ['PATH']}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        # Beat is told of no database.
+        return told | {"DATABASE_URL": database_url} if "POSTGRES_HOST" in told else told
+
     started = []
 
     def start(name):
         started.append(
-            subprocess.Popen(resolved["services"][name]["command"], cwd=image, env=in_image)
+            subprocess.Popen(resolved["services"][name]["command"], cwd=image, env=in_image(name))
         )
         return started[-1]
 
@@ -420,7 +385,7 @@ def celery(resolved, image, redis_server, new_database):
         assert kind == "CMD"
         return (
             subprocess.run(
-                command, cwd=image, env=in_image, capture_output=True, timeout=30, check=False
+                command, cwd=image, env=in_image(name), capture_output=True, timeout=30, check=False
             ).returncode
             == 0
         )
@@ -453,15 +418,16 @@ def test_celery_of_compose_starts_in_the_image_writes_no_file_is_healthy_and_end
 def test_celery_has_a_database_of_redis_of_its_own_and_no_server_does_its_work(resolved):
     settings = _settings(resolved["services"]["web"])
     assert (settings.redis_url, settings.celery_broker_url) == (
-        "redis://redis:6379/0",
-        "redis://redis:6379/1",
+        "redis://:r-ss@redis:6379/0",
+        "redis://:r-ss@redis:6379/1",
     )
 
 
 def test_the_antifraud_service_is_asked_unless_env_names_another_one(resolved):
     host, port = _settings(resolved["services"]["web"]).antifraud_address.split(":")
     assert host == "antifraud"
-    assert resolved["services"][host]["command"][-2:] == ["--port", port]
+    command = resolved["services"][host]["command"]
+    assert command[command.index("--port") + 1] == port
 
 
 @pytest.mark.server
@@ -509,24 +475,24 @@ def test_the_web_service_finds_the_database_and_redis_that_compose_starts(resolv
 
     assert settings.is_production
     assert (url.host, url.port) == ("postgres", 5432)
-    assert database == {
-        "POSTGRES_USER": url.username,
-        "POSTGRES_PASSWORD": url.password,
-        "POSTGRES_DB": url.database,
-    }
-    assert settings.redis_url == "redis://redis:6379/0"
+    assert (
+        database["SERVICE_USERNAME"],
+        database["SERVICE_PASSWORD"],
+        database["POSTGRES_DB"],
+    ) == (url.username, url.password, url.database)
+    assert settings.redis_url == "redis://:r-ss@redis:6379/0"
 
 
 def test_the_defaults_of_the_compose_file_are_those_of_env_example(resolved, tmp_path):
-    bare = _resolved(tmp_path, _lines(**SECRETS))
+    bare = resolved_with(tmp_path, lines(**SECRETS))
 
     assert _settings(bare["services"]["web"]) == _settings(resolved["services"]["web"])
     for file in (bare, resolved):
-        del file["x-application"]["environment"]
+        for name in [name for name in file if name.startswith("x-")]:
+            del file[name]
         for name in ("web", "worker", "beat", "antifraud"):
-            file["services"][name]["environment"] = {
-                "WORKERS": file["services"][name]["environment"]["WORKERS"]
-            }
+            workers = file["services"][name]["environment"].get("WORKERS")
+            file["services"][name]["environment"] = {"WORKERS": workers}
     assert bare == resolved
 
 
@@ -539,7 +505,7 @@ def test_names_port_and_volumes_come_from_env(tmp_path):
         "REDIS_VOLUME": "shop-counts",
     }
 
-    file = _resolved(tmp_path, _lines(**SECRETS, **chosen))
+    file = resolved_with(tmp_path, lines(**SECRETS, **chosen))
 
     assert file["name"] == "shop"
     assert {name: service["container_name"] for name, service in file["services"].items()} == {
@@ -620,7 +586,6 @@ def test_what_the_databases_keep_is_on_volumes(resolved):
         "postgres": [("volume", "postgres", "/var/lib/postgresql")],
         "redis": [("volume", "redis", "/data")],
     }
-    assert resolved["services"]["redis"]["command"] == ["redis-server", "--appendonly", "yes"]
 
 
 def test_env_example_names_every_variable_that_is_read_once_and_no_other():
@@ -643,5 +608,6 @@ def test_env_example_as_it_stands_changes_nothing():
     } == {
         "SECRET_KEY": "",
         "POSTGRES_PASSWORD": "",
+        "REDIS_PASSWORD": "",
         "METRICS_TOKEN": "",
     }

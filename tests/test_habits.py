@@ -164,8 +164,8 @@ def test_a_page_names_only_variables_targets_and_files_that_exist(page):
     variables = {one.name.upper() for one in DECLARATIONS} | {"HOST", "PORT", "WORKERS"} | compose
 
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", text)) <= variables
-    assert set(re.findall(r"(?:`|    |/)make ([a-z]+)", text)) <= set(
-        re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE)
+    assert set(re.findall(r"(?:`|    |/)make ([a-z-]+)", text)) <= set(
+        re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
     )
     paths = [
         path

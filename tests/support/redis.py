@@ -56,7 +56,7 @@ def running_redis() -> Iterator[RedisServer]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="coupons-redis-") as folder:
         command = [
-            _binary(),
+            redis_binary(),
             "--port",
             str(port),
             "--bind",
@@ -74,7 +74,7 @@ def running_redis() -> Iterator[RedisServer]:
             server.stop()
 
 
-def _binary() -> str:
+def redis_binary() -> str:
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:

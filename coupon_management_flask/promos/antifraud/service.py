@@ -63,7 +63,9 @@ def create_antifraud_app(max_per_minute: int | None = None) -> Flask:
     """Make the service; without a limit, ANTIFRAUD_MAX_PER_MINUTE is the limit."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    recent = RecentQuestions(max_per_minute or load_settings().antifraud_max_per_minute)
+    if max_per_minute is None:
+        max_per_minute = load_settings(signs_and_stores=False).antifraud_max_per_minute
+    recent = RecentQuestions(max_per_minute)
 
     @app.post("/api/validate")
     def validate() -> tuple[Response, int]:
