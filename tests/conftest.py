@@ -180,8 +180,9 @@ def app(shared_app: Flask) -> Iterator[Flask]:
     """The application with empty tables, inside its context."""
     with shared_app.app_context():
         empty_tables()
-        # This process remembers which day the tables are up to date for.
+        # This process remembers which day the tables are up to date for, and when a job ran.
         shared_app.extensions.pop("feed_day", None)
+        shared_app.extensions.pop("background_ran", None)
         yield shared_app
         db.session.remove()
 

@@ -6,16 +6,22 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 from flask.cli import cli
+from structlog.testing import capture_logs
 
+from coupon_management_flask import create_app
 from coupon_management_flask.cli import COMMANDS
 from coupon_management_flask.cli.terminal import Command, Group
 from coupon_management_flask.db import schema
+from coupon_management_flask.health import start
+from coupon_management_flask.messaging import loop
 
+from .conftest import settings_for
 from .support.ports import free_port
 from .support.server import ROOT, environment
 
@@ -141,6 +147,42 @@ def test_a_folder_for_metrics_that_can_not_be_written_is_refused(
     sentence = flask("serve", database_url=f"sqlite:///{migrated_file}")
 
     assert f"{tmp_path}/file/metrics" in sentence
+
+
+def said(logs, event):
+    return [line for line in logs if line["event"] == event]
+
+
+def test_a_worker_of_another_server_that_starts_while_the_database_is_away_waits_for_it():
+    url = f"postgresql://shop:p4ss@127.0.0.1:{free_port()}/books"
+    with create_app(settings_for(url)).app_context(), capture_logs() as logs:
+        start.check_schema()
+        start.warn(works_itself=False)
+        start.let_go()
+
+    (line,) = logs
+    assert line["event"] == "start.database_unavailable"
+    assert "p4ss" not in str(line)
+
+
+def test_a_start_that_does_no_background_work_warns_where_nobody_does_it(app):
+    with capture_logs() as logs:
+        start.warn(works_itself=True)
+        assert logs == []
+        start.warn(works_itself=False)
+        assert len(said(logs, "start.no_background")) == 1
+        loop.take_turn("figures", timedelta(seconds=15))
+        start.warn(works_itself=False)
+        assert len(said(logs, "start.no_background")) == 1
+
+
+def test_a_server_of_development_that_others_reach_is_warned_of(app):
+    with capture_logs() as logs:
+        for host in ("127.0.0.1", "localhost", "::1"):
+            start.warn_of_strangers(host)
+        assert logs == []
+        start.warn_of_strangers("0.0.0.0")
+    assert [line["setting"] for line in said(logs, "start.setting")] == ["APP_ENV"]
 
 
 @pytest.mark.server
