@@ -99,8 +99,8 @@ def load(url: str, lines: Sequence[str], seconds: int) -> Loaded:
 def bare(seconds: int) -> float:
     """Measure how many answers a second the server gives that cost nothing."""
     port = free_port()
-    command = granian("benchmarks.bare:app", port, WORKERS)
-    with running_server("", command=command, port=port) as server:
+    command = [sys.executable, "-m", "benchmarks.bare"]
+    with running_server("", command=command, port=port, workers=WORKERS) as server:
         return load(server.url, ["GET /api/health/live -"], seconds).per_second
 
 

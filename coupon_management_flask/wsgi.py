@@ -54,7 +54,7 @@ def _work_in_the_background() -> None:
         for loop in loops:
             loop.join()
 
-    # A worker of granian may be a forked process, which does not run what atexit holds.
+    # Some servers' workers are forked by multiprocessing and do not run what atexit holds.
     Finalize(None, finish, exitpriority=0)
 
 

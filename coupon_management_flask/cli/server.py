@@ -25,7 +25,7 @@ from .terminal import Command
     "--workers", envvar="WORKERS", type=click.IntRange(min=1), default=1, show_default=True
 )
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve with granian. HOST, PORT and WORKERS may also come from the environment."""
+    """Serve. HOST, PORT and WORKERS may also come from the environment."""
     settings = config.current()
     check_port(host, port)
     start.check_database()
@@ -61,25 +61,29 @@ def antifraud(host: str, port: int) -> None:
     click.echo(f"Antifraud on http://{host}:{port}", err=True)
     # One process: it counts in memory.
     target = "coupon_management_flask.promos.antifraud.service:create_antifraud_app"
-    _serve(target, host, port, workers=1, factory=True)
+    _serve(target, host, port, workers=1, is_factory=True)
 
 
-def _serve(target: str, host: str, port: int, *, workers: int, factory: bool = False) -> None:
-    from granian.constants import Interfaces
-    from granian.server import Server
+def _serve(target: str, host: str, port: int, *, workers: int, is_factory: bool = False) -> None:
+    # No other command needs them.
+    from ..edge.limits import MIB, Limits
+    from ..edge.server import Server
 
+    settings = config.current()
     Server(
         target,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
+        host,
+        port,
+        is_factory=is_factory,
         workers=workers,
-        factory=factory,
-        blocking_threads=SERVER_THREADS,
-        respawn_failed_workers=True,
-        websockets=False,
-        log_enabled=config.current().log_level == "DEBUG",
-    ).serve()
+        threads=SERVER_THREADS,
+        limits=Limits(
+            settings.request_seconds,
+            settings.waiting_memory_mib * MIB,
+            settings.waiting_disk_mib * MIB,
+        ),
+        log_level="INFO" if settings.log_level == "DEBUG" else "WARNING",
+    ).run()
 
 
 COMMANDS = (serve, antifraud)

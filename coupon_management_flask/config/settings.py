@@ -116,6 +116,21 @@ class Settings:
         "the rest.",
     )
 
+    request_seconds: float = _setting(
+        _seconds(),
+        30,
+        "How long a request may take to come, with a second more for each 100 KB of its body, and "
+        "how long a client may leave an answer unread.",
+        opens=True,
+    )
+    waiting_memory_mib: int = _setting(
+        _whole(1, 65536),
+        64,
+        "What bodies and large answers may take while they wait, of all workers together: in "
+        "memory, and in temporary files. Beyond that requests are 503.",
+    )
+    waiting_disk_mib: int = _setting(_whole(0, 1024 * 1024), 1024)
+
     database_url: str = _setting(
         _text(),
         "",

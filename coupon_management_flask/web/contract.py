@@ -9,9 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+import orjson
 import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    SecurityError,
+    default_exceptions,
+)
 
 from ..core import errors
 from ..db.failures import is_unavailable
@@ -50,6 +56,7 @@ MESSAGES = {
     "conflict": "This collides with what is there already.",
     "idempotency_key_in_use": "A request with this Idempotency-Key is still running.",
     "idempotency_key_reused": "This Idempotency-Key belongs to another request.",
+    "request_timeout": "The request did not come in time.",
     "body_too_large": "The body is too large.",
     "url_too_long": "The URL is too long.",
     "headers_too_large": "A header is too long.",
@@ -61,9 +68,11 @@ MESSAGES = {
 _HTTP_NAMES = {
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "body_too_large",
     414: "url_too_long",
     431: "headers_too_large",
+    503: "service_unavailable",
 }
 
 
@@ -164,7 +173,8 @@ class Contract:
 
     def _http_problem(self, error: HTTPException) -> Problem:
         status = error.code or 500
-        name = "internal_error" if status >= 500 else _HTTP_NAMES.get(status, "malformed_request")
+        other = "internal_error" if status >= 500 else "malformed_request"
+        name = _HTTP_NAMES.get(status, other)
         headers = (
             {"Allow": ", ".join(sorted(error.valid_methods or ()))}
             if isinstance(error, MethodNotAllowed)
@@ -238,15 +248,39 @@ def init_app(
     by_prefix = [(prefix, contract) for contract in contracts for prefix in contract.prefixes]
     # Longest first: the more specific prefix wins.
     by_prefix.sort(key=lambda pair: -len(pair[0]))
-    app.extensions["contracts"] = (by_prefix, other)
+    app.extensions["contracts"] = app.extensions["edge_rules"] = Contracts(app, by_prefix, other)
     app.register_error_handler(Exception, error_response)
 
 
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """All contracts, for whoever has no request yet: the server's edge asks them too."""
+
+    app: Flask
+    by_prefix: list[tuple[str, Contract]]
+    elsewhere: Contract
+
+    def of(self, path: str) -> Contract:
+        """Return the contract under whose prefix a path is, or the one for paths under none."""
+        for prefix, contract in self.by_prefix:
+            # Whole segments: /api/users is not under /api/user.
+            if path == prefix or path.startswith(prefix + "/"):
+                return contract
+        return self.elsewhere
+
+    def body_limit(self, path: str) -> int:
+        return self.of(path).body_limit(path)
+
+    def refusal(self, path: str, status: int) -> tuple[str, bytes]:
+        """Return the content type and the body of an answer that no view is asked for."""
+        contract = self.of(path)
+        with self.app.app_context():
+            body = contract.render_error(contract.problem(default_exceptions[status]()))
+        if isinstance(body, str):
+            return "text/html; charset=utf-8", body.encode()
+        return "application/json", orjson.dumps(body)
+
+
 def contract_of(path: str) -> Contract:
-    """Return the contract under whose prefix a path is, or the one for paths under none."""
-    by_prefix, elsewhere = current_app.extensions["contracts"]
-    for prefix, contract in by_prefix:
-        # Whole segments: /api/users is not under /api/user.
-        if path == prefix or path.startswith(prefix + "/"):
-            return contract  # type: ignore[no-any-return]
-    return elsewhere  # type: ignore[no-any-return]
+    contracts: Contracts = current_app.extensions["contracts"]
+    return contracts.of(path)

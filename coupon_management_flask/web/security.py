@@ -73,12 +73,24 @@ class BoundedRequest(Request):
     """
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
-        limit = contract_of(self.path).body_limit(self.path)
-        self.max_content_length = limit + 1
+        limit = _limit_of(self)
         data = super().get_data(*args, **kwargs)
         if len(data) > limit:
             raise RequestEntityTooLarge
         return data
+
+
+def _limit_of(request: Request) -> int:
+    """Say how long a request's body may be.
+
+    Raises: RequestEntityTooLarge where it says itself that it is longer.
+    """
+    limit = contract_of(request.path).body_limit(request.path)
+    if (request.content_length or 0) > limit:
+        raise RequestEntityTooLarge
+    # One more, to see that a body in chunks is too long.
+    request.max_content_length = limit + 1
+    return limit
 
 
 def body_in_chunks() -> Iterator[bytes]:
@@ -90,8 +102,7 @@ def body_in_chunks() -> Iterator[bytes]:
         # The check of that key has read it already.
         yield request.get_data()
         return
-    limit = contract_of(request.path).body_limit(request.path)
-    request.max_content_length = limit + 1
+    limit = _limit_of(request)
     read = 0
     while chunk := request.stream.read(CHUNK):
         read += len(chunk)

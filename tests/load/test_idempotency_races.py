@@ -73,7 +73,7 @@ def test_a_key_sent_with_twenty_different_requests_at_once_belongs_to_one_of_the
 
 @pytest.fixture
 def dying_track(fresh_database_url, clients):
-    # A server for each death, because granian stops if a worker dies again within seconds.
+    # A server for each death, so that each test begins with two workers that have done nothing.
     with (
         laid_track(
             fresh_database_url, clients, command=[sys.executable, "-m", "tests.support.dying_app"]

@@ -1,4 +1,4 @@
-"""The service on granian, whose workers die on request, as in a power cut.
+"""The service, whose workers die on request, as in a power cut.
 
 The header `Die-After` says when the worker dies. With `answer`, everything is committed and nothing
 is sent. With the text of a statement, that statement has run and nothing is committed.
@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from flask import has_request_context, request
 
 from coupon_management_flask.db.engines import SERVER_THREADS
+from coupon_management_flask.edge.limits import Limits
+from coupon_management_flask.edge.server import Server
 from coupon_management_flask.wsgi import app as service
 
 
@@ -36,21 +38,15 @@ def _die_after_the_statement(_connection: Any, _cursor: Any, statement: str, *_:
 
 
 def serve() -> None:
-    from granian.constants import Interfaces
-    from granian.server import Server
-
     Server(
         "tests.support.dying_app:app",
-        address=os.environ["HOST"],
-        port=int(os.environ["PORT"]),
-        interface=Interfaces.WSGI,
+        os.environ["HOST"],
+        int(os.environ["PORT"]),
         workers=int(os.environ["WORKERS"]),
-        blocking_threads=SERVER_THREADS,
-        respawn_failed_workers=True,
-        respawn_interval=0.5,
-        websockets=False,
-        log_enabled=False,
-    ).serve()
+        threads=SERVER_THREADS,
+        limits=Limits(),
+        log_level="CRITICAL",
+    ).run()
 
 
 if __name__ == "__main__":
