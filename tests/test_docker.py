@@ -315,6 +315,9 @@ def test_a_setting_of_env_is_the_setting_of_the_web_service(tmp_path):
         "STRIPE_API_BASE": "https://stripe.example.com",
         "REFUND_DAYS": "30",
         "WORKERS": "3",
+        "REQUEST_SECONDS": "31",
+        "WAITING_MEMORY_MIB": "32",
+        "WAITING_DISK_MIB": "128",
     }
     chosen_by_compose = {
         "APP_ENV": "production",

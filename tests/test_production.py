@@ -20,6 +20,7 @@ WELL = {
     "DATABASE_URL": DATABASE,
     "ALLOWED_HOSTS": "shop.example",
     "PUBLIC_URL": "https://shop.example",
+    "COUPON_ALLOWED_WEBSITES": "shop.example",
 }
 
 
@@ -135,6 +136,7 @@ def test_production_warns_of_what_it_can_run_with_and_hardly_should():
         "RATE_LIMITS_ENABLED",
         "ALLOWED_HOSTS",
         "PUBLIC_URL",
+        "COUPON_ALLOWED_WEBSITES",
         "METRICS_TOKEN",
         "STRIPE_WEBHOOK_SECRET",
     ]

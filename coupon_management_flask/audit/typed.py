@@ -55,6 +55,6 @@ def _hidden_codes() -> Iterator[str]:
     for coupon_id, hidden_code, stored in rows:
         if codes.comparable(hidden_code) != stored:
             yield (
-                f"note: credit coupon {coupon_id}: without the white space around it, its hidden code"
-                " would be another coupon's; it is found with it"
+                f"note: credit coupon {coupon_id}: without the white space around it, its hidden"
+                " code would be another coupon's; it is found with it"
             )

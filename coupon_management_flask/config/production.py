@@ -93,8 +93,7 @@ def warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "ALLOWED_HOSTS", "is empty: any Host header is answered"
     if is_loopback(urlsplit(settings.public_url).hostname or ""):
         yield "PUBLIC_URL", "is on loopback: links in mails lead nobody here"
-    # Until the popup's list of websites is a setting, nobody is warned of it.
-    if not getattr(settings, "coupon_allowed_websites", True):
+    if not settings.coupon_allowed_websites:
         yield "COUPON_ALLOWED_WEBSITES", "is empty: any website may have codes mailed to anybody"
     if settings.metrics_token and is_guessable(settings.metrics_token):
         yield "METRICS_TOKEN", "can be guessed: it is short, a pattern or an example"
