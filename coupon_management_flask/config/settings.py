@@ -129,7 +129,7 @@ class Settings:
         "What bodies and large answers may take while they wait, of all workers together: in "
         "memory, and in temporary files. Beyond that requests are 503.",
     )
-    waiting_disk_mib: int = _setting(_whole(0, 1024 * 1024), 1024)
+    waiting_disk_mib: int = _setting(_whole(0, 1024 * 1024), 256)
 
     database_url: str = _setting(
         _text(),
