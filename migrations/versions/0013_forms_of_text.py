@@ -3,7 +3,7 @@
 Revision: 0013, after 0012, 2026-11-29 16:30:00
 
 What people typed is brought into the forms by which it is compared from now on. The database says
-which rows may have another form; printable ASCII mostly keeps its own. Python sees only those, a
+which rows may have another form; printable ASCII mostly keeps its own. Python sees only those, ten
 thousand at a time.
 
 The forms stand here as they were when this was written. Those of `text/` may change, and history
@@ -22,7 +22,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-ROWS = 1_000
+ROWS = 10_000
 EARLIER = "earlier:"
 
 accounts = sa.table(
@@ -110,12 +110,13 @@ def _rekey(table, name, form, *, oldest_first=False):
         if oldest_first:
             moves += [(row, EARLIER + row.key.removeprefix(EARLIER)) for row in group[1:]]
     moves = [(row, new) for row, new in moves if row.key != new]
-    # One row may get the key that another gives up: first, all give theirs up.
     update = (
         sa.update(table).where(table.c.id == sa.bindparam("row")).values({key: sa.bindparam("new")})
     )
-    for some in _slices(moves):
-        bind.execute(update, [{"row": row.id, "new": f"moving:{row.id}"} for row, _ in some])
+    # One row may get the key that another gives up: those give theirs up first.
+    given = {(row.kind, new) for row, new in moves}
+    for some in _slices([row for row, _ in moves if (row.kind, row.key) in given]):
+        bind.execute(update, [{"row": row.id, "new": f"moving:{row.id}"} for row in some])
     for some in _slices(moves):
         bind.execute(update, [{"row": row.id, "new": new} for row, new in some])
 
@@ -150,55 +151,58 @@ def _unite_pairs():
     """Have one pair for each mailbox and website, numbered anew, and unsubscribe mailboxes."""
     bind = op.get_bind()
     op.execute("CREATE TEMPORARY TABLE mailbox_forms (was TEXT PRIMARY KEY, form TEXT NOT NULL)")
+    known = sa.table("mailbox_forms", sa.column("was", sa.Text()), sa.column("form", sa.Text()))
     for name in ("email_coupons", "unsubscribed_addresses"):
         email = sa.table(name, sa.column("email", sa.Text())).c.email
-        condition = sa.or_(
+        may_change = sa.or_(
             _is_not_plain(email),
             email.like("%+%"),
             email.like("%.%@gmail.com"),
             email.like("%@googlemail.com"),
         )
-        forms = (
-            {"was": row.email, "form": _without_tag(row.email)}
-            for row in _pages(sa.select(email).distinct(), email, condition)
-        )
+        is_new = email.not_in(sa.select(known.c.was))
+        addresses = _pages(sa.select(email).distinct(), email, sa.and_(may_change, is_new))
+        forms = [{"was": row.email, "form": _without_tag(row.email)} for row in addresses]
         for some in _slices([one for one in forms if one["was"] != one["form"]]):
-            bind.execute(
-                sa.text(
-                    "INSERT INTO mailbox_forms (was, form) VALUES (:was, :form)"
-                    " ON CONFLICT (was) DO NOTHING"
-                ),
-                some,
-            )
+            bind.execute(sa.insert(known), some)
     for statement in _UNITE:
         op.execute(statement)
 
 
 _UNITE = (
-    # Away from the numbers that there will be: no two rows may have one even for a moment.
+    # Where pairs become one, away from the numbers that there will be: no two rows may have one
+    # even for a moment.
     """
-    UPDATE email_coupons SET number = number + 1000000000
-    WHERE email IN (SELECT was FROM mailbox_forms UNION SELECT form FROM mailbox_forms)
+    UPDATE email_coupons SET number = number + 1000000000 WHERE id IN (
+        SELECT id FROM (
+            SELECT coupon.id,
+                min(coupon.email) OVER pair AS one, max(coupon.email) OVER pair AS other
+            FROM email_coupons AS coupon
+            LEFT JOIN mailbox_forms AS forms ON forms.was = coupon.email
+            WHERE coupon.email IN (
+                SELECT was FROM mailbox_forms UNION SELECT form FROM mailbox_forms
+            )
+            WINDOW pair AS (PARTITION BY coalesce(forms.form, coupon.email), coupon.website)
+        ) AS pairs
+        WHERE one <> other
+    )
     """,
     """
     UPDATE email_coupons SET
-        email = numbered.form,
-        mailed_to = CASE WHEN email_coupons.email = numbered.form THEN NULL
-            ELSE email_coupons.email END,
-        number = numbered.number
+        email = formed.form,
+        mailed_to = CASE WHEN email_coupons.email <> formed.form THEN email_coupons.email END,
+        number = CASE WHEN email_coupons.number > 1000000000 THEN formed.number
+            ELSE email_coupons.number END
     FROM (
-        SELECT id, form, row_number() OVER (
-            PARTITION BY form, website ORDER BY created_at, id
+        SELECT coupon.id, coalesce(forms.form, coupon.email) AS form, row_number() OVER (
+            PARTITION BY coalesce(forms.form, coupon.email), coupon.website
+            ORDER BY coupon.created_at, coupon.id
         ) AS number
-        FROM (
-            SELECT coupon.id, coupon.website, coupon.created_at,
-                coalesce(forms.form, coupon.email) AS form
-            FROM email_coupons AS coupon
-            LEFT JOIN mailbox_forms AS forms ON forms.was = coupon.email
-            WHERE coupon.number > 1000000000
-        ) AS formed
-    ) AS numbered
-    WHERE numbered.id = email_coupons.id
+        FROM email_coupons AS coupon
+        LEFT JOIN mailbox_forms AS forms ON forms.was = coupon.email
+        WHERE forms.was IS NOT NULL OR coupon.number > 1000000000
+    ) AS formed
+    WHERE formed.id = email_coupons.id
     """,
     """
     INSERT INTO unsubscribed_addresses (email, created_at)
