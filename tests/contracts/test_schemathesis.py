@@ -240,6 +240,10 @@ class Cast:
                 return {"voucher_type_id": self.new_voucher_type(), "quantity": 2}
             case "redeem":
                 return {**self.new_voucher(), "service_type": "tea", "details": {"cup": 1}}
+            case "refund":
+                bought = {"voucher_type_id": self.new_voucher_type()}
+                made = self.send("/api/vouchers/purchase", bought, "admin")["vouchers"]
+                return {"voucher_id": made[0]["id"], "reason": "tea"}
             case _:
                 # Every currency can express this price.
                 return (
@@ -259,6 +263,11 @@ class Cast:
         match path.rpartition("/")[2]:
             case "create-payment-intent":
                 return {"credit_amount": 100}
+            case "cancel" | "resume":
+                made = self.send(
+                    "/api/payments/create-payment-intent", {"credit_amount": 100}, "admin"
+                )
+                return {"transaction_id": made["transaction_id"]}
             case "confirm-payment":
                 return {"payment_intent_id": self.new_payment()["payment_intent_id"]}
             case _:
