@@ -12,6 +12,7 @@ import marshmallow as ma
 import orjson
 from flask import Flask, Response, jsonify, request
 from marshmallow import validate
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...config import load_settings
 from ...core import clock
@@ -71,7 +72,7 @@ def create_antifraud_app(max_per_minute: int | None = None) -> Flask:
     def validate() -> tuple[Response, int]:
         try:
             question: dict[str, str] = _question.load(orjson.loads(request.get_data()))
-        except (ma.ValidationError, orjson.JSONDecodeError, TypeError):
+        except (ma.ValidationError, orjson.JSONDecodeError, TypeError, RequestEntityTooLarge):
             return jsonify(error="user_email and promo_id are needed"), 400
         return jsonify(ok=recent.admit(question["user_email"])), 200
 
