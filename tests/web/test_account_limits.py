@@ -1,6 +1,6 @@
 """What costs the service and not the caller has a limit for each account, whatever its address."""
 
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -23,7 +23,7 @@ NAMES = (
     "reports",
     "password_changes",
 )
-ID = uuid4()
+ID = UUID(int=7)
 CART = {"cartTotal": 1}
 NEW_PASSWORD = {
     "old_password": people.PASSWORD,
