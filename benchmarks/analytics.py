@@ -100,6 +100,10 @@ SELECT id, 'V' || n, 'V' || n, account_id, type_id, purchase_id, 0, stock_id, bo
     bought + interval '200 days',
     CASE WHEN n %% 500 = 8 THEN bought + interval '1 day' END FROM sold;
 
+INSERT INTO sale_changes (id, purchase_id, vouchers, used_up, amount, currency, created_at)
+SELECT pg_temp.id_at(bought + interval '1 day'), purchase_id, -1, -1, -1000, 'USD',
+    bought + interval '1 day' FROM sold WHERE n %% 500 = 8;
+
 INSERT INTO redemptions (id, stock_id, claim_key, units, kind, account_id, code, amount,
     currency, created_at, rolled_back_at)
 SELECT h.id, CASE WHEN kind < 6 THEN o.id ELSE h.id END, CASE WHEN h.n %% 50 <> 5 THEN 'seeded:'

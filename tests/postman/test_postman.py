@@ -45,8 +45,21 @@ MET_ON_THE_WAY = {
     "method_not_allowed",
 }
 COMPANIES_ALONE = {"not_your_promo", "max_count_too_low"}
-# Meeting these would take days, or a Stripe that is down.
-NOT_MET_IN_A_MINUTE = {"voucher_expired", "refund_period_over", "payment_provider_error"}
+# Meeting these would take days, a Stripe that is down, or a bank with a mind of its own.
+NOT_MET_IN_A_MINUTE = {
+    "voucher_expired",
+    "voucher_frozen",
+    "refund_period_over",
+    "payment_provider_error",
+    "payment_in_progress",
+    "payment_disputed",
+    "payment_unknown",
+    "already_refunded",
+    "refund_refused",
+    "refund_failed",
+}
+# A shop meets this where somebody else buys vouchers.
+OF_PURCHASES = "belongs_to_purchase"
 WITHOUT_STRIPE = "payments_not_configured"
 USERS_ALONE = {
     "comment_not_found",
@@ -88,6 +101,7 @@ COLLECTIONS = [
                 "webhook_not_found",
                 "delivery_not_found",
             }
+            - {OF_PURCHASES}
         ),
     ),
     Collection(
@@ -132,7 +146,7 @@ COLLECTIONS = [
             }
             - {*REFUSALS, *NOT_MET_IN_A_MINUTE, WITHOUT_STRIPE}
             # The collection of discount coupons meets the others.
-            | {"coupon_not_found", "usage_limit_exceeded"}
+            | {"coupon_not_found", "usage_limit_exceeded", OF_PURCHASES}
         ),
     ),
 ]
