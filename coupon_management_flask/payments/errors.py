@@ -34,6 +34,12 @@ class TooManyOpenPayments(errors.RateLimited):
         self.facts["most"] = most
 
 
+class PaymentUnknown(PaymentProviderError):
+    """Stripe does not know the payment, which asking again will not change."""
+
+    name = "payment_unknown"
+
+
 class InvalidSignature(errors.DomainError):
     name = "invalid_signature"
 
@@ -88,15 +94,11 @@ class CreditSpent(errors.Conflict):
     name = "credit_spent"
 
 
-# Why Stripe does not send the money back, now and ever; PaymentDisputed is one of them.
+# Why Stripe does not send the money back, now and ever, besides PaymentDisputed and PaymentUnknown.
 
 
 class AlreadyRefunded(errors.Conflict):
     name = "already_refunded"
-
-
-class PaymentUnknown(errors.Conflict):
-    name = "payment_unknown"
 
 
 class RefundRefused(errors.Conflict):
@@ -107,7 +109,7 @@ class RefundFailed(errors.Conflict):
     name = "refund_failed"
 
 
-STATUSES: dict[type[errors.DomainError], int] = {PaymentProviderError: 502}
+STATUSES: dict[type[errors.DomainError], int] = {PaymentProviderError: 502, PaymentUnknown: 409}
 
 MESSAGES = {
     "payments_not_configured": "Payments by card are not set up here; pay with credit.",

@@ -21,7 +21,12 @@ from .. import config
 from ..core import money
 from ..db.session import before_waiting
 from ..models import ReturnKind, ReturnStatus
-from .errors import InvalidSignature, PaymentProviderError, PaymentsNotConfigured
+from .errors import (
+    InvalidSignature,
+    PaymentProviderError,
+    PaymentsNotConfigured,
+    PaymentUnknown,
+)
 
 # Two tries with these timeouts end before the lease of an Idempotency-Key lapses.
 CONNECT_SECONDS = 3
@@ -168,7 +173,8 @@ def from_units(counted: int, currency: str) -> int:
 class Gateway:
     """An account at Stripe.
 
-    Every call raises PaymentProviderError where Stripe is away or says no.
+    Every call raises PaymentProviderError where Stripe is away or says no. Where it knows no such
+    payment, that is PaymentUnknown.
     """
 
     def __init__(self, secret_key: str, api_base: str) -> None:
@@ -341,7 +347,8 @@ def _ask(ask: Callable[[], R]) -> R:
         is_final = error.http_status in (400, 402, 404) and not isinstance(
             error, stripe.IdempotencyError
         )
-        raise PaymentProviderError(is_final=is_final, code=error.code) from error
+        kind = PaymentUnknown if is_final and error.code == UNKNOWN else PaymentProviderError
+        raise kind(is_final=is_final, code=error.code) from error
 
 
 def current() -> Gateway:

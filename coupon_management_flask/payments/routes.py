@@ -53,7 +53,7 @@ def create_payment_intent(body: dict[str, Any]) -> Asked:
 @limit_payment_checks
 @routes.arguments(schemas.Confirmation())
 @routes.response(200, schemas.ConfirmedSchema())
-@routes.refuses(404, 502)
+@routes.refuses(404, 409, 502)
 def confirm_payment(body: dict[str, str]) -> Confirmed:
     """Have Stripe asked whether it is paid, and get what was bought"""
     return confirm.confirm(actor().id, **body)

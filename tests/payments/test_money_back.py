@@ -231,6 +231,21 @@ def test_a_payment_that_stripe_does_not_know_any_more_is_told_so(buyer, exam, st
     assert refusal(buyer.refund(bought), "vouchers") == (409, "payment_unknown")
 
     assert (buyer.status(bought), statuses(buyer)) == ("completed", ["active"])
+    # And so is every other call that has to ask for it. What is told of it is no business of ours.
+    intent = buyer.intent(exam)
+    del stripe.intents[intent["payment_intent_id"]]
+    body = {"transaction_id": intent["transaction_id"]}
+    for answer in (buyer.confirm(intent), buyer.person.post("/api/payments/resume/", json=body)):
+        assert refusal(answer, "vouchers") == (409, "payment_unknown")
+    event = {**stripe.events[-1], "id": "evt_unknown"}
+    assert buyer.hear(event).status_code == 200
+    # It stands in nobody's way.
+    other = buyer.intent(exam)
+    assert (buyer.status(intent), buyer.status(other)) == ("cancelled", "pending")
+    del stripe.intents[other["payment_intent_id"]]
+    body = {"transaction_id": other["transaction_id"]}
+    assert buyer.person.post("/api/payments/cancel/", json=body).status_code == 200
+    assert buyer.status(other) == "cancelled"
 
 
 def test_a_refund_that_is_refused_when_it_goes_on_by_the_clock_gives_the_goods_again(

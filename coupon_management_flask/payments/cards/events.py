@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ...db.session import db
 from ...models import PaymentTransaction
 from .. import gateway
-from ..errors import PaymentsNotConfigured
+from ..errors import PaymentsNotConfigured, PaymentUnknown
 from . import settlement
 
 HANDLED = {
@@ -39,7 +39,11 @@ def receive(body: bytes, signature: str, secret: str) -> None:
     event = stripe.event(body, signature, secret)
     if event.type not in HANDLED or event.intent_id is None or settlement.was_handled(event.id):
         return
-    seen = stripe.read(event.intent_id)
+    try:
+        seen = stripe.read(event.intent_id)
+    except PaymentUnknown:
+        # It is somebody else's. Sent again, it would be no more ours.
+        return
     if seen.transaction_id is None or not db.session.scalar(
         sa.select(sa.exists().where(PaymentTransaction.id == seen.transaction_id))
     ):

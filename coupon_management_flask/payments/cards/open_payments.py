@@ -23,6 +23,7 @@ from ..errors import (
     PaymentClosed,
     PaymentInProgress,
     PaymentProviderError,
+    PaymentUnknown,
     TransactionNotFound,
 )
 from ..gateway import Intent
@@ -47,10 +48,14 @@ def cancel(account_id: UUID, transaction_id: UUID) -> Transaction:
     PaymentsNotConfigured; PaymentProviderError.
     """
     payment = _own(account_id, transaction_id)
+    is_unknown = False
     if payment.is_open:
-        payment = _cancel_at_stripe(payment)
-    if payment.status is PaymentStatus.FAILED:
-        # Stripe never took it, or let go of it.
+        try:
+            payment = _cancel_at_stripe(payment)
+        except PaymentUnknown:
+            is_unknown = True
+    if payment.status is PaymentStatus.FAILED or is_unknown:
+        # Nobody can pay it: Stripe never took it, or knows it no more.
         with transaction(at_once=True):
             settlement.close(payment.id, PaymentStatus.CANCELLED)
     elif payment.status is not PaymentStatus.CANCELLED:
@@ -165,6 +170,9 @@ def cancel_to_replace(payments: Sequence[Payment]) -> None:
         _keep_from_closing(payment.id, until=clock.now() + REPLACING)
         try:
             _cancel_at_stripe(payment)
+        except PaymentUnknown:
+            # Nobody can pay it.
+            continue
         except BaseException:
             _keep_from_closing(payment.id, until=None)
             raise

@@ -159,10 +159,6 @@ def _look(stripe: Gateway, payment: Payment) -> None:
 
 def _why(error: PaymentProviderError) -> errors.DomainError:
     """Return what a refusal of Stripe means: trying again would help, or never will."""
-    if error.code in gateway.NOT_NOW_CODES:
+    if error.code in gateway.NOT_NOW_CODES or isinstance(error, PaymentUnknown):
         return error
-    if error.code in gateway.CHARGE_DISPUTED:
-        return PaymentDisputed()
-    if error.code == gateway.UNKNOWN:
-        return PaymentUnknown()
-    return RefundRefused()
+    return PaymentDisputed() if error.code in gateway.CHARGE_DISPUTED else RefundRefused()
