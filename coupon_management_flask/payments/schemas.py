@@ -38,7 +38,7 @@ class VouchersPurchasedSchema(ma.Schema):
     credit = ma.fields.Integer(required=True, metadata={"description": "What the wallet has left."})
 
 
-class VoucherRefund(ma.Schema):
+class VoucherRefund(BoundedSchema):
     voucher_id = IdField(required=True)
     reason = Text(1, LONGEST_REASON, required=True)
 

@@ -10,6 +10,7 @@ import pytest
 from coupon_management_flask.audit.rules import discrepancies
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.dialects import is_postgresql
+from coupon_management_flask.identity import failed_attempts
 
 from ..support.books import read_books
 from ..support.envelope import AN_ID, NOW, invalid, meta, ok, refused, shown
@@ -396,7 +397,8 @@ def test_an_account_that_guesses_has_to_wait_at_every_address(limited, passes):
     ok(use_by_code(bob, coupon, environ_overrides=THERE), used(coupon, number_left=4, credit=70))
 
 
-def test_an_address_that_guesses_has_to_wait_with_every_account(limited, passes):
+def test_an_address_that_guesses_has_to_wait_with_every_account(limited, passes, monkeypatch):
+    monkeypatch.setattr(failed_attempts, "WRONG_CODES_PER_ADDRESS", 10)
     alice, bob, coupon = limited
     guess(alice, coupon, times=5, where=HERE)
     guess(bob, coupon, times=5, where=HERE)

@@ -11,6 +11,7 @@ from ... import config
 from ...core import clock, wallet
 from ...db.failures import retried
 from ...db.session import db, transaction
+from ...identity import change_log
 from ...models import LedgerEntry, Voucher, VoucherPurchase
 from ...vouchers import vouchers
 from ...vouchers.errors import VoucherNotFound
@@ -89,6 +90,12 @@ def _refund(
         )
         if order_redemption_id is not None:
             discounts.give_back(order_redemption_id)
+        change_log.note(
+            VoucherPurchase.__tablename__,
+            purchase_id,
+            before={"is_refunded": False},
+            after={"is_refunded": True, "reason": reason},
+        )
 
 
 def _balance_after(purchase_id: UUID, account_id: UUID) -> int:

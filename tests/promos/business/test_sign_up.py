@@ -41,8 +41,6 @@ WRONG = {
         "shop@example",
         "shop @example.com",
         "shop@exam ple.com",
-        " shop@example.com",
-        "shop@example.com\n",
         "shop@.example.com",
         "shop..one@example.com",
         "Shop <shop@example.com>",
