@@ -55,9 +55,7 @@ _DETAIL = {401, 403, 429}
 
 
 def render_error(problem: Problem) -> dict[str, object]:
+    told = {"error_code": problem.error_code, "message": problem.sentence()}
     if problem.fields:
-        return {**problem.fields, "error_code": problem.error_code}
-    return {
-        "detail" if problem.status in _DETAIL else "error": problem.message,
-        "error_code": problem.error_code,
-    }
+        return {**problem.fields, **told}
+    return {"detail" if problem.status in _DETAIL else "error": problem.message, **told}

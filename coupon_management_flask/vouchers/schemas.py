@@ -37,6 +37,9 @@ class VoucherErrorSchema(ma.Schema):
         unknown = ma.INCLUDE
 
     error_code = ma.fields.String(required=True)
+    message = ma.fields.String(
+        required=True, metadata={"description": "One sentence for people, whatever is wrong."}
+    )
     detail = ma.fields.String(metadata={"description": "On 401, 403 and 429."})
     error = ma.fields.String(
         metadata={"description": "On everything else that is not about a field."}

@@ -61,6 +61,7 @@ _ADMIN_CONTENT_SECURITY_POLICY = {
 }
 # In development nobody but the developer looks at these, and the first has mails of everybody.
 _PAGES_OF_DEVELOPMENT = ("/dev", "/docs", "/openapi.json", ADMIN)
+_PRIVATE = ("Cache-Control", "private, no-store")
 # After this long without a request, an administrator is signed out.
 ADMIN_IDLE = timedelta(minutes=30)
 
@@ -288,9 +289,15 @@ def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
         if _is_below(path, ADMIN):
             found = of_admin if _is_below(path, ADMIN_FILES) else of_admin_pages
         more = found[environ["wsgi.url_scheme"]]
-        return wsgi_app(
-            environ, lambda status, given, *error: start_response(status, [*given, *more], *error)
-        )
+        is_private = "HTTP_AUTHORIZATION" in environ or "HTTP_X_API_KEY" in environ
+
+        def start(status: str, given: list[tuple[str, str]], *error: Any) -> Any:
+            # What somebody is shown who has signed in is nobody else's, unless the view knows more.
+            if is_private and not any(name == _PRIVATE[0] for name, _ in given):
+                given = [*given, _PRIVATE]
+            return start_response(status, [*given, *more], *error)
+
+        return wsgi_app(environ, start)
 
     return answer
 

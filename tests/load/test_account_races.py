@@ -24,7 +24,9 @@ def said(answers):
     return Counter(
         (
             answer.status_code,
-            *sorted(answer.json.keys() - {"error_code"} if answer.status_code == 400 else []),
+            *sorted(
+                answer.json.keys() - {"error_code", "message"} if answer.status_code == 400 else []
+            ),
         )
         for answer in answers
     )

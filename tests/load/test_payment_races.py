@@ -174,8 +174,8 @@ def test_of_twenty_payments_one_holds_the_last_use_of_a_discount(track, stripe):
     refused = [answer.json for answer in answers if answer.status_code == 400]
     assert Counter(answer.status_code for answer in answers) == {201: 1, 400: 19}
     assert all(
-        one
-        == {"discount_code": ["Coupon usage limit exceeded"], "error_code": "usage_limit_exceeded"}
+        one["discount_code"] == ["Coupon usage limit exceeded"]
+        and one["error_code"] == "usage_limit_exceeded"
         for one in refused
     )
     assert [intent["amount"] for intent in stripe.intents.values()] == [500]
@@ -303,7 +303,7 @@ def test_of_a_buyers_intents_at_once_one_stays_open_and_holds_the_code_once(trac
     answers = track.at_once([begin(user, kind, **code)] * 6 + [begin(stranger, kind, **code)] * 3)
 
     assert {answer.json["error_code"] for answer in answers[6:]} == {"usage_limit_exceeded"}
-    assert {answer.status_code for answer in answers[:6]} <= {201, 409, 502, 503}
+    assert {answer.status_code for answer in answers[:6]} <= {201, 409, 503}
     assert 201 in {answer.status_code for answer in answers[:6]}
     (left,) = open_intents(stripe)
     assert left != first["payment_intent_id"]
@@ -440,12 +440,15 @@ def test_of_payments_that_are_begun_at_once_as_many_are_open_as_may_be(
         laid_track(new_database(database), clients, **stripe_environment, **limits) as laid,
         one_race(laid) as track,
     ):
-        kind, (alice, bob) = make_voucher_type(), track.users(2)
-        bodies = ({"voucher_type_id": str(kind["id"])}, {"credit_amount": 400})
+        alice, bob = track.users(2)
+        # Of one type they would replace each other.
+        bodies = [{"voucher_type_id": str(make_voucher_type()["id"])} for _ in range(8)] + [
+            {"credit_amount": 400}
+        ] * 8
 
         answers = track.at_once(
             user.request("POST", "/api/payments/create-payment-intent/", body)
-            for body in bodies * 8
+            for body in bodies
             for user in (alice, bob)
         )
 

@@ -99,7 +99,11 @@ def test_a_discount_is_held_with_its_price_from_now_on(buyer, other, exam, shop,
     late = other.ask(exam, discount_code=coupon["code"])
     assert (late.status_code, late.json) == (
         400,
-        {"discount_code": ["Coupon usage limit exceeded"], "error_code": "usage_limit_exceeded"},
+        {
+            "discount_code": ["Coupon usage limit exceeded"],
+            "error_code": "usage_limit_exceeded",
+            "message": "discount_code: Coupon usage limit exceeded",
+        },
     )
     assert len(transactions()) == 1
 
@@ -181,6 +185,7 @@ def test_an_amount_that_stripe_can_not_write_is_refused_before_anything_is_begun
         {
             "voucher_type_id": [f"{price} {currency} can't be paid by card."],
             "error_code": "validation_error",
+            "message": f"voucher_type_id: {price} {currency} can't be paid by card.",
         },
     )
     assert transactions() == []

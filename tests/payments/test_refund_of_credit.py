@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
-from coupon_management_flask.models import Voucher, VoucherPurchase
+from coupon_management_flask.models import AdminChange, Voucher, VoucherPurchase
 
 from ..support.payments import Buyer
 from ..support.refusals import refusal
@@ -90,6 +90,10 @@ def test_who_has_used_any_of_it_or_comes_too_late_keeps_it(carol, alice, admin, 
     assert voucher_books() == before
     assert refund(carol, early).status_code == 200
     assert refund(admin, late).status_code == 200
+    # What owners do with their own vouchers is no change of an administrator.
+    noted = db.session.query(AdminChange).filter_by(table_name="voucher_purchases").one()
+    assert (noted.account_id, noted.before) == (admin.id, {"is_refunded": False})
+    assert noted.after == {"is_refunded": True, "reason": "changed my mind"}
 
 
 def test_what_was_bought_by_card_is_refunded_as_a_payment(buyer, exam, admin, stripe):

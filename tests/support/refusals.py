@@ -49,6 +49,7 @@ def error_body(contract: str, status: int, error_code: str, message: str) -> dic
             return {
                 "detail" if status in (401, 403, 429) else "error": message,
                 "error_code": error_code,
+                "message": message,
             }
         case _:
             return {"status": "error", "message": message, "error_code": error_code}

@@ -139,7 +139,7 @@ class Server:
 
 def copy_checkout(folder: Path) -> Path:
     """Copy what a server needs of the checkout, so that it writes mails to a mailbox of its own."""
-    for name in ("coupon_management_flask", "frontend"):
+    for name in ("coupon_management_flask", "frontend", "migrations"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "application.yml", folder)
     return folder
@@ -172,6 +172,8 @@ def running_server(
         server = Server(f"http://127.0.0.1:{port}", process, output)
         try:
             wait_until(lambda: _answers(server), "the server answers")
+            # The first worker may answer before the others are there.
+            wait_until(lambda: len(server.worker_pids()) >= workers, "all workers are there")
             yield server
         finally:
             if process.poll() is None:

@@ -95,6 +95,8 @@ def fields(answer: Any) -> dict[str, Any]:
     assert answer.status_code == 400, answer.text
     body = dict(answer.json)
     assert body.pop("error_code") == "validation_error"
+    sentence = body.pop("message")
+    assert all(text in sentence for messages in body.values() for text in messages)
     assert all(isinstance(messages, list) and messages for messages in body.values())
     return body
 

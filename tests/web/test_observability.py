@@ -340,6 +340,7 @@ def test_the_start_says_which_database_it_serves_and_warns_and_shares_its_port_w
         "RATE_LIMITS_ENABLED",
         "ALLOWED_HOSTS",
         "PUBLIC_URL",
+        "COUPON_ALLOWED_WEBSITES",
     ]
     assert [line for line in logged if line["event"] == "start.no_background"] == []
 

@@ -40,6 +40,17 @@ def test_every_answer_tells_browsers_to_be_careful(failing, capsys, path):
     assert "Set-Cookie" not in headers
 
 
+@pytest.mark.parametrize("path", ["/v1/coupons", "/api/user/feed", "/api/v1/coupons", "/api/x"])
+@pytest.mark.parametrize(
+    "shown", [{"Authorization": "Bearer x.y.z"}, {"X-API-Key": "k"}], ids=["token", "key"]
+)
+def test_what_is_answered_to_a_token_or_key_is_kept_by_no_cache(failing, path, shown):
+    answer = failing.get(path, headers=shown)
+
+    assert answer.headers.getlist("Cache-Control") == ["private, no-store"]
+    assert "Cache-Control" not in failing.get(path).headers
+
+
 @pytest.mark.parametrize(
     ("environment", "url", "strict"),
     [

@@ -75,7 +75,8 @@ def pay_for_vouchers(
         return _Ready(quoted, amount, replaced)
 
     def begin(ready: _Ready) -> Payment:
-        return _begin_vouchers(buyer_id, ready, discount_code)
+        with open_payments.free_again_on_failure(ready.replaced):
+            return _begin_vouchers(buyer_id, ready, discount_code)
 
     # Where somebody has taken the discount's last use since it was priced, a new quote says so.
     return _ask(claim_or_explain(begin, look(), look), "voucher_type_id")

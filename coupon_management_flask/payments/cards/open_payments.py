@@ -6,14 +6,16 @@ transaction open. The transaction that writes the new one closes it, so that its
 passes to the new one and is nobody else's in between.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from ...core import clock
 from ...core.claims import Overtaken
+from ...db.dialects import rows_changed
 from ...db.failures import retried
 from ...db.session import db, transaction
 from ...models import Account, PaymentStatus, PaymentTransaction
@@ -164,27 +166,58 @@ def cancel_to_replace(payments: Sequence[Payment]) -> None:
     They stay open here, with their discounts, until `close_replaced`. One that is paid is handed
     out.
 
-    Raises: AlreadyPaid, PaymentInProgress; PaymentProviderError, after which nothing has changed.
+    Raises: AlreadyPaid; PaymentInProgress, also where another request replaces one of them just
+    now; PaymentProviderError, after which nothing has changed.
     """
-    for payment in payments:
-        _keep_from_closing(payment.id, until=clock.now() + REPLACING)
-        try:
+    kept: list[UUID] = []
+    try:
+        for payment in payments:
+            # Of many requests at once, one goes on. Otherwise each would cancel what another has
+            # just begun, and none might be left.
+            if not _keep_from_closing(payment.id):
+                raise PaymentInProgress
+            kept.append(payment.id)
             _cancel_at_stripe(payment)
-        except PaymentUnknown:
-            # Nobody can pay it.
-            continue
-        except BaseException:
-            _keep_from_closing(payment.id, until=None)
-            raise
+    except BaseException:
+        _let_close(kept)
+        raise
+
+
+@contextmanager
+def free_again_on_failure(payments: Sequence[Payment]) -> Iterator[None]:
+    """Let others close or replace payments of `cancel_to_replace` where the block fails."""
+    try:
+        yield
+    except BaseException:
+        _let_close([payment.id for payment in payments])
+        raise
 
 
 @retried
-def _keep_from_closing(payment_id: UUID, *, until: datetime | None) -> None:
+def _keep_from_closing(payment_id: UUID) -> bool:
+    now = clock.now()
+    is_free = sa.or_(
+        PaymentTransaction.replacing_until.is_(None), PaymentTransaction.replacing_until <= now
+    )
+    with transaction(at_once=True):
+        kept = db.session.execute(
+            sa.update(PaymentTransaction)
+            .where(PaymentTransaction.id == payment_id, is_free)
+            .values(replacing_until=now + REPLACING)
+            .execution_options(synchronize_session=False)
+        )
+    return rows_changed(kept) == 1
+
+
+@retried
+def _let_close(payment_ids: Sequence[UUID]) -> None:
+    if not payment_ids:
+        return
     with transaction(at_once=True):
         db.session.execute(
             sa.update(PaymentTransaction)
-            .where(PaymentTransaction.id == payment_id)
-            .values(replacing_until=until)
+            .where(PaymentTransaction.id.in_(payment_ids))
+            .values(replacing_until=None)
             .execution_options(synchronize_session=False)
         )
 

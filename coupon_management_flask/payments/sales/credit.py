@@ -91,7 +91,8 @@ def purchase(
         return _Ready(quoted, credits, credit_value.amount_of(credits), replaced)
 
     def buy(ready: _Ready) -> Purchased:
-        return _buy(buyer_id, ready)
+        with open_payments.free_again_on_failure(ready.replaced):
+            return _buy(buyer_id, ready)
 
     # Where the discount has gone since it was priced, a new quote says why.
     return claim_or_explain(buy, look(), look)
