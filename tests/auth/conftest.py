@@ -121,7 +121,9 @@ def invalid(answer: TestResponse, *fields: str) -> dict[str, list[str]]:
     assert answer.status_code == 400, answer.text
     body = dict(answer.json)
     assert body.pop("error_code") == "validation_error", body
+    sentence = body.pop("message")
     assert sorted(body) == sorted(fields), body
+    assert all(name in sentence for name in fields)
     for messages in body.values():
         assert messages
         assert all(isinstance(message, str) and message for message in messages)

@@ -13,7 +13,7 @@ from coupon_management_flask.db.session import db
 from coupon_management_flask.discount_coupons import judging, redeem
 from coupon_management_flask.models import GuessLog, OrderRedemption, VoucherPurchase
 
-from ..support.refusals import refusal
+from ..support.refusals import TOLD, refusal
 from ..support.vouchers import buy, sell
 
 
@@ -23,7 +23,7 @@ def refused(answer):
     (sentence,) = answer.json["discount_code"]
     assert isinstance(sentence, str)
     assert "{" not in sentence
-    assert set(answer.json) == {"discount_code", "error_code"}
+    assert set(answer.json) == {"discount_code", *TOLD}
     return answer.json["error_code"]
 
 

@@ -14,7 +14,7 @@ from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import AdminChange, PaymentDebt, PaymentTransaction
 
 from ..support.payments import Buyer, goods, make_voucher_type, transaction_row
-from ..support.refusals import refusal
+from ..support.refusals import TOLD, refusal
 from ..support.stripe import READ, REFUND
 
 pytestmark = pytest.mark.both_databases
@@ -153,7 +153,7 @@ def test_a_wrong_field_is_named_and_nothing_moves(buyer, exam, stripe, payment_b
     body = {"transaction_id": bought["transaction_id"], "reason": "", "amount": 1}
     answer = buyer.person.post("/api/payments/refund/", json=body)
 
-    assert (answer.status_code, set(answer.json)) == (400, {"reason", "amount", "error_code"})
+    assert (answer.status_code, set(answer.json)) == (400, {"reason", "amount", *TOLD})
     assert (payment_books(), stripe.asked) == (before, asked)
 
 

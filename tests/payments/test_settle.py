@@ -10,7 +10,7 @@ from coupon_management_flask.models import PaymentEvent
 from coupon_management_flask.payments.sales import delivery
 
 from ..support.payments import goods, make_voucher_type, transaction_row, transactions
-from ..support.refusals import refusal
+from ..support.refusals import TOLD, refusal
 from ..support.stripe import READ
 
 pytestmark = pytest.mark.both_databases
@@ -121,7 +121,7 @@ def test_somebody_elses_intent_and_an_unknown_one_are_not_there(buyer, other, ex
 def test_a_confirmation_that_names_no_intent_is_refused_by_field(buyer, stripe):
     answer = buyer.person.post("/api/payments/confirm-payment/", json={})
 
-    assert (answer.status_code, set(answer.json)) == (400, {"payment_intent_id", "error_code"})
+    assert (answer.status_code, set(answer.json)) == (400, {"payment_intent_id", *TOLD})
     assert stripe.asked == []
 
 

@@ -14,6 +14,9 @@ PREFIXES = {
     "elsewhere": "/elsewhere",
 }
 
+# What the voucher contract's errors say beside the fields.
+TOLD = {"error_code", "message"}
+
 # The names of statuses in `/v1`.
 CREDIT_WORDS = {
     400: "INVALID_REQUEST",

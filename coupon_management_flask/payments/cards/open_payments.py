@@ -7,7 +7,7 @@ passes to the new one and is nobody else's in between.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -177,7 +177,9 @@ def cancel_to_replace(payments: Sequence[Payment]) -> None:
             if not _keep_from_closing(payment.id):
                 raise PaymentInProgress
             kept.append(payment.id)
-            _cancel_at_stripe(payment)
+            # One that Stripe does not know can be paid by nobody.
+            with suppress(PaymentUnknown):
+                _cancel_at_stripe(payment)
     except BaseException:
         _let_close(kept)
         raise
