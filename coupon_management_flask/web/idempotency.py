@@ -24,6 +24,7 @@ from ..db.session import db, transaction
 from ..identity.keyed_hashes import keyed_hash
 from ..models import IdempotencyKey, new_id
 from .contract import error_response
+from .security import look_at_body
 
 LEASE = timedelta(seconds=30)
 KEPT = timedelta(hours=24)
@@ -80,13 +81,8 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
 
 
 def _parts() -> tuple[bytes, ...]:
-    """Return what makes a request the same request."""
-    return (
-        request.method.encode(),
-        request.path.rstrip("/").encode(),
-        request.query_string,
-        request.get_data(cache=True),
-    )
+    """Return what makes a request the same request, but for its body."""
+    return request.method.encode(), request.path.rstrip("/").encode(), request.query_string
 
 
 def _fingerprint() -> str:
@@ -95,7 +91,10 @@ def _fingerprint() -> str:
     A body may hold a password, so the hash is keyed. It says so itself, for what was kept before
     was a bare one.
     """
-    return _KEYED + keyed_hash("idempotency", *_parts())
+    body = hashlib.sha256()
+    for piece in look_at_body():
+        body.update(piece)
+    return _KEYED + keyed_hash("idempotency", *_parts(), body.digest())
 
 
 def _is_this_request(kept: str, fingerprint: str) -> bool:
@@ -105,6 +104,9 @@ def _is_this_request(kept: str, fingerprint: str) -> bool:
     digest = hashlib.sha256()
     for part in _parts():
         digest.update(len(part).to_bytes(8, "big") + part)
+    digest.update(sum(map(len, look_at_body())).to_bytes(8, "big"))
+    for piece in look_at_body():
+        digest.update(piece)
     return kept == digest.hexdigest()
 
 

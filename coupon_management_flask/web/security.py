@@ -94,13 +94,36 @@ def _limit_of(request: Request) -> int:
     return limit
 
 
+def look_at_body() -> Iterator[bytes]:
+    """Yield the body, piece by piece, and leave it to be read once more.
+
+    What is longer than most bodies may be is not held in memory, where the server lets it be read
+    again: `flask serve` does.
+    """
+    if not _is_read_again():
+        yield request.get_data(cache=True)
+        return
+    _limit_of(request)
+    stream = request.environ["wsgi.input"]
+    while chunk := stream.read(CHUNK):
+        yield chunk
+    stream.seek(0)
+
+
+def _is_read_again() -> bool:
+    if (request.content_length or 0) <= MAX_BODY:
+        return False
+    is_seekable = getattr(request.environ["wsgi.input"], "seekable", None)
+    return is_seekable is not None and bool(is_seekable())
+
+
 def body_in_chunks() -> Iterator[bytes]:
     """Yield a body that is too long to be held in memory, bit by bit.
 
     Raises: RequestEntityTooLarge as soon as it passes its bound.
     """
-    if "Idempotency-Key" in request.headers:
-        # The check of that key has read it already.
+    if "Idempotency-Key" in request.headers and not _is_read_again():
+        # The check of that key has read it already, into memory.
         yield request.get_data()
         return
     limit = _limit_of(request)

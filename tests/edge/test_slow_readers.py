@@ -112,6 +112,7 @@ def test_exports_that_nobody_reads_hold_no_thread_and_no_transaction(server, url
     assert requests.get(f"{server.url}/api/health", timeout=SOON).status_code == 200
 
 
+@pytest.mark.long
 def test_a_slow_reader_who_goes_on_gets_all_of_it(server, token):
     with callers(server, 2, window=WINDOW) as (slow, clock):
         ask_for_the_export(slow, token)
@@ -125,6 +126,7 @@ def test_a_slow_reader_who_goes_on_gets_all_of_it(server, token):
         assert read_to_the_end(slow)
 
 
+@pytest.mark.long
 def test_a_page_that_nobody_reads_is_cut_off_too(server):
     page = "/docs/swagger-ui/swagger-ui-bundle.js"
     size = len(requests.get(server.url + page, timeout=10).content)

@@ -81,6 +81,7 @@ def test_the_refusal_has_the_body_of_the_contract(server):
     assert message in bodies["/api/auth/login/"].values()
 
 
+@pytest.mark.long
 def test_a_larger_body_may_take_a_second_more_for_each_100_kb(server):
     body = b'{"username": "x", "password": "' + b"y" * 800_000 + b'"}'
     with callers(server, 2) as (small, large):
@@ -93,6 +94,7 @@ def test_a_larger_body_may_take_a_second_more_for_each_100_kb(server):
         assert large.send(body[1:]).answer().status in (400, 401)
 
 
+@pytest.mark.long
 def test_a_connection_is_not_cut_off_between_its_requests(server, caller):
     assert caller.ask("GET", "/api/test").answer().status == 200
     with callers(server, 1) as (other,):

@@ -14,6 +14,7 @@ from coupon_management_flask.db.session import db
 from coupon_management_flask.discount_coupons import CONTRACT
 from coupon_management_flask.discount_coupons.bulk import imports, lines, write
 from coupon_management_flask.models import DiscountCoupon, DiscountCouponTarget, Stock
+from coupon_management_flask.web import security
 
 from ...support.discounts import PATH
 from ...support.refusals import refusal
@@ -316,6 +317,39 @@ def test_a_file_may_be_larger_than_other_bodies_and_one_that_is_too_large_is_413
     )
     assert refusal(chunked, "discount_coupons") == (413, "body_too_large")
     assert counts()[0] == 4500
+
+
+class Watched(io.BytesIO):
+    """A body that notes how much of it was read at once."""
+
+    most = 0
+
+    def read(self, size=-1):
+        piece = super().read(size)
+        self.most = max(self.most, len(piece))
+        return piece
+
+
+def test_a_large_file_with_a_key_is_recognised_and_read_bit_by_bit(upload):
+    padding = "x" * 1000
+    lines = [
+        f"{HEADER},description",
+        *(f"C-{number},fixed,1,product,{padding}" for number in range(1200)),
+    ]
+    content = "\n".join(lines).encode()
+    bodies = [Watched(content), Watched(content), Watched(content.replace(b"C-7,", b"D-7,"))]
+
+    answers = [
+        upload(
+            b"", input_stream=body, content_length=len(content), headers={"Idempotency-Key": "k"}
+        )
+        for body in bodies
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 422]
+    assert answers[1].headers["Idempotent-Replayed"] == "true"
+    assert [body.most for body in bodies] == [security.CHUNK] * 3
+    assert counts()[0] == 1200
 
 
 def test_what_a_file_needs_in_memory_does_not_grow_with_it(app, monkeypatch):
