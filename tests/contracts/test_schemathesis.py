@@ -58,6 +58,8 @@ CONFIG = {
 }
 # Headers that every answer has.
 EVERYWHERE = {
+    # Where somebody has signed in.
+    "cache-control",
     "connection",
     "content-length",
     "content-security-policy",
@@ -362,9 +364,10 @@ class Cast:
             return {**body, "url": WEBHOOK_URL}
         if name == "rollback":
             return {term: body[term] for term in body.keys() - {"lines"}}
-        # Use an existing code, and drop items that would not add up to the total.
+        # Use an existing code, and drop items that would not add up to the total, and currencies
+        # that do not exist.
         code = self.new_discount()["code"]
-        body = {term: body[term] for term in body.keys() - {"items", "code", "codes"}}
+        body = {term: body[term] for term in body.keys() - {"items", "code", "codes", "currency"}}
         body |= {"codes": [code]} if name in ("apply-all", "best") else {"code": code}
         if name == "redeem":
             body |= {"orderId": f"order-{number}", "cartTotal": 10}
@@ -479,6 +482,10 @@ def find_something(case, cast):
         return
     if path.endswith(("/login", "/sign-in")):
         case.body = cast.credentials(path)
+    elif path == "/api/user/auth/sign-up" and isinstance(case.body, dict):
+        # A name that does not turn text round, and a country that exists.
+        number = next(cast.numbers)
+        case.body |= user_body(email=f"signed-up-{number}@example.com")
     elif path.startswith(("/api/auth/", "/api/users/")) and case.operation.body:
         case.body = cast.account_body(path, case.body)
     elif path == "/api/coupons" and case.operation.body:
@@ -516,6 +523,10 @@ def every_header_is_described(_, response, case):
         } == set()
 
 
+# More than ten thousand lines are tests/discount_coupons/batches/test_large_import.py's.
+NOT_MET = {"POST /api/v1/coupons/import": {202}}
+
+
 @pytest.mark.parametrize("label", [operation.ok().label for operation in API.get_all_operations()])
 def test_every_success_that_is_described_was_met_and_a_stranger_was_refused(label):
     if not met:
@@ -525,4 +536,4 @@ def test_every_success_that_is_described_was_met_and_a_stranger_was_refused(labe
 
     assert {
         int(status) for status in described if status.startswith("2") or status == "401"
-    } <= met[label]
+    } - NOT_MET.get(label, set()) <= met[label]

@@ -12,7 +12,7 @@ from ..support.discounts import items
 
 BATCH = (
     "INSERT INTO coupon_batches (id, pattern, template, size, done, created_at)"
-    " VALUES ('00000000-0000-0000-0000-000000000001', '', '{{}}', 2, {done}, now())"
+    " VALUES ('00000000-0000-0000-0000-000000000001', '', '{{}}', 2, {done}, CURRENT_TIMESTAMP)"
 )
 IN_THE_BATCH = "UPDATE discount_coupons SET batch_id = (SELECT id FROM coupon_batches)"
 

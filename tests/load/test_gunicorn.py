@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..support.people import PASSWORD, make_coupon
+from ..support.waiting import wait_until
 from .clients import Request
 from .track import OK, Sums, balances, laid_track, one_race, outcomes, successes, sums
 
@@ -50,7 +51,8 @@ def test_gunicorn_with_two_workers_serves_it_as_well(gunicorn_track, tmp_path):
     )
     answers = gunicorn_track.at_once([use] * 10)
 
-    assert len(gunicorn_track.server.worker_pids()) == 2
+    server = gunicorn_track.server
+    assert len(server.worker_pids()) == 2
     assert log_in.json["user"] == {
         "id": str(user.id),
         "username": user.username,
@@ -63,8 +65,11 @@ def test_gunicorn_with_two_workers_serves_it_as_well(gunicorn_track, tmp_path):
     assert sums(coupon) == Sums(capacity=5, claimed=1, uses=1, owed=30, paid=30)
 
     # Whichever worker is asked, /metrics tells of both.
-    server = gunicorn_track.server
-    assert len(list(tmp_path.glob("*/counter_*.db"))) == 2
+    def both_have_counted():
+        assert server.request("GET", "/api/ping").ok
+        return len(list(tmp_path.glob("*/counter_*.db"))) == 2
+
+    wait_until(both_have_counted, "each worker has answered something")
     for _ in range(20):
         assert server.request("GET", "/api/test").ok
     assert {counted(server) for _ in range(6)} == {20}

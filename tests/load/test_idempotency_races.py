@@ -85,8 +85,8 @@ def dying_track(fresh_database_url, clients):
 
 def send_to_death(track, request):
     """Send a request that kills its worker, and wait until another one has replaced it."""
+    wait_until(lambda: len(track.server.worker_pids()) == 2, "both workers are there")
     workers = set(track.server.worker_pids())
-    assert len(workers) == 2
     with pytest.raises(requests.ConnectionError):
         track.server.request(
             request.method, request.path, json=request.json, headers=request.headers

@@ -48,6 +48,7 @@ COMPANIES_ALONE = {"not_your_promo", "max_count_too_low"}
 # Meeting these would take days, a Stripe that is down, or a bank with a mind of its own.
 NOT_MET_IN_A_MINUTE = {
     "voucher_expired",
+    "too_many_open_payments",
     "voucher_frozen",
     "refund_period_over",
     "payment_provider_error",

@@ -172,8 +172,9 @@ def running_server(
         server = Server(f"http://127.0.0.1:{port}", process, output)
         try:
             wait_until(lambda: _answers(server), "the server answers")
-            # The first worker may answer before the others are there.
-            wait_until(lambda: len(server.worker_pids()) >= workers, "all workers are there")
+            if command is None:
+                # The first worker may answer before the others are there.
+                wait_until(lambda: len(server.worker_pids()) >= workers, "all workers are there")
             yield server
         finally:
             if process.poll() is None:
