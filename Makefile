@@ -45,12 +45,12 @@ serve: $(RUNTIME) ## Production: migrate and serve (HOST, PORT, WORKERS; needs S
 	@exec $(FLASK) serve
 
 .PHONY: test
-test: $(TOOLS) ## Run what a change must pass, in 8 minutes on two cores (one part: make test PYTEST="tests/core -x")
+test: $(TOOLS) ## Run what a change must pass, in 9 minutes on two cores (one part: make test PYTEST="tests/core -x")
 	@bash tests/tools/install
 	@$(BIN)/pytest $(IN_PARALLEL) -m "not long" $(NOT_LONG) $(NO_SKIPS) $(PYTEST)
 
 .PHONY: test-fast
-test-fast: $(TOOLS) ## Run what needs no process of its own, on PostgreSQL, in 3 minutes
+test-fast: $(TOOLS) ## Run what needs no process of its own, on PostgreSQL, in 4 minutes
 	@$(BIN)/pytest $(IN_PARALLEL) -m "not long and not server" $(NO_SERVERS) --databases postgresql $(PYTEST)
 
 .PHONY: test-long

@@ -117,7 +117,9 @@ def test_bodies_wait_in_memory_then_on_disk_and_then_there_is_no_more_room(small
         before = memory_of(small_server)
         for caller in waiting:
             caller.ask("POST", LOG_IN, b" " * 300_000, length=1_000_000)
-        wait_until(lambda: sum(map(Caller.has_news, waiting)) >= 5, "some are refused")
+        # So many find room, and the others are refused.
+        most = 4 * MIB // 300_000
+        wait_until(lambda: sum(map(Caller.has_news, waiting)) >= 20 - most, "some are refused")
 
         refused = [caller for caller in waiting if caller.has_news()]
         for caller in refused:
@@ -125,7 +127,6 @@ def test_bodies_wait_in_memory_then_on_disk_and_then_there_is_no_more_room(small
             assert answer.status == 503
             assert answer.headers["Retry-After"] == "5"
             assert answer.json["error"]["error_code"] == "service_unavailable"
-        assert 20 - len(refused) <= 4 * MIB / 300_000
         assert memory_of(small_server) - before < 8 * MIB
         # What is small still finds room.
         assert is_served(small_server)
