@@ -37,9 +37,8 @@ SIGNATURE_SECONDS = 300
 # The currencies that have other decimals at Stripe than in ISO 4217.
 _DECIMALS = {"ISK": 2, "UGX": 2, "MGA": 0}
 
-# Its words for a payment whose money is there, for one whose money will never be, and for one that
-# a bank is working on.
-SUCCEEDED, CANCELED, PROCESSING = "succeeded", "canceled", "processing"
+# Its words for a payment whose money is there, and for one whose money will never be.
+SUCCEEDED, CANCELED = "succeeded", "canceled"
 # Its words for how far refunds and disputes have come. All others mean that nothing is decided.
 _REFUNDS = {
     "succeeded": ReturnStatus.DONE,
@@ -117,10 +116,6 @@ class Intent:
             if one.kind is ReturnKind.REFUND and one.status is not ReturnStatus.UNDONE
         )
         return self.is_paid and 0 < self.amount_received <= refunded
-
-    @property
-    def is_processing(self) -> bool:
-        return self.status == PROCESSING
 
     @property
     def is_cancelled(self) -> bool:

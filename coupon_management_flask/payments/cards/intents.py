@@ -95,6 +95,7 @@ class _Ready:
 def _begin_vouchers(buyer_id: UUID, ready: _Ready, discount_code: str | None) -> Payment:
     payment_id, quote = new_id(), ready.quote
     with transaction():
+        states.lock_account(buyer_id)
         held = open_payments.close_replaced(buyer_id, quote.voucher_type_id, ready.replaced)
         if quote.total:
             open_limit.check(buyer_id)
@@ -131,6 +132,7 @@ def pay_for_credit(buyer_id: UUID, *, credit_amount: int) -> Asked:
         raise errors.Invalid({"credit_amount": ["It is worth less than can be paid."]})
     payment_id = new_id()
     with transaction():
+        states.lock_account(buyer_id)
         open_limit.check(buyer_id)
         _begin(payment_id, buyer_id, credits=credit_amount, amount=amount, currency=currency)
         payment = states.read(payment_id)
@@ -184,11 +186,8 @@ def _ask(payment: Payment, field: str) -> Asked:
     """Ask Stripe for the intent of a payment that is written down."""
     intent: Intent | None = None
     if payment.status is PaymentStatus.PENDING:
-        counted = gateway.units(payment.amount, payment.currency)
-        # `_payable` has seen to it.
-        assert counted is not None
         try:
-            intent = gateway.current().create(payment.id, counted, payment.currency)
+            intent = open_payments.create_intent(payment)
         except PaymentProviderError as error:
             if not error.is_final or error.code not in gateway.AMOUNT_CODES:
                 raise
@@ -198,7 +197,6 @@ def _ask(payment: Payment, field: str) -> Asked:
             size = gateway.AMOUNT_CODES[error.code]
             sentence = f"The amount is too {size} to be paid by card."
             raise errors.Invalid({field: [sentence]}) from error
-        settlement.settle(payment.id, intent)
     return _asked(payment, intent)
 
 

@@ -18,7 +18,7 @@ from ...core.claims import Overtaken
 from ...db.dialects import rows_changed
 from ...db.failures import retried
 from ...db.session import db, transaction
-from ...models import Account, PaymentStatus, PaymentTransaction
+from ...models import PaymentStatus, PaymentTransaction
 from .. import gateway
 from ..errors import (
     AlreadyPaid,
@@ -90,18 +90,30 @@ def _over(payment: Payment) -> AlreadyPaid | PaymentClosed:
     return AlreadyPaid() if is_paid else PaymentClosed()
 
 
+def create_intent(payment: Payment) -> Intent:
+    """Have Stripe make the intent of a payment that is written down, and settle what it says.
+
+    Asked again, Stripe gives the same one.
+
+    Raises: PaymentProviderError.
+    """
+    counted = gateway.units(payment.amount, payment.currency)
+    # It was, when the payment was written down.
+    assert counted is not None
+    intent = gateway.current().create(payment.id, counted, payment.currency)
+    settlement.settle(payment.id, intent)
+    return intent
+
+
 def ask_for_intent(payment: Payment) -> Intent | None:
-    """Return the intent of an open payment: asked for again, Stripe gives the same one.
+    """Return the intent of an open payment, also where its first answer was lost.
 
     Returns None where Stripe refuses it for good, after which the payment has failed.
 
     Raises: PaymentInProgress where somebody is asking for it just now; PaymentProviderError.
     """
-    counted = gateway.units(payment.amount, payment.currency)
-    # It was, when the payment was written down.
-    assert counted is not None
     try:
-        intent = gateway.current().create(payment.id, counted, payment.currency)
+        return create_intent(payment)
     except PaymentProviderError as error:
         if error.code == gateway.KEY_IN_USE:
             raise PaymentInProgress from error
@@ -110,8 +122,6 @@ def ask_for_intent(payment: Payment) -> Intent | None:
         with transaction(at_once=True):
             settlement.close(payment.id, PaymentStatus.FAILED)
         return None
-    settlement.settle(payment.id, intent)
-    return intent
 
 
 def _cancel_at_stripe(payment: Payment) -> Payment:
@@ -229,23 +239,14 @@ def close_replaced(
 ) -> list[UUID]:
     """Close payments that Stripe has cancelled, and return the discounts that they still hold.
 
-    Inside the transaction that writes what takes their place, and before it locks anything else.
+    Inside the transaction that writes what takes their place, which has locked the account
+    (`states.lock_account`) and nothing else.
 
     Raises: Overtaken where the account has another open payment of that type by now.
     """
-    # Of two who begin a payment at once, the later one sees the other's.
-    db.session.execute(
-        sa.select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
-    )
     held: list[UUID] = []
     for payment in payments:
-        closed = states.step(
-            payment.id,
-            PaymentStatus.CANCELLED,
-            came_from=(PaymentStatus.PENDING, PaymentStatus.FAILED),
-            due_at=None,
-            replacing_until=None,
-        )
+        closed = states.end_unpaid(payment.id, PaymentStatus.CANCELLED)
         if closed is not None and closed.order_redemption_id is not None:
             held.append(closed.order_redemption_id)
     left = sa.exists().where(*_of_type(account_id, voucher_type_id))

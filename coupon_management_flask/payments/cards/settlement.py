@@ -230,10 +230,7 @@ def close(payment_id: UUID, status: PaymentStatus) -> Payment | None:
 
     Returns None where it had ended before.
     """
-    undecided = (PaymentStatus.PENDING, PaymentStatus.FAILED)
-    payment = states.step(
-        payment_id, status, came_from=undecided, due_at=None, replacing_until=None
-    )
+    payment = states.end_unpaid(payment_id, status)
     if payment is not None:
         _give_discount_back(payment)
     return payment

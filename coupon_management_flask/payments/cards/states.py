@@ -15,10 +15,12 @@ import sqlalchemy as sa
 
 from ...core import clock
 from ...db.session import db
-from ...models import PaymentStatus, PaymentTransaction
+from ...models import Account, PaymentStatus, PaymentTransaction
 
-# Where no money has come in.
-UNPAID = (PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.CANCELLED)
+# Where no money has come in, and some may at any moment.
+UNDECIDED = (PaymentStatus.PENDING, PaymentStatus.FAILED)
+# Where none has come in.
+UNPAID = (*UNDECIDED, PaymentStatus.CANCELLED)
 # Where it has, and no bank wants it back. Stripe decides between these.
 _PAID = (
     PaymentStatus.COMPLETED,
@@ -41,7 +43,7 @@ STEPS: dict[PaymentStatus, tuple[PaymentStatus, ...]] = {
         PaymentStatus.REFUNDED,
     ),
     PaymentStatus.FAILED: (PaymentStatus.PENDING,),
-    PaymentStatus.CANCELLED: (PaymentStatus.PENDING, PaymentStatus.FAILED),
+    PaymentStatus.CANCELLED: UNDECIDED,
     # Only here: somebody asks for it. All others say what is so at Stripe.
     PaymentStatus.REFUNDING: (PaymentStatus.COMPLETED, PaymentStatus.REFUND_FAILED),
     PaymentStatus.REFUND_PENDING: (*UNPAID, *_PAID, PaymentStatus.DISPUTED),
@@ -195,4 +197,20 @@ def step(
             *only_if,
         )
         .values(status=to, updated_at=clock.now(), **values)
+    )
+
+
+def end_unpaid(payment_id: UUID, to: PaymentStatus) -> Payment | None:
+    """End a payment to which no money came; its discount stays held. None where it had ended."""
+    return step(payment_id, to, came_from=UNDECIDED, due_at=None, replacing_until=None)
+
+
+def lock_account(account_id: UUID) -> None:
+    """Let an account's payments begin one after another, inside an open transaction.
+
+    Of two that begin at once, the later one sees the other's.
+    """
+    # Not the lock that keeps others from writing rows that belong to the account.
+    db.session.execute(
+        sa.select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
     )

@@ -14,7 +14,7 @@ from ...db.session import transaction
 from ...identity import failed_attempts
 from ...models import RedemptionKind, new_id
 from ...vouchers.vouchers import OwnedVoucher
-from ..cards import open_payments
+from ..cards import open_payments, states
 from ..cards.states import Payment
 from . import delivery, discounts, quotes
 from .delivery import Sale
@@ -114,6 +114,7 @@ def _buy(buyer_id: UUID, ready: _Ready) -> Purchased:
     held: Sequence[UUID] = ()
     with transaction():
         if ready.replaced:
+            states.lock_account(buyer_id)
             held = open_payments.close_replaced(buyer_id, quote.voucher_type_id, ready.replaced)
         entry = wallet.debit(buyer_id, ready.credits, reason=LEDGER_REASON, reference=purchase_id)
         order_redemption_id = discounts.pass_on(held, quote.applied, purchase_id, buyer_id)
