@@ -45,7 +45,7 @@ serve: $(RUNTIME) ## Production: migrate and serve (HOST, PORT, WORKERS; needs S
 	@exec $(FLASK) serve
 
 .PHONY: test
-test: $(TOOLS) ## Run what a change must pass, in 9 minutes on two cores (one part: make test PYTEST="tests/core -x")
+test: $(TOOLS) ## Run what a change must pass, in 9 minutes (one part: make test PYTEST="tests/core")
 	@bash tests/tools/install
 	@$(BIN)/pytest $(IN_PARALLEL) -m "not long" $(NOT_LONG) $(NO_SKIPS) $(PYTEST)
 
@@ -78,7 +78,9 @@ lock: $(TOOLS) ## Compile requirements*.txt, with hashes, from requirements*.in
 	@$(BIN)/pip install --quiet 'uv~=0.13'
 	@# With extras, because pip before 24 takes coverage[toml] for something that is not pinned.
 	@for list in requirements requirements-dev; do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes --no-strip-extras $$list.in --output-file $$list.txt; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+			--no-header --no-annotate --no-emit-index-url --generate-hashes --no-strip-extras \
+			$$list.in --output-file $$list.txt; \
 	done
 
 .PHONY: pin-images
