@@ -12,8 +12,7 @@ import click
 def check_port(host: str, port: int) -> None:
     """Refuse an address on which somebody listens, or on which this process may not.
 
-    The server itself asks the kernel to share its port among its workers, and so would share that
-    of another server.
+    The server itself would try again for some seconds, and tell of each.
 
     Raises: ClickException, a sentence for the operator.
     """

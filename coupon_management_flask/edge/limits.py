@@ -27,7 +27,7 @@ class Limits:
 
     seconds: float = 30
     memory: int = 64 * MIB
-    disk: int = 1024 * MIB
+    disk: int = 256 * MIB
     connections: int = 10_000
 
 

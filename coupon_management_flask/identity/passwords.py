@@ -15,7 +15,7 @@ from ..text.passwords import normalised, tries
 SHORTEST, LONGEST = 8, 128
 TOO_LONG = f"This password is too long. It must contain at most {LONGEST} characters."
 # passlib refuses to look at longer ones; nothing as long was ever set.
-_LONGEST_LOOKED_AT = 4096
+LONGEST_LOOKED_AT = 4096
 
 _context = CryptContext(schemes=["argon2"], argon2__type="ID")
 
@@ -69,7 +69,7 @@ def verify(password: str, hashed: str | None) -> bool:
 
 
 def _verify(password: str, hashed: str | None) -> bool:
-    if len(password) > _LONGEST_LOOKED_AT:
+    if len(password) > LONGEST_LOOKED_AT:
         password, hashed = "", None
     if hashed is None:
         _context.dummy_verify()

@@ -27,6 +27,7 @@ from werkzeug.exceptions import BadRequest
 from ..core import errors, money
 from ..core.clock import rfc3339
 from ..core.money import number
+from ..identity import passwords
 from ..models import AMOUNT_DECIMALS
 from ..text import mailboxes
 from .operations import NO_STORE as NO_STORE
@@ -41,9 +42,9 @@ LARGEST_AMOUNT = Decimal(1_000_000_000_000)
 MOST_FAULTS = 20
 # Names of fields that we don't know are told, shortened to this.
 LONGEST_NAME_TOLD = 100
-# What somebody may type to sign in. No longer name or token was ever given; passlib looks at no
-# longer password.
-LONGEST_LOGIN, LONGEST_PASSWORD, LONGEST_TOKEN = 1000, 4096, 1000
+# What somebody may type to sign in. No longer name or token was ever given.
+LONGEST_LOGIN, LONGEST_TOKEN = 1000, 1000
+LONGEST_PASSWORD = passwords.LONGEST_LOOKED_AT
 
 T = TypeVar("T")
 

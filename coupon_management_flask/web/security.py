@@ -210,9 +210,7 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     )
     app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.trusted_proxies:
-        app.wsgi_app = _with_few_forwarders(  # type: ignore[method-assign]
-            _behind_proxies(app.wsgi_app, list(settings.trusted_proxies))
-        )
+        app.wsgi_app = _behind_proxies(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
     origins = list(settings.cors_allowed_origins)
     # The popup stands on anybody's website, unless the operator names websites. It uses no cookie.
     CORS(
@@ -245,7 +243,8 @@ def _behind_proxies(wsgi_app: Any, proxies: list[str]) -> Any:
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         environ["REMOTE_ADDR"] = _plain(environ.get("REMOTE_ADDR", ""))
         if "HTTP_X_FORWARDED_FOR" in environ:
-            told = environ["HTTP_X_FORWARDED_FOR"].split(",")
+            # No more is looked at than makes it too long. It is then refused as any other header.
+            told = environ["HTTP_X_FORWARDED_FOR"][-LONGEST_HEADER - 1 :].split(",")
             environ["HTTP_X_FORWARDED_FOR"] = ", ".join(_plain(one) for one in told if one.strip())
         return believing(environ, start_response)
 
@@ -275,21 +274,6 @@ class _AdminSessions(SecureCookieSessionInterface):
         if not _is_below(request.path, ADMIN) or _is_below(request.path, ADMIN_FILES):
             return None
         return super().open_session(app, request)
-
-
-def _with_few_forwarders(wsgi_app: Any) -> Any:
-    """Cut X-Forwarded-For where it is too long, before every address in it is looked at.
-
-    It is still too long then, and is refused as any other header is.
-    """
-
-    def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
-        if len(forwarded) > LONGEST_HEADER:
-            environ["HTTP_X_FORWARDED_FOR"] = forwarded[-LONGEST_HEADER - 1 :]
-        return wsgi_app(environ, start_response)
-
-    return answer
 
 
 def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
