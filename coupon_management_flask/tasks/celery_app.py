@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 from celery import Celery, signals
-from celery.beat import Scheduler
+from celery.beat import Scheduler, SchedulingError
+from celery.worker import WorkController
 from click import ClickException
 from flask import Flask
 
@@ -102,9 +103,11 @@ class Turns(Scheduler):
             if producer.channel.queue_declare(QUEUE).message_count >= len(_slots):
                 return None
             given = super().apply_async(entry, producer, advance, **kwargs)
-        except self.connection.recoverable_connection_errors as error:
+        except (SchedulingError, *self.connection.recoverable_connection_errors) as error:
+            # Celery's own error hides that of a broker that went away between the two calls.
+            cause = error.__context__ if isinstance(error, SchedulingError) else error
             if _outage.begins():
-                log.warning("beat.broker_unavailable", error=type(error).__name__)
+                log.warning("beat.broker_unavailable", error=type(cause).__name__)
             return None
         _outage.ends()
         return given
@@ -176,8 +179,13 @@ def _keep_our_logging(**_: object) -> None:
 
 
 @signals.worker_init.connect
-def _check_the_start(**_: object) -> None:
-    """End a worker that could do nothing, with a sentence."""
+def _check_the_start(sender: WorkController, **_: object) -> None:
+    """End a worker that could do nothing, with a sentence.
+
+    Workers need nothing of each other, so they do not gossip. Celery's gossip fails with a
+    traceback whenever the broker goes away.
+    """
+    sender.options.update(without_gossip=True, without_mingle=True)
     try:
         with _service().app_context():
             start.check_database()

@@ -42,14 +42,14 @@ class Process:
     def log(self) -> str:
         return self.file.read_text(errors="replace")
 
-    def says(self, words: str) -> None:
-        """Waits until it has said so."""
+    def says(self, words: str, times: int = 1) -> None:
+        """Wait until it has said so that many times."""
         wait_until(
-            lambda: words in self.log() or self.popen.poll() is not None,
+            lambda: self.log().count(words) >= times or self.popen.poll() is not None,
             f"{words!r} is said",
             START_SECONDS,
         )
-        assert words in self.log(), self.log()
+        assert self.log().count(words) >= times, self.log()
 
     def end(self) -> int:
         """What a supervisor does; the exit code."""
@@ -125,6 +125,8 @@ def celery(service: Flask, broker_url: str, tmp_path: Path) -> Iterator[Callable
     for process in processes:
         if process.popen.poll() is None:
             process.kill()
+        # pytest shows it where the test has failed.
+        sys.stdout.write(f"--- {process.file.name}\n{process.log()}\n")
     # A container can write hardly anywhere.
     assert list(folder.iterdir()) == []
 
