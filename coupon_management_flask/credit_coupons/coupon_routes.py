@@ -7,6 +7,7 @@ from flask.blueprints import BlueprintSetupState
 
 from ..models import Role
 from ..web import paths
+from ..web.aliases import same_under
 from ..web.guard import actor, guard
 from ..web.rates import code_limits
 from . import coupons, schemas, use
@@ -111,3 +112,7 @@ def change_coupon(body: CouponChanges, coupon_id: UUID) -> dict[str, RevealedCou
 def deactivate_coupon(coupon_id: UUID) -> dict[str, RevealedCoupon]:
     """Deactivate a coupon; its history stays"""
     return {"coupons": coupons.deactivate_coupon(coupon_id)}
+
+
+# The collection that was published with the original asks for these.
+as_published = same_under(routes, "/v1/coupon", ending="as_published")

@@ -24,6 +24,7 @@ from ..db.session import db, transaction
 from ..identity.keyed_hashes import keyed_hash
 from ..models import IdempotencyKey, new_id
 from . import paths
+from .aliases import original_path
 from .contract import error_response
 from .security import look_at_body
 
@@ -83,7 +84,8 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
 
 def _parts() -> tuple[bytes, ...]:
     """Return what makes a request the same request, but for its body."""
-    return request.method.encode(), paths.as_a_key(request.path).encode(), request.query_string
+    path = paths.as_a_key(original_path())
+    return request.method.encode(), path.encode(), request.query_string
 
 
 def _fingerprint() -> str:

@@ -27,11 +27,20 @@ def decoded(path: str) -> str:
     return path.replace("%2F", "/").replace("%25", "%")
 
 
+def encoded(name: str) -> str:
+    """Return a name as `request.path` has it where it was sent with `%2F`."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
+def has_names_with_slashes(path: str) -> bool:
+    return "%2F" in path
+
+
 def as_a_key(path: str) -> str:
     """Return what is the same for spellings of one path, and differs for two paths."""
     path = path.rstrip("/")
     # A decoded path begins with a slash, so this is none.
-    return f"%2F{path}" if "%2F" in path else decoded(path)
+    return f"%2F{path}" if has_names_with_slashes(path) else decoded(path)
 
 
 def keep_slashes(environ: Environ) -> None:
