@@ -1,14 +1,14 @@
 """the outbox is looked through lane by lane
 
-Revision: 0018b, after 0018, 2026-11-29 20:45:00
+Revision: 0021, after 0020, 2026-11-29 20:45:00
 """
 
 import sqlalchemy as sa
 
 from coupon_management_flask.db.migrating import create_index, drop_index
 
-revision = "0018b"
-down_revision = "0018"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

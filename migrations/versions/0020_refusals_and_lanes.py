@@ -1,13 +1,13 @@
 """mails that are refused, and webhooks that are gone or keep us waiting
 
-Revision: 0018, after 0017, 2026-11-29 20:40:00
+Revision: 0020, after 0019, 2026-11-29 20:40:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
