@@ -1,6 +1,7 @@
 """What the routes that sell and refund take and answer."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import marshmallow as ma
@@ -20,6 +21,7 @@ from ..web.body import (
     Text,
     Whole,
 )
+from ..web.operations import Variant
 from ..web.pagination import LinkedPageSchema
 
 LONGEST_REASON = 500
@@ -76,6 +78,16 @@ class _PaidIn(CurrencyField):
 
 class NewPayment(BoundedSchema):
     """Vouchers or credit: one of the two."""
+
+    variants = MappingProxyType(
+        {
+            "NewVoucherPayment": Variant(without=("credit_amount",), required=("voucher_type_id",)),
+            "NewCreditPayment": Variant(
+                without=("voucher_type_id", "quantity", "discount_code"),
+                required=("credit_amount",),
+            ),
+        }
+    )
 
     voucher_type_id = IdField()
     quantity = Whole(1, MOST_AT_ONCE)

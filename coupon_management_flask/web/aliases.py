@@ -53,6 +53,7 @@ def same_under(routes: Routes, url_prefix: str, *, ending: str) -> Routes:
         tag=routes.tag,
         url_prefix=url_prefix,
         description=routes.description,
+        described=routes.described,
     )
     for rule, methods, view in routes.declared:
         name = f"{view.__name__}_{ending}"
@@ -68,7 +69,7 @@ def _register(
         return view(*args, **path)
 
     called.__name__ = name
-    note(called, original=original)
+    note(called, original=original, original_view=view.__name__)
     shown = VARIABLE.sub(r"{\1}", original)
     described = routes.doc(
         deprecated=True, operationId=name, description=f"Another name for `{shown}`."
