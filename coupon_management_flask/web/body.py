@@ -250,8 +250,8 @@ class Moment(ma.fields.Field[datetime]):
 
 
 class CurrencyField(Text):
-    def __init__(self, **kwargs: Any) -> None:
-        metadata = {"x-component": "Currency", "enum": money.currencies()}
+    def __init__(self, *, metadata: Description | None = None, **kwargs: Any) -> None:
+        metadata = {"x-component": "Currency", "enum": money.currencies(), **(metadata or {})}
         super().__init__(3, 3, rules=[_is_currency], metadata=metadata, **kwargs)
 
 
