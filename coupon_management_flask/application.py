@@ -27,7 +27,7 @@ from .messaging.mail import sender
 from .payments import gateway
 from .promos.antifraud.check import Antifraud
 from .tasks import jobs
-from .web import contract, guard, mailbox, observability, openapi, rates, security
+from .web import contract, guard, mailbox, observability, openapi, paths, rates, security
 from .web.json import OrjsonProvider
 
 # The API description lists contracts, and in each the features' routes, in these orders.
@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     security.init_app(app, settings)
     rates.init_app(app, settings)
     guard.init_app(app, settings)
+    paths.init_app(app)
     sender.init_app(app, settings)
     passwords.configure(settings.password_hash_memory_kib, settings.password_hash_rounds)
 

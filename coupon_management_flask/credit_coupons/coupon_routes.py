@@ -3,7 +3,10 @@
 from typing import Any
 from uuid import UUID
 
+from flask.blueprints import BlueprintSetupState
+
 from ..models import Role
+from ..web import paths
 from ..web.guard import actor, guard
 from ..web.rates import code_limits
 from . import coupons, schemas, use
@@ -14,6 +17,19 @@ from .use import CouponUse
 routes = credit_routes(
     "credit-coupons", __name__, url_prefix="/v1/coupons", description="Coupons that cost credit"
 )
+
+
+class _HiddenCodeConverter(paths.Anything):
+    """Any text but the paths of the calls beside it, which answer 405 to other methods."""
+
+    regex = r"(?!use/|(?s:.+)/use/?\Z)(?s:.+)"
+
+
+def _know_codes(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["hidden"] = _HiddenCodeConverter
+
+
+routes.record(_know_codes)
 
 
 @routes.route("", methods=["GET"])
@@ -50,7 +66,7 @@ def list_uses(query: dict[str, int]) -> dict[str, object]:
     return {"redemptions": page.items, "meta": page}
 
 
-@routes.route("/<hidden_code>", methods=["GET"])
+@routes.route("/<hidden:hidden_code>", methods=["GET"])
 @guard()
 @routes.response(200, schemas.COUPON)
 @routes.refuses(400, 404, 429)
@@ -59,7 +75,7 @@ def look_up_coupon(hidden_code: str) -> dict[str, RevealedCoupon]:
     return {"coupons": coupons.look_up(hidden_code, code_limits(actor().id))}
 
 
-@routes.route("/use/<hidden_code>", methods=["POST"])
+@routes.route("/use/<anything:hidden_code>", methods=["POST"])
 @guard()
 @routes.response(200, schemas.USE)
 @routes.refuses(400, 404, 429)

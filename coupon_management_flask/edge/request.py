@@ -37,7 +37,9 @@ class Request:
         self.environ[key] = text
 
     def set_target(self, method: bytes, target: bytes) -> None:
-        """Split the target into path and query.
+        """Split the target into path and query, and keep it as it was sent.
+
+        The path is decoded, so that the target alone tells a `%2F` from a slash.
 
         Raises: BadTarget.
         """
@@ -50,6 +52,7 @@ class Request:
         environ["REQUEST_METHOD"] = method.decode("latin-1")
         environ["PATH_INFO"] = path.decode("latin-1")
         environ["QUERY_STRING"] = query.decode("latin-1")
+        environ["REQUEST_URI"] = target.decode("latin-1")
 
     def _parse(self, target: bytes) -> tuple[bytes, bytes]:
         """Parse a target that is not just a path, such as `http://host/path` or `*`."""

@@ -184,3 +184,16 @@ def test_a_header_with_an_underscore_does_not_pass_for_the_one_with_a_hyphen(cal
 )
 def test_targets_are_read_as_rfc_9112_says(caller, target, status):
     assert caller.ask("GET", target).answer().status == status
+
+
+def test_a_slash_of_a_name_is_told_from_those_between_names(caller):
+    # Without a token, 401 says that the path is there.
+    for path, status in (
+        ("/api/v1/coupons/product/gid:%2F%2Fshopify%2FProduct%2F1", 401),
+        ("/api/v1/coupons/product/gid://shopify/Product/1", 401),
+        ("/v1/coupons/use/A%2fB", 405),
+        ("/api/vouchers/detail/A%2FB/qr.svg", 401),
+        ("/api/v1/coupons%2Fproduct/1", 404),
+        ("/api/v1%2Fcoupons", 404),
+    ):
+        assert caller.ask("GET", path).answer().status == status, path
