@@ -636,7 +636,7 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
     "ck_coupon_batches_size_positive": [{"size": 0, "done": 0}],
     "ck_coupon_batches_done_within_size": [{"done": -1}, {"done": 6}],
     "ck_credit_coupons_value_not_negative": [{"value": -1}],
-    "ck_discount_coupon_targets_kind": [{"kind": "category"}],
+    "ck_discount_coupon_targets_kind": [{"kind": "brand"}],
     "ck_discount_coupons_base": [{"base": "original"}],
     "ck_discount_coupons_coupon_for": [{"coupon_for": "category"}],
     "ck_discount_coupons_discount": [

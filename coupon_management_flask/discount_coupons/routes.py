@@ -132,15 +132,19 @@ def delete_coupon(coupon_id: UUID) -> None:
     change.delete_coupon(coupon_id)
 
 
-@routes.route("/coupons/product/<product>", methods=["GET"])
+@routes.route("/coupons/product/<anything:product>", methods=["GET"])
 @guard(permission=GET, api_key=True)
+@routes.arguments(coupons.ProductQuery(), location="query")
 @routes.response(200, coupons.DiscountCouponSchema(many=True))
-@routes.refuses(400)
-def list_for_product(product: str) -> list[Coupon]:
-    """The active coupons that can apply to a product, those of the highest priority first"""
+def list_for_product(query: dict[str, Any], product: str) -> list[Coupon]:
+    """The active coupons that can apply to a product, those of the highest priority first
+
+    Those for its category are among them where `category` names it. A slash of an id is sent as
+    `%2F`.
+    """
     if len(product) > fields.LONGEST_ID:
         raise errors.Invalid({"productId": [f"At most {fields.LONGEST_ID} characters."]})
-    return find.list_for_product(caller(), product)
+    return find.list_for_product(caller(), product, **query)
 
 
 @routes.route("/coupons/validate", methods=["POST"])

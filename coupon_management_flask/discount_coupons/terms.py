@@ -81,16 +81,22 @@ def columns(terms: Terms) -> Terms:
         **{name: terms[name] for name in TERMS if name != "max_usage"},
         "is_bound": bool(terms["customer_ids"]),
         "for_every_product": (
-            terms["coupon_for"] == CouponFor.MIN_PURCHASE or not terms["products"]
+            terms["coupon_for"] == CouponFor.MIN_PURCHASE
+            or not (terms["products"] or terms["categories"])
         ),
     }
 
 
+# By what a coupon is found: the terms, each a list, that its targets are written from.
+TARGETS = {
+    "products": TargetKind.PRODUCT,
+    "categories": TargetKind.CATEGORY,
+    "excluded_products": TargetKind.EXCLUDED,
+    "excluded_categories": TargetKind.EXCLUDED_CATEGORY,
+    "customer_ids": TargetKind.CUSTOMER,
+}
+
+
 def targets(terms: Terms) -> list[tuple[TargetKind, str]]:
     """Return by what a coupon of these terms is found."""
-    by_kind = {
-        TargetKind.PRODUCT: terms["products"],
-        TargetKind.EXCLUDED: terms["excluded_products"],
-        TargetKind.CUSTOMER: terms["customer_ids"],
-    }
-    return [(kind, target) for kind, found in by_kind.items() for target in found]
+    return [(kind, target) for name, kind in TARGETS.items() for target in terms[name]]

@@ -38,7 +38,8 @@ class DiscountCoupon(Model):
     `version` rises with every change of the terms. `is_public` is false for codes that were made
     for one person, which shoppers are never shown. What is searched stands in columns of its own
     and in DiscountCouponTarget: `is_bound` says that `customer_ids` names somebody, and
-    `for_every_product` that the coupon asks for no product. The lists stand as they were written.
+    `for_every_product` that the coupon asks for no product and for no category. The lists stand as
+    they were written.
     """
 
     __tablename__ = "discount_coupons"
@@ -132,7 +133,7 @@ class DiscountCoupon(Model):
 
 
 class DiscountCouponTarget(Model):
-    """A product that a coupon lists or excludes, or a customer that it is bound to.
+    """A product or category that a coupon lists or excludes, or a customer that it is bound to.
 
     A coupon is found by these.
     """

@@ -45,11 +45,13 @@ class DiscountBase(StrEnum):
 
 
 class TargetKind(StrEnum):
-    """How a discount coupon is found: by a product it lists or excludes, or by its customer."""
+    """How a discount coupon is found: by what it lists or excludes, or by its customer."""
 
     PRODUCT = "product"
     EXCLUDED = "excluded"
     CUSTOMER = "customer"
+    CATEGORY = "category"
+    EXCLUDED_CATEGORY = "excluded_category"
 
 
 class LimitRule(StrEnum):

@@ -29,16 +29,7 @@ _COLUMNS = DiscountCoupon.__table__.c
 
 def entries(terms: Terms) -> int:
     """Count the products, categories and customers that a coupon of these terms lists."""
-    return sum(
-        len(terms[name])
-        for name in (
-            "products",
-            "categories",
-            "excluded_products",
-            "excluded_categories",
-            "customer_ids",
-        )
-    )
+    return sum(len(terms[name]) for name in coupon_terms.TARGETS)
 
 
 def rows_at_once() -> int:

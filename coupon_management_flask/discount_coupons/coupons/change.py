@@ -89,10 +89,7 @@ def change_coupon(coupon_id: UUID, changes: Terms) -> Coupon:
             )
             .execution_options(synchronize_session=False)
         )
-        if any(
-            terms[name] != getattr(before, name)
-            for name in ("products", "excluded_products", "customer_ids")
-        ):
+        if any(terms[name] != getattr(before, name) for name in coupon_terms.TARGETS):
             _delete_targets(coupon_id)
             _write_targets(coupon_id, terms)
         after = by_id(coupon_id)

@@ -37,11 +37,7 @@ def public_for(customer_id: str | None, now: datetime) -> sa.ColumnElement[bool]
 
     Shoppers see running coupons that are public, and of those bound to customers their own.
     """
-    own = sa.exists().where(
-        DiscountCouponTarget.kind == TargetKind.CUSTOMER,
-        DiscountCouponTarget.target == customer_id,
-        DiscountCouponTarget.coupon_id == DiscountCoupon.id,
-    )
+    own = _has_target(TargetKind.CUSTOMER, customer_id)
     return sa.and_(DiscountCoupon.is_public, is_running(now), sa.or_(~DiscountCoupon.is_bound, own))
 
 
@@ -139,36 +135,53 @@ _HAS_USES_LEFT = (
 )
 
 
-def list_for_product(caller: Caller, product_id: str) -> list[Coupon]:
+def list_for_product(
+    caller: Caller, product_id: str, *, category: str | None = None
+) -> list[Coupon]:
     """Return running coupons with uses left that can apply to a product.
 
-    They list it, or ask for no product at all; and they do not exclude it. Those of the highest
-    priority come first.
+    They list it, or its category where that is known, or ask for neither; and they exclude none of
+    the two. Those of the highest priority come first.
     """
     now = clock.now()
-    excluded = sa.exists().where(
-        DiscountCouponTarget.kind == TargetKind.EXCLUDED,
-        DiscountCouponTarget.target == product_id,
-        DiscountCouponTarget.coupon_id == DiscountCoupon.id,
-    )
+    listed = [(TargetKind.PRODUCT, product_id)]
+    excluded = [(TargetKind.EXCLUDED, product_id)]
+    if category is not None:
+        listed.append((TargetKind.CATEGORY, category))
+        excluded.append((TargetKind.EXCLUDED_CATEGORY, category))
     conditions = [
         is_running(now) if caller.manages else public_for(caller.customer_id, now),
         IS_THERE,
-        ~excluded,
         _HAS_USES_LEFT,
+        *(~_has_target(*one) for one in excluded),
     ]
     order: list[sa.ColumnElement[Any]] = [DiscountCoupon.priority.desc(), DiscountCoupon.id.desc()]
     ids = sa.select(DiscountCoupon.id).where(*conditions).order_by(*order).limit(MOST_OF_A_PRODUCT)
-    listing = aliased(DiscountCouponTarget)
-    listed = ids.join(listing, listing.coupon_id == DiscountCoupon.id).where(
-        listing.kind == TargetKind.PRODUCT, listing.target == product_id
-    )
-    # Each half is found by its own index, as far as it is needed.
-    halves = (listed, ids.where(DiscountCoupon.for_every_product))
-    found = sa.union(*(sa.select(half.subquery().c.id) for half in halves)).subquery()
+    # Each part is found by its own index, as far as it is needed.
+    parts = [
+        *(_listing(ids, *one) for one in listed),
+        ids.where(DiscountCoupon.for_every_product),
+    ]
+    found = sa.union(*(sa.select(part.subquery().c.id) for part in parts)).subquery()
     rows = db.session.execute(
         SELECT.join(found, found.c.id == DiscountCoupon.id)
         .order_by(*order)
         .limit(MOST_OF_A_PRODUCT)
     )
     return [shown(coupon, caller) for coupon in coupons(rows)]
+
+
+def _has_target(kind: TargetKind, target: str | None) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        DiscountCouponTarget.kind == kind,
+        DiscountCouponTarget.target == target,
+        DiscountCouponTarget.coupon_id == DiscountCoupon.id,
+    )
+
+
+def _listing(ids: sa.Select[UUID], kind: TargetKind, target: str) -> sa.Select[UUID]:
+    """Return those of the coupons that list this."""
+    listing = aliased(DiscountCouponTarget)
+    return ids.join(listing, listing.coupon_id == DiscountCoupon.id).where(
+        listing.kind == kind, listing.target == target
+    )

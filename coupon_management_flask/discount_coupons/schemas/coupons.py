@@ -31,6 +31,7 @@ from .fields import (
     Code,
     PageQuery,
     PageSchema,
+    ShopId,
     ShopIds,
     Wire,
     all_different,
@@ -270,6 +271,10 @@ class CouponsQuery(PageQuery, Wire):
     coupon_for = one_of(CouponFor)
     is_active = QueryTruth()
     sort_by = SortBy()
+
+
+class ProductQuery(Wire):
+    category = ShopId(metadata={"description": "The product's category, where it is known."})
 
 
 class CouponPageSchema(PageSchema):
