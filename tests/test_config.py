@@ -228,6 +228,8 @@ def test_a_key_that_is_missing_is_named(tmp_path):
         ("STRIPE_WEBHOOK_SECRET", "whsec_1\n"),
         ("ANTIFRAUD_ADDRESS", "ftp://antifraud"),
         ("PROMO_TIMEZONE", "Mars/Olympus"),
+        ("PROMO_TIMEZONE", "localtime"),
+        ("PROMO_TIMEZONE", "right/UTC"),
         ("CURRENCY", "usd"),
         ("CURRENCY", "XXY"),
         ("METRICS_TOKEN", "two words"),

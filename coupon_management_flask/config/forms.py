@@ -7,13 +7,14 @@ from email.utils import getaddresses
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import marshmallow as ma
 import pycountry
 import yaml
 from marshmallow import validate
 
+from ..text import zones
 from ..text.hosts import website_host
 
 # A discount coupon's own bounds, and what a calendar can count.
@@ -62,8 +63,8 @@ class Zone(ma.fields.Field[ZoneInfo]):
         self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
     ) -> ZoneInfo:
         try:
-            return ZoneInfo(str(value))
-        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+            return zones.zone(str(value))
+        except zones.UnknownZone as error:
             raise ma.ValidationError(f"{value!r} is no time zone such as Europe/Berlin") from error
 
 

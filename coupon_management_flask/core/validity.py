@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from ..text import zones
+
 # As JSON keeps it: `weekdays`, `from` and `until` as HH:MM, `timezone`.
 Schedule = dict[str, Any]
 
@@ -28,20 +30,41 @@ def contains(
     return sa.and_(sa.or_(first.is_(None), first <= day), sa.or_(last.is_(None), last >= day))
 
 
+UTC = zones.zone("UTC")
+
+
 def zone(schedule: Schedule | None) -> ZoneInfo:
-    """Return a schedule's time zone, UTC where it names none."""
-    return ZoneInfo((schedule or {}).get("timezone", "UTC"))
+    """Return a schedule's time zone, UTC where it names none, or none that there is."""
+    try:
+        return _zone(schedule)
+    except (ValueError, TypeError):
+        return UTC
+
+
+def _zone(schedule: Schedule | None) -> ZoneInfo:
+    """Raises: UnknownZone."""
+    if schedule is None or "timezone" not in schedule:
+        return UTC
+    return zones.zone(schedule["timezone"])
 
 
 def is_on(schedule: Schedule | None, moment: datetime) -> bool:
     """Whether a schedule lets this moment in. What it does not name is no rule.
 
     Hours that end before they begin last over midnight, and belong to the day on which they
-    began.
+    began. A schedule that was stored once and can't be read any more lets nothing in.
     """
     if schedule is None:
         return True
-    local = moment.astimezone(zone(schedule))
+    try:
+        return _lets_in(schedule, moment)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _lets_in(schedule: Schedule, moment: datetime) -> bool:
+    """Raises: ValueError, KeyError or TypeError where the schedule can't be read."""
+    local = moment.astimezone(_zone(schedule))
     days = schedule.get("weekdays", DAYS_OF_A_WEEK)
     if "from" not in schedule:
         return local.isoweekday() in days

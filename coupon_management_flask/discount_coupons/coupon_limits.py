@@ -19,6 +19,7 @@ from .coupons.coupon import Coupon
 # The owner of what is counted for no coupon alone.
 _NO_COUPON = UUID(int=0)
 
+_KNOWN = frozenset(map(str, LimitRule))
 # These count each customer alone, the others all together.
 OF_A_CUSTOMER = (LimitRule.PER_CUSTOMER, LimitRule.PER_CUSTOMER_PER_DAY)
 _PERIODS = {
@@ -55,10 +56,13 @@ def of(
 ) -> dict[LimitRule, tuple[LimitKey, int]]:
     """Return where each limit of a coupon is counted, and how much there may be.
 
-    It depends on the customer and the moment. A budget is in minor units.
+    It depends on the customer and the moment. A budget is in minor units. Limits of which
+    `are_known` says that they are not are left out.
     """
     found = {}
     for name, limit in coupon.limits.items():
+        if name not in _KNOWN:
+            continue
         rule = LimitRule(name)
         if rule not in OF_A_CUSTOMER:
             customer = ""
@@ -74,6 +78,14 @@ def of(
         )
         found[rule] = (LimitKey(coupon.id, rule, customer, period), allowed)
     return found
+
+
+def are_known(coupon: Coupon) -> bool:
+    """Return whether this server knows all of a coupon's limits.
+
+    Another one, newer or older, may have stored what this one can't count.
+    """
+    return coupon.limits.keys() <= _KNOWN
 
 
 def first_order(customer_id: str) -> LimitKey:

@@ -213,7 +213,8 @@ def _time_rules(coupon: Coupon, now: datetime) -> list[Rule]:
         ),
         Rule(
             CouponNotValidAtThisTime,
-            validity.is_on(coupon.schedule, now),
+            # What this server can't judge by is not passed over.
+            validity.is_on(coupon.schedule, now) and coupon_limits.are_known(coupon),
             {"schedule": coupon.schedule, "now": now},
         ),
     ]

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import marshmallow as ma
 import sqlalchemy as sa
 
 from ...core import codes, errors
@@ -79,8 +80,16 @@ def _check_odds(pattern: str, count: int) -> None:
 
 
 def make_part(batch_id: UUID, start: int, *, size: int, pattern: str, template: Json) -> None:
-    """Make the codes from `start` on, unless they are there, and ask for those after them."""
-    terms = _terms(template)
+    """Make the codes from `start` on, unless they are there, and ask for those after them.
+
+    A batch fails whose template this server, which may be newer, does not take any more.
+    """
+    try:
+        terms = _terms(template)
+    except (ma.ValidationError, errors.Invalid):
+        with transaction():
+            batches.fail(batch_id)
+        return
     end = min(start + write.at_once(terms), size)
     with transaction():
         if _make(batch_id, pattern, terms, start, end) and end < size:
