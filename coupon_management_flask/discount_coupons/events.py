@@ -7,7 +7,7 @@ that are generated or imported, thousands at a time, are not told of one by one.
 from dataclasses import replace
 
 from ..messaging.webhooks import recording
-from .coupons.coupon import Coupon
+from .coupons.coupon import Coupon, by_code
 from .schemas.coupons import DiscountCouponSchema
 from .schemas.redemptions import OrderOfEventSchema, RedeemedSchema, RolledBackSchema
 from .stored import Json
@@ -27,12 +27,17 @@ def coupon_created(coupon: Coupon) -> None:
     recording.record("coupon.created", lambda: _coupon.dump(coupon))
 
 
+def coupon_with_code_created(code: str) -> None:
+    """Tell of a coupon that was written without being read: it is read where somebody wants it."""
+    recording.record("coupon.created", lambda: _coupon.dump(by_code(code)))
+
+
 def coupon_updated(coupon: Coupon) -> None:
     recording.record("coupon.updated", lambda: _coupon.dump(coupon))
 
 
 def coupon_exhausted(coupon: Coupon, *, uses: int) -> None:
-    """Tell that a coupon's last use has just been taken: `uses` in all."""
+    """Tell that a coupon has just no use left any more: it has had `uses` in all."""
     recording.record("coupon.exhausted", lambda: _coupon.dump(replace(coupon, usage_count=uses)))
 
 

@@ -18,6 +18,7 @@ from ..db.dialects import rows_changed, upsert
 from ..db.session import db, transaction
 from ..db.statements import Prepared
 from ..db.types import Moment
+from ..discount_coupons import events
 from ..discount_coupons import terms as coupon_terms
 from ..discount_coupons.bulk import write
 from ..messaging import outbox
@@ -156,7 +157,7 @@ def issue(email: str, website: str, terms: Terms) -> tuple[Issued, bool]:
 def _make_next(
     email: str, mailed_to: str | None, website: str, number: int, terms: coupon_terms.Terms
 ) -> str:
-    """Make the pair's code of that number, and write its mail down.
+    """Make the pair's code of that number, write its mail down, and have webhooks told.
 
     Raises: Overtaken where that code exists already.
     """
@@ -182,6 +183,7 @@ def _make_next(
         )
         if rows_changed(db.session.execute(numbered)) == 0:
             raise Overtaken
+        events.coupon_with_code_created(code)
     return code
 
 

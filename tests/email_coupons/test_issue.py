@@ -360,8 +360,8 @@ def test_a_call_sends_as_few_statements_as_it_needs(ask, statements, deliver, ti
     statements.clear()
     assert ask().status_code == 201
     # Is there one? Then the discount coupon (SQLite: is its code free, its stock, itself), the
-    # mail, the pair's.
-    assert len(statements) == (4 if is_postgresql() else 6), statements
+    # mail, the pair's. And which webhooks are told?
+    assert len(statements) == (5 if is_postgresql() else 7), statements
     deliver()
 
     def asked_again():

@@ -96,6 +96,9 @@ def change_coupon(coupon_id: UUID, changes: Terms) -> Coupon:
         new_limits = sorted(after.limits.keys() - before.limits.keys())
         coupon_limits.count_what_was_used_before(after, map(LimitRule, new_limits), now)
         events.coupon_updated(after)
+        # Nobody takes the last use of a coupon that has as many uses now as it has had.
+        if after.is_exhausted and not before.is_exhausted:
+            events.coupon_exhausted(after, uses=after.usage_count)
         change_log.note(_TABLE, coupon_id, before=before, after=after)
         return after
 

@@ -54,6 +54,10 @@ class Coupon:
     usage_count: int
     max_usage: int | None
 
+    @property
+    def is_exhausted(self) -> bool:
+        return self.max_usage is not None and self.usage_count >= self.max_usage
+
 
 COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     **{column.name: column for column in DiscountCoupon.__table__.c},
@@ -77,6 +81,7 @@ SELECT: sa.Select[*tuple[Any, ...]] = (
     .where(IS_THERE)
 )
 
+_BY_CODE = SELECT.where(DiscountCoupon.code == sa.bindparam("code", type_=sa.Text))
 _BY_ID = SELECT.where(DiscountCoupon.id == sa.bindparam("coupon_id", type_=sa.Uuid))
 
 
@@ -88,6 +93,17 @@ def coupons(rows: Iterable[Iterable[Any]]) -> list[Coupon]:
 def by_id(coupon_id: UUID) -> Coupon:
     """Raises: CouponNotFound."""
     row = db.session.execute(_BY_ID, {"coupon_id": coupon_id}).one_or_none()
+    if row is None:
+        raise CouponNotFound
+    return Coupon(*row)
+
+
+def by_code(code: str) -> Coupon:
+    """Return the coupon with this code, in the form in which codes are stored.
+
+    Raises: CouponNotFound.
+    """
+    row = db.session.execute(_BY_CODE, {"code": code}).one_or_none()
     if row is None:
         raise CouponNotFound
     return Coupon(*row)

@@ -90,3 +90,34 @@ def test_the_last_use_that_belongs_to_no_order_exhausts_a_coupon_too(shop, subsc
             == 200
         )
         assert [type_ for type_, _ in told(receiver, secret)] == expected
+
+
+def test_a_coupon_that_an_email_makes_is_told_of_once(shop, client, subscribe, receiver):
+    secret = subscribe()["secret"]
+    pair = {"email": "zoe@example.com", "website": "shop.example"}
+
+    code = client.post("/api/coupons/", json=pair).json["code"]
+    assert client.post("/api/coupons/", json=pair).json["code"] == code
+
+    made = shop.get(f"/api/v1/coupons/code/{code}").json
+    assert told(receiver, secret) == [("coupon.created", made)]
+    assert "zoe" not in str(made)
+
+
+def test_a_limit_that_is_lowered_to_the_uses_exhausts_a_coupon_once(shop, subscribe, receiver):
+    coupon = shop.new(maxUsage=3)
+    for _ in range(2):
+        assert shop.redeem(coupon["code"]).status_code == 201
+    secret = subscribe()["secret"]
+
+    for changes, expected in (
+        ({"maxUsage": 1}, []),
+        ({"maxUsage": 2}, ["coupon.updated", "coupon.exhausted"]),
+        ({"maxUsage": 2, "priority": 1}, ["coupon.updated"]),
+        ({"maxUsage": None}, ["coupon.updated"]),
+        ({"maxUsage": 2}, ["coupon.updated", "coupon.exhausted"]),
+    ):
+        changed = shop.patch(f"/api/v1/coupons/{coupon['id']}", json=changes)
+        events = told(receiver, secret)
+        assert sorted(type_ for type_, _ in events) == sorted(expected), changes
+        assert all(data == changed.json for _, data in events)
