@@ -1,10 +1,8 @@
 """The redemptions behind the dashboard as CSV, page after page. Nothing is held in between."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from heapq import merge
-from io import StringIO
 from itertools import chain, islice
 from operator import attrgetter
 from typing import NamedTuple
@@ -15,7 +13,7 @@ import sqlalchemy as sa
 from ..core import clock, money
 from ..db.session import before_waiting, db
 from ..models import DiscountCoupon, EmailCoupon, Redemption, RedemptionKind, first_id_at
-from ..text.spreadsheets import no_formula
+from ..text.spreadsheets import BYTE_ORDER_MARK, as_csv
 from .figures import rollup
 from .figures.measures import Kind
 from .window import Window
@@ -82,9 +80,9 @@ def redemptions_as_csv(reader_id: UUID, *, days: int, whole_service: bool) -> It
     )
     pages = iter(lambda: list(islice(rows, ROWS_AT_ONCE)), [])
     first = next(pages, [])
-    return (
-        _as_text(page)
-        for page in chain([[COLUMNS], map(_cells, first)], (map(_cells, page) for page in pages))
+    return chain(
+        [BYTE_ORDER_MARK + as_csv([COLUMNS]), as_csv(map(_cells, first))],
+        (as_csv(map(_cells, page)) for page in pages),
     )
 
 
@@ -142,7 +140,7 @@ def _cells(line: Line) -> tuple[object, ...]:
     return (
         line.id,
         Kind.EMAIL if line.is_email else line.kind,
-        no_formula(line.code or ""),
+        line.code or "",
         line.account_id,
         line.units,
         amount,
@@ -150,9 +148,3 @@ def _cells(line: Line) -> tuple[object, ...]:
         clock.rfc3339(line.created_at),
         "" if line.rolled_back_at is None else clock.rfc3339(line.rolled_back_at),
     )
-
-
-def _as_text(lines: Iterable[Iterable[object]]) -> str:
-    text = StringIO()
-    csv.writer(text).writerows(lines)
-    return text.getvalue()

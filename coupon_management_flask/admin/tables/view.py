@@ -20,6 +20,7 @@ from jinja2.runtime import Context
 from ...core import clock
 from ...db.session import Model, before_waiting, db
 from ...models import VoucherType
+from ...text.spreadsheets import BYTE_ORDER_MARK
 from ..access import SignedIn
 from . import cells, columns, finding
 from .cells import Row
@@ -263,7 +264,7 @@ class TableView(SignedIn, BaseModelView):
         answer: Response = super().export(export_type)
         answer.headers["Content-Disposition"] = f'attachment; filename="{self.get_export_name()}"'
         # Flask-Admin would send each line by itself.
-        answer.response = _in_blocks(answer.iter_encoded())
+        answer.response = _in_blocks(chain([BYTE_ORDER_MARK.encode()], answer.iter_encoded()))
         return answer
 
     def get_export_columns(self) -> list[tuple[str, str]]:

@@ -52,21 +52,22 @@ def import_coupons(
 ) -> Imported | Batch:
     """Make a coupon of each line; more than ten thousand are made in the background.
 
-    The first line names the columns. An empty field is one that is not given. The parts of a list
-    are separated by semicolons.
+    The first line names the columns, and shows how they are separated. An empty field is one that
+    is not given. The parts of a list are separated by semicolons.
 
     Raises: Invalid, with the number and the fault of each bad line; nothing was made then.
         RateLimited where many large files wait already.
     """
     with TemporaryFile() as file:
-        separators = 0
         for chunk in body:
-            separators += chunk.count(lines.SEPARATOR.encode())
             file.write(chunk)
         columns = lines.columns(file)
         with closing(lines.rows(file)) as rows:
-            count = sum(1 for _ in islice(rows, MADE_AT_ONCE + 1))
-        if count > MADE_AT_ONCE or separators > batches.MOST_ROWS_AT_ONCE:
+            count = parts = 0
+            for row in islice(rows, MADE_AT_ONCE + 1):
+                count += 1
+                parts += sum(cell.count(lines.SEPARATOR) for cell in row.cells)
+        if count > MADE_AT_ONCE or parts > batches.MOST_ROWS_AT_ONCE:
             with closing(lines.rows(file)) as rows:
                 return _keep(account_id, columns, rows, currency)
         bad: list[BadLine] = []

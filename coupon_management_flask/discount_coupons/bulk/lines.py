@@ -9,17 +9,26 @@ from functools import lru_cache
 from typing import Any, BinaryIO, NamedTuple
 
 import marshmallow as ma
+import orjson
 
 from ...core import errors
+from ...text import spreadsheets
 from .. import terms as coupon_terms
 from ..schemas.coupons import CouponTemplate
 from ..schemas.fields import Code
 from ..stored import Json
 from ..terms import Terms
 
+# Of the parts of a list.
 SEPARATOR = ";"
-# In characters. Lists fill at most one field of the parser's longest each.
+# Of the columns: what spreadsheets write, by where they are used. The first is the usual one.
+DELIMITERS = (",", ";", "\t")
+# In characters. A list may fill most of it.
 LONGEST_ROW = 1_000_000
+# A field may be as long as its row. How long it may be beyond that, its schema says.
+csv.field_size_limit(LONGEST_ROW)
+# No header that an import takes is longer, in bytes.
+LONGEST_HEADER = 64 * 1024
 LONGEST_NAME_TOLD = 100
 
 _template = CouponTemplate()
@@ -29,18 +38,17 @@ _code = Code(required=True)
 def _columns() -> dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]]:
     """Return the columns that there are: a coupon's fields as JSON has them.
 
-    Those of `limits` and `schedule` stand after a dot.
+    Those of `limits` and `schedule` stand after a dot, and each of the two also as JSON in one.
     """
     found: dict[str, tuple[tuple[str, ...], ma.fields.Field[Any]]] = {}
     for field in _template.fields.values():
         name = str(field.data_key)
+        found[name] = ((name,), field)
         if isinstance(field, ma.fields.Nested):
             found |= {
                 f"{name}.{key}": ((name, key), inner)
                 for key, inner in _by_wire_name(field.schema).items()
             }
-        else:
-            found[name] = ((name,), field)
     return found
 
 
@@ -49,6 +57,8 @@ def _by_wire_name(schema: ma.Schema) -> dict[str, ma.fields.Field[Any]]:
 
 
 COLUMNS = _columns()
+# Spreadsheets and people write them in another case.
+_IN_ANY_CASE = {name.lower(): name for name in ("code", *COLUMNS)}
 REQUIRED = ("code", *(name for name, (_, field) in COLUMNS.items() if field.required))
 
 
@@ -107,9 +117,18 @@ def columns(file: BinaryIO) -> list[str]:
     Raises: Invalid where that is not what an import needs.
     """
     with closing(_records(file)) as records:
-        header = [name.strip() for name in next(records, Row(1, [])).cells]
+        named = [name.strip() for name in next(records, Row(1, [])).cells]
+    header = [_IN_ANY_CASE.get(name.lower(), name) for name in _without_empty_end(named)]
     _check_header(header)
     return header
+
+
+def _without_empty_end(cells: list[str]) -> list[str]:
+    """Return cells without the empty ones that a spreadsheet has written behind them."""
+    end = len(cells)
+    while end and not cells[end - 1].strip():
+        end -= 1
+    return cells[:end]
 
 
 def rows(file: BinaryIO) -> Generator[Row]:
@@ -120,15 +139,17 @@ def rows(file: BinaryIO) -> Generator[Row]:
     with closing(_records(file)) as records:
         next(records, None)
         for row in records:
-            if row.cells:
+            # A spreadsheet writes an empty line as empty cells.
+            if any(map(str.strip, row.cells)):
                 yield row
 
 
 def _records(file: BinaryIO) -> Generator[Row]:
+    delimiter = _delimiter(file)
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     bounded = _Text(text)
-    reader = csv.reader(bounded, strict=True)
+    reader = csv.reader(bounded, strict=True, delimiter=delimiter)
     try:
         for cells in reader:
             bounded.row_ends()
@@ -141,6 +162,14 @@ def _records(file: BinaryIO) -> Generator[Row]:
         raise errors.Invalid({f"line {reader.line_num}": [f"No valid CSV: {error}."]}) from error
     finally:
         text.detach()
+
+
+def _delimiter(file: BinaryIO) -> str:
+    """Return what separates the columns that the first line names. No name holds one of these."""
+    file.seek(0)
+    header = re.split(rb"[\r\n]", file.read(LONGEST_HEADER), maxsplit=1)[0]
+    unquoted = re.sub(rb'"[^"]*"', b"", header)
+    return max(DELIMITERS, key=lambda one: unquoted.count(one.encode()))
 
 
 def check(
@@ -156,14 +185,26 @@ def check(
     bad: list[BadLine] = []
     for number, cells in rows:
         try:
-            if len(cells) != len(header):
-                raise _Bad(f"It has {len(cells)} fields, the header has {len(header)}.")
-            code = _checked_code(cells[code_at].strip())
-            terms = terms_of(tuple(cells[index].strip() for index, _ in others))
+            cells = _under(header, cells)
+            code = _checked_code(cells[code_at])
+            terms = terms_of(tuple(cells[index] for index, _ in others))
             good.append(Line(number, code, terms))
         except _Bad as problem:
             bad.append(BadLine(number, str(problem)))
     return good, bad
+
+
+def _under(header: list[str], cells: list[str]) -> list[str]:
+    """Return a cell for each column, without what a spreadsheet has put around it.
+
+    Spreadsheets write empty cells behind the last column, and some leave out those of the last.
+    """
+    given = len(cells)
+    cells = _without_empty_end(cells) if given > len(header) else cells
+    missing = header[len(cells) :]
+    if len(cells) > len(header) or any(name in REQUIRED for name in missing):
+        raise _Bad(f"It has {given} fields, the header has {len(header)}.")
+    return [spreadsheets.without_guard(cell.strip()) for cell in cells] + [""] * len(missing)
 
 
 def _check_header(header: list[str]) -> None:
@@ -193,10 +234,13 @@ def _checked_code(text: str) -> str:
 
 def _terms(names: tuple[str, ...], cells: tuple[str, ...], currency: str) -> Terms:
     given: Json = {}
-    for name, text in zip(names, cells, strict=True):
+    # A field that stands in one cell and whose own fields stand in others comes last here.
+    for name, text in sorted(zip(names, cells, strict=True), key=lambda pair: -pair[0].count(".")):
         if text:
             path, field = COLUMNS[name]
             inner = given.setdefault(path[0], {}) if len(path) > 1 else given
+            if path[-1] in inner:
+                raise _Bad(f"{name}: It stands in a column of its own and in those of its fields.")
             inner[path[-1]] = _value(field, text)
     try:
         return coupon_terms.complete({"currency": currency, **_template.load(given)})
@@ -211,6 +255,11 @@ def _value(field: ma.fields.Field[Any], text: str) -> object:
 
     Text that the field can't be is left to the field to refuse.
     """
+    if isinstance(field, ma.fields.Nested):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
     if isinstance(field, ma.fields.List):
         return [_value(field.inner, part.strip()) for part in text.split(SEPARATOR)]
     if isinstance(field, ma.fields.Boolean):

@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Response, jsonify, stream_with_context
 
 from ... import config
+from ...text.spreadsheets import BYTE_ORDER_MARK, as_csv
 from ...web.body import Headers, Routes
 from ...web.guard import actor, guard
 from ...web.rates import limit_batches, limit_reports
@@ -64,10 +65,14 @@ def read_batch(batch_id: UUID) -> batches.Batch:
 @routes.response(200, CSV, content_type="text/csv", headers=AS_A_FILE)
 @routes.refuses(400, 404, 409)
 def download_codes(batch_id: UUID) -> Response:
-    """The codes of a batch that is done, a line each after a header"""
-    lines = ("".join(f"{code}\r\n" for code in page) for page in batches.codes_of(batch_id))
+    """The codes of a batch that is done, a line each after a header
+
+    It opens right in Excel (a byte order mark comes first). A code that begins with `-` has a `'`
+    before it, as no spreadsheet takes it for a formula then; `import` takes it off again.
+    """
+    lines = (as_csv([code] for code in page) for page in batches.codes_of(batch_id))
     return Response(
-        stream_with_context(_after("code\r\n", lines)),
+        stream_with_context(_after(BYTE_ORDER_MARK + as_csv([["code"]]), lines)),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{batch_id}.csv"'},
     )
@@ -92,9 +97,13 @@ def _after(header: str, lines: Iterator[str]) -> Iterator[str]:
 def import_coupons() -> imports.Imported | tuple[Response, int]:
     """Make a coupon of each line of a CSV, all or none
 
-    Columns are a coupon's fields, such as `limits.perDay` and `schedule.from`. The parts of a list
-    are separated by `;`. Files with more than 200,000 of these are made in the background too. What
-    is made there can't be found or used before all is there, but its codes are taken.
+    Columns are a coupon's fields, in any case, such as `limits.perDay` and `schedule.from`.
+    `schedule` and `limits` may also stand in a cell each, as JSON:
+    `{"weekdays": [1, 5], "from": "09:00", "until": "17:00", "timezone": "Europe/Berlin"}`. The
+    parts of a list are separated by `;`. Columns may be separated by commas, semicolons or tabs, as
+    spreadsheets write them, and may end in empty ones. Files with more than 200,000 parts of lists
+    are made in the background too. What is made there can't be found or used before all is there,
+    but its codes are taken.
     """
     made = imports.import_coupons(actor().id, body_in_chunks(), currency=config.current().currency)
     if isinstance(made, imports.Imported):
