@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ..db.session import db
 from ..models import CouponBatch, CreditCoupon, DiscountCoupon, Promo, VoucherType
+from ..text import readable
 from .figures.measures import Kind
 from .statements import Figure
 
@@ -23,12 +24,12 @@ _ID_AND_NAME = {
 
 
 def names_of(figures: Iterable[Figure]) -> dict[str, str]:
-    """Return names by label. What is gone has none, and a website is its own."""
+    """Return names by label. What is gone has none, and a website is its own, for people."""
     labels: dict[Kind, dict[UUID, str]] = defaultdict(dict)
     found: dict[str, str] = {}
     for figure in figures:
         if figure.kind == Kind.EMAIL:
-            found[figure.label] = figure.label
+            found[figure.label] = readable.host(figure.label)
         elif (row_id := as_id(figure.label)) is not None:
             labels[Kind(figure.kind)][row_id] = figure.label
     looks = [

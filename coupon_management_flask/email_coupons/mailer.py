@@ -14,6 +14,7 @@ from ..core import clock, money
 from ..db.session import db
 from ..messaging.mail import sender
 from ..models import DiscountCoupon, DiscountType, EmailCoupon, UnsubscribedAddress
+from ..text import readable
 from . import unsubscribe
 
 TOPIC = "email_coupon"
@@ -73,10 +74,11 @@ def _compose(coupon: _Mailed, message_id: UUID) -> sender.Mail:
     discount = _discount(coupon)
     # Where any website is taken, somebody else's may be typed in beside a victim's address.
     is_ours = bool(config.current().coupon_allowed_websites)
-    subject = f"Your code for {discount} off" + (f" at {coupon.website}" if is_ours else "")
+    website = readable.host(coupon.website)
+    subject = f"Your code for {discount} off" + (f" at {website}" if is_ours else "")
     said = {
         "subject": subject,
-        "website": coupon.website if is_ours else _not_linked(coupon.website),
+        "website": website if is_ours else _not_linked(website),
         "code": coupon.code,
         "discount": discount,
         "expiry": None if coupon.expires_at is None else _for_people(coupon.expires_at),

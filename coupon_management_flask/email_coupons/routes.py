@@ -6,7 +6,7 @@ from flask import Response, render_template
 
 from .. import config
 from ..db.pages import Page
-from ..text import mailboxes
+from ..text import mailboxes, readable
 from ..web.body import Routes
 from ..web.guard import guard
 from ..web.rates import count_coupon_email, limit_coupons
@@ -85,6 +85,8 @@ def unsubscribe(query: dict[str, str]) -> Response:
 
 def _page(address: str, *, is_done: bool) -> Response:
     return Response(
-        render_template("email_coupons/unsubscribe.html", address=address, is_done=is_done),
+        render_template(
+            "email_coupons/unsubscribe.html", address=readable.address(address), is_done=is_done
+        ),
         mimetype="text/html",
     )

@@ -7,6 +7,7 @@ from flask import Blueprint, render_template
 
 from ..core import errors
 from ..messaging.mail import mailbox
+from ..text import readable
 
 PREVIEW = 200
 
@@ -36,7 +37,7 @@ def show_one(key: str) -> str:
 
 def _shown(message: EmailMessage) -> dict[str, str]:
     return {
-        "to": str(message["To"]),
+        "to": readable.address(str(message["To"])),
         "subject": str(message["Subject"]),
         "preview": " ".join(_part(message, "plain").split())[:PREVIEW],
         "date": parsedate_to_datetime(str(message["Date"])).strftime("%Y-%m-%d %H:%M:%S UTC"),

@@ -68,3 +68,44 @@ def test_where_any_website_is_taken_a_mail_makes_no_link_of_one(configured_app, 
             assert "evil.example" not in text
             assert "127.0.0.1" not in text.replace("http://127.0.0.1:8000/api/", "")
     assert "evil[.]example" in f"{sent[0].text}{sent[1].text}"
+
+
+def test_a_mail_names_a_website_in_its_own_letters_and_links_stay_ascii(ask, deliver):
+    assert ask(website="shop.xn--bcher-kva.example").json["website"] == (
+        "shop.xn--bcher-kva.example"
+    )
+
+    (sent,) = deliver()
+
+    assert sent.subject == "Your code for 10% off at shop.b\u00fccher.example"
+    for text in (sent.text, sent.html):
+        assert "shop.b\u00fccher.example" in text
+        assert "xn--" not in text
+    assert sent.headers["List-Unsubscribe"].isascii()
+
+
+def test_a_website_that_could_be_taken_for_another_is_named_in_ascii(configured_app, sent):
+    client = configured_app(coupon_allowed_websites=["xn--80ak6aa92e.example"]).test_client()
+    # All of them Cyrillic letters.
+    pair = {"email": "one@example.com", "website": "\u0430\u0440\u0440\u04cf\u0435.example"}
+    assert client.post(PATH, json=pair).json["website"] == "xn--80ak6aa92e.example"
+
+    outbox.deliver_due({mailer.TOPIC: outbox.Topic(mailer.deliver)})
+
+    (mail,) = sent
+    assert mail.subject == "Your code for 10% off at xn--80ak6aa92e.example"
+    assert "xn--80ak6aa92e.example" in mail.text
+
+
+def test_where_any_website_is_taken_its_own_letters_make_no_link_either(configured_app, sent):
+    client = configured_app().test_client()
+    pair = {"email": "one@example.com", "website": "b\u00fccher.example"}
+    assert client.post(PATH, json=pair).status_code == 201
+
+    outbox.deliver_due({mailer.TOPIC: outbox.Topic(mailer.deliver)})
+
+    (mail,) = sent
+    assert mail.subject == "Your code for 10% off"
+    for text in (mail.text, mail.html):
+        assert "b\u00fccher[.]example" in text
+        assert "b\u00fccher.example" not in text
