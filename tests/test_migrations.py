@@ -340,6 +340,7 @@ ROWS: dict[str, Callable[[Make], dict[str, Any]]] = {
         "due_at": clock.now(),
         "attempts": 0,
     },
+    "mail_refusals": lambda make: {"recipient_digest": _text(), "refused_at": clock.now()},
     "outages": lambda make: {"name": _text(), "since": clock.now(), "error": "x"},
     "leases": lambda make: {"name": _text(), "leased_until": clock.now()},
     "promos": lambda make: {

@@ -24,6 +24,7 @@ from ..models import (
     LedgerEntry,
     LimitUse,
     LoginSession,
+    MailRefusal,
     OrderRedemption,
     OrderRedemptionCode,
     Outage,
@@ -137,7 +138,7 @@ _MENU: dict[str, tuple[type[Model], ...]] = {
     "Payments": (PaymentTransaction, PaymentReturn, PaymentDebt, PaymentEvent),
     "Webhooks": (Webhook, WebhookSubscription, WebhookDelivery),
     "Analytics": (DailyFigure, RollUpMark),
-    "Operations": (AdminChange, OutboxMessage, IdempotencyKey, Lease, Outage),
+    "Operations": (AdminChange, OutboxMessage, IdempotencyKey, Lease, Outage, MailRefusal),
 }
 
 

@@ -46,8 +46,20 @@ Payload = dict[str, Any]
 Handler = Callable[[UUID, Payload], None]
 """Does what a message asks for, given its id and payload; raises where it could not.
 
-The exception may have a `reason`, where its type says too little.
+The exception may have a `reason`, where its type says too little, and a `retry_after`, before which
+the message is not tried again.
 """
+
+
+class Refused(Exception):
+    """A message that its receiver says it will never take.
+
+    It is tried once more an hour later, for receivers are wrong at times, and then given up.
+    """
+
+
+class OverAndDone(Exception):
+    """A message that there is nobody left to deliver to. It is given up at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class _Leased:
     topic: str
     payload: Payload
     attempts: int
+    refused_at: datetime | None
     lease_id: UUID | None
 
 
@@ -83,13 +96,22 @@ def _update(*conditions: sa.ColumnElement[bool]) -> sa.Update:
     return sa.update(OutboxMessage).where(*conditions).execution_options(**options)
 
 
-def write(topic: str, payload: Payload) -> UUID:
-    """Write a message down; it can be delivered once the transaction around is committed."""
+def write(topic: str, payload: Payload, lane: str = "") -> UUID:
+    """Write a message down; it can be delivered once the transaction around is committed.
+
+    `lane` names its receiver, where the topic has lanes.
+    """
     message_id = new_id()
     now = clock.now()
     db.session.execute(
         sa.insert(table(OutboxMessage)).values(
-            id=message_id, topic=topic, payload=payload, created_at=now, due_at=now, attempts=0
+            id=message_id,
+            topic=topic,
+            lane=lane,
+            payload=payload,
+            created_at=now,
+            due_at=now,
+            attempts=0,
         )
     )
     return message_id
@@ -103,7 +125,13 @@ def send_again(message_id: UUID) -> bool:
     now = clock.now()
     not_leased = sa.or_(OutboxMessage.lease_id.is_(None), OutboxMessage.due_at <= now)
     again = _update(OutboxMessage.id == message_id, not_leased).values(
-        due_at=now, attempts=0, lease_id=None, delivered_at=None, given_up_at=None, last_error=None
+        due_at=now,
+        attempts=0,
+        refused_at=None,
+        lease_id=None,
+        delivered_at=None,
+        given_up_at=None,
+        last_error=None,
     )
     return rows_changed(db.session.execute(again)) == 1
 
@@ -183,6 +211,7 @@ def _lease_one(topics: list[str]) -> _Leased | None:
             OutboxMessage.topic,
             OutboxMessage.payload,
             OutboxMessage.attempts,
+            OutboxMessage.refused_at,
             OutboxMessage.lease_id,
         )
     )
@@ -207,7 +236,7 @@ def _deliver(message: _Leased, handler: Handler) -> bool:
             attempts=attempts,
             error=reason,
         )
-        _note_failure(message, attempts, reason)
+        _note_failure(message, attempts, reason, error)
         return False
     _note(message, delivered_at=clock.now(), attempts=attempts, last_error=None)
     return True
@@ -254,15 +283,24 @@ def _renew(engine: sa.Engine, message: _Leased, is_done: threading.Event) -> Non
             pause = LEASE.total_seconds() / 30
 
 
-def _note_failure(message: _Leased, attempts: int, reason: str) -> None:
+def _note_failure(message: _Leased, attempts: int, reason: str, error: Exception) -> None:
     """Have the message tried again later, or give it up after its last try."""
     now = clock.now()
-    if attempts >= MOST_ATTEMPTS:
+    noted: dict[str, object] = {"attempts": attempts, "last_error": reason}
+    is_refused = isinstance(error, Refused)
+    if (
+        attempts >= MOST_ATTEMPTS
+        or isinstance(error, OverAndDone)
+        or (is_refused and message.refused_at is not None)
+    ):
         log.error("outbox.given_up", topic=message.topic, message_id=str(message.id), error=reason)
-        _note(message, attempts=attempts, last_error=reason, given_up_at=now)
-        return
-    wait = WAITS[attempts - 1] if attempts <= len(WAITS) else LATER
-    _note(message, attempts=attempts, last_error=reason, due_at=now + wait)
+        _note(message, **noted, given_up_at=now)
+    elif is_refused:
+        _note(message, **noted, due_at=now + LATER, refused_at=now)
+    else:
+        wait = WAITS[attempts - 1] if attempts <= len(WAITS) else LATER
+        at_least: timedelta = getattr(error, "retry_after", None) or wait
+        _note(message, **noted, due_at=now + max(wait, at_least))
 
 
 def _note(message: _Leased, **values: object) -> None:

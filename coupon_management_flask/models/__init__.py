@@ -35,7 +35,7 @@ from .kinds import (
     TargetKind,
     VoucherStatus,
 )
-from .operations import IdempotencyKey, Lease, Outage, OutboxMessage
+from .operations import IdempotencyKey, Lease, MailRefusal, Outage, OutboxMessage
 from .payments import PaymentDebt, PaymentEvent, PaymentReturn, PaymentTransaction
 from .promos import (
     AntifraudQuestion,
@@ -88,6 +88,7 @@ __all__ = [
     "LimitRule",
     "LimitUse",
     "LoginSession",
+    "MailRefusal",
     "OrderRedemption",
     "OrderRedemptionCode",
     "Outage",

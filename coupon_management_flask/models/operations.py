@@ -34,27 +34,32 @@ class IdempotencyKey(Model):
 class OutboxMessage(Model):
     """Something that must be done after a commit, written down in that commit.
 
-    It is due at `due_at`, and leased while somebody does it.
+    It is due at `due_at`, and leased while somebody does it. `lane` is whose it is, where a topic's
+    receivers must not wait for one another. `refused_at` is when its receiver first said that it
+    will never take it.
     """
 
     __tablename__ = "outbox_messages"
 
     id: Mapped[Id]
     topic: Mapped[str]
+    lane: Mapped[str] = mapped_column(server_default="")
     payload: Mapped[JsonObject] = mapped_column(sa.JSON)
     created_at: Mapped[CreatedAt]
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
+    refused_at: Mapped[datetime | None]
     lease_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     delivered_at: Mapped[datetime | None]
     given_up_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
 
     __table_args__ = (
-        # By topic, so that mails that wait for a server are in no other topic's way.
+        # By topic and lane, so that what waits for one receiver is in no other's way.
         sa.Index(
-            "ix_outbox_messages_due",
+            "ix_outbox_messages_lanes",
             "topic",
+            "lane",
             "due_at",
             **where("delivered_at IS NULL AND given_up_at IS NULL"),
         ),
@@ -88,3 +93,16 @@ class Outage(Model):
     name: Mapped[str] = mapped_column(primary_key=True)
     since: Mapped[datetime]
     error: Mapped[str]
+
+
+class MailRefusal(Model):
+    """A recipient whose mail the server refused for good since it last accepted any.
+
+    It may be the recipient's fault. Once there are two of them it is hardly theirs. An address is
+    kept as a keyed hash.
+    """
+
+    __tablename__ = "mail_refusals"
+
+    recipient_digest: Mapped[str] = mapped_column(primary_key=True)
+    refused_at: Mapped[datetime]

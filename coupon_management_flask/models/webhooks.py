@@ -13,7 +13,9 @@ from .columns import CreatedAt, Id
 class Webhook(Model):
     """An address that is told of events.
 
-    Nothing is sent to it before `rests_until`, when it has just kept somebody waiting in vain.
+    Nothing is sent to it before `rests_until`, when it has just kept somebody waiting in vain or
+    has asked for a pause. That stays until it takes a message again. At `gone_at` it said that it
+    is gone: it is told of nothing any more.
 
     The secret is stored in clear. What signs can't be a hash, and a key to encrypt it with would
     have to outlive SECRET_KEY, which operators change. The secret opens nothing of ours: whoever
@@ -27,6 +29,7 @@ class Webhook(Model):
     secret: Mapped[str]
     created_at: Mapped[CreatedAt]
     rests_until: Mapped[datetime | None]
+    gone_at: Mapped[datetime | None]
 
 
 class WebhookSubscription(Model):

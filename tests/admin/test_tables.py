@@ -35,6 +35,7 @@ SECRETS = {
     "coupon_import_parts.body",
     "idempotency_keys.body",
     "idempotency_keys.fingerprint",
+    "mail_refusals.recipient_digest",
     "order_redemptions.fingerprint",
     "outbox_messages.payload",
     "password_resets.digest",

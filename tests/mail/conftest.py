@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.messaging import outbox
 from coupon_management_flask.messaging.mail import sender
@@ -61,6 +63,18 @@ def mailing(configured_app: Callable[..., Flask]) -> Callable[..., Flask]:
             **overrides,
         }
     )
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets time pass at once."""
+    now, ahead = clock.now, [timedelta()]
+
+    def passes(**span: float) -> None:
+        ahead.append(timedelta(**span))
+        monkeypatch.setattr(clock, "now", lambda: now() + sum(ahead, timedelta()))
+
+    return passes
 
 
 def new_mail(**given: Any) -> sender.Mail:

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from coupon_management_flask.messaging import outbox
 from coupon_management_flask.messaging.mail import sender
 from coupon_management_flask.models import new_id
 
@@ -98,6 +99,7 @@ def test_what_could_be_read_as_more_than_it_is_is_not_sent(mailing, smtp, given)
         sender.send(new_mail(**given))
 
     assert not isinstance(refusal.value, sender.MailFailed)
+    assert isinstance(refusal.value, outbox.Refused)
     assert (smtp.commands, smtp.received, outages()) == ([], [], [])
 
 
@@ -108,6 +110,7 @@ def test_an_address_beyond_ascii_goes_to_servers_that_take_such_addresses_and_to
     with pytest.raises(sender.MailFailed) as failure:
         sender.send(new_mail(to="zoë@example.com"))
     assert failure.value.reason == "smtputf8_not_supported"
+    assert isinstance(failure.value, sender.MailRefused)
     assert (smtp.received, outages()) == ([], [])
 
     with running_smtp(is_international=True) as other:

@@ -11,10 +11,17 @@ from flask import Flask, current_app
 
 from ... import config
 from ...db.session import before_waiting
+from .. import outbox
 from . import mailbox, outage, smtp
 from . import message as messages
 from .message import Mail
-from .smtp import MailFailed
+from .smtp import Fault, MailFailed, MailRefused
+
+
+class NotWritable(outbox.Refused, ValueError):
+    """An address or a header could be read as more than one. It will be the next time too."""
+
+    reason = "not_writable"
 
 
 class Transport(StrEnum):
@@ -45,7 +52,8 @@ def is_configured() -> bool:
 def is_failing() -> bool:
     """Return whether the server failed, for whichever process, when a mail was last sent.
 
-    A server that refused one recipient or one text has not failed.
+    A server that refused one recipient or one text has not failed, one that refuses everybody's
+    mail has.
     """
     return transport() is Transport.SMTP and outage.is_noted()
 
@@ -54,34 +62,56 @@ def send(mail: Mail) -> None:
     """Send the mail, outside any transaction, and note whether the server works.
 
     Raises:
-        MailFailed: The mail was not accepted.
-        ValueError: An address or a header could be read as more than one.
+        MailRefused: The server will never accept it. It is the recipient's fault or the text's.
+        MailFailed: It was not accepted this time.
+        NotWritable: An address or a header could be read as more than one.
     """
     message = messages.compose(mail)
-    # Written before anybody is spoken to: what can't be written is no failure of the server.
-    written = messages.as_bytes(message)
+    try:
+        # Written before anybody is spoken to: what can't be written is no failure of the server.
+        written = messages.as_bytes(message)
+    except ValueError as error:
+        raise NotWritable(str(error)) from error
     before_waiting()
     match transport():
         case Transport.SMTP:
-            _send_to_the_server(message)
+            _send_to_the_server(message, mail.to)
         case Transport.CONSOLE:
             _print(mail)
         case Transport.LOCAL:
             mailbox.keep(written)
             _print(mail)
         case Transport.NOWHERE:
-            raise MailFailed("not_configured", tells_of_the_server=False)
+            raise MailFailed("not_configured", Fault.NOBODY)
 
 
-def _send_to_the_server(message: flask_mail.Message) -> None:
+def _send_to_the_server(message: flask_mail.Message, recipient: str) -> None:
     try:
         smtp.send(message)
     except MailFailed as failure:
-        outage.note(failure.reason if failure.tells_of_the_server else None)
+        if _is_final(failure, recipient):
+            raise MailRefused(failure.reason, failure.fault) from None
         raise
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     flask_mail.email_dispatched.send(app, message=message)
-    outage.note(None)
+    outage.note_acceptance()
+
+
+def _is_final(failure: MailFailed, recipient: str) -> bool:
+    """Return whether a mail need not be tried for long, and note what it says of the server.
+
+    Where the server refuses everybody, the mail is tried for as long as in any outage: it is
+    accepted once the server knows our sender.
+    """
+    match failure.fault:
+        case Fault.SERVER:
+            outage.note_failure(failure.reason)
+            return False
+        case Fault.SOMEBODY:
+            return not outage.note_refusal(recipient, failure.reason)
+        case Fault.RECIPIENT | Fault.NOBODY:
+            outage.note_answer()
+            return failure.fault is Fault.RECIPIENT
 
 
 def _print(mail: Mail) -> None:

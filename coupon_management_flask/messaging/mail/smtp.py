@@ -1,14 +1,17 @@
 """The sender: a Flask-Mail message to the SMTP server that is set (docs/decisions/0018)."""
 
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum, auto
 from ipaddress import ip_address
 
 import flask_mail
 from flask import current_app
 
+from .. import outbox
 from . import message as messages
 
 # Until the end of the mail is sent the server has accepted nothing, and another try can't make a
@@ -21,18 +24,40 @@ ACCEPTANCE_SECONDS = 600.0
 GOODBYE_SECONDS = 1.0
 
 _END_OF_MAIL = b"\r\n.\r\n"
+CLOSING = 421
+# Who asks for a login, or says that it is wrong, has not looked at the recipient.
+_LOGIN_CODES = (530, 535)
+# Enhanced status codes (RFC 3463): whose fault it is.
+_ENHANCED = re.compile(rb"5\.(\d{1,3}\.\d{1,3})\b")
+_SENDERS = re.compile(r"1\.[78]")
+_MAILBOXES = re.compile(r"1\.(?:[1-6]|10)|2\.\d+")
+
+
+class Fault(Enum):
+    """Whose fault it is that a mail was not accepted.
+
+    The server's, where any other mail would meet the same. The recipient's, where theirs will never
+    be accepted. Of somebody's, where it never will be and the server does not say whose fault that
+    is. Of nobody's, where it may be accepted later.
+    """
+
+    SERVER = auto()
+    RECIPIENT = auto()
+    SOMEBODY = auto()
+    NOBODY = auto()
 
 
 class MailFailed(Exception):
-    """A mail was not accepted. `reason` says why in a word or two, and never names a person.
+    """A mail was not accepted. `reason` says why in a word or two, and never names a person."""
 
-    `tells_of_the_server` is True where any other mail would have met the same.
-    """
-
-    def __init__(self, reason: str, *, tells_of_the_server: bool) -> None:
+    def __init__(self, reason: str, fault: Fault) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.tells_of_the_server = tells_of_the_server
+        self.fault = fault
+
+
+class MailRefused(MailFailed, outbox.Refused):
+    """A mail is never accepted, and others are."""
 
 
 def send(message: flask_mail.Message) -> None:
@@ -46,14 +71,14 @@ def send(message: flask_mail.Message) -> None:
             _hand_over(client, message)
     except (OSError, UnicodeError) as error:
         # Not `from error`: its text holds the address.
-        raise MailFailed(_reason(error), tells_of_the_server=_tells_of_the_server(error)) from None
+        raise MailFailed(_reason(error), _fault(error)) from None
 
 
 def _hand_over(client: "_Client", message: flask_mail.Message) -> None:
     if messages.is_international(message):
         client.ehlo_or_helo_if_needed()
         if not client.has_extn("smtputf8"):
-            raise MailFailed("smtputf8_not_supported", tells_of_the_server=False)
+            raise MailFailed("smtputf8_not_supported", Fault.RECIPIENT)
     from_address, to = messages.envelope(message)
     client.sendmail(from_address, to, messages.as_bytes(message), message.mail_options)
 
@@ -123,16 +148,34 @@ def _reason(error: Exception) -> str:
 
 
 def _code(error: Exception) -> int | None:
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return int(next(iter(error.recipients.values()))[0])
-    return int(error.smtp_code) if isinstance(error, smtplib.SMTPResponseException) else None
+    said = _said(error)
+    return None if said is None else said[0]
 
 
-def _tells_of_the_server(error: Exception) -> bool:
-    """Return False for what the server says to this recipient or to this text alone."""
-    code = _code(error)
+def _said(error: Exception) -> tuple[int, bytes] | None:
+    """Return the code and the words of the server's answer."""
+    words: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return code == 421
-    if isinstance(error, smtplib.SMTPDataError):
-        return code is not None and code < 500
-    return True
+        code, words = next(iter(error.recipients.values()))
+    elif isinstance(error, smtplib.SMTPResponseException):
+        code, words = error.smtp_code, error.smtp_error
+    else:
+        return None
+    return int(code), words if isinstance(words, bytes) else words.encode()
+
+
+def _fault(error: Exception) -> Fault:
+    said = _said(error)
+    # Before a recipient is named, nothing that is said is about one.
+    is_about_a_mail = isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError)
+    if said is None or not is_about_a_mail:
+        return Fault.SERVER
+    code, words = said
+    if code < 500:
+        is_full = isinstance(error, smtplib.SMTPDataError) or code == CLOSING
+        return Fault.SERVER if is_full else Fault.NOBODY
+    found = _ENHANCED.match(words)
+    enhanced = found[1].decode() if found is not None else ""
+    if code in _LOGIN_CODES or _SENDERS.fullmatch(enhanced):
+        return Fault.SERVER
+    return Fault.RECIPIENT if _MAILBOXES.fullmatch(enhanced) else Fault.SOMEBODY
