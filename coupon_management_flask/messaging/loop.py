@@ -50,6 +50,9 @@ class Background:
     def names(self) -> list[str]:
         return sorted([*self.topics, *self.jobs])
 
+    def has_lanes(self, name: str) -> bool:
+        return name in self.topics and self.topics[name].lanes is not None
+
 
 def current() -> Background:
     """Return the background work of the application whose context is active."""

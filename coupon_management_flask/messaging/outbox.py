@@ -21,6 +21,7 @@ from ..db.dialects import is_postgresql, rows_changed, table
 from ..db.failures import is_unavailable
 from ..db.session import db, transaction
 from ..models import OutboxMessage, new_id
+from .lanes import InFlight, Lanes, first_due
 
 LEASE = timedelta(seconds=30)
 # How long to wait after each failure; from then on hourly for a day.
@@ -66,19 +67,23 @@ class OverAndDone(Exception):
 class Topic:
     """How the messages of one topic are delivered.
 
-    While `only_while` returns False they wait untouched: nobody tries to deliver them.
+    While `only_while` returns False they wait untouched: nobody tries to deliver them. A topic with
+    `lanes` has many receivers, and a process delivers `at_once` of its messages side by side.
     """
 
     deliver: Handler
     only_while: Callable[[], bool] = lambda: True
+    lanes: Callable[[], Lanes] | None = None
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Leased:
+class Leased:
     """A message that this process is delivering."""
 
     id: UUID
     topic: str
+    lane: str
     payload: Payload
     attempts: int
     refused_at: datetime | None
@@ -86,6 +91,7 @@ class _Leased:
 
 
 log = structlog.get_logger(__name__)
+_in_flight = InFlight()
 _WAITING = sa.and_(OutboxMessage.delivered_at.is_(None), OutboxMessage.given_up_at.is_(None))
 _GIVEN_UP = OutboxMessage.given_up_at.is_not(None)
 
@@ -136,6 +142,16 @@ def send_again(message_id: UUID) -> bool:
     return rows_changed(db.session.execute(again)) == 1
 
 
+def end_lane(topic: str, lane: str, reason: str) -> int:
+    """Give up all that waits in a lane, but for what is being delivered; return how many."""
+    now = clock.now()
+    not_leased = sa.or_(OutboxMessage.lease_id.is_(None), OutboxMessage.due_at <= now)
+    over = _update(
+        _WAITING, OutboxMessage.topic == topic, OutboxMessage.lane == lane, not_leased
+    ).values(lease_id=None, given_up_at=now, last_error=reason)
+    return rows_changed(db.session.execute(over))
+
+
 def deliver_due(
     topics: Mapping[str, Topic], most: int = 100, stop: threading.Event | None = None
 ) -> int:
@@ -143,15 +159,14 @@ def deliver_due(
 
     Messages are delivered one by one, each under its own lease.
     """
-    names = [name for name, topic in topics.items() if topic.only_while()]
     delivered = 0
     for _ in range(most):
-        if not names or (stop is not None and stop.is_set()):
+        if stop is not None and stop.is_set():
             break
-        message = _lease_one(names)
+        message = take(topics)
         if message is None:
             break
-        delivered += _deliver(message, topics[message.topic].deliver)
+        delivered += deliver(message, topics[message.topic])
     return delivered
 
 
@@ -189,17 +204,59 @@ def count_given_up() -> dict[str, int]:
     return dict(db.session.execute(by_topic).all())
 
 
-def _lease_one(topics: list[str]) -> _Leased | None:
+def take(topics: Mapping[str, Topic]) -> Leased | None:
+    """Lease the message of these topics that has been due for longest, if there is any.
+
+    Whoever takes it hands it to `deliver`.
+    """
+    open_now = {name: topic for name, topic in topics.items() if topic.only_while()}
+    if not open_now:
+        return None
+    with _in_flight.held():
+        message = _lease_first(open_now)
+        if message is not None:
+            _in_flight.begin(message.topic, message.lane)
+    return message
+
+
+def _lease_first(topics: Mapping[str, Topic]) -> Leased | None:
     now = clock.now()
-    due = (
+    # A look must neither ask for SQLite's one lock nor begin a transaction once a second.
+    found: list[tuple[datetime, list[str], str]] = []
+    in_one_line = [name for name, topic in topics.items() if topic.lanes is None]
+    if in_one_line:
+        first = _due(in_one_line, "", now).with_only_columns(OutboxMessage.due_at)
+        due_at = db.session.scalar(first)
+        if due_at is not None:
+            found.append((due_at, in_one_line, ""))
+    for name, topic in topics.items():
+        if topic.lanes is not None:
+            without = _in_flight.without(name, topic.lanes(), topic.at_once)
+            row = db.session.execute(first_due(name, without, now)).one_or_none()
+            if row is not None:
+                found.append((row.due_at, [name], row.lane))
+    if not found:
+        return None
+    _, names, lane = min(found)
+    return _lease_one(names, lane, now)
+
+
+def _due(topics: list[str], lane: str, now: datetime) -> sa.Select[UUID]:
+    return (
         sa.select(OutboxMessage.id)
-        .where(_WAITING, OutboxMessage.due_at <= now, OutboxMessage.topic.in_(topics))
+        .where(
+            _WAITING,
+            OutboxMessage.due_at <= now,
+            OutboxMessage.topic.in_(topics),
+            OutboxMessage.lane == lane,
+        )
         .order_by(OutboxMessage.due_at)
         .limit(1)
     )
-    # A look must neither ask for SQLite's one lock nor begin a transaction once a second.
-    if db.session.scalar(due) is None:
-        return None
+
+
+def _lease_one(topics: list[str], lane: str, now: datetime) -> Leased | None:
+    due = _due(topics, lane, now)
     if is_postgresql():
         due = due.with_for_update(skip_locked=True)
     # A leased message is due again only when its lease lapses: one column says both.
@@ -209,6 +266,7 @@ def _lease_one(topics: list[str]) -> _Leased | None:
         .returning(
             OutboxMessage.id,
             OutboxMessage.topic,
+            OutboxMessage.lane,
             OutboxMessage.payload,
             OutboxMessage.attempts,
             OutboxMessage.refused_at,
@@ -217,10 +275,18 @@ def _lease_one(topics: list[str]) -> _Leased | None:
     )
     with transaction():
         row = db.session.execute(lease).one_or_none()
-    return None if row is None else _Leased(*row)
+    return None if row is None else Leased(*row)
 
 
-def _deliver(message: _Leased, handler: Handler) -> bool:
+def deliver(message: Leased, topic: Topic) -> bool:
+    """Deliver a message that was taken, and note how that went; return whether it succeeded."""
+    try:
+        return _deliver(message, topic.deliver)
+    finally:
+        _in_flight.end(message.topic, message.lane)
+
+
+def _deliver(message: Leased, handler: Handler) -> bool:
     attempts = message.attempts + 1
     try:
         with _lease_kept(message):
@@ -243,7 +309,7 @@ def _deliver(message: _Leased, handler: Handler) -> bool:
 
 
 @contextmanager
-def _lease_kept(message: _Leased) -> Iterator[None]:
+def _lease_kept(message: Leased) -> Iterator[None]:
     """Renew the lease for as long as the block takes.
 
     A slow worker is not a dead one: nobody else may begin meanwhile.
@@ -261,11 +327,11 @@ def _lease_kept(message: _Leased) -> Iterator[None]:
         heartbeat.join()
 
 
-def _is_held(message: _Leased) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+def _is_held(message: Leased) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     return OutboxMessage.id == message.id, OutboxMessage.lease_id == message.lease_id
 
 
-def _renew(engine: sa.Engine, message: _Leased, is_done: threading.Event) -> None:
+def _renew(engine: sa.Engine, message: Leased, is_done: threading.Event) -> None:
     pause = LEASE.total_seconds() / 3
     while not is_done.wait(pause):
         renewal = _update(*_is_held(message)).values(due_at=clock.now() + LEASE)
@@ -283,7 +349,7 @@ def _renew(engine: sa.Engine, message: _Leased, is_done: threading.Event) -> Non
             pause = LEASE.total_seconds() / 30
 
 
-def _note_failure(message: _Leased, attempts: int, reason: str, error: Exception) -> None:
+def _note_failure(message: Leased, attempts: int, reason: str, error: Exception) -> None:
     """Have the message tried again later, or give it up after its last try."""
     now = clock.now()
     noted: dict[str, object] = {"attempts": attempts, "last_error": reason}
@@ -303,7 +369,7 @@ def _note_failure(message: _Leased, attempts: int, reason: str, error: Exception
         _note(message, **noted, due_at=now + max(wait, at_least))
 
 
-def _note(message: _Leased, **values: object) -> None:
+def _note(message: Leased, **values: object) -> None:
     # Whoever has lost the lease may not say how it went.
     note = _update(*_is_held(message)).values(lease_id=None, **values)
     pause, until = threading.Event(), monotonic() + NOTE_FOR.total_seconds()

@@ -22,6 +22,7 @@ from ..application import create_app
 from ..db.failures import is_unavailable
 from ..health import start
 from ..messaging import loop
+from ..messaging.crew import Crew
 from ..web.observability import configure_logging
 from .jobs import BACKGROUND
 
@@ -48,13 +49,21 @@ try:
 except config.ConfigurationError as error:
     raise SystemExit(str(error)) from None
 
-_slots = {name: BoundedSemaphore(AT_ONCE) for name in BACKGROUND.names()}
+# A topic with lanes has a crew with threads of its own, to which one thread hands out.
+_threads = {name: 1 if BACKGROUND.has_lanes(name) else AT_ONCE for name in BACKGROUND.names()}
+_slots = {name: BoundedSemaphore(threads) for name, threads in _threads.items()}
 _stopping = Event()
 
 
 @cache
 def _service() -> Flask:
     return create_app()
+
+
+# Only who has the slot of such a topic asks, so there is one.
+@cache
+def _crew(topic: str) -> Crew:
+    return Crew(_service(), topic, _stopping)
 
 
 class _Outage(logging.Filter):
@@ -120,7 +129,7 @@ celery.conf.update(
     # Deliveries wait for others most of the time. Processes would have no slots in common, and
     # could not be asked to stop between two messages.
     worker_pool="threads",
-    worker_concurrency=AT_ONCE * len(_slots),
+    worker_concurrency=sum(_threads.values()),
     worker_prefetch_multiplier=1,
     beat_scheduler=Turns,
     beat_schedule={
@@ -156,6 +165,9 @@ def turn(topic: str) -> None:
         return
     try:
         with _service().app_context():
+            if BACKGROUND.has_lanes(topic):
+                _crew(topic).hand_out()
+                return
             while not _stopping.is_set() and loop.turn([topic], _stopping):
                 pass
     except Exception as error:
@@ -189,3 +201,10 @@ def _check_the_start(**_: object) -> None:
 @signals.worker_shutting_down.connect
 def _stop(**_: object) -> None:
     _stopping.set()
+
+
+@signals.worker_shutdown.connect
+def _finish(**_: object) -> None:
+    """Wait for what the crews have begun."""
+    for name in filter(BACKGROUND.has_lanes, _slots):
+        _crew(name).close()

@@ -10,6 +10,7 @@ from ..email_coupons import mailer as coupon_mailer
 from ..messaging.loop import Background, Job
 from ..messaging.mail import sender
 from ..messaging.outbox import Topic
+from ..messaging.webhooks import delivery
 from ..messaging.webhooks import recording as webhooks
 from ..payments.cards import reconciliation
 from . import purge
@@ -18,7 +19,9 @@ BACKGROUND = Background(
     topics={
         coupon_mailer.TOPIC: Topic(coupon_mailer.deliver, only_while=sender.is_configured),
         reset_mail.TOPIC: Topic(reset_mail.deliver, only_while=sender.is_configured),
-        webhooks.TOPIC: Topic(webhook_service.deliver),
+        webhooks.TOPIC: Topic(
+            webhook_service.deliver, lanes=delivery.lanes, at_once=delivery.AT_ONCE
+        ),
         batches.TOPIC: Topic(parts.make_more),
     },
     jobs={

@@ -1,7 +1,8 @@
 """The background loops as threads of one process.
 
 The process is a server, so that a server alone is a whole service, or a worker. Each topic of the
-outbox and each periodic job has a loop of its own: a slow mail server holds up no webhook.
+outbox and each periodic job has a loop of its own: a slow mail server holds up no webhook. A topic
+with lanes has a crew: a slow receiver holds up no other.
 """
 
 import threading
@@ -9,7 +10,7 @@ import threading
 import structlog
 from flask import Flask
 
-from ..messaging import loop
+from ..messaging import crew, loop
 
 # A server's workers are new processes: what they must know goes through the environment.
 ASKED_FOR = "BACKGROUND_THREAD"
@@ -35,10 +36,14 @@ def start(app: Flask, stop: threading.Event | None = None) -> list[threading.Thr
 
 
 def _run(app: Flask, stop: threading.Event, topic: str) -> None:
+    has_lanes = app.extensions["background"].has_lanes(topic)
     while not stop.is_set():
         with app.app_context():
             try:
-                loop.run(stop, [topic])
+                if has_lanes:
+                    crew.run(app, stop, topic)
+                else:
+                    loop.run(stop, [topic])
             except Exception:
                 # Nobody would start the thread again.
                 log.exception("background.failed", topic=topic)

@@ -1,10 +1,12 @@
 """A browser under /admin that opens pages and sends the forms on them."""
 
+import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
+from io import StringIO
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +16,11 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from coupon_management_flask.db.session import db
+from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import AdminChange
 
 from ..support.people import PASSWORD, make_user
+from ..test_migrations import ROWS
 
 SIGN_IN = "/admin/sign-in"
 
@@ -138,3 +141,27 @@ def told(answer: TestResponse) -> str:
     """Return what a page says in its messages."""
     found = re.findall(r'<p class="told[^>]*>(.*?)</p>', answer.text, re.DOTALL)
     return unescape(" ".join(found))
+
+
+@pytest.fixture
+def make(app: Flask) -> Callable[..., dict[str, Any]]:
+    """Write a row of that table, and the rows that it refers to."""
+
+    def make(table: str, **given: Any) -> dict[str, Any]:
+        with transaction():
+            row = {**ROWS[table](make), **given}
+            db.session.execute(sa.insert(db.metadata.tables[table]).values(**row))
+        return row
+
+    return make
+
+
+def rows_of(answer: TestResponse) -> list[str]:
+    """Return the rows of a list, as they stand in the page."""
+    assert answer.status_code == 200, answer.text
+    return re.findall(r"<tr>\s*<td class=\"actions\">.*?</tr>", answer.text, re.DOTALL)
+
+
+def file_of(answer: TestResponse) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(StringIO(answer.text)))

@@ -3,11 +3,8 @@
 None of it shows a secret, and nothing can be changed but what is offered.
 """
 
-import csv
 import re
-from collections.abc import Callable
 from datetime import timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
@@ -24,7 +21,7 @@ from coupon_management_flask.models import Account, Redemption, new_id
 from ..support.people import make_coupon, make_user
 from ..support.plans import scans, sent_while
 from ..test_migrations import ROWS
-from .conftest import told
+from .conftest import file_of, rows_of, told
 
 pytestmark = [pytest.mark.books_are_wrong, pytest.mark.both_databases]
 
@@ -53,33 +50,9 @@ EDITABLE = {
 }
 
 
-@pytest.fixture
-def make(app) -> Callable[..., dict[str, Any]]:
-    """Write a row of that table, and the rows that it refers to."""
-
-    def make(table: str, **given: Any) -> dict[str, Any]:
-        with transaction():
-            row = {**ROWS[table](make), **given}
-            db.session.execute(sa.insert(db.metadata.tables[table]).values(**row))
-        return row
-
-    return make
-
-
 def key_of(row: dict[str, Any], table: str) -> str:
     parts = [str(row[column.name]) for column in db.metadata.tables[table].primary_key]
     return parts[0] if len(parts) == 1 else iterencode(parts)
-
-
-def rows_of(answer) -> list[str]:
-    """Return the rows of a list, as they stand in the page."""
-    assert answer.status_code == 200, answer.text
-    return re.findall(r"<tr>\s*<td class=\"actions\">.*?</tr>", answer.text, re.DOTALL)
-
-
-def file_of(answer) -> list[dict[str, str]]:
-    assert answer.status_code == 200, answer.text
-    return list(csv.DictReader(StringIO(answer.text)))
 
 
 def test_every_table_has_a_view(app):
@@ -338,7 +311,8 @@ def test_an_export_reads_page_after_page_and_has_every_row_once(console, make, m
 
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert re.fullmatch(
-        r'attachment; filename="limit_uses-\d{8}-\d{6}\.csv"', answer.headers["Content-Disposition"]
+        r'attachment; filename="limit_uses-\d{8}-\d{6}Z\.csv"',
+        answer.headers["Content-Disposition"],
     )
     assert answer.headers["Cache-Control"] == "no-store"
     assert [row["used"] for row in file_of(answer)] == ["0", "1", "2", "3", "4"]
@@ -368,7 +342,7 @@ def test_money_is_shown_in_its_currency_and_times_in_utc(console, make):
     page = console.get("/admin/voucher_types/").text
 
     assert re.findall(r"<td>(10\.50|1050)</td>", page) == ["1050", "10.50"]
-    assert f"{row['created_at']:%Y-%m-%d %H:%M:%S}" in page
+    assert f"{row['created_at']:%Y-%m-%d %H:%M:%S} UTC" in page
     assert {line["price"] for line in file_of(console.get("/admin/voucher_types/export/csv/"))} == {
         "10.50",
         "1050",

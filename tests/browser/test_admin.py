@@ -108,7 +108,7 @@ def test_what_is_found_is_downloaded_as_a_file(visit, tmp_path: Path):
     file = tmp_path / "ledger.csv"
     downloading.value.save_as(file)
 
-    assert re.fullmatch(r"ledger_entries-\d{8}-\d{6}\.csv", downloading.value.suggested_filename)
+    assert re.fullmatch(r"ledger_entries-\d{8}-\d{6}Z\.csv", downloading.value.suggested_filename)
     with file.open(newline="", encoding="utf-8") as text:
         assert [row["amount"] for row in csv.DictReader(text)] == ["100", "50"]
 
@@ -150,7 +150,9 @@ def test_deleting_asks_first(visit):
     page.get_by_label("Email").fill("visitor@example.com")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("link", name="Delete visitor@example.com").click()
-    expect(page.get_by_role("heading", name="Delete from Unsubscribed addresses?")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Delete from Unsubscribed addresses: visitor@example.com?")
+    ).to_be_visible()
     page.get_by_role("link", name="Cancel").click()
     expect(page.locator("tbody tr")).to_have_count(1)
 
@@ -192,7 +194,7 @@ def test_what_somebody_has_written_runs_nowhere(visit, server):
     page.goto(f"{server.url}/admin/accounts/?search=mallory")
     page.get_by_role("link", name="Edit").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value(WRITTEN)
-    expect(page).to_have_title("Accounts - Coupons")
+    expect(page).to_have_title("Edit mallory - Accounts - Coupons")
 
 
 @pytest.mark.long

@@ -70,10 +70,12 @@ def test_a_message_is_delivered_once_with_its_id_and_payload(app, time):
     assert stored(message_id) == {
         "id": message_id,
         "topic": TOPIC,
+        "lane": "",
         "payload": {"to": "alice@example.org", "lines": [1, "zwei", None]},
         "created_at": time.moment,
         "due_at": time.moment + timedelta(seconds=30),
         "attempts": 1,
+        "refused_at": None,
         "lease_id": None,
         "delivered_at": time.moment,
         "given_up_at": None,
@@ -515,11 +517,16 @@ def test_a_turn_with_nothing_to_do_only_reads(app, have_delivered, statements):
 
     assert background.turn() == 0
 
-    # Not even a transaction: on SQLite only one may write. One statement looks for what is due, and
-    # one for each periodic job whether it is time.
-    assert [statement.split()[0] for statement in statements] == ["SELECT"] * (
-        1 + len(background.current().jobs)
-    )
+    # Not even a transaction: on SQLite only one may write. One statement looks for what is due, two
+    # for each topic with lanes (which of them rest, and what is due in the others), and one for
+    # each periodic job whether it is time.
+    table = background.current()
+    with_lanes = sum(table.has_lanes(name) for name in table.topics)
+    assert [statement.split()[0] for statement in statements] == [
+        "SELECT",
+        *["SELECT", "WITH"] * with_lanes,
+        *["SELECT"] * len(table.jobs),
+    ]
     assert db.engine.pool.checkedout() == 0
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from coupon_management_flask.core import clock
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.discount_coupons.bulk import batches, generation
+from coupon_management_flask.messaging import lanes
 from coupon_management_flask.models import OutboxMessage
 from coupon_management_flask.tasks import jobs
 
@@ -27,8 +28,8 @@ from .conftest import CELERY, START_SECONDS, happen, messages, wait_until_all_ar
 pytestmark = pytest.mark.server
 
 TOPICS = len(jobs.BACKGROUND.names())
-# What a worker delivers of one topic at once.
-AT_ONCE = 4
+# What a worker delivers to one receiver at once.
+AT_ONCE = lanes.MOST_AT_ONCE
 # Said once in an hour, by who has the first turn.
 A_TURN = "worker.purged"
 TEMPLATE = {"type": "percentage", "discount": 10, "couponFor": "product"}

@@ -12,6 +12,7 @@ from sqlalchemy import Table
 
 from ...core import money
 from ...core.clock import rfc3339
+from ...text import readable
 from ...text.spreadsheets import no_formula
 from . import columns
 
@@ -20,6 +21,36 @@ LONGEST_IN_A_LIST = 80
 
 Row = Mapping[str, Any]
 """A row of any table, by the names of its columns and of what rides along (columns.riders)."""
+
+
+# What people call a row by, the first of these that it has.
+_NAMES = (
+    "username",
+    "code",
+    "name",
+    "email",
+    "website",
+    "url",
+    "pattern",
+    "description",
+    "order_id",
+)
+# What holds hosts in ASCII, and how people read them.
+_READABLE = {
+    "website": readable.host,
+    "email": readable.address,
+    "mailed_to": readable.address,
+}
+
+
+def name_of(row: Row) -> str:
+    """Return what people call a row, or nothing."""
+    for name in _NAMES:
+        text = str(row.get(name) or "").strip()
+        if text:
+            text = _READABLE.get(name, str)(text)
+            return text if len(text) <= LONGEST_IN_A_LIST else f"{text[:LONGEST_IN_A_LIST]}…"
+    return ""
 
 
 def in_a_list(table: Table, row: Row, name: str) -> str:
@@ -67,9 +98,11 @@ def _shown(table: Table, row: Row, name: str, *, brief: bool) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return Markup('<time datetime="{}">{}</time>').format(
-            rfc3339(value), f"{value:%Y-%m-%d %H:%M:%S}"
+            rfc3339(value), f"{value:%Y-%m-%d %H:%M:%S} UTC"
         )
     text = _as_text(table, row, name)
+    if name in _READABLE and (shown := _READABLE[name](text)) != text:
+        return Markup('<span title="{}">{}</span>').format(text, shown)
     if brief and len(text) > LONGEST_IN_A_LIST:
         return Markup('<span title="{}">{}…</span>').format(text, text[:LONGEST_IN_A_LIST])
     if isinstance(value, dict | list) and not brief:

@@ -95,30 +95,44 @@ def refers_to(column: Column) -> str | None:
     return None if column.primary_key else _REFERENCES.get(column.name)
 
 
+Indexed = tuple[list[sa.ColumnElement[Any]], bool]
+"""The columns of an index, and whether it is unique."""
+
+
 @cache
-def _indexes(table: sa.Table) -> list[tuple[list[sa.ColumnElement[Any]], bool]]:
-    """Return the columns of each index that has all rows, and whether it is unique."""
-    keys: list[tuple[list[sa.ColumnElement[Any]], bool]] = [
+def _indexes(table: sa.Table) -> list[Indexed]:
+    """Return the indexes that have all rows."""
+    keys: list[Indexed] = [
         ([*constraint.columns], True)
         for constraint in table.constraints
         if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
     ]
     return keys + [
-        ([one for one in index.expressions if not isinstance(one, str)], bool(index.unique))
-        for index in table.indexes
-        if not _is_partial(index)
+        (_indexed(index), bool(index.unique)) for index in table.indexes if not _conditions(index)
     ]
 
 
-def _is_partial(index: sa.Index) -> bool:
-    return any(
-        index.dialect_options[name]["where"] is not None for name in ("postgresql", "sqlite")
-    )
+def _indexed(index: sa.Index) -> list[sa.ColumnElement[Any]]:
+    return [one for one in index.expressions if not isinstance(one, str)]
+
+
+def _conditions(index: sa.Index) -> set[str]:
+    """Return the condition for the rows of an index that has not all, as each database has it."""
+    found = (index.dialect_options[name]["where"] for name in ("postgresql", "sqlite"))
+    return {str(condition) for condition in found if condition is not None}
+
+
+def _has_all_with(column: Column, index: sa.Index) -> bool:
+    """Return whether an index has all rows in which the column has a value."""
+    return _conditions(index) == {f"{column.name} IS NOT NULL"}
 
 
 def leads_an_index(column: Column) -> bool:
-    """Return whether an index finds rows by it, however many there are."""
-    return any(indexed[0] is column for indexed, _ in _indexes(_table(column)))
+    """Return whether an index finds rows by its value, however many there are."""
+    return any(indexed[0] is column for indexed, _ in _indexes(_table(column))) or any(
+        _indexed(index)[:1] == [column] and _has_all_with(column, index)
+        for index in _table(column).indexes
+    )
 
 
 def sorts(column: Column) -> bool:

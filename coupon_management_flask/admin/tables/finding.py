@@ -1,6 +1,7 @@
 """Finding rows among millions.
 
-What no index finds is looked for among the newest rows alone, so that no page takes long.
+What no index finds is looked for among the newest rows alone, so that no page takes long. A file
+has all that is found: it is read window by window.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from flask_admin.model.filters import BaseFilter
 
 from ...models import first_id_at
-from ...text import codes, mailboxes, usernames
+from ...text import codes, hosts, mailboxes, usernames
 from . import columns
 from .columns import Column
 
@@ -64,9 +65,17 @@ class Filter(BaseFilter):
     def clean(self, value: str) -> object:
         return columns.parsed(self.column, value.strip())
 
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"{self.name} {self.operation()}" if self.operation() != "is" else str(self.name)
+
     def condition(self, source: sa.FromClause, value: object) -> Condition:
         """Return the condition for rows of `source`, which is the table or a part of it."""
-        return source.c[self.column.name] == value
+        column = source.c[self.column.name]
+        if columns.is_text(self.column) and not self.options:
+            return column.in_(_forms_of(str(value)))
+        return column == value
 
 
 class IsThere(Filter):
@@ -99,13 +108,24 @@ class Day(Filter):
     def is_exact(self) -> bool:
         return self._by_id or columns.leads_an_index(self.column)
 
+    @property
+    def label(self) -> str:
+        # A date is a day of the table's own making.
+        return str(self.name) if isinstance(self.column.type, sa.Date) else f"{self.name} (UTC)"
+
     def clean(self, value: str) -> date:
         return date.fromisoformat(value.strip())
 
     def condition(self, source: sa.FromClause, value: object) -> Condition:
         assert isinstance(value, date)
-        column, bound = self._bound(source, value + timedelta(days=self._last))
-        return column < bound if self._last else column >= bound
+        if not self._last:
+            column, bound = self._bound(source, value)
+            return column >= bound
+        if value == date.max:
+            # Nothing is later.
+            return sa.true()
+        column, bound = self._bound(source, value + timedelta(days=1))
+        return column < bound
 
     def _bound(self, source: sa.FromClause, day: date) -> tuple[sa.ColumnElement[Any], object]:
         column = source.c[self.column.name]
@@ -141,7 +161,17 @@ class Search:
         )
         return cls(exact, texts)
 
-    def condition(self, table: sa.Table, term: str) -> Condition:
+    def anywhere(self, table: sa.Table, term: str) -> Condition:
+        """Return the condition that reads every row."""
+        parts = [column.icontains(term, autoescape=True) for column in self.part]
+        found = (_is(column, term) for column in self.exact)
+        return sa.or_(sa.false(), *parts, *(is_it for is_it in found if is_it is not None))
+
+    def condition(self, table: sa.Table, term: str, exact: Sequence[Condition]) -> Condition:
+        """Return the condition for rows with that value, or with a part of it in the newest.
+
+        Those are the newest that fulfil `exact`.
+        """
         key = columns.key_of(table)
         finds = [
             sa.select(*key).where(is_it)
@@ -149,7 +179,7 @@ class Search:
             if (is_it := _is(column, term)) is not None
         ]
         if self.part:
-            newest = _newest(table, ())
+            newest = _newest(table, exact)
             finds.append(
                 sa.select(*(newest.c[column.name] for column in key)).where(
                     sa.or_(*(newest.c[c.name].icontains(term, autoescape=True) for c in self.part))
@@ -161,7 +191,15 @@ class Search:
         return one.in_(sa.union(*finds) if len(finds) > 1 else finds[0])
 
 
+def _host(text: str) -> str:
+    try:
+        return hosts.website_host(text)
+    except ValueError:
+        return text
+
+
 _FORMS = (
+    _host,
     codes.comparable,
     codes.discount,
     usernames.comparable,
@@ -177,9 +215,13 @@ def _is(column: Column, term: str) -> Condition | None:
         except ValueError:
             return None
     # Each kind of text is kept in a form of its own, and nobody says what kind it is.
-    is_it = column.in_({term, *(form(term) for form in _FORMS)})
+    is_it = column.in_(_forms_of(term))
     first = columns.found_within(column)
     return is_it if first is None else sa.and_(first.in_(columns.choices(first)), is_it)
+
+
+def _forms_of(text: str) -> set[str]:
+    return {text, *(form(text) for form in _FORMS)}
 
 
 def newest_first(table: sa.Table) -> Order:
@@ -203,17 +245,61 @@ def _newest(table: sa.Table, conditions: Sequence[Condition]) -> sa.Subquery:
     )
 
 
-def select(
-    table: sa.Table, search: Search, term: str, filters: Chosen, only: Condition | None = None
-) -> tuple[sa.FromClause, Condition]:
-    """Return what to select rows from, and a condition for them that says all of these."""
-    exact = [one.condition(table, value) for one, value in filters if one.is_exact]
-    if only is not None:
-        exact.append(only)
-    if term:
-        exact.append(search.condition(table, term))
-    others = [(one, value) for one, value in filters if not one.is_exact]
-    if not others:
-        return table, sa.and_(sa.true(), *exact)
-    source = _newest(table, exact)
-    return source, sa.and_(*(one.condition(source, value) for one, value in others))
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody looks for: a term, and the values of filters.
+
+    `only` is a condition for the rows of the table that are shown at all.
+    """
+
+    table: sa.Table
+    search: Search
+    term: str
+    filters: Chosen
+    only: Condition | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a list has only what is found among the newest rows."""
+        return bool(self._others or (self.term and self.search.part))
+
+    @property
+    def exact(self) -> list[Condition]:
+        """The conditions for which there is an index."""
+        found = [one.condition(self.table, value) for one, value in self.filters if one.is_exact]
+        return found if self.only is None else [*found, self.only]
+
+    @property
+    def _others(self) -> Chosen:
+        return [(one, value) for one, value in self.filters if not one.is_exact]
+
+    def select(self) -> tuple[sa.FromClause, Condition]:
+        """Return what a list selects rows from, and a condition for them that says all of these."""
+        exact = self.exact
+        if self.term:
+            exact.append(self.search.condition(self.table, self.term, exact))
+        if not self._others:
+            return self.table, sa.and_(sa.true(), *exact)
+        source = _newest(self.table, exact)
+        return source, self._say(source)
+
+    def slow(self) -> Condition | None:
+        """Return what no index says of a row, for a file that reads them all."""
+        if not self.term and not self._others:
+            return None
+        said = self._say(self.table)
+        return sa.and_(said, self.search.anywhere(self.table, self.term)) if self.term else said
+
+    def _say(self, source: sa.FromClause) -> Condition:
+        return sa.and_(sa.true(), *(one.condition(source, value) for one, value in self._others))
+
+    def has_older(self) -> sa.Select[int]:
+        """Return the statement that finds out whether there are rows besides the newest."""
+        return (
+            sa.select(sa.literal(1))
+            .select_from(self.table)
+            .where(*self.exact)
+            .order_by(*ordered(self.table, newest_first(self.table)))
+            .offset(NEWEST)
+            .limit(1)
+        )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import sqlalchemy as sa
-from flask import Response, abort, request
+from flask import Response, abort, g, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.form import BaseForm
@@ -29,6 +29,8 @@ from .finding import Filter
 # For a page further on the database would count up to it, row by row.
 LAST_PAGE = 199
 ROWS_AT_ONCE = 1_000
+# What a file looks through at once where no index finds what is wanted.
+WINDOW = 5_000
 # Made with ids that say nothing of when.
 _IDS_TELL_NO_TIME = {VoucherType.__tablename__}
 
@@ -125,7 +127,7 @@ class TableView(SignedIn, BaseModelView):
 
         How many there are is not counted: that may take long.
         """
-        source, condition = finding.select(
+        wanted = finding.Wanted(
             self.table,
             self.search,
             (search or "").strip().replace("\x00", ""),
@@ -137,18 +139,26 @@ class TableView(SignedIn, BaseModelView):
             self.only,
         )
         if not page_size:
-            return None, self._all(source, condition)
+            return None, self._all(wanted)
+        source, condition = wanted.select()
         order = finding.newest_first(self.table)
         if sort_field is not None and self.is_sortable(sort_field):
             keys = [column.name for column in columns.key_of(self.table)]
             order = [(name, sort_desc) for name in dict.fromkeys([sort_field, *keys])]
-        return None, _read(
+        rows = _read(
             self._rows(source)
             .where(condition)
             .order_by(*finding.ordered(source, order))
             .limit(page_size + 1)
             .offset(min(max(page or 0, 0), LAST_PAGE) * page_size)
         )
+        # Asked where a list ends, for it must not say that there is nothing more.
+        g.has_older = (
+            wanted.is_partial
+            and len(rows) <= page_size
+            and db.session.scalar(wanted.has_older()) is not None
+        )
+        return None, rows
 
     def get_one(self, id: str | None) -> Row:
         """Return the row of that key. A 404 where there is none."""
@@ -156,6 +166,10 @@ class TableView(SignedIn, BaseModelView):
         if row is None:
             abort(404)
         return row
+
+    def title_of(self, row: Row) -> str:
+        """Return what a page about a row calls it: as people do, or by its key."""
+        return cells.name_of(row) or self.get_pk_value(row)
 
     # Keys
 
@@ -240,7 +254,15 @@ class TableView(SignedIn, BaseModelView):
         return super().details_view()  # type: ignore[no-any-return]
 
     def render(self, template: str, **values: object) -> str:
-        return str(super().render(template, newest=finding.NEWEST, last_page=LAST_PAGE, **values))
+        return str(
+            super().render(
+                template,
+                newest=finding.NEWEST,
+                last_page=LAST_PAGE,
+                has_older=g.get("has_older", False),
+                **values,
+            )
+        )
 
     @pass_context
     def get_list_value(self, context: Context, model: Row, name: str) -> str:
@@ -274,31 +296,48 @@ class TableView(SignedIn, BaseModelView):
         return cells.in_a_file(self.table, model, name)
 
     def get_export_name(self, export_type: str = "csv") -> str:
-        return f"{self.table.name}-{clock.now():%Y%m%d-%H%M%S}.{export_type}"
+        return f"{self.table.name}-{clock.now():%Y%m%d-%H%M%S}Z.{export_type}"
 
-    def _all(self, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> Iterator[Row]:
+    def _all(self, wanted: finding.Wanted) -> Iterator[Row]:
         """Return all rows, the first of them already read.
 
         A database that is away is an answer of its own, not a file that ends early.
         """
-        pages = self._pages(source, condition)
+        pages = self._pages(wanted)
         first = next(pages, [])
         return chain(first, chain.from_iterable(pages))
 
-    def _pages(
-        self, source: sa.FromClause, condition: sa.ColumnElement[bool]
-    ) -> Iterator[list[Row]]:
-        names = columns.key_of(self.table)
-        key = [source.c[column.name] for column in names]
-        statement = self._rows(source).where(condition).order_by(*key).limit(ROWS_AT_ONCE)
-        page = _read(statement)
-        while page:
+    def _pages(self, wanted: finding.Wanted) -> Iterator[list[Row]]:
+        """Return the rows in the order of their keys, some at a time.
+
+        What no index finds is looked for in one window of rows after another, so that no statement
+        takes long however few there are.
+        """
+        key, slow = columns.key_of(self.table), wanted.slow()
+        in_order = self._rows(self.table).where(*wanted.exact).order_by(*key)
+        after: list[sa.ColumnElement[bool]] = []
+        while True:
+            if slow is None:
+                page = _read(in_order.where(*after).limit(ROWS_AT_ONCE))
+                last = page[-1] if len(page) == ROWS_AT_ONCE else None
+            else:
+                ends = sa.select(*key).where(*wanted.exact, *after).order_by(*key)
+                found = _read(ends.offset(WINDOW - 1).limit(1))
+                last = found[0] if found else None
+                within = [] if last is None else [~self._is_after(last)]
+                page = _read(in_order.where(slow, *after, *within))
             # The client may read slowly, and must not hold a connection meanwhile.
             before_waiting()
-            yield page
-            last = [sa.literal(page[-1][column.name], column.type) for column in names]
-            after = sa.tuple_(*key) > sa.tuple_(*last) if len(key) > 1 else key[0] > last[0]
-            page = _read(statement.where(after))
+            if page:
+                yield page
+            if last is None:
+                return
+            after = [self._is_after(last)]
+
+    def _is_after(self, row: Row) -> sa.ColumnElement[bool]:
+        key = columns.key_of(self.table)
+        last = [sa.literal(row[column.name], column.type) for column in key]
+        return sa.tuple_(*key) > sa.tuple_(*last) if len(key) > 1 else key[0] > last[0]
 
 
 def require_id() -> None:

@@ -75,5 +75,5 @@ def list_deliveries(query: dict[str, int], webhook_id: UUID) -> Page:
 @routes.response(202, schemas.DeliverySchema())
 @routes.refuses(404)
 def resend_delivery(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
-    """Send a delivery's message once more, under the same id"""
+    """Send a delivery's message once more, under the same id; a webhook that was gone is active"""
     return service.resend(webhook_id, delivery_id)

@@ -35,6 +35,20 @@ class WebhookSchema(ma.Schema):
     url = ma.fields.String(required=True)
     events = ma.fields.List(ma.fields.String(), required=True)
     createdAt = Moment(attribute="created_at", required=True)
+    isActive = ma.fields.Boolean(
+        attribute="is_active",
+        required=True,
+        metadata={
+            "description": "False since the receiver answered 410: it is told of nothing any more,"
+            " and nothing waits for it. Sending a delivery again makes it active again."
+        },
+    )
+    goneAt = Moment(
+        attribute="gone_at",
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the receiver answered 410."},
+    )
 
 
 class WebhookCreatedSchema(WebhookSchema):

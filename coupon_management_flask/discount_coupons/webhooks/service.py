@@ -28,13 +28,21 @@ _TABLE = Webhook.__tablename__
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A webhook as its clients see it. `secret` is known once, when it is made."""
+    """A webhook as its clients see it. `secret` is known once, when it is made.
+
+    It is active until it answers that it is gone.
+    """
 
     id: UUID
     url: str
     events: list[str]
     created_at: datetime
+    gone_at: datetime | None = None
     secret: str | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.gone_at is None
 
 
 def create(url: str, events: list[str], *, allow_private: bool) -> Subscriber:
@@ -47,7 +55,9 @@ def create(url: str, events: list[str], *, allow_private: bool) -> Subscriber:
     refusal = addresses.refuse_url(url, allow_private=allow_private)
     if refusal is not None:
         raise errors.Invalid({"url": [refusal]})
-    webhook = Subscriber(new_id(), url, _in_order(events), clock.now(), recording.new_secret())
+    webhook = Subscriber(
+        new_id(), url, _in_order(events), clock.now(), secret=recording.new_secret()
+    )
     with transaction():
         db.session.execute(
             sa.insert(Webhook).values(
@@ -95,7 +105,13 @@ def _shown(found: Sequence[Webhook]) -> list[Subscriber]:
     for subscription in subscriptions:
         events[subscription.webhook_id].add(subscription.event)
     return [
-        Subscriber(webhook.id, webhook.url, _in_order(events[webhook.id]), webhook.created_at)
+        Subscriber(
+            webhook.id,
+            webhook.url,
+            _in_order(events[webhook.id]),
+            webhook.created_at,
+            webhook.gone_at,
+        )
         for webhook in found
     ]
 
@@ -155,11 +171,12 @@ def resend(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
         if delivery is None:
             raise DeliveryNotFound
         outbox.send_again(delivery.message_id)
-        # Whoever asks for it has mended something: the webhook need not rest any longer.
+        # Whoever asks for it has mended something: the webhook need not rest any longer, and is not
+        # gone any more.
         db.session.execute(
             sa.update(Webhook)
             .where(Webhook.id == webhook_id)
-            .values(rests_until=None)
+            .values(rests_until=None, gone_at=None)
             .execution_options(synchronize_session=False)
         )
         change_log.note(

@@ -6,12 +6,15 @@ import ssl
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from .. import outbox
 from .addresses import AddressNotAllowed, port_of, resolve
 
 # Together they must end well within the outbox's lease: while we may still be speaking, nobody else
@@ -24,17 +27,36 @@ LONGEST_ANSWER = 64 * 1024
 class DeliveryFailed(Exception):
     """A delivery failed. `reason` says why in one word.
 
-    `response_status` is the answer's, where there was one.
+    `response_status` is the answer's, where there was one. `retry_after` is the pause that it asks
+    for.
     """
 
-    def __init__(self, reason: str, response_status: int | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        response_status: int | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.response_status = response_status
+        self.retry_after = retry_after
 
 
-def post(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> int:
-    """Send a body and return the status of the answer. Redirects are not followed.
+class Gone(DeliveryFailed, outbox.OverAndDone):
+    """The receiver wants nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver answered. `retry_after` is the header of that name, as it stands."""
+
+    status: int
+    retry_after: str | None
+
+
+def post(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+    """Send a body and return what was answered. Redirects are not followed.
 
     Raises:
         DeliveryFailed: There was no answer in time, or the address is not allowed.
@@ -58,7 +80,7 @@ def post(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bo
             # The status is all that counts, but the receiver may finish what it says.
             with suppress(OSError, http.client.HTTPException, urllib3.exceptions.HTTPError):
                 response.read(LONGEST_ANSWER)
-            return response.status
+            return Answer(response.status, response.headers.get("Retry-After"))
     except AddressNotAllowed:
         raise DeliveryFailed("address_not_allowed") from None
     except (OSError, ValueError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:

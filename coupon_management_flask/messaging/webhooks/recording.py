@@ -17,7 +17,7 @@ from standardwebhooks import Webhook as Signer
 from ...core import clock
 from ...db.dialects import one_of
 from ...db.statements import Prepared
-from ...models import WebhookSubscription
+from ...models import Webhook, WebhookSubscription
 from .. import outbox
 
 TOPIC = "webhook"
@@ -29,9 +29,12 @@ EVENTS = (
     "redemption.rolled_back",
 )
 
+_IS_THERE = sa.and_(Webhook.id == WebhookSubscription.webhook_id, Webhook.gone_at.is_(None))
+
 _SUBSCRIBED = Prepared(
     "webhooks_of_event",
     sa.select(WebhookSubscription.webhook_id)
+    .join(Webhook, _IS_THERE)
     .where(WebhookSubscription.event == sa.bindparam("event", type_=sa.Text))
     .order_by(WebhookSubscription.webhook_id),
 )
@@ -40,7 +43,10 @@ _ARE_WANTED = Prepared(
     "webhooks_of_events",
     lambda on_postgresql: sa.select(
         sa.exists()
-        .where(one_of(WebhookSubscription.event, "events", sa.Text, on_postgresql=on_postgresql))
+        .where(
+            one_of(WebhookSubscription.event, "events", sa.Text, on_postgresql=on_postgresql),
+            _IS_THERE,
+        )
         .label("wanted")
     ),
 )
@@ -66,7 +72,10 @@ def record(event: str, facts: Callable[[], Mapping[str, object]]) -> None:
     }
     body = json.dumps(told, separators=(",", ":"))
     for row in subscribed:
-        outbox.write(TOPIC, {"webhook_id": str(row.webhook_id), "event": event, "body": body})
+        webhook_id = str(row.webhook_id)
+        outbox.write(
+            TOPIC, {"webhook_id": webhook_id, "event": event, "body": body}, lane=webhook_id
+        )
 
 
 def new_secret() -> str:

@@ -41,7 +41,8 @@ def test_a_webhook_is_created_and_its_secret_is_shown_once(admin):
     secret = webhook.pop("secret")
     assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
     assert (webhook["url"], webhook["events"]) == (URL, ["coupon.created", "redemption.created"])
-    assert set(webhook) == {"id", "url", "events", "createdAt"}
+    assert set(webhook) == {"id", "url", "events", "createdAt", "isActive", "goneAt"}
+    assert (webhook["isActive"], webhook["goneAt"]) == (True, None)
     assert admin.get(f"/api/v1/webhooks/{webhook['id']}").json == webhook
     assert admin.get("/api/v1/webhooks").json == {
         "results": [webhook],
