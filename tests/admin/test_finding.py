@@ -26,7 +26,7 @@ STRANGE = [
     "9" * 40,
     "1e400",
     "\x00",
-    "\ud83d\ude00" * 200,
+    "\U0001f600" * 200,
     "%",
     "true",
     "{}",
@@ -46,7 +46,9 @@ def say(answer):
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", answer.text)))
 
 
-@pytest.mark.parametrize("value", STRANGE)
+@pytest.mark.parametrize(
+    "value", [STRANGE[0], *(pytest.param(each, marks=pytest.mark.long) for each in STRANGE[1:])]
+)
 def test_no_value_of_a_filter_is_too_strange(console, app, value):
     views = app.extensions["admin"][0]._views[1:]
     for one in views:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from coupon_management_flask import create_app
 from coupon_management_flask.vouchers import types
@@ -197,16 +197,30 @@ def test_what_somebody_has_written_runs_nowhere(visit, server):
     expect(page).to_have_title("Edit mallory - Accounts - Coupons")
 
 
+SCREENS = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
 @pytest.mark.long
 @needs_axe
+@pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_kind_of_page(browser, server, scheme):
-    with browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme) as page:
+def test_axe_finds_nothing_on_any_kind_of_page_and_none_is_wider_than_the_screen(
+    browser, server, scheme, screen
+):
+    size = SCREENS[screen]
+    with browser.new_page(viewport=size, color_scheme=scheme) as page:
+
+        def look(name: str) -> None:
+            assert violations(page) == [], name
+            assert width_of(page) <= size["width"], name
+
         page.set_default_timeout(10_000)
         page.goto(f"{server.url}/admin/")
-        assert violations(page) == []
+        look("sign in")
         sign_in(Visit(page), server)
-        assert violations(page) == []
+        look("dashboard")
+        page.get_by_text("The same as a table").click()
+        look("dashboard's table")
         for path in (
             "accounts/?flt_role_is=user",
             "accounts/?flt_since=x",
@@ -215,12 +229,37 @@ def test_axe_finds_nothing_on_any_kind_of_page(browser, server, scheme):
             "nothing",
         ):
             page.goto(f"{server.url}/admin/{path}")
-            assert violations(page) == [], path
-        for name in ("Edit", "View"):
-            page.goto(f"{server.url}/admin/voucher_types/")
-            page.get_by_role("link", name=name).first.click()
-            expect(page.get_by_role("heading", level=1)).to_contain_text("Voucher types")
-            assert violations(page) == [], name
+            look(path)
+        for table, heading in (("voucher_types", "Voucher types"), ("accounts", "Accounts")):
+            for name in ("Edit", "View"):
+                page.goto(f"{server.url}/admin/{table}/")
+                page.get_by_role("link", name=name).first.click()
+                expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+                look(f"{name} {table}")
+
+
+def width_of(page: Page) -> int:
+    return int(page.evaluate("document.scrollingElement.scrollWidth"))
+
+
+def test_on_a_phone_pages_name_their_row_and_tables_scroll_by_themselves(visit, server):
+    page = visit.page
+    page.set_viewport_size(SCREENS["phone"])
+    page.goto(f"{server.url}/admin/accounts/?search=alice")
+    assert width_of(page) <= 390
+    rows = page.get_by_role("region", name="Accounts, page 1")
+    assert rows.evaluate("box => box.scrollWidth > box.clientWidth")
+    expect(rows.locator("time").first).to_contain_text(" UTC")
+
+    for link, title in (("View", "alice"), ("Edit", "Edit alice")):
+        page.goto(f"{server.url}/admin/accounts/?search=alice")
+        page.get_by_role("link", name=link).first.click()
+        expect(page).to_have_title(f"{title} - Accounts - Coupons")
+        trail = page.get_by_role("navigation", name="Where this is")
+        expect(trail.get_by_role("listitem")).to_have_text(
+            ["Dashboard", re.compile("Accounts"), re.compile("alice"), re.compile(link)]
+        )
+        assert width_of(page) <= 390
 
 
 @pytest.mark.long
@@ -228,4 +267,7 @@ def test_the_pages_fit_a_small_screen(visit, server):
     visit.page.set_viewport_size({"width": 320, "height": 640})
     for path in ("", "accounts/", "voucher_types/new/", "sessions/"):
         visit.page.goto(f"{server.url}/admin/{path}")
-        assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= 320
+        assert width_of(visit.page) <= 320
+    visit.page.goto(f"{server.url}/admin/")
+    visit.page.get_by_text("The same as a table").click()
+    assert width_of(visit.page) <= 320
