@@ -23,6 +23,7 @@ company_routes: Routes = Routes(
     error_schema=PromoErrorSchema(),
     url_prefix="/api/business",
     tag="promo-business",
+    ignores_parameters=True,
     description="Companies and their promos",
 )
 
@@ -32,6 +33,7 @@ user_routes: Routes = Routes(
     error_schema=PromoErrorSchema(),
     url_prefix="/api/user",
     tag="promo-user",
+    ignores_parameters=True,
     description="Users and the promos they find",
 )
 

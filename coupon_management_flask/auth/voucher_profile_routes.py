@@ -16,8 +16,8 @@ routes: Routes = Routes(
 )
 
 
-@routes.route("/auth/profile", methods=["GET"])
-@routes.route("/users/profile", methods=["GET"])
+@routes.route("/auth/profile", methods=["GET"], ignores_parameters=True)
+@routes.route("/users/profile", methods=["GET"], ignores_parameters=True)
 @guard()
 @routes.response(200, voucher_schemas.AccountSchema())
 def read_profile() -> Profile:
@@ -25,8 +25,8 @@ def read_profile() -> Profile:
     return voucher_profile.read_profile(actor().id)
 
 
-@routes.route("/auth/profile", methods=["PUT"])
-@routes.route("/users/profile", methods=["PUT"])
+@routes.route("/auth/profile", methods=["PUT"], ignores_parameters=True)
+@routes.route("/users/profile", methods=["PUT"], ignores_parameters=True)
 @guard()
 @routes.arguments(voucher_schemas.AccountReplacement())
 @routes.response(200, voucher_schemas.AccountSchema())
@@ -35,8 +35,8 @@ def replace_profile(body: UserChanges) -> Profile:
     return voucher_profile.change_profile(actor().id, body)
 
 
-@routes.route("/auth/profile", methods=["PATCH"])
-@routes.route("/users/profile", methods=["PATCH"])
+@routes.route("/auth/profile", methods=["PATCH"], ignores_parameters=True)
+@routes.route("/users/profile", methods=["PATCH"], ignores_parameters=True)
 @guard()
 @routes.arguments(voucher_schemas.AccountChanges())
 @routes.response(200, voucher_schemas.AccountSchema())

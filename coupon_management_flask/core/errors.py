@@ -4,6 +4,7 @@
     ├── Invalid                 the input has the wrong shape
     ├── NotAuthenticated        nobody we know is asking
     │   ├── InvalidToken        a token that is malformed, expired, revoked or of another kind
+    │   │   └── InvalidApiKey   the same of an API key
     │   └── WrongCredentials    a name and password that do not belong together
     ├── Forbidden               we know who asks, and it may not
     │   └── AccountDisabled
@@ -32,6 +33,8 @@ FieldMessages = Mapping[str, Sequence[str]]
 
 class DomainError(Exception):
     name: ClassVar[str] = "error"
+    # Which sentence tells it, where that of its name would not be true of it.
+    wording: ClassVar[str] = ""
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(self.name)
@@ -54,6 +57,10 @@ class NotAuthenticated(DomainError):
 
 class InvalidToken(NotAuthenticated):
     name = "invalid_token"
+
+
+class InvalidApiKey(InvalidToken):
+    wording = "invalid_api_key"
 
 
 class WrongCredentials(NotAuthenticated):

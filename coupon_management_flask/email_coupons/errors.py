@@ -21,7 +21,6 @@ class EmailCouponErrorSchema(ma.Schema):
     body = _messages()
     email = _messages()
     website = _messages()
-    token = _messages()
     page = _messages()
     page_size = _messages()
 

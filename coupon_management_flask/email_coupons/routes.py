@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from flask import Response, render_template
+from flask import Response, render_template, request
 
 from .. import config
+from ..core import errors
 from ..db.pages import Page
 from ..text import mailboxes
-from ..web.body import Routes
+from ..web.body import LONGEST_TOKEN, Routes
 from ..web.guard import guard
 from ..web.rates import count_coupon_email, limit_coupons
 from . import issue, listing, schemas, websites
@@ -25,6 +26,14 @@ routes: Routes = Routes(
 )
 
 PAGE = {"type": "string", "description": "A page for people."}
+_DEAD = "A page that says that the link is not valid (any more)."
+_TOKEN = {
+    "in": "query",
+    "name": "token",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The mail's, which names the address.",
+}
 
 
 def _terms(website: str) -> Terms:
@@ -65,26 +74,35 @@ def list_coupons(query: dict[str, Any]) -> Page:
     return listing.list_coupons(**query)
 
 
-@routes.route("/unsubscribe", methods=["GET"])
-@routes.arguments(schemas.TokenQuery(), location="query")
+@routes.route("/unsubscribe", methods=["GET"], parameters=[_TOKEN], ignores_parameters=True)
 @routes.response(200, PAGE, content_type="text/html")
-def ask_to_unsubscribe(query: dict[str, str]) -> Response:
+@routes.alt_response(400, schema=PAGE, content_type="text/html", description=_DEAD)
+def ask_to_unsubscribe() -> Response:
     """Ask whether to unsubscribe; changes nothing, since mail programs open links themselves"""
-    return _page(unsubscribing.address_of(query["token"]), is_done=False)
+    address = _address()
+    return _page(400, "dead") if address is None else _page(200, "ask", address)
 
 
-@routes.route("/unsubscribe", methods=["POST"])
-@routes.arguments(schemas.TokenQuery(), location="query")
+@routes.route("/unsubscribe", methods=["POST"], parameters=[_TOKEN], ignores_parameters=True)
 @routes.response(200, PAGE, content_type="text/html")
-def unsubscribe(query: dict[str, str]) -> Response:
+@routes.alt_response(400, schema=PAGE, content_type="text/html", description=_DEAD)
+def unsubscribe() -> Response:
     """Unsubscribe the address of a mail's link, as its button or a mail program asks (RFC 8058)"""
-    address = unsubscribing.address_of(query["token"])
+    address = _address()
+    if address is None:
+        return _page(400, "dead")
     unsubscribing.unsubscribe(address)
-    return _page(address, is_done=True)
+    return _page(200, "done", address)
 
 
-def _page(address: str, *, is_done: bool) -> Response:
-    return Response(
-        render_template("email_coupons/unsubscribe.html", address=address, is_done=is_done),
-        mimetype="text/html",
-    )
+def _address() -> str | None:
+    """Return the address that the link names, or None where the link is none of ours."""
+    try:
+        return unsubscribing.address_of(request.args.get("token", "")[:LONGEST_TOKEN])
+    except errors.Invalid:
+        return None
+
+
+def _page(status: int, state: str, address: str = "") -> Response:
+    page = render_template("email_coupons/unsubscribe.html", state=state, address=address)
+    return Response(page, status, mimetype="text/html")

@@ -7,7 +7,7 @@ import marshmallow as ma
 
 from ..text import invisible, mailboxes
 from ..text.hosts import website_host
-from ..web.body import LONGEST_TOKEN, BoundedSchema, Credential, Moment
+from ..web.body import BoundedSchema, Moment
 from ..web.pagination import LinkedPageQuery, LinkedPageSchema
 
 
@@ -100,14 +100,4 @@ class EmailCouponsQuery(LinkedPageQuery):
 class EmailCouponPageSchema(LinkedPageSchema):
     results = ma.fields.List(
         ma.fields.Nested(EmailCouponSchema()), attribute="items", required=True
-    )
-
-
-class TokenQuery(BoundedSchema):
-    token = Credential(
-        LONGEST_TOKEN,
-        error_messages={
-            "required": "This field is required.",
-            "null_character": "This link is not valid.",
-        },
     )

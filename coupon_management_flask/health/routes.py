@@ -39,6 +39,7 @@ routes: Routes = Routes(
     __name__,
     error_schema=HealthErrorSchema(),
     url_prefix="/api",
+    ignores_parameters=True,
     description="Is the service well?",
 )
 

@@ -80,12 +80,12 @@ _OWNER = Prepared(
 def api_key_owner(api_key: str) -> tuple[Identity, frozenset[str]]:
     """Return the service behind an API key, and what the key may do.
 
-    Raises: InvalidToken for a key that is unknown, expired or revoked.
+    Raises: InvalidApiKey for a key that is unknown, expired or revoked.
     """
     # No key is as long.
     if len(api_key) > LONGEST:
-        raise errors.InvalidToken
+        raise errors.InvalidApiKey
     row = _OWNER.execute({"digest": digest_of(api_key), "now": clock.now()}).one_or_none()
     if row is None:
-        raise errors.InvalidToken
+        raise errors.InvalidApiKey
     return Identity(row.id, row.kind, row.username, row.name, row.role), frozenset(row.permissions)

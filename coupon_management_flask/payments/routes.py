@@ -59,7 +59,7 @@ def confirm_payment(body: dict[str, str]) -> Confirmed:
     return confirm.confirm(actor().id, **body)
 
 
-@routes.route("/webhook", methods=["POST"], parameters=[_SIGNATURE])
+@routes.route("/webhook", methods=["POST"], parameters=[_SIGNATURE], ignores_parameters=True)
 @routes.response(200, schemas.ReceivedSchema())
 @routes.refuses(400, 413, 502)
 def receive_event() -> dict[str, bool]:

@@ -22,6 +22,7 @@ routes: Routes = Routes(
     __name__,
     error_schema=PromoErrorSchema(),
     url_prefix="/api",
+    ignores_parameters=True,
     description="Companies and their promos",
 )
 

@@ -22,6 +22,7 @@ routes: Routes = Routes(
     __name__,
     error_schema=PromoErrorSchema(),
     url_prefix="/api/user",
+    ignores_parameters=True,
     description="Users and the promos they find",
 )
 

@@ -9,39 +9,33 @@ on, so the base fields here look at them first: `Text`, `BoundedList` and, for o
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import wraps
 from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import flask_smorest
 import marshmallow as ma
-import orjson
-from flask import Request
 from marshmallow import validate
-from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest
 
-from ..core import errors, money
+from ..core import money
 from ..core.clock import rfc3339
 from ..core.money import number
 from ..identity import passwords
 from ..models import AMOUNT_DECIMALS
 from ..text import mailboxes
 from .operations import NO_STORE as NO_STORE
-from .operations import Description, View, note, notes_of
+from .operations import Description, Parameters, View, note, notes_of
 from .operations import Headers as Headers
+from .parsing import MOST_FAULTS, Parser, check_parameters
 
 # Larger whole numbers would overflow a sum somewhere, and nobody means them.
 LARGEST = 1_000_000_000
 # In a currency's major unit. Larger ones would lose their cents as JSON numbers.
 LARGEST_AMOUNT = Decimal(1_000_000_000_000)
-# So many faults of a body are told. What comes after them is not looked at.
-MOST_FAULTS = 20
-# Names of fields that we don't know are told, shortened to this.
-LONGEST_NAME_TOLD = 100
 # What somebody may type to sign in. No longer name or token was ever given.
 LONGEST_LOGIN, LONGEST_TOKEN = 1000, 1000
 LONGEST_PASSWORD = passwords.LONGEST_LOOKED_AT
@@ -322,45 +316,17 @@ class IdField(ma.fields.UUID):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class _Parser(FlaskParser):
-    DEFAULT_VALIDATION_STATUS = 400
-
-    def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        # Whatever the Content-Type says, a body is JSON.
-        try:
-            body = orjson.loads(req.get_data(cache=True))
-        except orjson.JSONDecodeError as error:
-            raise BadRequest from error
-        if not isinstance(body, dict):
-            raise errors.Invalid({"body": ["It must be a JSON object."]})
-        return body
-
-    def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
-        # webargs nests the messages under where the input came from, which a client knows.
-        faults = (fault for where in error.messages_dict.values() for fault in _flat(where))
-        raise errors.Invalid(dict(islice(faults, MOST_FAULTS)))
-
-
-def _flat(messages: Any, above: str = "") -> Iterator[tuple[str, list[str]]]:
-    if not isinstance(messages, dict):
-        yield above or "body", messages if isinstance(messages, list) else [str(messages)]
-        return
-    for name, inner in messages.items():
-        # `_schema` is marshmallow's name for what is wrong with an object as a whole.
-        own = "" if name == "_schema" else str(name)[:LONGEST_NAME_TOLD]
-        yield from _flat(inner, ".".join(filter(None, (above, own))))
-
-
 class Routes(flask_smorest.Blueprint):
     """A contract's routes, which know how the contract's errors look.
 
     `arguments` and `response` are flask-smorest's. `refuses` names the statuses that a route may
     answer beyond those that follow from its guard, its arguments and its being a route at all.
     OpenAPI lists routes under `tag`: their own name, unless they stand beside those of another
-    feature.
+    feature. Parameters of a query that a route does not know are refused, unless it
+    `ignores_parameters` or all of them do.
     """
 
-    ARGUMENTS_PARSER = _Parser()
+    ARGUMENTS_PARSER = Parser()
 
     def __init__(
         self,
@@ -369,23 +335,56 @@ class Routes(flask_smorest.Blueprint):
         *,
         error_schema: ma.Schema,
         tag: str | None = None,
+        ignores_parameters: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(name, import_name, **options)
         self.error_schema = error_schema
         self.tag = tag or name
+        self.ignores_parameters = ignores_parameters
 
     def route(
-        self, rule: str, *, parameters: list[Description] | None = None, **options: Any
+        self,
+        rule: str,
+        *,
+        parameters: list[Description] | None = None,
+        ignores_parameters: bool = False,
+        **options: Any,
     ) -> Callable[[View], View]:
         """Register a view, and describe the ids in its path as UUIDs."""
         ids = [
             {"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}}
             for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)
         ]
-        return super().route(  # type: ignore[no-any-return]
+        register = super().route(
             rule, parameters=[*ids, *(parameters or [])], tags=[self.tag], **options
         )
 
+        def decorate(view: View) -> View:
+            note(view, ignores_parameters=ignores_parameters or self.ignores_parameters)
+            # A guard looks at the query after it knows who asks.
+            register(view if notes_of(view).guarded else _checking_parameters(view))
+            return view
+
+        return decorate
+
+    def arguments(
+        self, schema: ma.Schema, *, location: str = "json", **options: Any
+    ) -> Callable[[View], View]:
+        """Hand a view what a schema reads, from the body or from another place."""
+        read = super().arguments(schema, location=location, **options)
+        if location != "query":
+            return read  # type: ignore[no-any-return]
+        return lambda view: note(read(view), parameters=Parameters.of(schema))
+
     def refuses(self, *statuses: int) -> Callable[[View], View]:
         return lambda view: note(view, refuses=notes_of(view).refuses | frozenset(statuses))
+
+
+def _checking_parameters(view: View) -> View:
+    @wraps(view)
+    def checking(*args: object, **path: object) -> object:
+        check_parameters()
+        return view(*args, **path)
+
+    return checking  # type: ignore[return-value]

@@ -46,8 +46,11 @@ STATUSES: dict[type[errors.DomainError], int] = {
 MESSAGES = {
     "validation_error": "The request is not valid.",
     "malformed_request": "The request can't be understood.",
+    "missing_body": "There is no body, and this call needs a JSON object.",
+    "malformed_json": "The body is no valid JSON: {reason} (line {line}, column {column}).",
     "authentication_required": "Sign in first.",
     "invalid_token": "The token is not valid (any more).",
+    "invalid_api_key": "The API key is not valid (any more).",
     "wrong_credentials": "Name and password do not match.",
     "permission_denied": "You may not do this.",
     "account_disabled": "This account is disabled.",
@@ -163,7 +166,7 @@ class Contract:
         if status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         told = error.refusal if isinstance(error, errors.FieldRefused) else error
-        words = self._words(told.name, told.facts)
+        words = self._words(told.wording or told.name, told.facts)
         fields = (
             {error.field: [words]}
             if isinstance(error, errors.FieldRefused)

@@ -30,6 +30,7 @@ from ..models import AccountKind, Role
 from . import idempotency
 from .body import LONGEST_TOKEN
 from .operations import Guarded, note
+from .parsing import check_parameters
 
 CACHED_TOKENS = 10_000
 
@@ -84,7 +85,8 @@ def guard(
     """Let a view be called by accounts of this kind that have this role and this permission.
 
     It checks, in this order: the token (401), role and permission (403), Idempotency-Key on methods
-    that change something, ids in the path (400). A body is looked at after all of them.
+    that change something, ids in the path and names in the query (400). What these say, and a
+    body, are looked at after all of them.
     With `api_key`, a server's key is as good as a token.
     """
 
@@ -183,7 +185,8 @@ def _bearer() -> str:
 def _checked(path: dict[str, str]) -> dict[str, str | UUID]:
     """Return the path's arguments: UUIDs where the name ends in `id`, else text without a NUL.
 
-    A text that is longer than anything that it could name is cut.
+    A text that is longer than anything that it could name is cut. The query's names are checked
+    with it.
 
     Raises: Invalid.
     """
@@ -198,6 +201,7 @@ def _checked(path: dict[str, str]) -> dict[str, str | UUID]:
             raise errors.Invalid({name: ["Null characters are not allowed."]})
         else:
             checked[name] = value[: LONGEST_NAME + 1]
+    check_parameters()
     return checked
 
 

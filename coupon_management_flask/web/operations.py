@@ -71,11 +71,29 @@ class Guarded:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a route's query may have: these names, and some of them more than once."""
+
+    known: frozenset[str] = frozenset()
+    repeatable: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, schema: ma.Schema) -> "Parameters":
+        """Return the parameters that a schema reads."""
+        fields = {field.data_key or name: field for name, field in schema.load_fields.items()}
+        lists = {name for name, field in fields.items() if isinstance(field, ma.fields.List)}
+        return cls(frozenset(fields), frozenset(lists))
+
+
+@dataclass(frozen=True, slots=True)
 class Notes:
     """What the decorators of a view have noted."""
 
     refuses: frozenset[int] = frozenset()
     guarded: Guarded | None = None
+    parameters: Parameters = Parameters()
+    # Whether parameters that it does not know make no difference to it.
+    ignores_parameters: bool = False
 
 
 def notes_of(view: Callable[..., object]) -> Notes:
@@ -121,6 +139,8 @@ def _describe(operation: Description, method: str, notes: Notes, error_schema: m
     statuses = {500, 503} | notes.refuses
     if "requestBody" in operation or is_idempotent:
         statuses.add(413)
+    if not notes.ignores_parameters:
+        statuses.add(400)
     if guarded is not None:
         statuses.add(401)
         if guarded.may_forbid:

@@ -166,6 +166,35 @@ def test_what_is_no_json_is_400(probed, contract, prefix, body):
     assert refusal(probed.post(f"{prefix}/form", data=body), contract) == (400, "malformed_request")
 
 
+@EVERYWHERE
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"whole": 1,\n "text": x}', "(line 2, column 10)"),
+        ('{"text": "é", x}'.encode(), "(line 1, column 15)"),
+        (b'{"text":\n"\xc3\xa9 \xff"}', "it is not UTF-8 (line 2, column 4)"),
+        (b"{", "(line 1, column 2)"),
+        (b"", "There is no body"),
+        (b" \n", "There is no body"),
+    ],
+)
+def test_what_is_wrong_with_json_is_told_with_its_place(probed, contract, prefix, body, told):
+    answer = probed.post(f"{prefix}/form", data=body)
+
+    assert refusal(answer, contract) == (400, "malformed_request")
+    assert told in answer.text
+    assert ("is no valid JSON" in answer.text) is bool(body.strip())
+
+
+@EVERYWHERE
+def test_a_byte_order_mark_before_a_body_is_read_over(probed, contract, prefix):
+    answer = probed.post(f"{prefix}/form", data=b'\xef\xbb\xbf{"whole": 1}')
+
+    assert (answer.status_code, answer.json) == (200, {"whole": 1})
+    twice = probed.post(f"{prefix}/form", data=b'\xef\xbb\xbf\xef\xbb\xbf{"whole": 1}')
+    assert refusal(twice, contract) == (400, "malformed_request")
+
+
 def told_by_field(contract, fields):
     told = {**fields, "error_code": "validation_error"}
     if contract == "vouchers":

@@ -469,6 +469,7 @@ def test_an_unknown_api_key_is_refused(keyed, key):
     answer = keyed.get("/api/v1/probe", headers={"X-API-Key": key})
 
     assert refusal(answer, "discount_coupons") == (401, "invalid_token")
+    assert answer.json["message"] == "The API key is not valid (any more)."
 
 
 def test_an_api_key_lives_as_long_as_it_was_given(keyed, time_is):
