@@ -20,7 +20,7 @@ def deliver(_message_id: UUID, payload: dict[str, Any]) -> None:
     link = password_reset.open_link(payload["email"])
     if link is None:
         return
-    url = f"{config.current().public_url.rstrip('/')}{PAGE}?token={quote(link.token)}"
+    url = config.current().link_to(f"{PAGE}?token={quote(link.token)}")
     minutes = round(password_reset.LIFETIME.total_seconds() / 60)
     sender.send(
         sender.Mail(

@@ -14,7 +14,7 @@ import pycountry
 import yaml
 from marshmallow import validate
 
-from ..text.hosts import website_host
+from ..text.hosts import ascii_name, website_host
 
 # A discount coupon's own bounds, and what a calendar can count.
 PERCENT = validate.Range(0, 100)
@@ -53,6 +53,46 @@ def _host(website: str) -> str:
     if dot and website.lower().startswith(".www."):
         raise ma.ValidationError(f"{website!r}: leave out the www")
     return f"{dot}{host}"
+
+
+# What a browser, an app's web view or an extension of a browser calls where a page comes from.
+_SCHEMES = {
+    "http": 80,
+    "https": 443,
+    **dict.fromkeys(("app", "capacitor", "ionic", "tauri", "chrome-extension", "moz-extension")),
+}
+_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.ASCII)
+
+
+class Origins(Words):
+    """Origins of pages, as browsers send them; or `*` for any."""
+
+    def _deserialize(
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
+    ) -> tuple[str, ...]:
+        return tuple(map(_origin, super()._deserialize(value, attr, data, **kwargs)))
+
+
+def _origin(text: str) -> str:
+    """Return an origin in the form that browsers send: no slash at its end, no capitals."""
+    if text == "*":
+        return text
+    try:
+        url = urlsplit(text)
+        host, port = ascii_name(url.hostname or ""), url.port
+    except ValueError:
+        host, port = "", None
+    if ":" in host:
+        host = f"[{host}]"
+    if (
+        url.scheme not in _SCHEMES
+        or not _HOST.fullmatch(host)
+        or url.path not in ("", "/")
+        or any((url.query, url.fragment, url.username, url.password))
+    ):
+        raise ma.ValidationError(f"{text!r} is no origin such as https://shop.example")
+    shown = "" if port is None or port == _SCHEMES[url.scheme] else f":{port}"
+    return f"{url.scheme}://{host}{shown}"
 
 
 class Zone(ma.fields.Field[ZoneInfo]):

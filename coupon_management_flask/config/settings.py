@@ -90,9 +90,8 @@ class Settings:
     public_url: str = _setting(
         _url(),
         "http://127.0.0.1:8000",
-        "Where people reach the service. Links in mails are built from this, never from a "
-        "request's "
-        "Host header.",
+        "Where people reach the service. Links in mails and answers are built from this, never "
+        "from a request's Host header.",
         opens=True,
     )
     allowed_hosts: tuple[str, ...] = _setting(
@@ -109,11 +108,12 @@ class Settings:
         "X-Forwarded-Proto are trusted. Empty: nobody's are.",
     )
     cors_allowed_origins: tuple[str, ...] = _setting(
-        forms.Words(),
+        forms.Origins(),
         [],
-        "Origins whose scripts may call the API from a browser, without cookies. Empty: any "
-        "website may call the popup's part of it (/api/coupons), and only the service's own pages "
-        "the rest.",
+        "Origins whose scripts may call the API from a browser, without cookies, such as "
+        "https://app.example (*: any). Empty: only the service's own pages; in development those "
+        "of this machine may always. The popup's part (/api/coupons) has a setting of its own: the "
+        "websites of coupon_allowed_websites may call it, or any.",
     )
 
     request_seconds: float = _setting(
@@ -355,6 +355,10 @@ class Settings:
     @property
     def is_production(self) -> bool:
         return self.app_env == "production"
+
+    def link_to(self, path: str) -> str:
+        """Return the URL at which people reach a path of the service."""
+        return f"{self.public_url.rstrip('/')}{path}"
 
 
 DECLARATIONS = tuple(Declaration(one.name, *one.metadata["declared"]) for one in fields(Settings))

@@ -1,6 +1,9 @@
 """The one place that knows what time it is. Tests replace `now` and nothing else."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+# How far the clocks of servers that work together may differ.
+SKEW = timedelta(seconds=10)
 
 
 def now() -> datetime:

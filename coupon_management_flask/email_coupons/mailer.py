@@ -68,8 +68,8 @@ def _read(email_coupon_id: UUID) -> _Mailed | None:
 
 
 def _compose(coupon: _Mailed, message_id: UUID) -> sender.Mail:
-    address = f"{config.current().public_url.rstrip('/')}/api/coupons/unsubscribe"
-    link = f"{address}?token={unsubscribe.token_of(coupon.id)}"
+    path = f"/api/coupons/unsubscribe?token={unsubscribe.token_of(coupon.id)}"
+    link = config.current().link_to(path)
     discount = _discount(coupon)
     # Where any website is taken, somebody else's may be typed in beside a victim's address.
     is_ours = bool(config.current().coupon_allowed_websites)

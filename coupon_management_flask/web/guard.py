@@ -325,6 +325,10 @@ def no_store(view: View) -> View:
 
 def init_app(app: Flask, settings: config.Settings) -> None:
     app.config.update(
-        JWT_SECRET_KEY=settings.secret_key, JWT_ENCODE_NBF=False, JWT_COOKIE_CSRF_PROTECT=False
+        JWT_SECRET_KEY=settings.secret_key,
+        JWT_ENCODE_NBF=False,
+        JWT_COOKIE_CSRF_PROTECT=False,
+        # For when a token was issued. When it expires is compared exactly, in `_claims`.
+        JWT_DECODE_LEEWAY=clock.SKEW,
     )
     JWTManager(app)

@@ -1,11 +1,12 @@
 """Which page of a list is asked for, and links to those beside it."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import marshmallow as ma
 from flask import request
 
+from .. import config
 from .body import BoundedSchema, QueryWhole
 
 
@@ -43,7 +44,7 @@ def _link(number: int | None) -> str | None:
     if not number:
         return None
     query = {**request.args.to_dict(flat=False), "page": [number]}
-    return f"{request.base_url}?{urlencode(query, doseq=True)}"
+    return config.current().link_to(f"{quote(request.path)}?{urlencode(query, doseq=True)}")
 
 
 _LINK = {"type": ["string", "null"], "format": "uri"}

@@ -1,11 +1,9 @@
 """What surrounds every request.
 
-Proxies that are believed, hosts that are answered, headers that browsers obey, and the websites
-that may call.
+Proxies that are believed, hosts that are answered, and headers that browsers obey.
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,9 +11,9 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
-from flask_cors import CORS
 from flask_talisman import Talisman
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
+from itsdangerous import SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 from werkzeug.exceptions import (
     RequestEntityTooLarge,
     RequestHeaderFieldsTooLarge,
@@ -24,8 +22,10 @@ from werkzeug.exceptions import (
 )
 
 from .. import config
+from ..core import clock
 from ..text.callers import UNKNOWN, parse_address
 from ..text.hosts import is_loopback
+from . import cors
 from .contract import MAX_BODY, contract_of
 
 CHUNK = 64 * 1024
@@ -208,34 +208,20 @@ def init_app(app: Flask, settings: config.Settings) -> None:
         SESSION_COOKIE_SECURE=settings.is_production,
         PERMANENT_SESSION_LIFETIME=ADMIN_IDLE,
     )
-    app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
+    cross_origin = cors.init_app(app, settings)
+    app.wsgi_app = _with_browser_headers(  # type: ignore[method-assign]
+        app.wsgi_app, settings, cross_origin
+    )
     if settings.trusted_proxies:
         app.wsgi_app = _behind_proxies(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
-    origins = list(settings.cors_allowed_origins)
-    # The popup stands on anybody's website, unless the operator names websites. It uses no cookie.
-    CORS(
-        app,
-        resources=r"/*" if origins else re.compile(r"/api/coupons(/|$)"),
-        origins=origins or "*",
-        send_wildcard=not origins,
-        always_send=bool(origins),
-        expose_headers=["X-Total-Count", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
-        allow_headers=[
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "X-API-Key",
-            "X-Request-ID",
-        ],
-        max_age=600,
-    )
 
 
 def _behind_proxies(wsgi_app: Any, proxies: list[str]) -> Any:
     """Take the caller's address and scheme from what trusted proxies say.
 
-    Granian's function knows an address only in its plain form. Proxies also write ports, brackets
-    and quotes, and a socket of both families writes `::ffff:10.0.0.1`.
+    Granian's function knows an address only in its plain form, and one scheme. Proxies also write
+    ports, brackets and quotes, and a socket of both families writes `::ffff:10.0.0.1`. Each of
+    several proxies may add the scheme that it was asked by.
     """
     plain = [proxy if "/" in proxy else _plain(proxy) for proxy in proxies]
     believing = wrap_wsgi_with_proxy_headers(wsgi_app, plain)
@@ -246,6 +232,10 @@ def _behind_proxies(wsgi_app: Any, proxies: list[str]) -> Any:
             # No more is looked at than makes it too long. It is then refused as any other header.
             told = environ["HTTP_X_FORWARDED_FOR"][-LONGEST_HEADER - 1 :].split(",")
             environ["HTTP_X_FORWARDED_FOR"] = ", ".join(_plain(one) for one in told if one.strip())
+        if "HTTP_X_FORWARDED_PROTO" in environ:
+            # Of several proxies the one that the client has reached writes first.
+            first = environ["HTTP_X_FORWARDED_PROTO"].partition(",")[0]
+            environ["HTTP_X_FORWARDED_PROTO"] = first.strip().lower()
         return believing(environ, start_response)
 
     return answer
@@ -260,6 +250,19 @@ def _is_below(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(f"{prefix}/")
 
 
+class _Signer(TimestampSigner):
+    """Reads also what another server has signed, whose clock is a little ahead."""
+
+    def unsign(
+        self, signed_value: str | bytes, max_age: int | None = None, return_timestamp: bool = False
+    ) -> Any:
+        value, signed_at = super().unsign(signed_value, return_timestamp=True)
+        age = self.get_timestamp() - int(signed_at.timestamp())
+        if max_age is not None and not -clock.SKEW.total_seconds() <= age <= max_age:
+            raise SignatureExpired("", payload=value, date_signed=signed_at)
+        return (value, signed_at) if return_timestamp else value
+
+
 class _AdminSessions(SecureCookieSessionInterface):
     """A signed cookie under /admin, which names a session of the database.
 
@@ -270,13 +273,21 @@ class _AdminSessions(SecureCookieSessionInterface):
     salt = "admin-session"
     digest_method = staticmethod(hashlib.sha256)
 
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        serializer = super().get_signing_serializer(app)
+        if serializer is not None:
+            serializer.signer = _Signer
+        return serializer
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         if not _is_below(request.path, ADMIN) or _is_below(request.path, ADMIN_FILES):
             return None
         return super().open_session(app, request)
 
 
-def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
+def _with_browser_headers(
+    wsgi_app: Any, settings: config.Settings, cross_origin: cors.CrossOrigin
+) -> Any:
     schemes = ("http", "https")
     headers = {
         scheme: _browser_headers(settings, scheme, _CONTENT_SECURITY_POLICY) for scheme in schemes
@@ -291,18 +302,22 @@ def _with_browser_headers(wsgi_app: Any, settings: config.Settings) -> Any:
     }
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        # A host's name is written in any case. ALLOWED_HOSTS is compared with one.
+        if "HTTP_HOST" in environ:
+            environ["HTTP_HOST"] = environ["HTTP_HOST"].lower()
         # The router takes several leading slashes for one.
         path, found = "/" + environ["PATH_INFO"].lstrip("/"), headers
         if _is_below(path, ADMIN):
             found = of_admin if _is_below(path, ADMIN_FILES) else of_admin_pages
         more = found[environ["wsgi.url_scheme"]]
+        shared = cross_origin.headers(environ, path)
         is_private = "HTTP_AUTHORIZATION" in environ or "HTTP_X_API_KEY" in environ
 
         def start(status: str, given: list[tuple[str, str]], *error: Any) -> Any:
             # What somebody is shown who has signed in is nobody else's, unless the view knows more.
             if is_private and not any(name == _PRIVATE[0] for name, _ in given):
                 given = [*given, _PRIVATE]
-            return start_response(status, [*given, *more], *error)
+            return start_response(status, [*cors.added(given, shared), *more], *error)
 
         return wsgi_app(environ, start)
 

@@ -241,6 +241,19 @@ def test_after_half_an_hour_without_a_request_somebody_is_signed_out(app, consol
         assert console.get("/admin/").status_code == status
 
 
+def test_a_cookie_of_a_server_whose_clock_is_a_little_ahead_is_accepted(app, console, monkeypatch):
+    signer = app.session_interface.get_signing_serializer(app)
+    content, now = signer.loads(console.cookie()), TimestampSigner.get_timestamp
+    for seconds, status in ((8, 200), (60, 303)):
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                TimestampSigner, "get_timestamp", lambda self, ahead=seconds: now(self) + ahead
+            )
+            cookie = signer.dumps(content)
+        console.client.set_cookie("admin_session", cookie, path="/admin")
+        assert console.get("/admin/").status_code == status
+
+
 def test_after_twelve_hours_the_password_is_asked_for_again(console, monkeypatch):
     later = clock.now() + timedelta(hours=12)
     monkeypatch.setattr(clock, "now", lambda: later)

@@ -19,7 +19,7 @@ def test_anybody_sees_the_active_types_by_creation(client, admin):
     assert (page["results"], page["next"], page["previous"]) == (
         [two],
         None,
-        "http://localhost/api/vouchers/types?page_size=1&page=1",
+        "http://127.0.0.1:8000/api/vouchers/types?page_size=1&page=1",
     )
     assert set(fields(client.get(f"{PATH}/types/?page_size=101"))) == {"page_size"}
 

@@ -207,6 +207,16 @@ def test_a_token_lives_as_long_as_it_says_also_when_its_signature_was_verified_b
     assert refusal(alice.get("/v1/coupons")) == (401, "invalid_token")
 
 
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_token_of_a_server_whose_clock_is_a_little_ahead_is_accepted(alice, claims, claim):
+    issued = int(clock.now().timestamp())
+
+    near = signed(**{**claims, claim: issued + 8})
+    assert use_with(alice, f"Bearer {near}").status_code == 200
+    far = signed(**{**claims, claim: issued + 60})
+    assert refusal(use_with(alice, f"Bearer {far}")) == (401, "invalid_token")
+
+
 def test_a_token_that_had_expired_before_it_was_first_seen_is_refused(alice):
     token = access_token(open_session(alice.id), timedelta(seconds=-1))
 

@@ -123,7 +123,26 @@ def test_an_address_is_read_however_a_proxy_writes_it(seen, peer, told, client):
     assert seen(["10.0.0.0/8"], peer, X_Forwarded_For=told)["address"] == client
 
 
-@pytest.mark.parametrize("proto", ["ftp", "javascript", "https, http", ""])
+@pytest.mark.parametrize(
+    ("proto", "scheme"),
+    [
+        ("https, http", "https"),
+        ("https,http", "https"),
+        (" HTTPS , http", "https"),
+        ("http, https", "http"),
+        ("https", "https"),
+    ],
+)
+def test_of_several_schemes_the_one_by_which_the_client_came_counts(seen, proto, scheme):
+    told = seen(
+        ["10.0.0.0/8"], "10.0.0.1", X_Forwarded_For=f"{CLIENT}, 10.0.0.2", X_Forwarded_Proto=proto
+    )
+
+    assert (told["address"], told["scheme"]) == (CLIENT, scheme)
+    assert seen([], "10.0.0.1", X_Forwarded_Proto=proto)["scheme"] == "http"
+
+
+@pytest.mark.parametrize("proto", ["ftp", "javascript", "ftp, https", ", https", ""])
 def test_a_scheme_that_is_none_is_not_believed(seen, proto):
     assert (
         seen(["10.0.0.1"], "10.0.0.1", X_Forwarded_For=CLIENT, X_Forwarded_Proto=proto)["scheme"]
@@ -193,7 +212,15 @@ def hosted(app_without_tables):
 
 
 @pytest.mark.parametrize(
-    "host", ["shop.example", "shop.example:8000", "example.org", "a.example.org", "a.b.example.org"]
+    "host",
+    [
+        "shop.example",
+        "shop.example:8000",
+        "SHOP.Example:8000",
+        "example.org",
+        "a.example.org",
+        "A.B.EXAMPLE.ORG",
+    ],
 )
 def test_an_allowed_host_is_answered(hosted, host):
     assert hosted.get("/api/ping", headers={"Host": host}).json == {"status": "ok"}
