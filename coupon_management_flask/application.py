@@ -27,7 +27,7 @@ from .messaging.mail import sender
 from .payments import gateway
 from .promos.antifraud.check import Antifraud
 from .tasks import jobs
-from .web import contract, guard, mailbox, observability, openapi, rates, security
+from .web import contract, edge_rules, guard, mailbox, observability, openapi, rates, security
 from .web.json import OrjsonProvider
 
 # The API description lists contracts, and in each the features' routes, in these orders.
@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
 
     contracts = (*CONTRACTS, admin_errors.CONTRACT)
     contract.init_app(app, contracts, FEATURES, elsewhere=promos.CONTRACT.name)
+    edge_rules.init_app(app)
     document = openapi.init_app(app)
     for routes in contract.blueprints(CONTRACTS, FEATURES):
         document.add(routes)

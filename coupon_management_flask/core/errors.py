@@ -26,6 +26,7 @@ sentence: each contract's errors.py gives them both. Features add their own leav
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 FieldMessages = Mapping[str, Sequence[str]]
@@ -94,13 +95,26 @@ class KeyReused(DomainError):
     name = "idempotency_key_reused"
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """So many calls in so many seconds; None where no clock ends the window.
+
+    The name is the rule's, and tells nothing of whom it is applied to.
+    """
+
+    name: str
+    calls: int
+    seconds: int | None = None
+
+
 class RateLimited(DomainError):
-    """`retry_after` is in whole seconds, at least 1."""
+    """`retry_after` is in whole seconds, at least 1. `quota` is what was used up."""
 
     name = "rate_limited"
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, quota: Quota) -> None:
         super().__init__(retry_after=max(1, retry_after))
+        self.quota = quota
 
 
 class Unavailable(DomainError):

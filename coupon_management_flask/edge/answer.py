@@ -141,13 +141,12 @@ def _no_write(_piece: bytes) -> object:
     raise NotImplementedError
 
 
-def refusal(status: int, content_type: str, body: bytes) -> bytes:
+def refusal(status: int, headers: Headers, body: bytes) -> bytes:
     """Return an answer that the application was not asked for. The connection ends with it."""
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-        f"Content-Type: {content_type}",
+        *(f"{name}: {value}" for name, value in headers),
         f"Content-Length: {len(body)}",
-        *(["Retry-After: 5"] if status == 503 else []),
         f"Date: {_date(int(time()))}",
         "Connection: close",
     ]

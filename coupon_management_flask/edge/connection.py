@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
                 self._edge.close_answer(answer)
         elif answer is None:
             self._answering = None
-            self._refuse(500)
+            self._refuse(500, request)
         else:
             self._get_sender().send(answer)
 
@@ -297,16 +297,21 @@ class Connection(asyncio.Protocol):
         if self._answering is None and self._reading is None:
             self._get_transport().close()
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, request: Request | None = None) -> None:
         """Answer without the application, and read no more."""
-        path = "/" if self._reading is None else self._reading.environ.get("PATH_INFO", "/")
+        refused = request or self._reading
+        environ = self._base if refused is None else refused.environ
+        if refused is not None and self._target and "PATH_INFO" not in environ:
+            # What asks comes before the headers, and may be known already.
+            with suppress(BadTarget):
+                refused.set_target(self._parser.get_method(), self._target)
         _let_go(self._reading)
         self._reading = None
         self._is_last = True
         if self._answering is None:
             # Otherwise what came before it in the same packet is answered, and this is not.
-            content_type, body = self._edge.rules.refusal(path, status)
-            self._get_transport().write(refusal(status, content_type, body))
+            headers, body = self._edge.rules.refusal(environ, status)
+            self._get_transport().write(refusal(status, headers, body))
             self._linger()
 
     def _linger(self) -> None:

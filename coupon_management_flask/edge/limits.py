@@ -1,7 +1,8 @@
 """What a client may take of a worker, and for how long."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 MIB = 1024 * 1024
 # A request may take a second more for each so many bytes of its body.
@@ -37,8 +38,13 @@ class Rules(Protocol):
     def body_limit(self, path: str) -> int:
         """Return how many bytes a body that is sent to this path may have."""
 
-    def refusal(self, path: str, status: int) -> tuple[str, bytes]:
-        """Return content type and body of an error that no request of the application led to."""
+    def refusal(
+        self, environ: Mapping[str, Any], status: int
+    ) -> tuple[list[tuple[str, str]], bytes]:
+        """Return headers and body of an error that the application was not asked for.
+
+        `environ` has as much of the request as has come.
+        """
 
 
 class PlainRules:
@@ -47,5 +53,7 @@ class PlainRules:
     def body_limit(self, path: str) -> int:
         return MIB
 
-    def refusal(self, path: str, status: int) -> tuple[str, bytes]:
-        return "application/json", b"{}"
+    def refusal(
+        self, environ: Mapping[str, Any], status: int
+    ) -> tuple[list[tuple[str, str]], bytes]:
+        return [("Content-Type", "application/json")], b"{}"

@@ -51,9 +51,8 @@ def check(limits: Limits) -> None:
     rows = db.session.execute(
         sa.select(GuessLog.subject, GuessLog.moments).where(GuessLog.subject.in_(list(limits)))
     )
-    waits = [_wait(_recent(moments), limits[subject]) for subject, moments in rows]
-    if any(waits):
-        raise errors.RateLimited(max(waits))
+    waits = {subject: _wait(_recent(moments), limits[subject]) for subject, moments in rows}
+    _refuse(waits, limits)
 
 
 @retried
@@ -67,7 +66,7 @@ def record(limits: Limits) -> None:
     if not limits:
         return
     now = clock.now()
-    wait = 0
+    waits = {}
     with transaction(at_once=True):
         for subject in sorted(limits):
             db.session.execute(
@@ -79,14 +78,26 @@ def record(limits: Limits) -> None:
                 db.session.scalar(sa.select(GuessLog.moments).where(GuessLog.subject == subject))
                 or []
             )
-            wait = max(wait, _wait(moments, limits[subject]))
+            waits[subject] = _wait(moments, limits[subject])
             moments = [*moments, now.timestamp()][-limits[subject] :]
             db.session.execute(
                 sa.update(GuessLog).where(GuessLog.subject == subject).values(moments=moments),
                 execution_options={"synchronize_session": False},
             )
-    if wait:
-        raise errors.RateLimited(wait)
+    _refuse(waits, limits)
+
+
+def _refuse(waits: Mapping[str, int], limits: Limits) -> None:
+    """Refuse where a subject has to wait, and name the limit for which it is longest.
+
+    Raises: RateLimited.
+    """
+    subject = max(waits, key=lambda one: waits[one], default="")
+    if subject and waits[subject]:
+        kind, whose, *_ = subject.split(":")
+        name = f"wrong_{kind}s" + ("_by_address" if whose == "address" else "")
+        quota = errors.Quota(name, limits[subject], int(WINDOW.total_seconds()))
+        raise errors.RateLimited(waits[subject], quota)
 
 
 def _recent(moments: list[float]) -> list[float]:

@@ -30,7 +30,7 @@ class TooManyOpenPayments(errors.RateLimited):
     name = "too_many_open_payments"
 
     def __init__(self, most: int, retry_after: int) -> None:
-        super().__init__(retry_after)
+        super().__init__(retry_after, errors.Quota("open_payments", most))
         self.facts["most"] = most
 
 

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-import orjson
 import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
     SecurityError,
-    default_exceptions,
 )
 
 from ..core import errors
@@ -165,6 +163,8 @@ class Contract:
         )
         if status == 401:
             headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(error, errors.RateLimited):
+            headers |= _told_limit(error)
         told = error.refusal if isinstance(error, errors.FieldRefused) else error
         words = self._words(told.wording or told.name, told.facts)
         fields = (
@@ -194,6 +194,16 @@ class Contract:
             or name.replace("_", " ").capitalize() + "."
         )
         return template.format(**(facts or {}))
+
+
+def _told_limit(error: errors.RateLimited) -> dict[str, str]:
+    """Return what draft-ietf-httpapi-ratelimit-headers has a refusal say of its limit."""
+    quota = error.quota
+    window = "" if quota.seconds is None else f";w={quota.seconds}"
+    return {
+        "RateLimit-Policy": f'"{quota.name}";q={quota.calls}{window}',
+        "RateLimit": f'"{quota.name}";r=0;t={error.facts["retry_after"]}',
+    }
 
 
 def _merged(*tables: Mapping[K, V]) -> dict[K, V]:
@@ -251,7 +261,7 @@ def init_app(
     by_prefix = [(prefix, contract) for contract in contracts for prefix in contract.prefixes]
     # Longest first: the more specific prefix wins.
     by_prefix.sort(key=lambda pair: -len(pair[0]))
-    app.extensions["contracts"] = app.extensions["edge_rules"] = Contracts(app, by_prefix, other)
+    app.extensions["contracts"] = Contracts(by_prefix, other)
     app.register_error_handler(Exception, error_response)
 
 
@@ -259,7 +269,6 @@ def init_app(
 class Contracts:
     """All contracts, for whoever has no request yet: the server's edge asks them too."""
 
-    app: Flask
     by_prefix: list[tuple[str, Contract]]
     elsewhere: Contract
 
@@ -270,18 +279,6 @@ class Contracts:
             if path == prefix or path.startswith(prefix + "/"):
                 return contract
         return self.elsewhere
-
-    def body_limit(self, path: str) -> int:
-        return self.of(path).body_limit(path)
-
-    def refusal(self, path: str, status: int) -> tuple[str, bytes]:
-        """Return the content type and the body of an answer that no view is asked for."""
-        contract = self.of(path)
-        with self.app.app_context():
-            body = contract.render_error(contract.problem(default_exceptions[status]()))
-        if isinstance(body, str):
-            return "text/html; charset=utf-8", body.encode()
-        return "application/json", orjson.dumps(body)
 
 
 def contract_of(path: str) -> Contract:

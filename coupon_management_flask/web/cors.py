@@ -151,4 +151,5 @@ def _answer_preflight() -> Response | None:
 
 def init_app(app: Flask, settings: config.Settings) -> CrossOrigin:
     app.before_request(_answer_preflight)
-    return CrossOrigin(settings)
+    app.extensions["cross_origin"] = policies = CrossOrigin(settings)
+    return policies

@@ -146,9 +146,22 @@ def _check_metrics_reader(token: str) -> None:
     security.check_host_is_this_machine()
 
 
+def count_refusal(environ: Mapping[str, Any], status: int) -> str:
+    """Count and log a request that the server's edge has refused, and return its id."""
+    request_id = _id_of(environ.get("HTTP_X_REQUEST_ID", ""))
+    method = environ.get("REQUEST_METHOD", "")
+    method = method if method in _METHODS else "(other)"
+    _REQUESTS.labels(method, _NO_ROUTE, status).inc()
+    log.info("request", method=method, route=_NO_ROUTE, status=status, request_id=request_id)
+    return request_id
+
+
+def _id_of(given: str) -> str:
+    return given if _REQUEST_ID.fullmatch(given) else uuid7().hex
+
+
 def _begin() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex
+    g.request_id = _id_of(request.headers.get("X-Request-ID", ""))
     g.began = perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -156,7 +169,7 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     seconds = perf_counter() - g.began
-    route = request.url_rule.rule if request.url_rule is not None else "(none)"
+    route = request.url_rule.rule if request.url_rule is not None else _NO_ROUTE
     # Anybody can invent methods, and a label for each would grow without end.
     method = request.method if request.method in _METHODS else "(other)"
     response.headers["X-Request-ID"] = g.request_id
@@ -172,6 +185,7 @@ def _end(response: Response) -> Response:
     return response
 
 
+_NO_ROUTE = "(none)"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 

@@ -35,6 +35,13 @@ _REPLAYED: Headers = {
         "schema": {"type": "string", "const": "true"},
     }
 }
+_LOCATION: Headers = {
+    "Location": {
+        "description": "Where it can be read.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri"},
+    }
+}
 _RETRY_AFTER: Description = {
     "description": "In how many seconds to come back.",
     "schema": {"type": "integer", "minimum": 1},
@@ -47,7 +54,19 @@ _ERROR_HEADERS: dict[int, Headers] = {
             "schema": {"type": "string", "const": "Bearer"},
         }
     },
-    429: {"Retry-After": {**_RETRY_AFTER, "required": True}},
+    429: {
+        "Retry-After": {**_RETRY_AFTER, "required": True},
+        "RateLimit": {
+            "description": "The limit that is used up, and in how many seconds to come back.",
+            "required": True,
+            "schema": {"type": "string"},
+        },
+        "RateLimit-Policy": {
+            "description": "How many calls (q) that limit allows in how many seconds (w).",
+            "required": True,
+            "schema": {"type": "string"},
+        },
+    },
     503: {"Retry-After": {**_RETRY_AFTER, "required": True}},
 }
 _IDEMPOTENCY_KEY: Description = {
@@ -94,6 +113,8 @@ class Notes:
     parameters: Parameters = Parameters()
     # Whether parameters that it does not know make no difference to it.
     ignores_parameters: bool = False
+    # On which statuses it tells where what it made can be read.
+    located_on: frozenset[int] = frozenset()
 
 
 def notes_of(view: Callable[..., object]) -> Notes:
@@ -155,6 +176,8 @@ def _describe(operation: Description, method: str, notes: Notes, error_schema: m
     for status in sorted(statuses):
         if not isinstance(responses.get(status), dict):
             responses[status] = _error(status, error_schema)
+    for status in responses.keys() & notes.located_on:
+        responses[status].setdefault("headers", {}).update(_LOCATION)
     if is_idempotent:
         for status in responses.keys() - _NOT_KEPT:
             responses[status].setdefault("headers", {}).update(_REPLAYED)

@@ -60,7 +60,8 @@ class RateLimits:
         for limit in self._limits[name]:
             if (seconds := self._seconds_to_wait(limit, whose, name)) is not None:
                 log.info("rate_limit.exceeded", limit=name, rate=str(limit), whose=whose)
-                raise errors.RateLimited(seconds)
+                quota = errors.Quota(name, limit.amount, limit.get_expiry())
+                raise errors.RateLimited(seconds, quota)
 
     def _seconds_to_wait(self, limit: RateLimitItem, *key: str) -> int | None:
         if self._shared is not None and monotonic() >= self._away_until:

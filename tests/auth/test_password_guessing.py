@@ -49,6 +49,12 @@ def guess(sign_in, names, times=10):
 def limited(answer, retry_after):
     refused(answer, 429, "rate_limited")
     assert answer.headers["Retry-After"] == str(retry_after)
+    policy, limit = answer.headers["RateLimit-Policy"], answer.headers["RateLimit"]
+    assert policy in (
+        '"wrong_passwords";q=10;w=600',
+        '"wrong_passwords_by_address";q=100;w=600',
+    )
+    assert limit == f"{policy.partition(';')[0]};r=0;t={retry_after}"
 
 
 BY = {

@@ -1,6 +1,7 @@
 """What the edge makes of HTTP: framing, several requests on a connection, and what it refuses."""
 
 import json
+import re
 
 import pytest
 
@@ -124,6 +125,7 @@ def test_what_is_no_request_of_http_1_is_refused_and_nothing_more_is_read(caller
 
     assert answer.status == 400
     assert answer.json["error_code"] == "malformed_request"
+    assert len(answer.headers["X-Request-ID"]) == 32
     assert caller.is_closed()
 
 
@@ -142,6 +144,41 @@ def test_a_head_that_is_too_large_is_refused(caller, part, at_once):
 
     assert caller.answer().status == 431
     assert caller.is_closed()
+
+
+def test_what_the_edge_refuses_is_told_counted_and_readable_as_the_applications_answers_are(server):
+    with callers(server, 3) as (refused, same, operator):
+        refused.send(
+            "GET /api/coupons HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: my-own\r\n"
+            f"Origin: https://shop.example\r\nX: {'x' * 20_000}\r\n\r\n"
+        )
+        answer = refused.answer()
+        assert (answer.status, set(answer.json)) == (431, {"detail", "error_code"})
+        assert answer.headers["X-Request-ID"] == "my-own"
+        answered = same.ask(
+            "DELETE", "/api/coupons", X_Request_ID="my-own", Origin="https://shop.example"
+        ).answer()
+        names = ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
+        assert answered.status == 405
+        assert {name: answer.headers.get(name) for name in names} == {
+            name: answered.headers.get(name) for name in names
+        }
+        told = operator.ask("GET", "/metrics").answer().body.decode()
+    (count,) = re.findall(
+        r'^http_requests_total\{method="[^"]*",route="\(none\)",status="431"\} (\S+)$', told, re.M
+    )
+    assert float(count) >= 1
+
+
+def test_head_of_a_streamed_answer_and_of_a_refusal_has_no_body(caller):
+    for path in ("/popup.js", "/openapi.json", "/nothing", "/v1/coupons", "/docs"):
+        whole = caller.ask("GET", path).answer()
+        head = caller.ask("HEAD", path).answer("HEAD")
+        changing = {"Date", "X-Request-ID"}
+        assert (head.status, head.body) == (whole.status, b"")
+        assert {name: head.headers[name] for name in set(head.headers) - changing} == {
+            name: whole.headers[name] for name in set(whole.headers) - changing
+        }
 
 
 def test_a_head_of_some_kilobytes_may_come_in_parts(caller):

@@ -51,7 +51,10 @@ def test_log_ins_beyond_the_limit_are_429_in_the_contracts_body_right_or_wrong(l
     for credentials in ({}, WRONG):
         answer = log_in(limited, **credentials)
         assert refusal(answer) == (429, "rate_limited")
-        assert 1 <= int(answer.headers["Retry-After"]) <= 3600
+        seconds = answer.headers["Retry-After"]
+        assert 1 <= int(seconds) <= 3600
+        assert answer.headers["RateLimit-Policy"] == '"logins";q=3;w=3600'
+        assert answer.headers["RateLimit"] == f'"logins";r=0;t={seconds}'
 
     assert read_books() == before
 

@@ -271,7 +271,7 @@ def test_lines_of_a_server_never_hold_what_a_client_sent_in_confidence(server):
         "request_id": "the-use",
         "method": "POST",
         "route": "/v1/coupons/use/<hidden_code>",
-        "status": 404,
+        "status": 400,
     }
 
 

@@ -137,7 +137,7 @@ def _keep(account_id: UUID | None, columns: list[str], rows: Iterator[Row], curr
         CouponBatch.failed_at.is_(None),
     )
     if (db.session.scalar(waiting) or 0) >= MOST_WAITING:
-        raise errors.RateLimited(retry_after=RETRY_SECONDS)
+        raise errors.RateLimited(RETRY_SECONDS, errors.Quota("waiting_imports", MOST_WAITING))
     batch_id, size = new_id(), 0
     try:
         parts: list[dict[str, object]] = []
