@@ -14,6 +14,7 @@ from ..web.guard import (
     signed_refresh_token,
     token_pair,
 )
+from ..web.links import located
 from ..web.rates import (
     count_password_reset_email,
     limit_logins,
@@ -56,6 +57,7 @@ def _signed_in(grant: sessions.Grant, message: str) -> SignedIn:
 
 
 @routes.route("/register", methods=["POST"])
+@located("/api/auth/profile/")
 @limit_logins
 @no_store
 @routes.arguments(voucher_schemas.Registration())

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from ..models import Role
 from ..web.guard import actor, guard
+from ..web.links import located
 from ..web.rates import code_limits
 from . import coupons, schemas, use
 from .coupons import CouponChanges, RevealedCoupon
@@ -31,6 +32,7 @@ def list_coupons(query: dict[str, Any]) -> dict[str, object]:
 
 
 @routes.route("", methods=["POST"])
+@located("/v1/coupons/{data.coupons.hidden_code}")
 @guard(role=Role.ADMINISTRATOR)
 @routes.arguments(schemas.NewCoupon())
 @routes.response(201, schemas.COUPON_CREATED)

@@ -4,7 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from ..models import Role
+from ..web.caching import packed
 from ..web.guard import actor, guard
+from ..web.links import located
 from . import schemas, users
 from .envelope import credit_routes
 from .users import CreditChanged, User
@@ -18,6 +20,7 @@ routes = credit_routes(
 
 
 @routes.route("", methods=["GET"])
+@packed
 @guard(role=Role.ADMINISTRATOR)
 @routes.arguments(schemas.PageQuery(), location="query")
 @routes.response(200, schemas.USERS)
@@ -28,6 +31,7 @@ def list_users(query: dict[str, int]) -> dict[str, object]:
 
 
 @routes.route("", methods=["POST"])
+@located("/v1/user/{data.user.id}")
 @guard(role=Role.ADMINISTRATOR)
 @routes.arguments(schemas.NewUser())
 @routes.response(201, schemas.USER_CREATED)
@@ -47,6 +51,7 @@ def read_user(user_id: UUID) -> dict[str, User]:
 
 
 @routes.route("/<user_id>/ledger", methods=["GET"])
+@packed
 @guard()
 @routes.arguments(schemas.PageQuery(), location="query")
 @routes.response(200, schemas.LEDGER)

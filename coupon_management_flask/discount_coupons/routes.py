@@ -11,6 +11,7 @@ from ..core import errors
 from ..db.pages import Page
 from ..web.body import Routes
 from ..web.guard import actor, guard
+from ..web.links import located
 from ..web.rates import code_limits, limit_account, limit_best
 from . import checkout, redemptions, rollback
 from . import explain as explaining
@@ -78,6 +79,7 @@ def _asked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @routes.route("/coupons", methods=["POST"])
+@located("/api/v1/coupons/{id}")
 @guard(permission=MANAGE, api_key=True)
 @routes.arguments(coupons.NewDiscountCoupon())
 @routes.response(201, coupons.DiscountCouponSchema())
@@ -198,6 +200,7 @@ def increment_usage(body: dict[str, str]) -> Coupon:
 
 
 @routes.route("/coupons/redeem", methods=["POST"])
+@located("/api/v1/redemptions/{redemptionId}")
 @guard(permission=MANAGE, api_key=True)
 @routes.arguments(carts.Order())
 @routes.response(201, redemption_schemas.RedeemedSchema())

@@ -1,13 +1,12 @@
 """`GET /popup.js`: the popup that any website embeds."""
 
-import gzip
 import re
-from hashlib import sha256
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 from flask.blueprints import BlueprintSetupState
 
 from ..config import ROOT, Settings
+from ..web.caching import Document
 
 SCRIPT = ROOT / "frontend" / "popup.js"
 _EXPIRY_DAYS = re.compile(r"^  const EXPIRY_DAYS = \d+;$", re.MULTILINE)
@@ -35,13 +34,9 @@ def popup_script(settings: Settings) -> str:
 
 
 def _read_script(state: BlueprintSetupState) -> None:
-    plain = popup_script(state.app.extensions["settings"]).encode()
-    # Every visitor of every page that embeds the script loads it. Packed it has a third of the
-    # bytes, so pack it once.
-    state.app.extensions["popup_script"] = {
-        encoding: (body, sha256(body).hexdigest()[:32])
-        for encoding, body in (("", plain), ("gzip", gzip.compress(plain, mtime=0)))
-    }
+    # Every visitor of every page that embeds the script loads it.
+    script = popup_script(state.app.extensions["settings"]).encode()
+    state.app.extensions["popup_script"] = Document(script, "text/javascript; charset=utf-8")
 
 
 routes.record(_read_script)
@@ -49,17 +44,10 @@ routes.record(_read_script)
 
 @routes.get("/popup.js")
 def popup() -> Response:
-    encoding = "gzip" if request.accept_encodings.quality("gzip") > 0 else ""
-    body, tag = current_app.extensions["popup_script"][encoding]
-    response = Response(body, content_type="text/javascript; charset=utf-8")
-    if encoding:
-        response.content_encoding = encoding
-    response.vary.add("Accept-Encoding")
-    response.set_etag(tag)
-    response.headers["Cache-Control"] = _CACHE
+    script: Document = current_app.extensions["popup_script"]
+    response = script.answer(_CACHE)
     # Any page may load it. A `crossorigin` attribute asks for the first of these headers, a page's
     # Cross-Origin-Embedder-Policy for the second.
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    response.make_conditional(request)
     return response

@@ -6,6 +6,7 @@ from .. import config
 from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Routes
 from ..web.guard import actor, guard
+from ..web.links import located
 from ..web.rates import code_limits
 from . import schemas
 from .sales import credit, credit_refunds
@@ -22,6 +23,7 @@ routes: Routes = Routes(
 
 
 @routes.route("/purchase", methods=["POST"])
+@located("/api/vouchers/my-vouchers/")
 @guard()
 @routes.arguments(schemas.VoucherPurchase())
 @routes.response(201, schemas.VouchersPurchasedSchema())

@@ -9,7 +9,9 @@ from .. import config
 from ..db.pages import Page
 from ..vouchers.schemas import VoucherErrorSchema
 from ..web.body import Routes
+from ..web.caching import packed
 from ..web.guard import actor, guard
+from ..web.links import located
 from ..web.pagination import LinkedPageQuery
 from ..web.rates import code_limits, limit_payment_checks, limit_payments
 from . import schemas
@@ -36,6 +38,7 @@ _SIGNATURE = {
 
 
 @routes.route("/create-payment-intent", methods=["POST"])
+@located("/api/payments/transaction/{transaction_id}/")
 @guard()
 @limit_payments
 @routes.arguments(schemas.NewPayment())
@@ -73,6 +76,7 @@ def receive_event() -> dict[str, bool]:
 
 
 @routes.route("/history", methods=["GET"])
+@packed
 @guard()
 @routes.arguments(LinkedPageQuery(), location="query")
 @routes.response(200, schemas.TransactionPageSchema())

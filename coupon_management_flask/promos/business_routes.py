@@ -7,6 +7,7 @@ from .. import config
 from ..models import AccountKind
 from ..web.body import Routes
 from ..web.guard import actor, guard
+from ..web.links import located
 from ..web.rates import limit_promos
 from . import schemas
 from .business import change, own_promos, publish, statistics
@@ -35,6 +36,7 @@ def ping() -> dict[str, str]:
 
 
 @routes.route("/business/promo", methods=["POST"])
+@located("/api/business/promo/{id}")
 @guard(kind=AccountKind.COMPANY)
 @limit_promos
 @routes.arguments(schemas.NewPromo())

@@ -7,7 +7,9 @@ from flask import current_app
 
 from .. import config
 from ..web.body import Routes
+from ..web.caching import packed
 from ..web.guard import actor, guard
+from ..web.links import located
 from ..web.rates import limit_comments
 from . import schemas
 from .antifraud.check import Antifraud
@@ -30,6 +32,7 @@ DONE = {"status": "ok"}
 
 
 @routes.route("/feed", methods=["GET"])
+@packed
 @guard()
 @routes.arguments(schemas.FeedQuery(), location="query")
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
@@ -40,6 +43,7 @@ def read_feed(query: dict[str, Any]) -> tuple[list[SeenPromo], int, dict[str, st
 
 
 @routes.route("/promo/history", methods=["GET"])
+@packed
 @guard()
 @routes.arguments(schemas.OffsetQuery(), location="query")
 @routes.response(200, schemas.UserPromoSchema(many=True), headers=TOTAL)
@@ -79,6 +83,7 @@ def unlike(promo_id: UUID) -> dict[str, str]:
 
 
 @routes.route("/promo/<promo_id>/comments", methods=["POST"])
+@located("/api/user/promo/{promo_id}/comments/{id}")
 @guard()
 @limit_comments
 @routes.arguments(schemas.NewComment())
@@ -90,6 +95,7 @@ def comment(body: dict[str, str], promo_id: UUID) -> Comment:
 
 
 @routes.route("/promo/<promo_id>/comments", methods=["GET"])
+@packed
 @guard()
 @routes.arguments(schemas.OffsetQuery(), location="query")
 @routes.response(200, schemas.CommentSchema(many=True), headers=TOTAL)

@@ -7,6 +7,7 @@ from .. import config
 from ..db.pages import Page
 from ..models import VoucherType
 from ..web.body import Routes
+from ..web.caching import revalidated
 from ..web.guard import guard
 from ..web.pagination import LinkedPageQuery
 from . import schemas, types
@@ -21,6 +22,7 @@ routes: Routes = Routes(
 
 
 @routes.route("", methods=["GET"])
+@revalidated
 @routes.arguments(LinkedPageQuery(), location="query")
 @routes.response(200, schemas.VoucherTypePageSchema())
 def list_types(query: dict[str, int]) -> Page:

@@ -8,9 +8,21 @@ from threading import Lock
 
 import flask_smorest
 import orjson
-from flask import Blueprint, Flask, Response, current_app, render_template, send_from_directory
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
 
 from .. import __version__
+from . import caching
 from .body import Routes
 from .contract import error_response
 from .operations import ErrorsPlugin
@@ -45,6 +57,7 @@ class Document:
         self._routes: list[Routes] = []
         self._writing = Lock()
         self._text = b""
+        self._packed: caching.Document | None = None
 
     def add(self, routes: Routes) -> None:
         """Register routes with the application, to be described."""
@@ -56,6 +69,12 @@ class Document:
             if not self._text:
                 self._text = self._written()
         return self._text
+
+    def answer(self) -> Response:
+        text = self.as_json()
+        with self._writing:
+            self._packed = self._packed or caching.Document(text, "application/json")
+        return self._packed.answer("no-cache")
 
     def _written(self) -> bytes:
         spec = self._api.spec
@@ -74,7 +93,18 @@ class Document:
 @docs.get("/openapi.json")
 def openapi_json() -> Response:
     document: Document = current_app.extensions["openapi"]
-    return Response(document.as_json(), mimetype="application/json")
+    return document.answer()
+
+
+@docs.app_errorhandler(404)
+def lead_to_the_description(error: Exception) -> ResponseReturnValue:
+    """Lead a browser from where there is nothing but a beginning to what there is."""
+    if request.path != "/" or request.method not in ("GET", "HEAD"):
+        return error_response(error)
+    is_browser = "text/html" in request.headers.get("Accept", "")
+    answer = redirect(url_for("docs.swagger_ui")) if is_browser else error_response(error)
+    answer.headers["Vary"] = "Accept"
+    return answer
 
 
 @docs.get("/docs")

@@ -9,6 +9,7 @@ from flask import Response, jsonify, stream_with_context
 from ... import config
 from ...web.body import Headers, Routes
 from ...web.guard import actor, guard
+from ...web.links import located
 from ...web.rates import limit_batches, limit_reports
 from ...web.security import body_in_chunks
 from ..errors import DiscountErrorSchema
@@ -34,6 +35,7 @@ AS_A_FILE: Headers = {
 
 
 @routes.route("/generate", methods=["POST"])
+@located("/api/v1/coupons/batches/{batchId}")
 @guard(permission="manageCoupons", api_key=True)
 @limit_batches
 @routes.arguments(schemas.NewBatch())
@@ -79,6 +81,7 @@ def _after(header: str, lines: Iterator[str]) -> Iterator[str]:
 
 
 @routes.route("/import", methods=["POST"])
+@located("/api/v1/coupons/batches/{batchId}", on=(202,))
 @guard(permission="manageCoupons", api_key=True)
 @limit_batches
 @routes.doc(requestBody={"required": True, "content": {"text/csv": {"schema": CSV}}})

@@ -8,6 +8,7 @@ from ...db.pages import Page
 from ...models import WebhookDelivery
 from ...web.body import NO_STORE, Routes
 from ...web.guard import guard, no_store
+from ...web.links import located
 from ...web.rates import limit_webhook_sends
 from ..errors import DiscountErrorSchema
 from ..schemas.fields import PageQuery
@@ -23,6 +24,7 @@ routes: Routes = Routes(
 
 
 @routes.route("", methods=["POST"])
+@located("/api/v1/webhooks/{id}")
 @no_store
 @guard(permission="manageCoupons", api_key=True)
 @routes.arguments(schemas.NewWebhook())
