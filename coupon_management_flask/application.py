@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
 
     contracts = (*CONTRACTS, admin_errors.CONTRACT)
     contract.init_app(app, contracts, FEATURES, elsewhere=promos.CONTRACT.name)
-    document = openapi.init_app(app)
+    document = openapi.init_app(app, settings)
     for routes in contract.blueprints(CONTRACTS, FEATURES):
         document.add(routes)
     for pages in contract.pages(FEATURES):

@@ -9,11 +9,13 @@ from ..web.rates import limit_reports
 from . import export, schemas
 from .dashboard import Dashboard
 from .dashboard import read_dashboard as read
+from .described import ANALYTICS
 
 routes: Routes = Routes(
     "analytics",
     __name__,
     error_schema=VoucherErrorSchema(),
+    described=ANALYTICS,
     url_prefix="/api/analytics",
     description="What was issued, redeemed and sold",
 )

@@ -26,8 +26,9 @@ class Amounts(ma.fields.Field[Mapping[str, Any]]):
 
     def __init__(self, description: str) -> None:
         shape = {
+            "x-component": "AmountsByCurrency",
             "type": "object",
-            "additionalProperties": {"type": "number"},
+            "additionalProperties": {"$ref": "#/components/schemas/Amount"},
             "example": {"USD": 12.5},
             "description": description,
         }

@@ -21,9 +21,14 @@ from ..web.guard import (
 from ..web.rates import limit_logins, limited_address
 from . import sign_in
 from .credit_schemas import CreditLogin, CreditLoginAnswer, TokensSchema
+from .described import CREDIT
 
 routes = credit_routes(
-    "credit-auth", __name__, url_prefix="/v1/auth", description="Signing in and out"
+    "credit-auth",
+    __name__,
+    described=CREDIT,
+    url_prefix="/v1/auth",
+    description="Signing in and out",
 )
 
 

@@ -13,6 +13,7 @@ from ..web.body import NO_STORE, Routes
 from ..web.guard import access_token, actor, guard, no_store
 from ..web.rates import count_password_change, limit_logins, limited_address
 from . import promo_profile, promo_schemas, sign_up
+from .described import COMPANIES, PROMO_USERS
 from .promo_profile import Profile
 from .sign_in import SessionTerms, sign_in
 from .sign_up import UserDetails
@@ -21,6 +22,7 @@ company_routes: Routes = Routes(
     "promo-business-auth",
     __name__,
     error_schema=PromoErrorSchema(),
+    described=COMPANIES,
     url_prefix="/api/business",
     tag="promo-business",
     description="Companies and their promos",
@@ -30,6 +32,7 @@ user_routes: Routes = Routes(
     "promo-user-auth",
     __name__,
     error_schema=PromoErrorSchema(),
+    described=PROMO_USERS,
     url_prefix="/api/user",
     tag="promo-user",
     description="Users and the promos they find",

@@ -5,12 +5,14 @@ from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.rates import count_password_change, limited_address
 from . import voucher_profile, voucher_schemas
+from .described import VOUCHER_PROFILES
 from .voucher_profile import Profile
 
 routes: Routes = Routes(
     "voucher-users",
     __name__,
     error_schema=voucher_schemas.AccountErrorSchema(),
+    described=VOUCHER_PROFILES,
     url_prefix="/api",
     description="The signed-in user",
 )

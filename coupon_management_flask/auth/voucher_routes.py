@@ -21,12 +21,14 @@ from ..web.rates import (
     limited_address,
 )
 from . import reset, sign_in, voucher_profile, voucher_schemas
+from .described import VOUCHER_ACCOUNTS
 from .sign_up import UserDetails
 
 routes: Routes = Routes(
     "voucher-auth",
     __name__,
     error_schema=voucher_schemas.AccountErrorSchema(),
+    described=VOUCHER_ACCOUNTS,
     url_prefix="/api/auth",
     description="Registering, signing in and out",
 )

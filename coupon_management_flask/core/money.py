@@ -35,6 +35,12 @@ _DECIMALS = {
 
 
 @cache
+def currencies() -> list[str]:
+    """Return the codes of ISO 4217 in alphabetical order."""
+    return sorted(currency.alpha_3 for currency in pycountry.currencies)
+
+
+@cache
 def is_currency(code: str) -> bool:
     # pycountry would take small letters too.
     return code.isupper() and pycountry.currencies.get(alpha_3=code) is not None

@@ -8,11 +8,16 @@ from ..web.guard import actor, guard
 from ..web.rates import code_limits
 from . import coupons, schemas, use
 from .coupons import CouponChanges, RevealedCoupon
+from .described import COUPONS
 from .envelope import credit_routes
 from .use import CouponUse
 
 routes = credit_routes(
-    "credit-coupons", __name__, url_prefix="/v1/coupons", description="Coupons that cost credit"
+    "credit-coupons",
+    __name__,
+    described=COUPONS,
+    url_prefix="/v1/coupons",
+    description="Coupons that cost credit",
 )
 
 

@@ -44,12 +44,17 @@ def _fields(
     data: ma.fields.Field[Any], error: ma.fields.Field[Any]
 ) -> dict[str, ma.fields.Field[Any]]:
     return {
-        "http_status_code": ma.fields.Integer(),
-        "http_status": ma.fields.String(),
+        "http_status_code": ma.fields.Integer(required=True),
+        "http_status": ma.fields.String(required=True),
         "data": data,
         "error": error,
-        "timestamp": Moment(metadata={"format": "date-time"}),
+        "timestamp": Moment(required=True),
     }
+
+
+def _nothing() -> ma.fields.Field[Any]:
+    """Return the part of an envelope that has nothing to tell: an empty object."""
+    return ma.fields.Dict(required=True)
 
 
 def enveloped(name: str, status: int = 200, **data: ma.fields.Field[Any]) -> ma.Schema:
@@ -66,7 +71,7 @@ def enveloped(name: str, status: int = 200, **data: ma.fields.Field[Any]) -> ma.
 
     inside = ma.Schema.from_dict(dict(data), name=f"{name}Data")()
     schema: ma.Schema = type(
-        name, (Enveloped,), _fields(ma.fields.Nested(inside), ma.fields.Dict())
+        name, (Enveloped,), _fields(ma.fields.Nested(inside, required=True), _nothing())
     )()
     return schema
 
@@ -77,7 +82,8 @@ class ErrorDetailSchema(ma.Schema):
 
 
 CreditErrorSchema = ma.Schema.from_dict(
-    _fields(ma.fields.Dict(), ma.fields.Nested(ErrorDetailSchema())), name="CreditErrorSchema"
+    _fields(_nothing(), ma.fields.Nested(ErrorDetailSchema(), required=True)),
+    name="CreditErrorSchema",
 )
 
 _error = CreditErrorSchema()

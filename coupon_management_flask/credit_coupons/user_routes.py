@@ -6,12 +6,14 @@ from uuid import UUID
 from ..models import Role
 from ..web.guard import actor, guard
 from . import schemas, users
+from .described import USERS
 from .envelope import credit_routes
 from .users import CreditChanged, User
 
 routes = credit_routes(
     "credit-users",
     __name__,
+    described=USERS,
     url_prefix="/v1/user",
     description="Users, their credit and its ledger",
 )

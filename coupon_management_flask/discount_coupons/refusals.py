@@ -95,6 +95,22 @@ class CurrencyMismatch(DoesNotFit):
     name = "currency_mismatch"
 
 
+# In that order.
+WHY_NOT: tuple[type[errors.Refused], ...] = (
+    CouponInactive,
+    CurrencyMismatch,
+    CouponNotYetValid,
+    CouponExpired,
+    CouponNotValidAtThisTime,
+    UsageLimitExceeded,
+    PeriodLimitReached,
+    BudgetUsedUp,
+    NotForThisCustomer,
+    FirstOrdersOnly,
+    MinimumNotReached,
+    NoEligibleProducts,
+)
+
 # Why one of several codes is left out.
 
 

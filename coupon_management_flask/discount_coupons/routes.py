@@ -18,6 +18,7 @@ from . import redeem as redeeming
 from .caller import Caller
 from .coupons import change, find
 from .coupons.coupon import Coupon
+from .described import DISCOUNTS
 from .errors import DiscountErrorSchema
 from .schemas import carts, coupons, explanations, fields
 from .schemas import redemptions as redemption_schemas
@@ -29,6 +30,7 @@ routes: Routes = Routes(
     "discount-coupons",
     __name__,
     error_schema=DiscountErrorSchema(),
+    described=DISCOUNTS,
     url_prefix="/api/v1",
     description="A shop's discounts",
 )

@@ -12,6 +12,7 @@ from ..web.guard import guard
 from ..web.rates import count_coupon_email, limit_coupons
 from . import issue, listing, schemas, websites
 from . import unsubscribe as unsubscribing
+from .described import EMAIL_COUPONS
 from .errors import EmailCouponErrorSchema
 from .issue import Issued, Terms
 
@@ -19,6 +20,7 @@ routes: Routes = Routes(
     "email-coupons",
     __name__,
     error_schema=EmailCouponErrorSchema(),
+    described=EMAIL_COUPONS,
     url_prefix="/api/coupons",
     template_folder="templates",
     description="Codes for visitors of websites, by e-mail",

@@ -5,6 +5,7 @@ import marshmallow as ma
 from .. import __version__
 from ..web.body import Routes
 from . import service
+from .described import HEALTH
 from .service import Health
 
 
@@ -22,6 +23,7 @@ class HealthSchema(ma.Schema):
 
 class HealthErrorSchema(ma.Schema):
     error = ma.fields.String(required=True)
+    message = ma.fields.String(required=True)
     error_code = ma.fields.String(required=True)
 
 
@@ -38,6 +40,7 @@ routes: Routes = Routes(
     "health",
     __name__,
     error_schema=HealthErrorSchema(),
+    described=HEALTH,
     url_prefix="/api",
     description="Is the service well?",
 )

@@ -8,6 +8,7 @@ from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.rates import code_limits
 from . import schemas
+from .described import PURCHASES
 from .sales import credit, credit_refunds
 from .sales.credit import CreditValue, Purchased
 from .sales.credit_refunds import PurchaseRefunded
@@ -16,6 +17,7 @@ routes: Routes = Routes(
     "voucher-purchases",
     __name__,
     error_schema=VoucherErrorSchema(),
+    described=PURCHASES,
     tag="vouchers",
     url_prefix="/api/vouchers",
 )

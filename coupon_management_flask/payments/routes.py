@@ -18,11 +18,13 @@ from .cards.confirm import Confirmed
 from .cards.history import Transaction
 from .cards.intents import Asked
 from .cards.refunds import Refunded
+from .described import PAYMENTS
 
 routes: Routes = Routes(
     "payments",
     __name__,
     error_schema=VoucherErrorSchema(),
+    described=PAYMENTS,
     url_prefix="/api/payments",
     description="Payments by card, through Stripe",
 )

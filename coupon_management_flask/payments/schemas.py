@@ -1,5 +1,6 @@
 """What the routes that sell and refund take and answer."""
 
+from types import MappingProxyType
 from typing import Any
 
 import marshmallow as ma
@@ -9,6 +10,7 @@ from ..discount_coupons.schemas.fields import AnyCode
 from ..models import PaymentStatus
 from ..vouchers.schemas import VoucherSchema, VoucherTypeSchema
 from ..web.body import LARGEST, BoundedSchema, IdField, Moment, NumberField, Text, Whole
+from ..web.operations import Variant
 from ..web.pagination import LinkedPageSchema
 
 LONGEST_REASON = 500
@@ -56,6 +58,16 @@ class VouchersRefundedSchema(ma.Schema):
 
 class NewPayment(BoundedSchema):
     """Vouchers or credit: one of the two."""
+
+    variants = MappingProxyType(
+        {
+            "NewVoucherPayment": Variant(without=("credit_amount",), required=("voucher_type_id",)),
+            "NewCreditPayment": Variant(
+                without=("voucher_type_id", "quantity", "discount_code"),
+                required=("credit_amount",),
+            ),
+        }
+    )
 
     voucher_type_id = IdField()
     quantity = Whole(1, MOST_AT_ONCE)

@@ -14,6 +14,7 @@ from .business.own_promos import ShownPromo
 from .business.publish import Publication
 from .business.statistics import Statistics
 from .business.terms import TermsChanges
+from .described import BUSINESS
 from .errors import PromoErrorSchema
 from .lists import TOTAL, with_total
 
@@ -21,6 +22,7 @@ routes: Routes = Routes(
     "promo-business",
     __name__,
     error_schema=PromoErrorSchema(),
+    described=BUSINESS,
     url_prefix="/api",
     description="Companies and their promos",
 )

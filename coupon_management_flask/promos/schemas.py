@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import marshmallow as ma
@@ -16,6 +17,7 @@ from marshmallow import validate
 from ..models import PromoMode
 from ..web.answers import AnswerSchema
 from ..web.body import BoundedList, BoundedSchema, Moment, QueryTruth, Text, Whole
+from ..web.operations import Variant
 from ..web.pagination import OffsetQuery
 from .business.own_promos import ShownPromo, SortBy
 from .business.publish import Publication
@@ -37,12 +39,12 @@ _TARGET = {
     "categories": {"type": "array", "items": _TEXT},
 }
 _AUTHOR = {"name": _TEXT, "surname": _TEXT, "avatar_url": _TEXT}
-TARGET_DOC = {"type": "object", "properties": _TARGET, "additionalProperties": False}
+TARGET_DOC = {"x-component": "TargetShown", "type": "object", "properties": _TARGET}
 AUTHOR_DOC = {
+    "x-component": "Author",
     "type": "object",
     "properties": _AUTHOR,
     "required": ["name", "surname"],
-    "additionalProperties": False,
 }
 
 
@@ -68,7 +70,12 @@ _is_url = validate.URL(schemes={"http", "https"}, require_tld=False)
 
 class Country(Text):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(2, 2, rules=[_is_country], metadata={"pattern": "^[A-Za-z]{2}$"}, **kwargs)
+        metadata = {
+            "x-component": "Country",
+            "enum": sorted(_countries()),
+            "description": "ISO 3166-1 alpha-2. Small letters are taken too.",
+        }
+        super().__init__(2, 2, rules=[_is_country], metadata=metadata, **kwargs)
 
 
 class Url(Text):
@@ -140,6 +147,21 @@ class NewPromo(_Terms):
     mode = ma.fields.String(required=True, validate=validate.OneOf([*PromoMode]))
     promo_common = Text(5, 30)
     promo_unique = BoundedList(Text(3, 30), 1, 5000)
+
+    variants = MappingProxyType(
+        {
+            "NewCommonPromo": Variant(
+                without=("promo_unique",),
+                required=("promo_common",),
+                where={"mode": PromoMode.COMMON},
+            ),
+            "NewUniquePromo": Variant(
+                without=("promo_common",),
+                required=("promo_unique",),
+                where={"mode": PromoMode.UNIQUE},
+            ),
+        }
+    )
 
     @ma.validates_schema
     def value_of_the_mode(self, promo: dict[str, Any], **_: Any) -> None:

@@ -11,6 +11,7 @@ from ..web.guard import actor, guard
 from ..web.rates import limit_comments
 from . import schemas
 from .antifraud.check import Antifraud
+from .described import USER
 from .errors import PromoErrorSchema
 from .lists import TOTAL, with_total
 from .user import activate, browse, comments, likes
@@ -21,6 +22,7 @@ routes: Routes = Routes(
     "promo-user",
     __name__,
     error_schema=PromoErrorSchema(),
+    described=USER,
     url_prefix="/api/user",
     description="Users and the promos they find",
 )

@@ -12,6 +12,7 @@ from ..web.pagination import LinkedPageQuery
 from ..web.rates import code_limits
 from . import qr, schemas, vouchers
 from . import redeem as use_cases
+from .described import VOUCHERS
 from .redeem import Redeemed
 from .vouchers import OwnedVoucher, VoucherFigures
 
@@ -19,6 +20,7 @@ routes: Routes = Routes(
     "vouchers",
     __name__,
     error_schema=schemas.VoucherErrorSchema(),
+    described=VOUCHERS,
     url_prefix="/api/vouchers",
     description="Vouchers for services",
 )

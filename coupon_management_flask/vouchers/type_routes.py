@@ -10,11 +10,13 @@ from ..web.body import Routes
 from ..web.guard import guard
 from ..web.pagination import LinkedPageQuery
 from . import schemas, types
+from .described import TYPES
 
 routes: Routes = Routes(
     "voucher-types",
     __name__,
     error_schema=schemas.VoucherErrorSchema(),
+    described=TYPES,
     tag="vouchers",
     url_prefix="/api/vouchers/types",
 )

@@ -11,9 +11,9 @@ on, so the base fields here look at them first: `Text`, `BoundedList` and, for o
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NoReturn, TypeVar
 from uuid import UUID
 
 import flask_smorest
@@ -26,18 +26,16 @@ from werkzeug.exceptions import BadRequest
 
 from ..core import errors, money
 from ..core.clock import rfc3339
-from ..core.money import number
 from ..identity import passwords
-from ..models import AMOUNT_DECIMALS
 from ..text import mailboxes
+from .amounts import AmountField as AmountField
+from .amounts import NumberField as NumberField
 from .operations import NO_STORE as NO_STORE
-from .operations import Description, View, note, notes_of
+from .operations import Description, Operations, Variant, View, note, notes_of
 from .operations import Headers as Headers
 
 # Larger whole numbers would overflow a sum somewhere, and nobody means them.
 LARGEST = 1_000_000_000
-# In a currency's major unit. Larger ones would lose their cents as JSON numbers.
-LARGEST_AMOUNT = Decimal(1_000_000_000_000)
 # So many faults of a body are told. What comes after them is not looked at.
 MOST_FAULTS = 20
 # Names of fields that we don't know are told, shortened to this.
@@ -50,7 +48,13 @@ T = TypeVar("T")
 
 
 class BoundedSchema(ma.Schema):
-    """An object that is not looked into where it has far more fields than it may have."""
+    """An object that is not looked into where it has far more fields than it may have.
+
+    The API description adds `documented` JSON Schema, and says `oneOf` where it has `variants`.
+    """
+
+    documented: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    variants: ClassVar[Mapping[str, Variant]] = MappingProxyType({})
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -251,57 +255,10 @@ class Moment(ma.fields.Field[datetime]):
             raise self.make_error("invalid") from error
 
 
-class AmountField(ma.fields.Field[Decimal]):
-    """An amount, never negative. Comes in as number or string, goes out as number."""
-
-    default_error_messages = {
-        "invalid": "Not a valid amount: a number, or a string of decimals.",
-        "large": f"It must be between 0 and {LARGEST_AMOUNT}.",
-        "fine": f"It must have at most {AMOUNT_DECIMALS} decimals.",
-    }
-    _DECIMALS = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
-    _DOCUMENTED = {
-        "type": ["number", "string"],
-        "minimum": 0,
-        "maximum": int(LARGEST_AMOUNT),
-        "pattern": r"^\d{1,13}(\.\d{1,4})?$",
-    }
-
-    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(metadata={**self._DOCUMENTED, **(metadata or {})}, **kwargs)
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> Decimal:
-        if type(value) in (int, float):
-            # A float's repr is what was written: the shortest text that gives this float.
-            amount = Decimal(repr(value))
-        elif isinstance(value, str) and self._DECIMALS.fullmatch(value):
-            amount = Decimal(value)
-        else:
-            raise self.make_error("invalid")
-        if not 0 <= amount <= LARGEST_AMOUNT:
-            raise self.make_error("large")
-        if amount != round(amount, AMOUNT_DECIMALS):
-            raise self.make_error("fine")
-        return abs(amount)
-
-
-class NumberField(ma.fields.Field[Any]):
-    """An amount, as a JSON number."""
-
-    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(metadata={"type": "number", **(metadata or {})}, **kwargs)
-
-    def _serialize(
-        self, value: Any, attr: str | None, obj: Any, **kwargs: Any
-    ) -> int | float | None:
-        return number(value)
-
-
 class CurrencyField(Text):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(3, 3, rules=[_is_currency], **kwargs)
+        metadata = {"x-component": "Currency", "enum": money.currencies()}
+        super().__init__(3, 3, rules=[_is_currency], metadata=metadata, **kwargs)
 
 
 def _is_currency(code: str) -> None:
@@ -357,7 +314,7 @@ class Routes(flask_smorest.Blueprint):
     `arguments` and `response` are flask-smorest's. `refuses` names the statuses that a route may
     answer beyond those that follow from its guard, its arguments and its being a route at all.
     OpenAPI lists routes under `tag`: their own name, unless they stand beside those of another
-    feature.
+    feature. It says of them what `described` has under the names of their views.
     """
 
     ARGUMENTS_PARSER = _Parser()
@@ -369,10 +326,12 @@ class Routes(flask_smorest.Blueprint):
         *,
         error_schema: ma.Schema,
         tag: str | None = None,
+        described: Operations = MappingProxyType({}),
         **options: Any,
     ) -> None:
         super().__init__(name, import_name, **options)
         self.error_schema = error_schema
+        self.described = described
         self.tag = tag or name
 
     def route(

@@ -74,6 +74,11 @@ _HTTP_NAMES = {
     431: "headers_too_large",
     503: "service_unavailable",
 }
+_HOST_NOT_ALLOWED = "host_not_allowed"
+
+# What the sentences of the API description are about.
+_SAMPLE_FACTS = {"currency": "USD", "amount": "50", "most": 5}
+_SAMPLE_FIELDS = {"body": ["It must be a JSON object."]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +155,26 @@ class Contract:
         log.error("request.failed", exc_info=error)
         return Problem(500, "internal_error", self._words("internal_error"))
 
-    def _domain_problem(self, error: errors.DomainError) -> Problem:
-        status = next(
+    def status_of(self, kind: type[errors.DomainError]) -> int:
+        """Return the status that errors of this kind are answered with."""
+        return next(
             status
-            for kind in type(error).__mro__
+            for ancestor in kind.__mro__
             for table in (self.statuses, STATUSES)
-            if (status := table.get(kind))
+            if (status := table.get(ancestor))
         )
+
+    def codes(self) -> set[str]:
+        """Return the names of errors that any path of this contract may be answered with."""
+        return {*MESSAGES, *self.messages, _HOST_NOT_ALLOWED}
+
+    def sample(self, status: int, code: str) -> Problem:
+        """Return an error as a client may be told it, for the API description."""
+        fields = _SAMPLE_FIELDS if code == errors.Invalid.name else {}
+        return Problem(status, code, self._words(code, _SAMPLE_FACTS), fields)
+
+    def _domain_problem(self, error: errors.DomainError) -> Problem:
+        status = self.status_of(type(error))
         headers = (
             {"Retry-After": str(error.facts["retry_after"])} if "retry_after" in error.facts else {}
         )
@@ -181,7 +199,7 @@ class Contract:
             else {}
         )
         if isinstance(error, SecurityError):
-            name = "host_not_allowed"
+            name = _HOST_NOT_ALLOWED
         return Problem(status, name, self._words(name), headers=headers)
 
     def _words(self, name: str, facts: Mapping[str, object] | None = None) -> str:

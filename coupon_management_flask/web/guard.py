@@ -101,7 +101,7 @@ def guard(
             with _noted(current):
                 return idempotency.once(current.id, lambda: view(*args, **_checked(path)))
 
-        how = Guarded(api_key=api_key, may_forbid=bool(role or permission), idempotent=idempotent)
+        how = Guarded(api_key, idempotent, kind, token, role, permission)
         return note(guarded, guarded=how)
 
     return decorate

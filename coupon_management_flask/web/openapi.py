@@ -10,10 +10,11 @@ import flask_smorest
 import orjson
 from flask import Blueprint, Flask, Response, current_app, render_template, send_from_directory
 
-from .. import __version__
+from .. import __version__, config
 from .body import Routes
 from .contract import error_response
-from .operations import ErrorsPlugin
+from .describing import SECURITY_SCHEMES, OperationsPlugin
+from .document import finish
 
 docs = Blueprint(
     "docs",
@@ -22,6 +23,10 @@ docs = Blueprint(
     static_folder="static",
     static_url_path="/docs/static",
 )
+
+
+# flask-smorest's own, of an error body and page numbers that no contract has.
+UNUSED = ("Error", "PaginationMetadata")
 
 
 class _Api(flask_smorest.Api):
@@ -41,7 +46,8 @@ class Document:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._api = _Api(app, spec_kwargs={"extra_plugins": [ErrorsPlugin(app)]})
+        self._operations = OperationsPlugin(app)
+        self._api = _Api(app, spec_kwargs={"extra_plugins": [self._operations]})
         self._routes: list[Routes] = []
         self._writing = Lock()
         self._text = b""
@@ -65,10 +71,13 @@ class Document:
             )
         for tag, description in {one.tag: one.description for one in self._routes}.items():
             spec.tag({"name": tag, "description": description})
-        # flask-smorest describes an error body and page numbers that no contract has.
-        for unused in ("Error", "PaginationMetadata"):
+        for unused in UNUSED:
             spec.components.schemas.pop(unused, None)
-        return orjson.dumps(spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
+        document = spec.to_dict()
+        components = self._api.ma_plugin.converter.refs
+        classes = {name: key[0] for key, name in components.items()}
+        finish(document, self._operations, {n: c for n, c in classes.items() if n not in UNUSED})
+        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
 
 
 @docs.get("/openapi.json")
@@ -87,7 +96,7 @@ def swagger_ui_file(name: str) -> Response:
     return send_from_directory(str(files("flask_swagger_ui") / "dist"), name, max_age=86400)
 
 
-def init_app(app: Flask) -> Document:
+def init_app(app: Flask, settings: config.Settings) -> Document:
     """Serve the description of the routes that are added to the returned document."""
     app.config.update(
         API_TITLE="Coupon management",
@@ -96,14 +105,11 @@ def init_app(app: Flask) -> Document:
         API_SPEC_OPTIONS={
             "info": {
                 "description": "One service, five contracts. "
-                "Amounts of credit are whole numbers; times are RFC 3339 in UTC."
+                "Amounts of credit are whole numbers; times are RFC 3339 in UTC.",
+                "license": {"name": "MIT", "identifier": "MIT"},
             },
-            "components": {
-                "securitySchemes": {
-                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-                }
-            },
+            "servers": [{"url": settings.public_url.rstrip("/")}],
+            "components": {"securitySchemes": SECURITY_SCHEMES},
         },
     )
     app.register_blueprint(docs)

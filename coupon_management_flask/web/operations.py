@@ -1,18 +1,14 @@
-"""What OpenAPI says of an operation beyond its schemas: who may call it, and how it may fail.
+"""What is noted about a view for the API description, beside the view itself.
 
-Decorators note what they do on the view (`note`). A plugin of apispec, which writes the document,
-reads the notes.
+Decorators note what they do on the view (`note`). A feature has a table of its operations
+(`Described`): what they refuse, and examples. `web/describing.py` reads both.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import marshmallow as ma
-from apispec import BasePlugin
-from flask import Flask
-from werkzeug.routing import Rule
+from ..core import errors
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -29,36 +25,46 @@ NO_STORE: Headers = {
         "schema": {"type": "string", "const": "no-store"},
     }
 }
-_REPLAYED: Headers = {
-    "Idempotent-Replayed": {
-        "description": "There if this answer was given before.",
-        "schema": {"type": "string", "const": "true"},
-    }
-}
-_RETRY_AFTER: Description = {
-    "description": "In how many seconds to come back.",
-    "schema": {"type": "integer", "minimum": 1},
-}
-_ERROR_HEADERS: dict[int, Headers] = {
-    401: {
-        "WWW-Authenticate": {
-            "description": "How to authenticate.",
-            "required": True,
-            "schema": {"type": "string", "const": "Bearer"},
-        }
-    },
-    429: {"Retry-After": {**_RETRY_AFTER, "required": True}},
-    503: {"Retry-After": {**_RETRY_AFTER, "required": True}},
-}
-_IDEMPOTENCY_KEY: Description = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same key with the same request gives the first answer again.",
-}
-# Answers of these kinds are not kept under an Idempotency-Key: the others are successes and
-# refusals by business rules.
-_NOT_KEPT = {401, 404, 413, 422, 429, 500, 502, 503}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the API description says of an operation beyond its route.
+
+    `name` is its operationId: the view's name, unless another operation has that.
+    `refuses` are errors beyond those that follow from its guard, its arguments and its being a
+    route at all. Their statuses and sentences are the contract's.
+    `refuses_field` are those that are told beside a field of the body, as 400.
+    `more` goes on from the summary.
+    `path` and `query` are examples of parameters, `body` is one of a body. They work against the
+    example data (`make run`) as they stand, but where `needs` says what there has to be first:
+    then they are answered with the first error of `refuses`.
+    """
+
+    name: str = ""
+    refuses: tuple[type[errors.DomainError], ...] = ()
+    refuses_field: tuple[type[errors.DomainError], ...] = ()
+    more: str = ""
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, object] = field(default_factory=dict)
+    body: object = None
+    needs: str = ""
+
+
+Operations = Mapping[str, Described]
+"""A feature's operations by the names of their views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of the forms that an object may have, for the API description.
+
+    It has no fields `without`, must have those that are `required`, and `where` has values of some.
+    """
+
+    without: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,15 @@ class Guarded:
     """What a guard asks for."""
 
     api_key: bool
-    may_forbid: bool
     idempotent: bool
+    kind: str
+    tokens: tuple[str, ...]
+    role: str | None
+    permission: str | None
+
+    @property
+    def may_forbid(self) -> bool:
+        return bool(self.role or self.permission)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,68 +100,3 @@ def note(view: View, **changes: Any) -> View:
     """Note something about a view. functools.wraps hands the notes on to whatever wraps it."""
     view.notes = replace(notes_of(view), **changes)  # type: ignore[attr-defined]
     return view
-
-
-class ErrorsPlugin(BasePlugin):
-    """Adds what follows from a guard, from arguments and from being a route at all."""
-
-    def __init__(self, app: Flask) -> None:
-        self._app = app
-
-    def path_helper(
-        self,
-        path: str | None = None,
-        operations: dict[str, Description] | None = None,
-        parameters: list[Description] | None = None,
-        *,
-        rule: Rule | None = None,
-        **_: object,
-    ) -> None:
-        """Add to the operations of a path; see apispec."""
-        assert rule is not None
-        assert operations is not None
-        # The blueprint is a `Routes`, whose name its endpoints begin with.
-        routes: Any = self._app.blueprints[rule.endpoint.rpartition(".")[0]]
-        notes = notes_of(self._app.view_functions[rule.endpoint])
-        for method, operation in operations.items():
-            _describe(operation, method, notes, routes.error_schema)
-
-
-def _describe(operation: Description, method: str, notes: Notes, error_schema: ma.Schema) -> None:
-    guarded = notes.guarded
-    is_idempotent = guarded is not None and guarded.idempotent and method not in ("get", "head")
-    responses = operation.setdefault("responses", {})
-    statuses = {500, 503} | notes.refuses
-    if "requestBody" in operation or is_idempotent:
-        statuses.add(413)
-    if guarded is not None:
-        statuses.add(401)
-        if guarded.may_forbid:
-            statuses.add(403)
-        operation["security"] = [{"bearer": []}, *([{"apiKey": []}] if guarded.api_key else [])]
-    if is_idempotent:
-        statuses |= {400, 409, 422}
-        operation.setdefault("parameters", []).append(dict(_IDEMPOTENCY_KEY))
-    # A route that takes arguments refers to a 400 of flask-smorest's own, whose body no contract
-    # has.
-    statuses |= {status for status, answer in responses.items() if isinstance(answer, str)}
-    for status in sorted(statuses):
-        if not isinstance(responses.get(status), dict):
-            responses[status] = _error(status, error_schema)
-    if is_idempotent:
-        for status in responses.keys() - _NOT_KEPT:
-            responses[status].setdefault("headers", {}).update(_REPLAYED)
-        responses[409]["headers"]["Retry-After"] = {
-            **_RETRY_AFTER,
-            "description": "In how many seconds to come back, where the first request still runs.",
-        }
-
-
-def _error(status: int, schema: ma.Schema) -> Description:
-    error: Description = {
-        "description": HTTPStatus(status).phrase,
-        "content": {"application/json": {"schema": schema}},
-    }
-    if status in _ERROR_HEADERS:
-        error["headers"] = dict(_ERROR_HEADERS[status])
-    return error

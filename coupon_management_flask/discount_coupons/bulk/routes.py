@@ -11,6 +11,7 @@ from ...web.body import Headers, Routes
 from ...web.guard import actor, guard
 from ...web.rates import limit_batches, limit_reports
 from ...web.security import body_in_chunks
+from ..described import BULK
 from ..errors import DiscountErrorSchema
 from . import batches, generation, imports, schemas
 
@@ -18,6 +19,7 @@ routes: Routes = Routes(
     "coupon-batches",
     __name__,
     error_schema=DiscountErrorSchema(),
+    described=BULK,
     url_prefix="/api/v1/coupons",
     description="Codes in bulk",
 )

@@ -1,10 +1,12 @@
 """Carts, and what they are worth with codes."""
 
+from types import MappingProxyType
 from typing import Any
 
 import marshmallow as ma
 
 from ...web.body import AmountField, BoundedList, CurrencyField, NumberField, Whole
+from ...web.operations import Variant
 from ..pricing import Cart, Item
 from .coupons import DiscountCouponSchema
 from .fields import (
@@ -76,6 +78,13 @@ class CartAndMaybeCodes(_Cart):
 
 class Order(_Cart):
     """An order to redeem. It has either `code` or `codes`."""
+
+    variants = MappingProxyType(
+        {
+            "OrderWithCode": Variant(without=("codes",), required=("code",)),
+            "OrderWithCodes": Variant(without=("code",), required=("codes",)),
+        }
+    )
 
     code = AnyCode()
     codes = Codes()

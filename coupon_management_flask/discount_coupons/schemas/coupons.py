@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -64,6 +65,8 @@ class ScheduleSchema(BoundedSchema):
 
     Hours that end before they begin last over midnight.
     """
+
+    documented = MappingProxyType({"dependentRequired": {"from": ["until"], "until": ["from"]}})
 
     weekdays = BoundedList(Whole(1, 7), 1, 7, rules=[all_different], metadata={"uniqueItems": True})
     begins = Hour(data_key="from")
@@ -152,6 +155,8 @@ class NewDiscountCoupon(_CouponTerms):
 
 
 class DiscountCouponChanges(_CouponTerms):
+    documented = MappingProxyType({"minProperties": 1})
+
     @ma.validates_schema(pass_original=True)
     def at_least_one(
         self, _changes: dict[str, Any], original: Mapping[str, Any], **__: Any
@@ -176,7 +181,7 @@ class LimitsShownSchema(Wire):
     per_customer_per_day = ma.fields.Integer(attribute="perCustomerPerDay")
     budget = ma.fields.Function(
         lambda limits: number(Decimal(limits["budget"])) if "budget" in limits else ma.missing,
-        metadata={"type": "number"},
+        metadata={"x-component": "Amount", "type": "number"},
     )
 
 

@@ -9,6 +9,7 @@ from ...models import WebhookDelivery
 from ...web.body import NO_STORE, Routes
 from ...web.guard import guard, no_store
 from ...web.rates import limit_webhook_sends
+from ..described import WEBHOOKS
 from ..errors import DiscountErrorSchema
 from ..schemas.fields import PageQuery
 from . import schemas, service
@@ -17,6 +18,7 @@ routes: Routes = Routes(
     "webhooks",
     __name__,
     error_schema=DiscountErrorSchema(),
+    described=WEBHOOKS,
     url_prefix="/api/v1/webhooks",
     description="Who is told what happens to discount coupons",
 )

@@ -23,7 +23,11 @@ class NewWebhook(BoundedSchema):
     url = Text(
         longest=addresses.LONGEST_URL,
         required=True,
-        metadata={"format": "uri", "description": "https, to a public address."},
+        metadata={
+            "format": "uri",
+            "pattern": "^https://",
+            "description": "https, to a public address.",
+        },
     )
     events = BoundedList(
         ma.fields.String(validate=validate.OneOf(recording.EVENTS)), 1, 100, required=True
