@@ -18,7 +18,7 @@ TOOLS := .venv/.tools
 IN_PARALLEL := --numprocesses 2 --dist loadfile
 # Collecting schemathesis' tests takes each worker seconds, and all of them are long.
 NOT_LONG := --ignore tests/contracts
-NO_SERVERS := $(NOT_LONG) $(foreach kind,browser load postman,--ignore tests/$(kind))
+NO_SERVERS := $(NOT_LONG) $(foreach kind,browser clients load postman,--ignore tests/$(kind))
 # Where CI runs, a tool that is missing is a failure and no reason to skip.
 NO_SKIPS := $(if $(CI),--no-skips)
 

@@ -4,6 +4,7 @@ Schemas of requests are closed, so that a slip is found by whoever writes a clie
 answers are open: a client that reads them lives with fields that are new.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -103,8 +104,21 @@ def _close_requests(document: Description, schemas: dict[str, Description]) -> N
                 continue
             if name in asked:
                 part["additionalProperties"] = False
+                _tell_defaults(part["properties"])
             elif part.get("additionalProperties") is False:
                 del part["additionalProperties"]
+
+
+def _tell_defaults(properties: Mapping[str, Description]) -> None:
+    """Tell in words what a field is that is left out.
+
+    Generators take `default` for a promise that the field is there, and would have it sent.
+    """
+    for described in properties.values():
+        default = described.pop("default", None)
+        if default not in (None, []):
+            words = f"{json.dumps(default)} unless given."
+            described["description"] = " ".join(filter(None, (described.get("description"), words)))
 
 
 def operations(document: Description) -> Iterator[tuple[str, str, Description]]:

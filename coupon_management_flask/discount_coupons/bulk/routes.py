@@ -25,6 +25,8 @@ routes: Routes = Routes(
 )
 
 CSV = {"type": "string", "description": "The first line names the columns."}
+# Clients send it as a file, however large.
+CSV_FILE = {**CSV, "format": "binary"}
 _batch = schemas.BatchSchema()
 AS_A_FILE: Headers = {
     "Content-Disposition": {
@@ -83,7 +85,7 @@ def _after(header: str, lines: Iterator[str]) -> Iterator[str]:
 @routes.route("/import", methods=["POST"])
 @guard(permission="manageCoupons", api_key=True)
 @limit_batches
-@routes.doc(requestBody={"required": True, "content": {"text/csv": {"schema": CSV}}})
+@routes.doc(requestBody={"required": True, "content": {"text/csv": {"schema": CSV_FILE}}})
 @routes.response(201, schemas.ImportedSchema(), description="They are there.")
 @routes.alt_response(
     202,
