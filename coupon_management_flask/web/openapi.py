@@ -3,18 +3,22 @@
 Swagger UI's files come from a package: no page loads anything from another host.
 """
 
+from functools import cache
 from importlib.resources import files
+from mimetypes import guess_type
 from threading import Lock
 
 import flask_smorest
 import orjson
-from flask import Blueprint, Flask, Response, current_app, render_template, send_from_directory
+from flask import Blueprint, Flask, Response, current_app, render_template
+from werkzeug.exceptions import NotFound
 
 from .. import __version__, config
 from .body import Routes
 from .contract import error_response
 from .describing import SECURITY_SCHEMES, OperationsPlugin
 from .document import finish
+from .packed import Packed
 
 docs = Blueprint(
     "docs",
@@ -24,6 +28,8 @@ docs = Blueprint(
     static_url_path="/docs/static",
 )
 
+
+_SWAGGER_UI = files("flask_swagger_ui") / "dist"
 
 # flask-smorest's own, of an error body and page numbers that no contract has.
 UNUSED = ("Error", "PaginationMetadata")
@@ -50,18 +56,18 @@ class Document:
         self._api = _Api(app, spec_kwargs={"extra_plugins": [self._operations]})
         self._routes: list[Routes] = []
         self._writing = Lock()
-        self._text = b""
+        self._packed: Packed | None = None
 
     def add(self, routes: Routes) -> None:
         """Register routes with the application, to be described."""
         self._app.register_blueprint(routes)
         self._routes.append(routes)
 
-    def as_json(self) -> bytes:
+    def as_json(self) -> Packed:
         with self._writing:
-            if not self._text:
-                self._text = self._written()
-        return self._text
+            if self._packed is None:
+                self._packed = Packed(self._written(), "application/json")
+        return self._packed
 
     def _written(self) -> bytes:
         spec = self._api.spec
@@ -83,7 +89,7 @@ class Document:
 @docs.get("/openapi.json")
 def openapi_json() -> Response:
     document: Document = current_app.extensions["openapi"]
-    return Response(document.as_json(), mimetype="application/json")
+    return document.as_json().answer(max_age=0)
 
 
 @docs.get("/docs")
@@ -93,7 +99,21 @@ def swagger_ui() -> str:
 
 @docs.get("/docs/swagger-ui/<path:name>")
 def swagger_ui_file(name: str) -> Response:
-    return send_from_directory(str(files("flask_swagger_ui") / "dist"), name, max_age=86400)
+    if name not in _swagger_ui_names():
+        raise NotFound
+    return _swagger_ui_packed(name).answer(max_age=86400)
+
+
+@cache
+def _swagger_ui_names() -> frozenset[str]:
+    return frozenset(file.name for file in _SWAGGER_UI.iterdir() if file.is_file())
+
+
+@cache
+def _swagger_ui_packed(name: str) -> Packed:
+    # The script is 1.7 MB as it comes.
+    content_type, _ = guess_type(name)
+    return Packed((_SWAGGER_UI / name).read_bytes(), content_type or "application/octet-stream")
 
 
 def init_app(app: Flask, settings: config.Settings) -> Document:

@@ -1,5 +1,6 @@
 """The description of the API is valid and complete, and its page needs no other host."""
 
+import gzip
 import re
 from html.parser import HTMLParser
 
@@ -201,6 +202,22 @@ def test_the_page_refers_to_no_other_host_and_all_that_it_refers_to_is_served(cl
             assert served.status_code == 200, link
             assert served.data, link
     assert "<script>" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs/swagger-ui/swagger-ui-bundle.js"])
+def test_what_is_long_comes_packed_and_is_sent_again_only_where_it_has_changed(client, path):
+    plain, packed = client.get(path), client.get(path, headers={"Accept-Encoding": "br, gzip"})
+
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 3
+    asked = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+    again = client.get(path, headers=asked)
+    assert (again.status_code, again.data) == (304, b"")
+    # The two forms are different bodies.
+    assert plain.headers["ETag"] != packed.headers["ETag"]
 
 
 def test_the_script_of_the_page_asks_no_other_host(client):
