@@ -3,6 +3,7 @@
 from flask import Response, stream_with_context
 
 from ..vouchers.schemas import VoucherErrorSchema
+from ..web.aliases import alias
 from ..web.body import Headers, Routes
 from ..web.guard import actor, guard
 from ..web.rates import limit_reports
@@ -31,6 +32,7 @@ AS_A_FILE: Headers = {
 }
 
 
+@alias(routes, "/revenue", of="/dashboard", name="read_revenue", methods=["GET"])
 @routes.route("/dashboard", methods=["GET"])
 @guard()
 @limit_reports
@@ -39,6 +41,16 @@ AS_A_FILE: Headers = {
 def read_dashboard(query: dict[str, int]) -> Dashboard:
     """The whole service's figures for an administrator, one's own for anyone else"""
     return read(actor().id, **query, whole_service=actor().is_administrator)
+
+
+@alias(routes, "/user", of="/dashboard", name="read_own_figures", methods=["GET"])
+@guard()
+@limit_reports
+@routes.arguments(schemas.DaysQuery(), location="query")
+@routes.response(200, schemas.DashboardSchema())
+def read_own_figures(query: dict[str, int]) -> Dashboard:
+    """One's own figures, for an administrator too"""
+    return read(actor().id, **query, whole_service=False)
 
 
 @routes.route("/export.csv", methods=["GET"])

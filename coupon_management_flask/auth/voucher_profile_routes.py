@@ -1,6 +1,7 @@
 """`/api/auth/profile` and the same under `/api/users`, where the password is changed too."""
 
 from ..identity.accounts import UserChanges
+from ..web.aliases import alias
 from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.rates import count_password_change, limited_address
@@ -35,6 +36,13 @@ def replace_profile(body: UserChanges) -> Profile:
     return voucher_profile.change_profile(actor().id, body)
 
 
+@alias(
+    routes,
+    "/users/profile/update",
+    of="/users/profile",
+    name="update_profile",
+    methods=["PATCH"],
+)
 @routes.route("/auth/profile", methods=["PATCH"])
 @routes.route("/users/profile", methods=["PATCH"])
 @guard()

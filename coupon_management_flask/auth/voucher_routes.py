@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from ..identity import sessions
 from ..text import mailboxes
+from ..web.aliases import alias
 from ..web.body import NO_STORE, Routes
 from ..web.guard import (
     TokenPair,
@@ -80,6 +81,7 @@ def log_in(body: dict[str, str]) -> SignedIn:
     return _signed_in(signed_in.grant, "Login successful.")
 
 
+@alias(routes, "/refresh", of="/token/refresh", name="refresh_access", methods=["POST"])
 @routes.route("/token/refresh", methods=["POST"])
 @limit_logins
 @no_store

@@ -5,4 +5,11 @@ from . import coupon_routes, user_routes
 from .errors import MESSAGES, render_error
 
 CONTRACT = Contract("credit_coupons", ("/v1",), render_error, MESSAGES)
-FEATURE = Feature((Part("credit_coupons", (coupon_routes.routes, user_routes.routes)),))
+FEATURE = Feature(
+    (
+        Part(
+            "credit_coupons",
+            (coupon_routes.routes, coupon_routes.as_published, user_routes.routes),
+        ),
+    )
+)

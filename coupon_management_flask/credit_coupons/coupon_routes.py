@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from ..models import Role
+from ..web.aliases import same_under
 from ..web.guard import actor, guard
 from ..web.rates import code_limits
 from . import coupons, schemas, use
@@ -95,3 +96,7 @@ def change_coupon(body: CouponChanges, coupon_id: UUID) -> dict[str, RevealedCou
 def deactivate_coupon(coupon_id: UUID) -> dict[str, RevealedCoupon]:
     """Deactivate a coupon; its history stays"""
     return {"coupons": coupons.deactivate_coupon(coupon_id)}
+
+
+# The collection that was published with the original asks for these.
+as_published = same_under(routes, "/v1/coupon", ending="as_published")

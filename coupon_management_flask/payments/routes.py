@@ -8,6 +8,7 @@ from flask import request
 from .. import config
 from ..db.pages import Page
 from ..vouchers.schemas import VoucherErrorSchema
+from ..web.aliases import alias
 from ..web.body import Routes
 from ..web.guard import actor, guard
 from ..web.pagination import LinkedPageQuery
@@ -35,6 +36,13 @@ _SIGNATURE = {
 }
 
 
+@alias(
+    routes,
+    "/create-intent",
+    of="/create-payment-intent",
+    name="create_intent",
+    methods=["POST"],
+)
 @routes.route("/create-payment-intent", methods=["POST"])
 @guard()
 @limit_payments
@@ -48,13 +56,14 @@ def create_payment_intent(body: dict[str, Any]) -> Asked:
     return intents.pay_for_vouchers(actor().id, **body, attempt_limits=code_limits(actor().id))
 
 
+@alias(routes, "/confirm", of="/confirm-payment", name="confirm_intent", methods=["POST"])
 @routes.route("/confirm-payment", methods=["POST"])
 @guard()
 @limit_payment_checks
 @routes.arguments(schemas.Confirmation())
 @routes.response(200, schemas.ConfirmedSchema())
 @routes.refuses(404, 409, 502)
-def confirm_payment(body: dict[str, str]) -> Confirmed:
+def confirm_payment(body: dict[str, Any]) -> Confirmed:
     """Have Stripe asked whether it is paid, and get what was bought"""
     return confirm.confirm(actor().id, **body)
 
@@ -79,6 +88,15 @@ def receive_event() -> dict[str, bool]:
 def list_transactions(query: dict[str, int]) -> Page:
     """One's own transactions, newest first"""
     return history.list_transactions(actor().id, **query)
+
+
+@alias(routes, "/refunds", of="/history", name="list_refunds", methods=["GET"])
+@guard()
+@routes.arguments(LinkedPageQuery(), location="query")
+@routes.response(200, schemas.TransactionPageSchema())
+def list_refunds(query: dict[str, int]) -> Page:
+    """Those of one's own transactions whose money goes back or went back, newest first"""
+    return history.list_refunds(actor().id, **query)
 
 
 @routes.route("/transaction/<transaction_id>", methods=["GET"])
@@ -119,5 +137,16 @@ def resume(body: dict[str, Any]) -> Asked:
 @routes.response(200, schemas.RefundedSchema())
 @routes.refuses(404, 409, 502)
 def refund(body: dict[str, Any]) -> Refunded:
+    """Send a payment back, and take back what it bought"""
+    return refunds.refund(actor().id, **body, is_administrator=actor().is_administrator)
+
+
+@alias(routes, "/refund/request", of="/refund", name="request_refund", methods=["POST"])
+@guard()
+@limit_payment_checks
+@routes.arguments(schemas.RefundRequest())
+@routes.response(200, schemas.RefundedSchema())
+@routes.refuses(404, 409, 502)
+def request_refund(body: dict[str, Any]) -> Refunded:
     """Send a payment back, and take back what it bought"""
     return refunds.refund(actor().id, **body, is_administrator=actor().is_administrator)

@@ -1,5 +1,6 @@
 """What the routes that sell and refund take and answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import marshmallow as ma
@@ -8,7 +9,17 @@ from marshmallow import validate
 from ..discount_coupons.schemas.fields import AnyCode
 from ..models import PaymentStatus
 from ..vouchers.schemas import VoucherSchema, VoucherTypeSchema
-from ..web.body import LARGEST, BoundedSchema, IdField, Moment, NumberField, Text, Whole
+from ..web.aliases import Renaming, other_name, shown_too
+from ..web.body import (
+    LARGEST,
+    BoundedSchema,
+    CurrencyField,
+    IdField,
+    Moment,
+    NumberField,
+    Text,
+    Whole,
+)
 from ..web.pagination import LinkedPageSchema
 
 LONGEST_REASON = 500
@@ -54,6 +65,15 @@ class VouchersRefundedSchema(ma.Schema):
 # --- By card
 
 
+class _PaidIn(CurrencyField):
+    """A currency, in capitals or in small letters as Stripe writes it."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        return super()._deserialize(value, attr, data, **kwargs).upper()
+
+
 class NewPayment(BoundedSchema):
     """Vouchers or credit: one of the two."""
 
@@ -61,6 +81,13 @@ class NewPayment(BoundedSchema):
     quantity = Whole(1, MOST_AT_ONCE)
     discount_code = AnyCode()
     credit_amount = Whole(1, LARGEST)
+    currency = _PaidIn(
+        metadata={"description": "What it is sold in: any other is refused, none is converted."}
+    )
+    payment_method = ma.fields.String(
+        validate=validate.OneOf(["stripe", "card"]),
+        metadata={"description": "Cards through Stripe: there is no other."},
+    )
 
     @ma.validates_schema
     def one_of_the_two(self, data: dict[str, Any], **_: Any) -> None:
@@ -74,24 +101,39 @@ class NewPayment(BoundedSchema):
 
     @ma.post_load
     def fill_in(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        data.pop("payment_method", None)
         return data if "credit_amount" in data else {"quantity": 1, "discount_code": None, **data}
 
 
 class Confirmation(BoundedSchema):
+    """What it says beside the intent must be what the payment is for."""
+
     payment_intent_id = Text(1, 255, required=True)
+    voucher_type_id = IdField()
+    quantity = Whole(1, MOST_AT_ONCE)
 
 
 class OneTransaction(BoundedSchema):
     transaction_id = IdField(required=True)
 
 
-class Refund(BoundedSchema):
+class Refund(Renaming):
     transaction_id = IdField(required=True)
+    payment_id = other_name("transaction_id", transaction_id)
     reason = Text(1, LONGEST_REASON, required=True)
+
+
+class RefundRequest(Renaming):
+    """The same by the names of the voucher app's own front end."""
+
+    payment_id = IdField(required=True, attribute="transaction_id")
+    transaction_id = other_name("payment_id", IdField())
+    reason = Text(1, LONGEST_REASON, load_default="Requested by the buyer.")
 
 
 class IntentSchema(ma.Schema):
     transaction_id = ma.fields.UUID(required=True)
+    payment_id = shown_too("transaction_id", transaction_id)
     payment_intent_id = ma.fields.String(required=True, allow_none=True, metadata=_NULL_IF_FREE)
     client_secret = ma.fields.String(required=True, allow_none=True, metadata=_NULL_IF_FREE)
     amount = NumberField(required=True)
@@ -133,6 +175,13 @@ class ConfirmedSchema(ma.Schema):
     message = ma.fields.String(required=True, dump_default="Payment completed.")
     transaction = ma.fields.Nested(TransactionSchema(), required=True)
     vouchers = ma.fields.List(ma.fields.Nested(VoucherSchema()), required=True)
+    payment = shown_too("transaction", transaction)
+    voucher_codes = ma.fields.List(
+        ma.fields.Pluck(VoucherSchema(), "code"),
+        required=True,
+        dump_only=True,
+        attribute="vouchers",
+    )
 
 
 class CancelledSchema(ma.Schema):
@@ -143,6 +192,7 @@ class CancelledSchema(ma.Schema):
 class RefundedSchema(ma.Schema):
     message = ma.fields.String(required=True)
     transaction = ma.fields.Nested(TransactionSchema(), required=True)
+    payment = shown_too("transaction", transaction)
 
 
 class ReceivedSchema(ma.Schema):

@@ -9,6 +9,7 @@ from marshmallow import validate
 
 from ..core import money
 from ..models import VoucherStatus
+from ..web.aliases import Renaming, other_name, shown_too
 from ..web.body import (
     AmountField,
     BoundedSchema,
@@ -63,11 +64,9 @@ class Details(ma.fields.Field[Any]):
         "large": f"As JSON it must have at most {MOST_DETAILS:,} bytes.",
     }
 
-    def __init__(self, *, required: bool = False, allow_none: bool | None = None) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            required=required,
-            allow_none=allow_none,
-            metadata={"type": ["string", "object"], "maxLength": MOST_DETAILS - 2},
+            metadata={"type": ["string", "object"], "maxLength": MOST_DETAILS - 2}, **kwargs
         )
 
     def _deserialize(
@@ -99,6 +98,8 @@ class VoucherTypeSchema(ma.Schema):
     is_active = ma.fields.Boolean(required=True)
     validity_days = ma.fields.Integer(required=True)
     max_uses = ma.fields.Integer(required=True)
+    type_code = shown_too("service_type", service_type)
+    usage_limit = shown_too("max_uses", max_uses)
 
 
 class VoucherTypeChanges(BoundedSchema):
@@ -142,6 +143,10 @@ class VoucherSchema(ma.Schema):
     purchase_date = Moment(required=True)
     expiry_date = Moment(required=True)
     days_until_expiry = ma.fields.Integer(required=True, metadata={"minimum": 0})
+    issued_at = shown_too("purchase_date", purchase_date)
+    expires_at = shown_too("expiry_date", expiry_date)
+    usage_count = ma.fields.Integer(required=True)
+    is_valid = shown_too("is_active", is_active)
 
 
 class VouchersQuery(LinkedPageQuery):
@@ -175,10 +180,11 @@ class VoucherStatsSchema(ma.Schema):
 # --- Redeeming
 
 
-class VoucherUse(BoundedSchema):
+class VoucherUse(Renaming):
     code = AskedCode(LONGEST_CODE, required=True)
     service_type = Text(1, LONGEST_SERVICE_TYPE, required=True)
     details = Details()
+    service_data = other_name("details", details)
 
 
 class VoucherUsageSchema(ma.Schema):
@@ -188,6 +194,8 @@ class VoucherUsageSchema(ma.Schema):
     service_type = ma.fields.String(required=True)
     used_at = Moment(required=True)
     details = Details(required=True, allow_none=True)
+    voucher_type_name = ma.fields.String(required=True, attribute="voucher_type.name")
+    service_data = shown_too("details", details)
 
 
 class VoucherUsagePageSchema(LinkedPageSchema):

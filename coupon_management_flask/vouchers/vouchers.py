@@ -41,6 +41,10 @@ class OwnedVoucher:
     def is_active(self) -> bool:
         return self.status is VoucherStatus.ACTIVE
 
+    @property
+    def usage_count(self) -> int:
+        return self.total_uses - self.uses_remaining
+
 
 @dataclass(frozen=True, slots=True)
 class VoucherFigures:

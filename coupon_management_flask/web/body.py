@@ -374,6 +374,7 @@ class Routes(flask_smorest.Blueprint):
         super().__init__(name, import_name, **options)
         self.error_schema = error_schema
         self.tag = tag or name
+        self.declared: list[tuple[str, list[str], Callable[..., Any]]] = []
 
     def route(
         self, rule: str, *, parameters: list[Description] | None = None, **options: Any
@@ -383,9 +384,15 @@ class Routes(flask_smorest.Blueprint):
             {"in": "path", "name": name, "schema": {"type": "string", "format": "uuid"}}
             for name in re.findall(r"<(?:\w+:)?(\w*id)>", rule)
         ]
-        return super().route(  # type: ignore[no-any-return]
+        register = super().route(
             rule, parameters=[*ids, *(parameters or [])], tags=[self.tag], **options
         )
+
+        def declare(view: View) -> View:
+            self.declared.append((rule, options["methods"], view))
+            return register(view)  # type: ignore[no-any-return]
+
+        return declare
 
     def refuses(self, *statuses: int) -> Callable[[View], View]:
         return lambda view: note(view, refuses=notes_of(view).refuses | frozenset(statuses))

@@ -23,6 +23,7 @@ from ..db.held_commit import held_commit
 from ..db.session import db, transaction
 from ..identity.keyed_hashes import keyed_hash
 from ..models import IdempotencyKey, new_id
+from .aliases import original_path
 from .contract import error_response
 from .security import look_at_body
 
@@ -82,7 +83,7 @@ def once(account_id: UUID, work: Callable[[], ResponseReturnValue]) -> Response:
 
 def _parts() -> tuple[bytes, ...]:
     """Return what makes a request the same request, but for its body."""
-    return request.method.encode(), request.path.rstrip("/").encode(), request.query_string
+    return request.method.encode(), original_path().rstrip("/").encode(), request.query_string
 
 
 def _fingerprint() -> str:

@@ -4,6 +4,7 @@ Decorators note what they do on the view (`note`). A plugin of apispec, which wr
 reads the notes.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -15,6 +16,9 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+# A variable in a rule: `<code>`, or with a converter `<coupon:coupon_id>`.
+VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 
 # What OpenAPI describes with: JSON, as its specification has it.
 Description = dict[str, Any]
@@ -76,6 +80,8 @@ class Notes:
 
     refuses: frozenset[int] = frozenset()
     guarded: Guarded | None = None
+    # The rule of the call that this one is another name for.
+    original: str = ""
 
 
 def notes_of(view: Callable[..., object]) -> Notes:

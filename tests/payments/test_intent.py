@@ -26,6 +26,7 @@ def test_vouchers_are_asked_for_under_the_transactions_id(buyer, exam, stripe):
     (intent,) = stripe.intents.values()
     assert answer.json == {
         "transaction_id": str(row.id),
+        "payment_id": str(row.id),
         "payment_intent_id": intent["id"],
         "client_secret": intent["client_secret"],
         "amount": 30,

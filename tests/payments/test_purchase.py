@@ -42,6 +42,10 @@ def test_a_voucher_of_10_costs_1000_credits(carol, kind, time_is):
                 "purchase_date": "2026-11-21T12:00:00.500000Z",
                 "expiry_date": "2027-11-21T12:00:00.500000Z",
                 "days_until_expiry": 365,
+                "issued_at": "2026-11-21T12:00:00.500000Z",
+                "expires_at": "2027-11-21T12:00:00.500000Z",
+                "usage_count": 0,
+                "is_valid": True,
             }
         ],
         "total_paid": 10,

@@ -45,7 +45,7 @@ def test_the_owner_gets_the_money_back_and_the_vouchers_are_cancelled(buyer, exa
     answer = buyer.refund(bought)
 
     assert answer.status_code == 200
-    assert set(answer.json) == {"message", "transaction"}
+    assert set(answer.json) == {"message", "transaction", "payment"}
     assert answer.json["transaction"]["status"] == buyer.status(bought) == "refunded"
     assert (
         stripe.given_back(bought["transaction_id"])

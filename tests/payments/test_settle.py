@@ -30,7 +30,7 @@ def test_a_paid_intent_is_confirmed_and_the_vouchers_are_there(buyer, exam, stri
 
     assert first.status_code == second.status_code == 200
     assert first.json == second.json
-    assert set(first.json) == {"message", "transaction", "vouchers"}
+    assert set(first.json) == {"message", "transaction", "vouchers", "payment", "voucher_codes"}
     assert first.json["transaction"]["status"] == "completed"
     assert first.json["vouchers"] == buyer.vouchers()[::-1]
     assert len(first.json["vouchers"]) == 2

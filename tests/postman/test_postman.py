@@ -307,6 +307,8 @@ def test_every_call_of_the_contract_is_sent_and_succeeds(server, collection, run
         (method.upper(), template(path))
         for path, operations in server.request("GET", "/openapi.json").json()["paths"].items()
         for method in operations.keys() - {"parameters"}
+        # Other names of calls that it sends.
+        if not operations[method].get("deprecated")
     }
 
     succeeded = {

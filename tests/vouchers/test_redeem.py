@@ -57,7 +57,7 @@ def test_a_use_is_taken_and_written_down(carol, admin):
     usage = answer.json["usage"]
     assert answer.json == {
         "message": answer.json["message"],
-        "voucher": {**voucher, "uses_remaining": 1},
+        "voucher": {**voucher, "uses_remaining": 1, "usage_count": 1},
         "usage": {
             "id": usage["id"],
             "voucher_code": voucher["code"],
@@ -65,6 +65,8 @@ def test_a_use_is_taken_and_written_down(carol, admin):
             "service_type": "exam_results",
             "used_at": usage["used_at"],
             "details": {"exam": "2026/7", "subjects": ["a", 1, None]},
+            "voucher_type_name": voucher["voucher_type"]["name"],
+            "service_data": {"exam": "2026/7", "subjects": ["a", 1, None]},
         },
     }
     assert isinstance(answer.json["message"], str)
@@ -82,7 +84,9 @@ def test_a_use_is_taken_and_written_down(carol, admin):
         **voucher,
         "status": "used",
         "is_active": False,
+        "is_valid": False,
         "uses_remaining": 0,
+        "usage_count": 2,
     }
     assert last.json["usage"]["details"] is None
 

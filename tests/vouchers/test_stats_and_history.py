@@ -114,6 +114,8 @@ def test_the_history_is_ones_own_redemptions_newest_first(carol, bob, admin, tim
         "service_type",
         "used_at",
         "details",
+        "voucher_type_name",
+        "service_data",
     }
     assert carol.get(f"{PATH}/usage-history/?page_size=1&page=2").json["results"] == [uses[1]]
     assert set(fields(carol.get(f"{PATH}/usage-history/?page_size=101"))) == {"page_size"}

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from coupon_management_flask.db.session import db, transaction
 from coupon_management_flask.models import Account, new_id
+from coupon_management_flask.web.operations import notes_of
 
 from ..support import promos, vouchers
 from ..support.discounts import coupon_body, new_shop
@@ -63,6 +64,12 @@ class Stage:
             "adm": self._person(client, role="administrator"),
         }
         self.things: dict[str, str] = {}
+        app = client.application
+        self.originals = {
+            rule.rule: original
+            for rule in app.url_map.iter_rules()
+            if (original := notes_of(app.view_functions[rule.endpoint]).original)
+        }
         disabled = sa.update(Account).where(Account.id == self.callers["off"].id)
         with transaction():
             db.session.execute(disabled.values(is_active=False))
@@ -79,10 +86,12 @@ class Stage:
     def request(self, method: str, rule: str) -> tuple[str, str, dict[str, Any]]:
         """Return a request of a route: its method, path and options. What it names is made."""
         kept = self.things
-        if SPENDS.search(f"{method} {rule}"):
+        # Another name of a call is asked as the call itself.
+        call = f"{method} {self.originals.get(rule, rule)}"
+        if SPENDS.search(call):
             self.things = {}
         path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: self._named(rule, found[1]), rule)
-        body = BODIES.get(f"{method} {rule}", lambda _: {})(self)
+        body = BODIES.get(call, lambda _: {})(self)
         self.things = kept
         return method, path, {} if method == "GET" else body if "data" in body else {"json": body}
 

@@ -35,10 +35,16 @@ def log(app):
 
 
 def managing(app):
-    """Return the routes that change something and are not for everybody who has signed in."""
+    """Return the routes that change something and are not for everybody who has signed in.
+
+    Other names of them are left out: behind them is the same view.
+    """
     for rule in app.url_map.iter_rules():
-        guarded = notes_of(app.view_functions[rule.endpoint]).guarded
-        if guarded is not None and guarded.may_forbid and guarded.idempotent:
+        notes = notes_of(app.view_functions[rule.endpoint])
+        guarded = notes.guarded
+        if notes.original or guarded is None:
+            continue
+        if guarded.may_forbid and guarded.idempotent:
             for method in rule.methods - {"GET", "HEAD", "OPTIONS"}:
                 yield f"{method} {rule.rule}", guarded.api_key
 

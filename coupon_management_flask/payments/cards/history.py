@@ -15,6 +15,19 @@ from ..errors import TransactionNotFound
 from . import states
 from .returns import MoneyBack
 
+# Somebody has asked for it, or some of it has arrived.
+_GOES_BACK = sa.or_(
+    PaymentTransaction.amount_refunded > 0,
+    PaymentTransaction.status.in_(
+        (
+            PaymentStatus.REFUNDING,
+            PaymentStatus.REFUND_PENDING,
+            PaymentStatus.REFUNDED,
+            PaymentStatus.REFUND_FAILED,
+        )
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
@@ -80,10 +93,20 @@ def read_transaction(account_id: UUID | None, transaction_id: UUID) -> Transacti
 
 def list_transactions(account_id: UUID, *, page: int, page_size: int) -> Page:
     """Return a page of an account's transactions, newest first."""
-    statement = (
-        _select()
-        .where(PaymentTransaction.account_id == account_id)
-        .order_by(PaymentTransaction.id.desc())
-    )
-    found = paginate(statement, page, page_size)
+    return _page(_select(), account_id, page, page_size)
+
+
+def list_refunds(account_id: UUID, *, page: int, page_size: int) -> Page:
+    """Return a page of those whose money goes back or went back, newest first."""
+    return _page(_select().where(_GOES_BACK), account_id, page, page_size)
+
+
+def _page(
+    statement: sa.Select[PaymentTransaction, VoucherType],
+    account_id: UUID,
+    page: int,
+    page_size: int,
+) -> Page:
+    own = statement.where(PaymentTransaction.account_id == account_id)
+    found = paginate(own.order_by(PaymentTransaction.id.desc()), page, page_size)
     return Page([_shown(*row) for row in found.items], found.total, found.number, found.size)

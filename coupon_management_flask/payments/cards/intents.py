@@ -46,15 +46,17 @@ def pay_for_vouchers(
     voucher_type_id: UUID,
     quantity: int,
     discount_code: str | None,
+    currency: str | None = None,
     attempt_limits: failed_attempts.Limits,
 ) -> Asked:
     """Begin a payment by card for vouchers, in the place of the buyer's open one for that type.
 
     A discount's use is held from now on. What costs nothing is delivered at once, without Stripe.
 
-    Raises: what `quotes.quote` raises; Invalid for an amount that Stripe does not take;
-    AlreadyPaid, PaymentInProgress for the open one; TooManyOpenPayments; PaymentsNotConfigured;
-    PaymentProviderError, and then nothing has changed, or the payment is there and pending.
+    Raises: what `quotes.quote` raises; Invalid for an amount that Stripe does not take, and for a
+    currency in which it is not sold; AlreadyPaid, PaymentInProgress for the open one;
+    TooManyOpenPayments; PaymentsNotConfigured; PaymentProviderError, and then nothing has changed,
+    or the payment is there and pending.
     """
     # Nothing is written down where nobody can pay.
     gateway.current()
@@ -69,6 +71,7 @@ def pay_for_vouchers(
             attempt_limits,
             beside=discounts.held_by(payment.order_redemption_id for payment in replaced),
         )
+        _check_currency(currency, quoted.currency)
         amount = _payable(quoted.total, quoted.currency, "voucher_type_id")
         # All else is checked.
         open_payments.cancel_to_replace(replaced)
@@ -117,14 +120,15 @@ def _begin_vouchers(buyer_id: UUID, ready: _Ready, discount_code: str | None) ->
         return states.read(payment_id)
 
 
-def pay_for_credit(buyer_id: UUID, *, credit_amount: int) -> Asked:
+def pay_for_credit(buyer_id: UUID, *, credit_amount: int, currency: str | None = None) -> Asked:
     """Begin a payment by card for credit of the buyer's wallet.
 
-    Raises: Invalid for an amount that can't be paid; TooManyOpenPayments; PaymentsNotConfigured;
-    PaymentProviderError, and then the payment is there and pending.
+    Raises: Invalid for an amount or a currency that can't be paid; TooManyOpenPayments;
+    PaymentsNotConfigured; PaymentProviderError, and then the payment is there and pending.
     """
     gateway.current()
     settings = config.current()
+    _check_currency(currency, settings.currency)
     currency = settings.currency
     worth = CreditValue(settings.credit_value, currency).amount_of(credit_amount)
     amount = _payable(worth, currency, "credit_amount")
@@ -156,6 +160,11 @@ def resume(account_id: UUID, transaction_id: UUID) -> Asked:
     if intent is None or not now.is_open:
         raise AlreadyPaid if now.status is PaymentStatus.COMPLETED else PaymentClosed
     return _asked(now, intent)
+
+
+def _check_currency(wanted: str | None, sold_in: str) -> None:
+    if wanted not in (None, sold_in):
+        raise errors.Invalid({"currency": [f"It is sold in {sold_in}."]})
 
 
 def _payable(amount: int, currency: str, field: str) -> int:
