@@ -9,6 +9,8 @@
 
   const DAY = 86_400_000;
   const LONGEST_WAIT = 15_000;
+  // Between two fields the focus is nowhere.
+  const PAUSE = 3_000;
 
   const TEXTS = {
     en: {
@@ -94,8 +96,7 @@
     },
   };
 
-  // In a shadow root, !important declarations override those of the page. `all` does not include
-  // the direction. Sizes are in px, because rem depends on the page.
+  // Here !important overrides the page's. `all` leaves the direction out. rem is the page's.
   const CSS_TEXT = `
     :host {
       all: initial !important; display: block !important; position: fixed !important;
@@ -125,11 +126,13 @@
     }
     p { margin: 0; }
     form, .served { display: grid; gap: 12px; margin-top: 22px; text-align: left; }
+    [dir=rtl] form { text-align: right; }
+    h2, p, label, .main { unicode-bidi: plaintext; }
     label { font-size: 14px; font-weight: 600; margin-bottom: -6px; }
     input {
       width: 100%; min-width: 0; min-height: 48px; margin: 0; padding: 10px 14px;
       border: 1px solid #6b7280; border-radius: 10px;
-      background: #fff; color: #14161f; font: inherit;
+      background: #fff; color: #14161f; font: inherit; direction: ltr;
     }
     input[aria-invalid] { border-color: #b3261e; box-shadow: inset 0 0 0 1px #b3261e; }
     button {
@@ -143,13 +146,13 @@
     .main:hover { filter: brightness(.94); }
     [aria-disabled] { cursor: progress; }
     .close {
-      position: absolute; top: 8px; right: 8px; border-radius: 50%; background: none;
+      position: absolute; top: 8px; inset-inline-end: 8px; border-radius: 50%; background: none;
       color: inherit; font-size: 26px; line-height: 1;
     }
     .close:hover { background: rgb(128 128 128 / 18%); }
     :focus-visible { outline: 2px solid var(--text); outline-offset: 2px; }
     .error {
-      padding: 10px 14px; border-left: 4px solid #b3261e; border-radius: 8px; background: #fdecea;
+      padding: 10px 14px; border-inline-start: 4px solid #b3261e; border-radius: 8px; background: #fdecea;
       color: #7a1710; font-size: 15px;
     }
     .error:empty { display: none; }
@@ -167,7 +170,7 @@
     @media (max-width: 400px), (max-height: 500px) {
       dialog { padding: 24px 20px 20px; }
       .badge { display: none; }
-      h2 { margin-right: 28px; margin-left: 28px; font-size: 22px; }
+      h2 { margin: 0 28px 8px; font-size: 22px; }
       form, .served { margin-top: 14px; }
     }
     @media (prefers-reduced-motion: no-preference) {
@@ -175,8 +178,7 @@
       @keyframes rise { from { opacity: 0; transform: translateY(16px) scale(.98); } }
     }`;
 
-  // Whatever goes wrong here (blocked storage, an answer of a proxy that is not JSON), the page
-  // keeps working.
+  // Storage may be blocked, an answer may be no JSON: the page keeps working.
   const harmless =
     (run) =>
     (...given) => {
@@ -219,25 +221,45 @@
     );
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
   };
-  // At a luminance of 0.179, black and white have equal contrast: 4.5 to 1, so the better of the
-  // two has at least that everywhere. On light colours a softer black is enough.
+  // At 0.179 black and white have equal contrast, 4.5 to 1: the better one never has less.
   const readableOn = (rgb) =>
     luminance(rgb) > 0.5 ? "#171a2b" : luminance(rgb) > 0.179 ? "#000" : "#fff";
 
+  // bücher.example is https://www.xn--bcher-kva.example/
+  const hostOf = (website) => {
+    const url = /^\w+:\/\//.test(website) ? website : `http://${website}`;
+    return URL.canParse(url) ? new URL(url).hostname.replace(/^www\./, "") : website;
+  };
+
+  // Whether the focus is in a field, also of a shadow root or a frame. Where nobody can look into
+  // one, it may hold a card's number.
+  const isTyping = (place = document) => {
+    const at = place.activeElement;
+    if (!at || at === document.body) return self !== top && !document.hasFocus();
+    const inner = at.shadowRoot ?? harmless(() => at.contentDocument)();
+    if (inner) return isTyping(inner);
+    return (
+      at.isContentEditable ||
+      at.localName.includes("-") ||
+      at.matches("input:not([type=button], [type=submit]), textarea, select, iframe, frame")
+    );
+  };
+
   const start = () => {
-    // `currentScript` is set only while the script itself runs.
-    const script = document.currentScript ?? document.querySelector('script[src*="popup.js"]');
+    // Another script of this name may be anybody's.
+    const script = document.currentScript;
+    const once = Symbol.for("coupon-popup");
     const options = script?.dataset ?? {};
-    const website = (options.website?.trim() || location.hostname).toLowerCase();
-    const shownHere = (window[Symbol.for("coupon-popup")] ??= new Set());
+    const website = hostOf((options.website?.trim() || location.hostname).toLowerCase());
     if (
+      !script ||
       !website ||
-      shownHere.has(website) ||
+      window[once] ||
       !("adoptedStyleSheets" in document) ||
       !window.HTMLDialogElement
     )
       return;
-    shownHere.add(website);
+    window[once] = true;
 
     const days = number(options.days, EXPIRY_DAYS, 0);
     const key = `coupon-popup:${website}`;
@@ -251,12 +273,20 @@
       );
 
     const waiting = new AbortController();
+    let calmFrom = 0;
+    let again;
     const show = harmless(() => {
       if (waiting.signal.aborted) return;
+      clearTimeout(again);
+      if (isTyping()) calmFrom = Date.now() + PAUSE;
+      if (Date.now() < calmFrom) {
+        again = setTimeout(show, 500);
+        return;
+      }
       waiting.abort();
       // Another tab may have been faster.
       if (remembered()) return;
-      open({ options, website, api: apiAddress(options.api, script?.src), days, remember, tell });
+      open({ options, website, api: apiAddress(options.api, script.src), days, remember, tell });
       tell("shown");
     });
 
@@ -272,7 +302,7 @@
       const scroll = () => {
         const { scrollHeight, clientHeight } =
           document.scrollingElement ?? document.documentElement;
-        // Half a pixel, because zoomed pages never quite reach their end.
+        // Zoomed pages never quite reach their end.
         if (
           scrollHeight > clientHeight &&
           (window.scrollY + 0.5) / (scrollHeight - clientHeight) >= percent / 100
@@ -286,8 +316,9 @@
   const open = ({ options, website, api, days, remember, tell }) => {
     const lang = language(options.language, document.documentElement.lang, navigator.language);
     const words = TEXTS[lang];
+    const dir = getComputedStyle(document.body ?? document.documentElement).direction;
 
-    // An element name of our own, which no selector of the page matches.
+    // No selector of the page matches this name.
     const host = document.createElement("coupon-popup");
     const root = host.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
@@ -324,7 +355,7 @@
     const badge = make("div", { class: "badge", "aria-hidden": "true" }, "%");
     const dialog = make(
       "dialog",
-      { lang, "aria-labelledby": "title", "aria-describedby": "text" },
+      { lang, dir, "aria-labelledby": "title", "aria-describedby": "text" },
       close,
       badge,
       title,
@@ -350,8 +381,9 @@
         autocomplete: "off",
       });
       const copy = make("button", { class: "main", type: "button" }, words.copy);
-      const date = new Intl.DateTimeFormat(lang, { dateStyle: "long" }).format(until);
-      const validity = expires_at ? `${words.until} ${date}.` : "";
+      const styles = { dateStyle: "long", timeStyle: "short" };
+      const moment = new Intl.DateTimeFormat(lang, styles).format(until);
+      const validity = expires_at ? `${words.until} ${moment}.` : "";
       const copyCode = async () => {
         const copied = await toClipboard(code, field);
         heard.textContent = copied ? words.copied : words.selected;
@@ -375,9 +407,9 @@
 
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      // Not `disabled`, which would move the focus out of the popup.
+      // `disabled` would move the focus out of the popup.
       if (submit.hasAttribute("aria-disabled")) return;
-      // Empty it first, so that a screen reader reads the same sentence again.
+      // So that a screen reader reads the same sentence again.
       error.textContent = "";
       email.removeAttribute("aria-invalid");
       const address = email.value.trim();
@@ -409,7 +441,7 @@
       tell("dismissed");
     });
     close.addEventListener("click", () => dialog.close());
-    // Where the button went down. Selecting the address and releasing outside must not close.
+    // Selecting the address and releasing outside must not close.
     let pressed;
     dialog.addEventListener("pointerdown", (event) => (pressed = isOutside(dialog, event)));
     dialog.addEventListener(
@@ -434,7 +466,7 @@
     return clientX < left || clientX > right || clientY < top || clientY > bottom;
   };
 
-  // The page is inert anyway. This keeps Tab from moving on to the browser's own buttons.
+  // The page is inert, the browser's own buttons are not.
   const keepInside = (event, dialog, root) => {
     const stops = [...dialog.querySelectorAll("button, input")];
     const [first, last] = [stops[0], stops.at(-1)];
@@ -451,8 +483,7 @@
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), LONGEST_WAIT);
     try {
-      // Without a Content-Type it is sent as text/plain, which needs no preflight request: one
-      // round trip instead of two. The service reads JSON whatever its Content-Type.
+      // Sent as text/plain, which needs no preflight request.
       const options = {
         method: "POST",
         body: JSON.stringify(question),
@@ -496,12 +527,11 @@
   };
 
   const paint = (dialog, options) => {
-    // The browser computes any CSS colour, even the page's own var(--brand). It returns a mix as
-    // sRGB.
+    // The browser computes any colour, even the page's var(--brand), and returns a mix as sRGB.
     const parts = (wanted) => {
       if (!CSS.supports("color", wanted ?? "")) return undefined;
       dialog.style.color = `color-mix(in srgb, ${wanted}, ${wanted})`;
-      // A translucent colour has a fourth part and does not match: legibility on it is unknown.
+      // A translucent colour has a fourth part: legibility on it is unknown.
       const found = /^color\(srgb (\S+) (\S+) (\S+)\)$/.exec(getComputedStyle(dialog).color);
       return found?.slice(1).map(Number);
     };

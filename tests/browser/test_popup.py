@@ -27,7 +27,7 @@ TROUBLE = "Something went wrong on our side. Please try again later."
 HOSTILE = """
     * {
         font-size: 1px !important; visibility: hidden !important; opacity: .01 !important;
-        direction: rtl !important; color: lime !important; text-transform: uppercase !important;
+        color: lime !important; text-transform: uppercase !important;
         letter-spacing: 1em !important;
     }
     body *, coupon-popup { display: none !important; }
@@ -265,6 +265,153 @@ def test_two_copies_on_a_page_are_one_popup(visit):
 
 
 @pytest.mark.long
+def test_copies_for_other_websites_are_one_popup_too_also_where_it_was_closed_before(
+    visit, server, website
+):
+    def embed(*websites):
+        scripts = "".join(
+            f'<script src="{server.url}/popup.js" data-website="{name}" data-delay="0"></script>'
+            for name in websites
+        )
+        return f"<!doctype html><title>A shop</title>{scripts}<main><h1>A shop</h1></main>"
+
+    page = visit(tags=0, head=embed("example.com", "other.example")).page
+    expect(dialog(page)).to_be_visible()
+    settled(page)
+    expect(page.locator("coupon-popup")).to_have_count(1)
+    page.keyboard.press("Escape")
+    assert_gone(page)
+
+    # However a website is written, it is the one whose popup was closed.
+    own = website.add(embed("https://WWW.example.com/tea", "third.example"), {})
+    page.goto(f"http://127.0.0.1:{website.port}{own}")
+    settled(page)
+    expect(page.locator("coupon-popup")).to_have_count(0)
+
+
+@pytest.mark.long
+def test_the_address_goes_to_the_service_of_its_own_script_and_to_no_other(visit, server, website):
+    other = f"http://localhost:{website.port}"
+    vendor = f'<script src="{other}/vendor/popup.js" data-website="vendor.example"></script>'
+    there = visit(head=vendor)
+
+    send(there.page, "own-script@example.com")
+
+    expect(code_field(there.page)).to_be_visible()
+    posted = [url for url in there.requests if url.endswith("/api/coupons/")]
+    assert posted == [f"{server.url}/api/coupons/"]
+
+
+@pytest.mark.long
+def test_it_stays_away_where_it_can_not_see_its_own_script(visit, server, website):
+    other = f'<script src="http://localhost:{website.port}/popup.js" async></script>'
+    module = f'<script src="{server.url}/popup.js" type="module"></script>'
+    page = visit(tags=0, head=other + module).page
+
+    settled(page)
+    expect(page.locator("coupon-popup")).to_have_count(0)
+
+
+# Where a card's number may be typed.
+CARD = '<label>Card <input id="card" inputmode="numeric"></label>'
+OPEN_ROOT = """<pay-form></pay-form><script>
+    document.querySelector("pay-form").attachShadow({ mode: "MODE" }).innerHTML =
+        `<label>Card <input id="card"></label>`;
+</script>"""
+
+
+def type_a_card(page: Page, website: Website, kind: str) -> None:
+    if kind in ("its own origin", "another origin"):
+        field = page.frame_locator("iframe").locator("#card")
+    elif kind == "a closed shadow root":
+        box = page.locator("pay-form").bounding_box()
+        page.mouse.click(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2)
+        page.keyboard.type("4242")
+        return
+    else:
+        field = page.locator("#card")
+    field.click()
+    page.keyboard.type("4242")
+
+
+def paying(website: Website, kind: str) -> str:
+    frame = website.add(f"<!doctype html><title>Pay</title>{CARD}", {})
+    return {
+        "the page": CARD,
+        "a text area": '<textarea id="card" aria-label="Card"></textarea>',
+        "an editor": '<div id="card" contenteditable role="textbox" aria-label="Card">a</div>',
+        "an open shadow root": OPEN_ROOT.replace("MODE", "open"),
+        "a closed shadow root": OPEN_ROOT.replace("MODE", "closed"),
+        "its own origin": f'<iframe title="Pay" src="{frame}"></iframe>',
+        "another origin": (
+            f'<iframe title="Pay" src="http://localhost:{website.port}{frame}"></iframe>'
+        ),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "another origin",
+        *(
+            pytest.param(kind, marks=pytest.mark.long)
+            for kind in (
+                "the page",
+                "a text area",
+                "an editor",
+                "an open shadow root",
+                "a closed shadow root",
+                "its own origin",
+            )
+        ),
+    ],
+)
+def test_whoever_types_keeps_the_focus_until_some_seconds_after(visit, website, kind):
+    page = visit(delay="5", body=paying(website, kind) + "<p>Below</p>", before=stop_the_clock).page
+    type_a_card(page, website, kind)
+
+    for _ in range(4):
+        page.clock.run_for(5_000)
+        # The mouse leaves through the top, too: nothing opens it.
+        page.mouse.move(300, 300)
+        page.mouse.move(300, -1)
+        expect(page.locator("coupon-popup")).to_have_count(0)
+    # The next keys still arrive where the first did.
+    page.keyboard.type("4")
+
+    page.get_by_text("Below").click()
+    page.clock.run_for(2_500)
+    expect(page.locator("coupon-popup")).to_have_count(0)
+    page.clock.run_for(1_500)
+    expect(dialog(page)).to_be_visible()
+    expect(email_field(page)).to_be_focused()
+
+
+@pytest.mark.long
+def test_from_one_field_to_the_next_it_does_not_come_in_between(visit):
+    fields = '<input id="one" aria-label="One"><p>Between</p><input id="two" aria-label="Two">'
+    page = visit(delay="1", body=fields, before=stop_the_clock).page
+
+    for field in ("#one", "#two", "#one"):
+        page.locator(field).click()
+        page.clock.run_for(2_000)
+        page.get_by_text("Between").click()
+        page.clock.run_for(2_000)
+
+    expect(page.locator("coupon-popup")).to_have_count(0)
+
+
+@pytest.mark.long
+def test_a_focus_on_no_field_does_not_keep_it_away(visit):
+    page = visit(delay="1", before=stop_the_clock).page
+
+    page.get_by_role("button", name="Buy").click()
+    page.clock.run_for(1_000)
+
+    expect(dialog(page)).to_be_visible()
+
+
+@pytest.mark.long
 def test_it_comes_also_before_the_page_has_a_body(visit, website):
     page = visit(after_head="<slow>", until="commit").page
 
@@ -376,7 +523,8 @@ def test_a_code_is_shown_and_copied_with_one_click(visit, server, host):
     expires = datetime.fromisoformat(answer.json()["expires_at"])
     assert abs(expires - datetime.now(UTC) - timedelta(days=DAYS)) < timedelta(minutes=1)
     written = page.evaluate(
-        "(text) => new Intl.DateTimeFormat('en', { dateStyle: 'long' }).format(new Date(text))",
+        """(text) => new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" })
+            .format(new Date(text))""",
         answer.json()["expires_at"],
     )
     expect(dialog(page)).to_contain_text(f"Valid until {written}.")
@@ -834,6 +982,65 @@ def test_it_speaks_the_language_that_is_asked_for_or_the_pages_or_the_visitors_o
         page = visit(language=wanted, lang=of_page, browser_options={"locale": of_visitor}).page
         expect(dialog(page)).to_have_accessible_name(titles[spoken])
         expect(dialog(page)).to_have_attribute("lang", spoken)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_it_says_until_which_hour_of_the_visitors_own_day_a_code_is_valid(visit, zone):
+    answer = {"code": "TEATEATE", "expires_at": "2027-01-31T22:15:30Z"}
+    page = visit(
+        before=lambda page: page.route(
+            "**/api/coupons/", lambda route: route.fulfill(status=201, body=json.dumps(answer))
+        ),
+        browser_options={"timezone_id": zone},
+    ).page
+
+    send(page, "hour@example.com")
+
+    said = {
+        "Asia/Tokyo": "February 1, 2027 at 7:15",
+        "America/New_York": "January 31, 2027 at 5:15",
+    }
+    expect(dialog(page)).to_contain_text(f"Valid until {said[zone]}")
+
+
+@pytest.mark.long
+def test_a_website_may_have_a_name_in_any_letters(visit):
+    for number, name in enumerate(("bücher.example", "BÜCHER.example", "xn--bcher-kva.example")):
+        page = visit(website=f"https://www.{name}/tea" if number else name).page
+
+        send(page, f"letters{number}@example.com")
+
+        expect(code_field(page)).to_be_visible()
+        page.keyboard.press("Escape")
+        assert_gone(page)
+        assert page.evaluate("Object.keys(localStorage)") == ["coupon-popup:xn--bcher-kva.example"]
+
+
+@pytest.mark.long
+@needs_axe
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("how", ["dir", "style"])
+def test_it_follows_the_direction_of_the_page(visit, width, how):
+    head = "<style>body { direction: rtl }</style>" if how == "style" else ""
+    page = visit(
+        lang='he" dir="rtl' if how == "dir" else "he",
+        head=head,
+        title="10 % הנחה על ההזמנה הראשונה",
+        browser_options={"viewport": {"width": width, "height": 844}},
+    ).page
+
+    expect(dialog(page)).to_have_css("direction", "rtl")
+    close = page.get_by_role("button", name="Close").bounding_box()
+    box = dialog(page).bounding_box()
+    assert close["x"] - box["x"] < box["width"] / 4
+    # Addresses and codes are written from the left everywhere.
+    expect(email_field(page)).to_have_css("direction", "ltr")
+    assert violations(page) == []
+    send(page, f"{how}{width}@example.com")
+    expect(code_field(page)).to_have_css("direction", "ltr")
+    assert violations(page) == []
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
 @pytest.mark.long
