@@ -225,7 +225,7 @@
   const readableOn = (rgb) =>
     luminance(rgb) > 0.5 ? "#171a2b" : luminance(rgb) > 0.179 ? "#000" : "#fff";
 
-  // bücher.example is https://www.xn--bcher-kva.example/
+  // However it was written: bücher.example is www.xn--bcher-kva.example.
   const hostOf = (website) => {
     const url = /^\w+:\/\//.test(website) ? website : `http://${website}`;
     return URL.canParse(url) ? new URL(url).hostname.replace(/^www\./, "") : website;
