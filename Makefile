@@ -34,9 +34,10 @@ run: $(RUNTIME) ## Develop: example data, service on :8000 (HOST, PORT, WORKERS)
 	@$(FLASK) db upgrade
 	@$(FLASK) seed-demo
 	@# Each is a process group, so that nothing of either is left behind, whatever ends the service
-	@# or this shell. The service goes on if the demo shop can't start.
-	@set -m; $(FLASK) demo-shop & shop=$$!; $(FLASK) serve & service=$$!; \
-	trap 'exec 2>/dev/null; kill -- -$$shop -$$service || true; wait' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; wait $$service
+	@# or this shell, and however early. The service goes on if the demo shop can't start.
+	@trap 'exec 2>/dev/null; for group in $$(jobs -p); do kill -- -$$group || true; done; wait' EXIT; \
+	trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	set -m; $(FLASK) demo-shop & $(FLASK) serve & wait $$!
 
 .PHONY: serve
 serve: export APP_ENV ?= production

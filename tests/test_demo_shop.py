@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
-from contextlib import contextmanager
+import subprocess
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import psutil
 import pytest
 import requests
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
 from coupon_management_flask.cli.demo import shop as demo_shop
 from coupon_management_flask.config import load_settings
@@ -26,6 +29,7 @@ from .support.server import (
     STRONG_KEY,
     Server,
     assert_books_add_up,
+    environment,
     run_command,
     running_server,
 )
@@ -35,6 +39,7 @@ pytestmark = pytest.mark.server
 
 PAGE = (ROOT / "frontend" / "demo.html").read_text(encoding="utf-8")
 CART = "0" * 31
+MAKE_RUN = ["make", "--silent", "--old-file=.venv/.runtime", "run"]
 SENCHA = {"product": "sencha", "quantity": 2}
 CUPS = {"product": "cups", "quantity": 1}
 
@@ -280,9 +285,8 @@ def test_a_taken_port_is_named_and_no_key_is_made(app):
 @contextmanager
 def made_run(tmp_path: Path, demo_port: int):
     """`make run` on a new database, once the service answers. Nothing is installed."""
-    command = ["make", "--silent", "--old-file=.venv/.runtime", "run"]
     with running_server(
-        f"sqlite:///{tmp_path}/coupons.db", command=command, workers=1, DEMO_PORT=str(demo_port)
+        f"sqlite:///{tmp_path}/coupons.db", command=MAKE_RUN, workers=1, DEMO_PORT=str(demo_port)
     ) as server:
         yield server
 
@@ -333,6 +337,84 @@ def test_make_run_starts_both_and_whatever_ends_the_service_ends_both(tmp_path, 
 
 
 @pytest.mark.long
+def processes_of(database_url: str) -> list[psutil.Process]:
+    """Return all processes that were started for this database."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("DATABASE_URL") == database_url:
+                found.append(process)
+    return found
+
+
+def step_of(process: psutil.Process) -> str:
+    """Return which command of `flask` a process runs; of the server also its workers."""
+    with suppress(psutil.Error):
+        command = process.cmdline()
+        if any(part.endswith("/flask") for part in command):
+            return " ".join(command[command.index("coupon_management_flask") + 1 :])
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("step", "how"),
+    [
+        ("demo-shop", "terminate"),
+        ("serve", "ctrl-c"),
+        *(
+            pytest.param(step, how, marks=pytest.mark.long)
+            for step, how in (
+                ("db upgrade", "ctrl-c"),
+                ("db upgrade", "terminate"),
+                ("seed-demo", "ctrl-c"),
+                ("seed-demo", "terminate"),
+                ("demo-shop", "ctrl-c"),
+                ("serve", "terminate"),
+                ("serve", "hang up"),
+            )
+        ),
+    ],
+)
+def test_make_run_that_is_stopped_as_soon_as_a_step_has_begun_leaves_nothing_behind(
+    migrated, tmp_path, step, how
+):
+    url = f"sqlite:///{tmp_path}/coupons.db"
+    if step in ("demo-shop", "serve"):
+        # What comes before has little to do.
+        shutil.copy(str(make_url(migrated["sqlite"]).database), tmp_path / "coupons.db")
+    ports = {"PORT": str(free_port()), "DEMO_PORT": str(free_port())}
+    with (tmp_path / "log").open("wb") as log:
+        run = subprocess.Popen(
+            MAKE_RUN,
+            cwd=ROOT,
+            env=environment(url, **ports),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_until(
+            lambda: any(step_of(process) == step for process in processes_of(url)),
+            f"{step} has begun",
+        )
+        match how:
+            case "ctrl-c":
+                os.killpg(run.pid, signal.SIGINT)
+            case "terminate":
+                run.terminate()
+            case "hang up":
+                os.killpg(run.pid, signal.SIGHUP)
+
+        run.wait(60)
+        wait_until(lambda: not processes_of(url), "all of it has ended")
+    finally:
+        for left in processes_of(url):
+            with suppress(psutil.Error):
+                left.kill()
+        run.wait()
+    assert run.returncode != 0
+
+
 def test_make_run_goes_on_without_a_demo_shop_where_its_port_is_taken(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -27,6 +27,7 @@ from .. import config
 from ..text.callers import UNKNOWN, parse_address
 from ..text.hosts import is_loopback
 from .contract import MAX_BODY, contract_of
+from .unnamed_proxies import told_once
 
 CHUNK = 64 * 1024
 # No client needs more, and what reads them (cookies, conditions, lists of types) may be slow.
@@ -211,6 +212,7 @@ def init_app(app: Flask, settings: config.Settings) -> None:
     app.wsgi_app = _with_browser_headers(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = _behind_proxies(app.wsgi_app, list(settings.trusted_proxies))  # type: ignore[method-assign]
+    app.wsgi_app = told_once(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     origins = list(settings.cors_allowed_origins)
     # The popup stands on anybody's website, unless the operator names websites. It uses no cookie.
     CORS(

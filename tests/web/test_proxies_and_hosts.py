@@ -7,9 +7,10 @@ from functools import cache
 
 import pytest
 from flask import request
+from structlog.testing import capture_logs
 
 from ..support.refusals import refusal
-from ..support.server import STRONG_KEY
+from ..support.server import STRONG_KEY, running_server
 
 CLIENT = "8.8.8.8"
 
@@ -138,6 +139,44 @@ def test_a_trusted_proxy_does_not_say_which_host_was_asked(seen):
         ]
         == "localhost"
     )
+
+
+def test_a_proxy_that_nobody_named_is_told_of_once(app_without_tables):
+    client = app_without_tables(trusted_proxies=["10.0.0.0/8", "::ffff:192.0.2.1"]).test_client()
+
+    def send(peer, **headers):
+        client.get("/api/health/live", headers=headers, environ_overrides={"REMOTE_ADDR": peer})
+
+    forwarded = {"X-Forwarded-For": CLIENT}
+    with capture_logs() as logs:
+        send("11.0.0.1")
+        send("10.1.2.3", **forwarded)
+        send("::ffff:10.1.2.3", **forwarded)
+        send("192.0.2.1", **forwarded)
+        assert not [line for line in logs if line["event"] == "proxy.not_trusted"]
+        for peer in ("11.0.0.1", "12.0.0.1"):
+            send(peer, **forwarded)
+
+    told = [line for line in logs if line["event"] == "proxy.not_trusted"]
+    assert [(line["peer"], line["log_level"]) for line in told] == [("11.0.0.1", "warning")]
+    assert "TRUSTED_PROXIES" in told[0]["says"]
+
+
+@pytest.mark.server
+def test_all_workers_of_a_server_together_tell_of_it_once(new_database):
+    with running_server(new_database("sqlite"), workers=2) as server:
+        for _ in range(40):
+            # A connection of its own each time, which either worker may take.
+            answer = server.request(
+                "GET",
+                "/api/health/live",
+                headers={"X-Forwarded-For": CLIENT, "Connection": "close"},
+            )
+            assert answer.status_code == 200
+        lines = [line for line in server.log().splitlines() if "proxy.not_trusted" in line]
+
+    assert len(lines) == 1
+    assert "127.0.0.1" in lines[0]
 
 
 def test_metrics_are_not_for_whoever_a_trusted_proxy_brings(app_without_tables):
