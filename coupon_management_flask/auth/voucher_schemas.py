@@ -13,12 +13,11 @@ from marshmallow import validate
 from ..core import clock
 from ..identity import passwords
 from ..text.passwords import normalised
-from ..vouchers.schemas import VoucherErrorSchema
+from ..vouchers.schemas import VoucherErrorSchema, VoucherInput
 from ..web.body import (
     LONGEST_LOGIN,
     LONGEST_PASSWORD,
     LONGEST_TOKEN,
-    BoundedSchema,
     Credential,
     EmailAddress,
     Moment,
@@ -35,7 +34,7 @@ LONGEST_URL = 350
 EARLIEST_BIRTH = date(1900, 1, 1)
 
 
-class _Input(BoundedSchema):
+class _Input(VoucherInput):
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
         words = {"required": "This field is required.", "null": "This field may not be null."}
         field_obj.error_messages = {**field_obj.error_messages, **words}
@@ -194,7 +193,20 @@ class ConfirmReset(_Input):
 
 
 class AccountChanges(_Input):
-    """Unknown and read-only fields are ignored. null clears what is optional."""
+    """Unknown and read-only fields are ignored. null and "" clear what is optional."""
+
+    drops_empty = False
+
+    @ma.pre_load
+    def cleared(self, sent: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        return {
+            name: None if value == "" and name in self._clearable else value
+            for name, value in sent.items()
+        }
+
+    @property
+    def _clearable(self) -> set[str]:
+        return {name for name, field in self.load_fields.items() if field.allow_none}
 
     class Meta:
         unknown = ma.EXCLUDE

@@ -8,8 +8,8 @@ from marshmallow import validate
 
 from ..discount_coupons.schemas.fields import AnyCode
 from ..models import PaymentStatus
-from ..vouchers.schemas import VoucherSchema, VoucherTypeSchema
-from ..web.aliases import Renaming, other_name, shown_too
+from ..vouchers.schemas import VoucherInput, VoucherSchema, VoucherTypeSchema
+from ..web.aliases import other_name, shown_too
 from ..web.body import (
     LARGEST,
     BoundedSchema,
@@ -33,7 +33,7 @@ _NULL_IF_FREE = {"description": "null where nothing is to be paid, and all is de
 # --- With credit
 
 
-class VoucherPurchase(BoundedSchema):
+class VoucherPurchase(VoucherInput):
     voucher_type_id = IdField(required=True)
     quantity = Whole(1, MOST_AT_ONCE, load_default=1)
     discount_code = AnyCode()
@@ -74,7 +74,7 @@ class _PaidIn(CurrencyField):
         return super()._deserialize(value, attr, data, **kwargs).upper()
 
 
-class NewPayment(BoundedSchema):
+class NewPayment(VoucherInput):
     """Vouchers or credit: one of the two."""
 
     voucher_type_id = IdField()
@@ -105,7 +105,7 @@ class NewPayment(BoundedSchema):
         return data if "credit_amount" in data else {"quantity": 1, "discount_code": None, **data}
 
 
-class Confirmation(BoundedSchema):
+class Confirmation(VoucherInput):
     """What it says beside the intent must be what the payment is for."""
 
     payment_intent_id = Text(1, 255, required=True)
@@ -117,13 +117,13 @@ class OneTransaction(BoundedSchema):
     transaction_id = IdField(required=True)
 
 
-class Refund(Renaming):
+class Refund(VoucherInput):
     transaction_id = IdField(required=True)
     payment_id = other_name("transaction_id", transaction_id)
     reason = Text(1, LONGEST_REASON, required=True)
 
 
-class RefundRequest(Renaming):
+class RefundRequest(VoucherInput):
     """The same by the names of the voucher app's own front end."""
 
     payment_id = IdField(required=True, attribute="transaction_id")

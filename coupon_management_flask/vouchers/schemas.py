@@ -12,7 +12,6 @@ from ..models import VoucherStatus
 from ..web.aliases import Renaming, other_name, shown_too
 from ..web.body import (
     AmountField,
-    BoundedSchema,
     CurrencyField,
     Moment,
     NumberField,
@@ -45,6 +44,12 @@ class VoucherErrorSchema(ma.Schema):
     error = ma.fields.String(
         metadata={"description": "On everything else that is not about a field."}
     )
+
+
+class VoucherInput(Renaming):
+    """What this contract's clients send."""
+
+    drops_empty = True
 
 
 class MinorAmountField(NumberField):
@@ -102,7 +107,10 @@ class VoucherTypeSchema(ma.Schema):
     usage_limit = shown_too("max_uses", max_uses)
 
 
-class VoucherTypeChanges(BoundedSchema):
+class VoucherTypeChanges(VoucherInput):
+    # A type may lose its description.
+    may_be_empty = frozenset({"description"})
+
     name = Text(1, 200)
     description = Text(0, 2000)
     price = AmountField()
@@ -180,7 +188,7 @@ class VoucherStatsSchema(ma.Schema):
 # --- Redeeming
 
 
-class VoucherUse(Renaming):
+class VoucherUse(VoucherInput):
     code = AskedCode(LONGEST_CODE, required=True)
     service_type = Text(1, LONGEST_SERVICE_TYPE, required=True)
     details = Details()

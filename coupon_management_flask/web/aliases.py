@@ -7,7 +7,7 @@ that call's too, so that a request which is sent again by the other name happens
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import marshmallow as ma
 import orjson
@@ -113,8 +113,13 @@ def _copy_of(field: ma.fields.Field[T], name: str, **said: str) -> ma.fields.Fie
 class Renaming(BoundedSchema):
     """An object of which some fields may come by another name.
 
-    What is wrong with such a field is told under the name by which it came.
+    What is wrong with such a field is told under the name by which it came. Where `drops_empty`
+    says so, an empty string in an optional field is none, but for those that `may_be_empty`: forms
+    send all of their fields.
     """
+
+    drops_empty: ClassVar[bool] = False
+    may_be_empty: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -126,20 +131,28 @@ class Renaming(BoundedSchema):
 
     @ma.pre_load
     def by_their_own_names(self, sent: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
-        named = {
-            other: name
-            for other, name in self._names.items()
-            if isinstance(sent, Mapping) and other in sent
-        }
+        found = sent
+        if self.drops_empty:
+            found = {name: value for name, value in sent.items() if not self._is_none(name, value)}
+        named = {other: name for other, name in self._names.items() if other in found}
         if not named:
-            return sent
-        found = dict(sent)
+            return found
+        found = dict(found)
         for other, name in named.items():
             value = found.pop(other)
             if name in found and not _is_same(found[name], value):
                 raise ma.ValidationError(f"It is not what `{name}` says.", other)
             found[name] = value
         return found
+
+    def _is_none(self, name: str, value: object) -> bool:
+        field = self.load_fields.get(name)
+        return (
+            value == ""
+            and field is not None
+            and not field.required
+            and name not in self.may_be_empty
+        )
 
     def handle_error(self, error: ma.ValidationError, data: Mapping[str, Any], **_: Any) -> None:
         """Tell what is wrong under the names that were sent; see marshmallow."""

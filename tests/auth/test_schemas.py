@@ -53,17 +53,16 @@ WRONG_REGISTRATIONS = {
     ],
     "first_name": ["", "  ", "x" * 151, "a\0b"],
     "last_name": ["", "  ", "x" * 151, "a\0b"],
-    "username": ["", " ", "x" * 255, "a\0b"],
-    "phone_number": ["", "12", "call me", "+1 555 123 45 67 ext. 8", "1" * 33, "٠٢٤٤١٢٣٤٥٦"],
+    "username": [" ", "x" * 255, "a\0b"],
+    "phone_number": ["12", "call me", "+1 555 123 45 67 ext. 8", "1" * 33, "٠٢٤٤١٢٣٤٥٦"],
 }
 WRONG_PROFILES = {
     "username": ["", " ", "x" * 255, "a\0b"],
     "first_name": ["", " ", "x" * 151, "a\0b"],
     "last_name": ["x" * 151, "a\0b"],
-    "phone_number": ["", "12", "call me", "1" * 33],
-    "address": ["", "x" * 501, "a\0b"],
+    "phone_number": ["12", "call me", "1" * 33],
+    "address": [" ", "x" * 501, "a\0b"],
     "date_of_birth": [
-        "",
         "soon",
         "1899-12-31",
         "1990-02-29",
@@ -72,7 +71,6 @@ WRONG_PROFILES = {
         "1990-02-01T00:00:00Z",
     ],
     "profile_picture": [
-        "",
         "alice.png",
         "ftp://example.com/a.png",
         "javascript:alert(1)",
@@ -107,6 +105,16 @@ def test_an_unknown_field_is_refused(schema, body):
 )
 def test_a_field_of_a_registration_beyond_its_bounds_is_refused(field, value):
     assert faults(REGISTRATION, {**ALICE, field: value}) == {field}
+
+
+def test_an_empty_text_is_none_at_the_registration_and_clears_in_a_profile():
+    empty = {"username": "", "phone_number": ""}
+    assert REGISTRATION.load({**ALICE, **empty}) == REGISTRATION.load(ALICE)
+
+    optional = ("phone_number", "address", "date_of_birth", "profile_picture")
+    cleared = CHANGES.load(dict.fromkeys(optional, ""))
+    assert cleared == CHANGES.load(dict.fromkeys(optional, None))
+    assert set(cleared.values()) == {None}
 
 
 @pytest.mark.parametrize("email", WRONG_REGISTRATIONS["email"])

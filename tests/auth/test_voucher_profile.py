@@ -120,7 +120,7 @@ def test_a_wrong_field_is_named_and_nothing_changes(member, stored):
         "first_name": "x" * 151,
         "last_name": 1,
         "phone_number": "call me",
-        "address": "",
+        "address": " ",
         "date_of_birth": "soon",
         "profile_picture": "alice.png",
     }

@@ -31,11 +31,11 @@ def test_what_the_wrong_bodies_are_made_of_is_right():
 @pytest.mark.parametrize(
     ("field", "value"),
     each(
-        name=["", "x" * 201, 5, None],
+        name=["x" * 201, 5, None],
         description=[5, None, "x" * 2001],
         price=[-1, "1,5", True, None, 10**13, 0.00001, "NaN"],
-        currency=["usd", "XYZ", 5, ""],
-        service_type=["", "x" * 65],
+        currency=["usd", "XYZ", 5],
+        service_type=["x" * 65],
         is_active=["true", 1],
         validity_days=[0, 36_501, 1.0, "1"],
         max_uses=[0, 1_000_001],
@@ -46,6 +46,17 @@ def test_what_the_wrong_bodies_are_made_of_is_right():
 def test_a_field_of_a_type_that_is_wrong_or_unknown_is_refused(field, value):
     assert faults(NEW_TYPE, {**TYPE, field: value}) == {field}
     assert faults(TYPE_CHANGES, {field: value}) == {field}
+
+
+def test_an_empty_text_in_an_optional_field_is_none_but_for_a_description():
+    assert NEW_TYPE.load({**TYPE, "currency": ""}) == NEW_TYPE.load(
+        {name: value for name, value in TYPE.items() if name != "currency"}
+    )
+    assert TYPE_CHANGES.load({"name": "", "description": ""}) == {"description": ""}
+    assert faults(NEW_TYPE, {**TYPE, "name": "", "service_type": ""}) == {"name", "service_type"}
+    for name in ("details", "service_data"):
+        least = {"code": "A", "service_type": "x"}
+        assert USE.load({**least, name: ""}) == least
 
 
 def test_a_new_type_needs_a_name_a_price_and_a_service_type():
