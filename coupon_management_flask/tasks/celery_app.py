@@ -17,6 +17,7 @@ from celery.beat import Scheduler, SchedulingError
 from celery.worker import WorkController
 from click import ClickException
 from flask import Flask
+from kombu.exceptions import OperationalError
 
 from .. import config
 from ..application import create_app
@@ -103,9 +104,12 @@ class Turns(Scheduler):
             if producer.channel.queue_declare(QUEUE).message_count >= len(_slots):
                 return None
             given = super().apply_async(entry, producer, advance, **kwargs)
-        except (SchedulingError, *self.connection.recoverable_connection_errors) as error:
-            # Celery's own error hides that of a broker that went away between the two calls.
+        except Exception as error:
+            # Celery wraps what fails while it publishes, a broker that goes away just then too.
             cause = error.__context__ if isinstance(error, SchedulingError) else error
+            of_the_broker = (OperationalError, *self.connection.recoverable_connection_errors)
+            if not isinstance(cause, of_the_broker):
+                raise
             if _outage.begins():
                 log.warning("beat.broker_unavailable", error=type(cause).__name__)
             return None
@@ -179,19 +183,23 @@ def _keep_our_logging(**_: object) -> None:
 
 
 @signals.worker_init.connect
-def _check_the_start(sender: WorkController, **_: object) -> None:
-    """End a worker that could do nothing, with a sentence.
-
-    Workers need nothing of each other, so they do not gossip. Celery's gossip fails with a
-    traceback whenever the broker goes away.
-    """
-    sender.options.update(without_gossip=True, without_mingle=True)
+def _check_the_start(**_: object) -> None:
+    """End a worker that could do nothing, with a sentence."""
     try:
         with _service().app_context():
             start.check_database()
             start.let_go()
     except ClickException as error:
         raise SystemExit(str(error)) from None
+
+
+@signals.worker_init.connect
+def _leave_other_workers_alone(sender: WorkController, **_: object) -> None:
+    """Neither gossip nor mingle: workers need nothing of each other.
+
+    Celery's gossip fails with a traceback when the broker goes away.
+    """
+    sender.options.update(without_gossip=True, without_mingle=True)
 
 
 @signals.worker_shutting_down.connect
