@@ -44,12 +44,14 @@ class Process:
 
     def says(self, words: str, times: int = 1) -> None:
         """Wait until it has said so that many times."""
+
+        def is_said() -> bool:
+            return self.log().count(words) >= times
+
         wait_until(
-            lambda: self.log().count(words) >= times or self.popen.poll() is not None,
-            f"{words!r} is said",
-            START_SECONDS,
+            lambda: is_said() or self.popen.poll() is not None, f"{words!r} is said", START_SECONDS
         )
-        assert self.log().count(words) >= times, self.log()
+        assert is_said(), self.log()
 
     def end(self) -> int:
         """What a supervisor does; the exit code."""
